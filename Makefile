@@ -1,0 +1,33 @@
+PYTHON ?= python3
+VENV := .venv
+INSTALLED := $(VENV)/.installed
+
+.PHONY: demo test bench format clean
+
+demo: $(INSTALLED)
+	$(VENV)/bin/nmt demo
+
+test: $(INSTALLED)
+	$(VENV)/bin/ruff format --check .
+	$(VENV)/bin/ruff check .
+	$(VENV)/bin/mypy
+	$(VENV)/bin/lint-imports
+	$(VENV)/bin/python -m pytest -q
+
+bench: $(INSTALLED)
+	$(VENV)/bin/python scripts/bench.py
+
+format: $(INSTALLED)
+	$(VENV)/bin/ruff format .
+	$(VENV)/bin/ruff check --fix .
+
+# Caches only: neither the environment nor anybody's runs.
+clean:
+	rm -rf .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis build dist *.egg-info
+	find nmt tests scripts -name __pycache__ -type d -prune -exec rm -rf {} +
+
+# An environment made in advance is kept, and so is the build of torch that is in it.
+$(INSTALLED): setup.cfg pyproject.toml constraints.txt
+	test -x $(VENV)/bin/python || $(PYTHON) -m venv $(VENV)
+	$(VENV)/bin/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev,torchtext]'
+	touch $(INSTALLED)

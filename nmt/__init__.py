@@ -1,0 +1,21 @@
+"""Recurrent neural machine translation: from raw parallel text to translations and their score."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from nmt.decoding.translator import Translator
+
+__all__ = ["__version__", "load"]
+
+__version__ = "0.1.0"
+
+
+def load(run: str | Path) -> "Translator":
+    """Return the translator of a trained run: `nmt.load("runs/demo").translate(["…"])`.
+
+    Raises UserError where the folder is no whole run.
+    """
+    from nmt.build.translator import load_translator
+
+    return load_translator(Path(run))

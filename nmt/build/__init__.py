@@ -1,0 +1,1 @@
+"""Configuration → objects: the only place that switches on a `kind`."""

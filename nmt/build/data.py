@@ -1,0 +1,32 @@
+"""The data section → a prepared corpus."""
+
+from collections.abc import Callable, Iterator
+
+from nmt.build.tokenizer import train_tokenizer
+from nmt.config.data import DataConfig
+from nmt.config.experiment import Experiment
+from nmt.data.corpus import Pair, open_corpus
+from nmt.data.prepared import Prepared, prepare
+from nmt.data.tokenizer import Tokenizer
+
+
+def prepare_data(experiment: Experiment, say: Callable[[str], None]) -> Prepared:
+    """Return the prepared corpus of an experiment, made now if it is not there."""
+    data = experiment.data
+
+    def train(pairs: Callable[[], Iterator[Pair]]) -> tuple[Tokenizer, Tokenizer]:
+        return train_tokenizers(data, pairs)
+
+    return prepare(data, open_corpus(data), train, seed=experiment.seed, say=say)
+
+
+def train_tokenizers(data: DataConfig, pairs: Callable[[], Iterator[Pair]]) -> tuple[Tokenizer, Tokenizer]:
+    """Return a tokenizer for each side, the same one twice if it is shared."""
+    config = data.tokenizer
+    if config.shared:
+        shared = train_tokenizer(config, (text for pair in pairs() for text in pair))
+        return shared, shared
+    return (
+        train_tokenizer(config, (pair.src for pair in pairs())),
+        train_tokenizer(config, (pair.trg for pair in pairs())),
+    )

@@ -1,0 +1,36 @@
+"""Which device and which precision: asked of the hardware."""
+
+import torch
+
+from nmt.errors import UserError
+
+
+def choose_device(name: str) -> torch.device:
+    """Return the device of that name; auto takes CUDA where there is one."""
+    if name == "auto":
+        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    try:
+        device = torch.device(name)
+    except RuntimeError as error:
+        raise UserError(f"training.device {name!r} is not a device; try auto, cpu or cuda") from error
+    if device.type == "cuda" and not torch.cuda.is_available():
+        raise UserError(
+            f"training.device is {name}, and this machine or this torch has no CUDA; take auto or cpu"
+        )
+    return device
+
+
+def has_bfloat16_units(device: torch.device) -> bool:
+    """Say whether matrix products in bfloat16 run on units of their own there."""
+    if device.type == "cuda":
+        return torch.cuda.is_bf16_supported(including_emulation=False)
+    return torch.backends.mkldnn.is_available() and (
+        torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported()
+    )
+
+
+def choose_precision(name: str, device: torch.device) -> torch.dtype:
+    """Return the precision of the matrix products; auto takes bfloat16 where there are units for it."""
+    if name == "auto":
+        return torch.bfloat16 if has_bfloat16_units(device) else torch.float32
+    return {"float64": torch.float64, "float32": torch.float32, "bfloat16": torch.bfloat16}[name]

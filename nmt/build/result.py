@@ -1,0 +1,66 @@
+"""What happened → result.json."""
+
+import time
+from collections.abc import Sequence
+from datetime import UTC, datetime
+
+import torch
+
+from nmt.config.experiment import Experiment
+from nmt.data.prepared import Prepared
+from nmt.decoding.translator import Translator
+from nmt.evaluation.metrics import CASED, bleu_signature
+from nmt.results import Decoding, Machine, Result, Score, Training, Versions, source_commit
+from nmt.training.trainer import Trainer
+
+
+def training_result(experiment: Experiment, prepared: Prepared, trainer: Trainer) -> Result:
+    """Return what a finished training knows: the best validation, and what the weights cost."""
+    at, config = trainer.at, experiment.training
+    batches = trainer.batches
+    return Result(
+        name=experiment.name,
+        date=datetime.now(UTC),
+        src=experiment.data.src,
+        trg=experiment.data.trg,
+        dataset=prepared.meta.corpus,
+        split="validation",
+        sentences=len(prepared.split("validation")),
+        scores=(Score(metric="BLEU", form=CASED, score=at.best["bleu"], signature=bleu_signature()),),
+        decoding=Decoding(
+            settings={**experiment.decoding.model_dump(mode="json"), "beam": config.validation_beam},
+            precision=_name(trainer.precision),
+        ),
+        training=Training(
+            updates=at.update,
+            epochs=batches.epoch + batches.position / batches.per_epoch,
+            wall_minutes=at.seconds / 60,
+            cpu_minutes=at.cpu_seconds / 60,
+            trg_tokens_per_second=at.trg_tokens / at.seconds,
+            precision=_name(trainer.precision),
+        ),
+        parameters=sum(p.numel() for p in trainer.model.parameters()),
+        seed=experiment.seed,
+        commit=source_commit(),
+        versions=Versions.installed(),
+        machine=machine(trainer.device),
+        data_hashes=dict(prepared.meta.data_hashes),
+        tokenizers={"src": prepared.src_tokenizer.fingerprint, "trg": prepared.trg_tokenizer.fingerprint},
+    )
+
+
+def machine(device: torch.device) -> Machine:
+    """Return where this process computes."""
+    accelerator = torch.cuda.get_device_name(device) if device.type == "cuda" else None
+    return Machine.here(device.type, accelerator=accelerator, threads=torch.get_num_threads())
+
+
+def timed(translator: Translator, lines: Sequence[str]) -> tuple[list[str], float]:
+    """Return the translations of the lines, and sentences a second with tokenisation, without loading."""
+    began = time.perf_counter()
+    outputs = translator.translate(lines)
+    return outputs, len(lines) / (time.perf_counter() - began)
+
+
+def _name(dtype: torch.dtype) -> str:
+    return str(dtype).removeprefix("torch.")

@@ -1,0 +1,102 @@
+"""A run or a file of translations, and references → result.json."""
+
+import time
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+
+from nmt.build.result import machine
+from nmt.build.translator import load_translator
+from nmt.config.data import FilePair, TextFiles
+from nmt.config.experiment import Experiment
+from nmt.config.loading import load_experiment
+from nmt.data.corpus import Pair, TextCorpus, open_corpus
+from nmt.data.lines import read_lines
+from nmt.errors import UserError
+from nmt.evaluation.metrics import scores
+from nmt.results import Decoding, Result, Versions, read_result, source_commit
+from nmt.run import Run
+
+
+def run_experiment(folder: Path, overrides: Sequence[str]) -> Experiment:
+    """Return the configuration of a run, with overrides such as the place of its data."""
+    run = Run(folder)
+    run.experiment()
+    return load_experiment(run.config, overrides)
+
+
+def held_out(experiment: Experiment, split: str) -> list[Pair]:
+    """Return the pairs of a split, every line of it in order."""
+    corpus = open_corpus(experiment.data)
+    for name in corpus.splits:
+        if name == split:
+            return list(corpus.pairs(name))
+    raise UserError(f"{corpus.describe()} has no split {split!r}; there is {', '.join(corpus.splits)}")
+
+
+def describe(experiment: Experiment) -> str:
+    """Return what the data of an experiment is, in a few words."""
+    return open_corpus(experiment.data).describe()
+
+
+def pairs_of_files(src: Path, ref: Path) -> list[Pair]:
+    """Return the pairs of two text files."""
+    split = FilePair(src=str(src), trg=str(ref))
+    return list(TextCorpus(TextFiles(train=split, validation=split)).pairs("train"))
+
+
+def score_files(hypotheses: Path, references: Path) -> Result:
+    """Return the scores of a file of translations against a file of references, line by line."""
+    outputs, wanted = list(read_lines(hypotheses)), list(read_lines(references))
+    return Result(
+        name=hypotheses.name,
+        date=datetime.now(UTC),
+        dataset=str(references),
+        sentences=len(wanted),
+        scores=tuple(scores(outputs, wanted)),
+        versions=Versions.installed(),
+    )
+
+
+def score_run(
+    folder: Path,
+    experiment: Experiment,
+    pairs: Sequence[Pair],
+    *,
+    dataset: str,
+    split: str | None,
+    beam: int | None,
+    device: str,
+) -> tuple[Result, list[str]]:
+    """Return the scores of a run on some pairs, with what its training cost, and its translations."""
+    run = Run(folder)
+    translator = load_translator(folder, beam=beam, device=device)
+    translator.translate([pair.src for pair in pairs[:8]])  # the first products pay for the kernels' making
+    began = time.perf_counter()
+    outputs = translator.translate([pair.src for pair in pairs])
+    seconds = time.perf_counter() - began
+    trained = read_result(run.result) if run.result.is_file() else None
+    result = Result(
+        name=experiment.name,
+        date=datetime.now(UTC),
+        src=experiment.data.src,
+        trg=experiment.data.trg,
+        dataset=dataset,
+        split=split,
+        sentences=len(pairs),
+        scores=tuple(scores(outputs, [pair.trg for pair in pairs])),
+        decoding=Decoding(
+            settings={**experiment.decoding.model_dump(mode="json"), "beam": translator.search.beam},
+            sentences_per_second=len(pairs) / seconds,
+            precision="float32",
+        ),
+        training=trained.training if trained else None,
+        parameters=trained.parameters if trained else None,
+        seed=experiment.seed,
+        commit=source_commit(),
+        versions=Versions.installed(),
+        machine=machine(translator.device),
+        data_hashes=trained.data_hashes if trained else {},
+        tokenizers={"src": translator.src_tokenizer.fingerprint, "trg": translator.trg_tokenizer.fingerprint},
+    )
+    return result, outputs

@@ -1,0 +1,38 @@
+"""The decoding section → search settings."""
+
+from typing import assert_never
+
+from nmt.config.decoding import AveragePenalty, DecodingConfig, GnmtPenalty, NoPenalty, PenaltyConfig
+from nmt.data.tokenizer import Tokenizer
+from nmt.data.vocabulary import BOS, EOS
+from nmt.decoding.candidates import LengthPenalty
+from nmt.decoding.search import SearchSettings
+
+
+def build_penalty(config: PenaltyConfig) -> LengthPenalty:
+    """Return the length penalty."""
+    match config:
+        case NoPenalty():
+            return LengthPenalty(alpha=0.0, offset=0.0)
+        case GnmtPenalty():
+            return LengthPenalty(alpha=config.alpha, offset=5.0)
+        case AveragePenalty():
+            return LengthPenalty(alpha=config.alpha, offset=0.0)
+        case other:
+            assert_never(other)
+
+
+def build_search(
+    config: DecodingConfig, tokenizer: Tokenizer, *, beam: int, n_best: int = 1
+) -> SearchSettings:
+    """Return how to search for targets of this tokenizer."""
+    return SearchSettings(
+        beam=beam,
+        penalty=build_penalty(config.length_penalty),
+        bos=BOS,
+        eos=EOS,
+        banned=tuple(tokenizer.banned),
+        n_best=n_best,
+        max_ratio=config.max_ratio,
+        max_extra=config.max_extra,
+    )

@@ -1,0 +1,124 @@
+"""An experiment and a run folder → a trainer, ready to begin or to go on."""
+
+import shutil
+from pathlib import Path
+
+import torch
+from rich.console import Console
+
+from nmt.build.data import prepare_data
+from nmt.build.hardware import choose_device, choose_precision
+from nmt.build.model import build_model
+from nmt.build.search import build_search
+from nmt.config.experiment import Experiment
+from nmt.config.loading import changed_keys
+from nmt.data.batches import Batches
+from nmt.data.prepared import Prepared
+from nmt.errors import UserError
+from nmt.run import Run
+from nmt.tasks import TranslationTask
+from nmt.training.checkpoint import Checkpoints
+from nmt.training.progress import Progress
+from nmt.training.tracking import Tracker
+from nmt.training.trainer import Trainer
+
+MAY_CHANGE = (
+    "training.max_updates",
+    "training.max_epochs",
+    "training.max_minutes",
+    "training.validate_every",
+    "training.save_every",
+    "training.keep_checkpoints",
+    "training.patience",
+    "tracking.",
+    "data.dataset",
+    "data.revision",
+    "data.files",
+    "data.tsv",
+    "data.prepared",
+    "decoding.",
+)
+
+
+def build_trainer(experiment: Experiment, run: Run, console: Console) -> tuple[Trainer, Prepared, Tracker]:
+    """Return a trainer in the run's folder, at its newest checkpoint if it has one.
+
+    Raises UserError when the folder holds a run whose configuration differs in a key that may not change.
+    """
+    config = experiment.training
+    checkpoints = Checkpoints(run.checkpoints, config.keep_checkpoints)
+    begun = bool(checkpoints.steps())
+    if begun:
+        refuse_changes(run, experiment)
+    device = choose_device(config.device)
+    precision = choose_precision(config.precision, device)
+    if config.threads is not None:
+        torch.set_num_threads(config.threads)
+    progress = Progress(console)
+    prepared = prepare_data(experiment, progress.say)
+    progress.say(prepared.summary())
+    src, trg = prepared.src_tokenizer, prepared.trg_tokenizer
+    run.save_experiment(experiment)
+    if not begun:
+        run.tokenizer.mkdir(parents=True, exist_ok=True)
+        shutil.copytree(prepared.folder / "tokenizer", run.tokenizer, dirs_exist_ok=True)
+
+    torch.manual_seed(experiment.seed)
+    model = build_model(experiment.model, len(src.vocabulary), len(trg.vocabulary)).to(device)
+    if precision == torch.float64:
+        model = model.double()
+    batches = Batches(prepared.split("train"), config.tokens_per_batch, seed=experiment.seed)
+    task = TranslationTask(
+        validation=prepared.split("validation"),
+        raw=prepared.raw("validation"),
+        trg_tokenizer=trg,
+        search=build_search(experiment.decoding, trg, beam=config.validation_beam),
+        smoothing=config.label_smoothing,
+        best_by=config.best_by,
+        tokens_per_batch=experiment.decoding.tokens_per_batch,
+        device=device,
+    )
+    tracker = Tracker(run.folder, experiment)
+    trainer = Trainer(
+        model=model,
+        task=task,
+        batches=batches,
+        config=config,
+        precision=precision,
+        device=device,
+        checkpoints=checkpoints,
+        tracker=tracker,
+        progress=progress,
+        keep_best=lambda: run.save_model(model, (src.fingerprint, trg.fingerprint)),
+        identity={
+            "data": prepared.meta.splits["train"].sha256,
+            "tokenizers": f"{src.fingerprint} {trg.fingerprint}",
+        },
+    )
+    progress.say(
+        f"{sum(p.numel() for p in model.parameters()):,} parameters, {len(trg.vocabulary):,} target pieces, "
+        f"{batches.per_epoch} batches an epoch, {batches.padding_share:.1%} padding, "
+        f"{str(precision).removeprefix('torch.')} on {device}, {torch.get_num_threads()} threads"
+    )
+    if trainer.resume():
+        progress.say(f"going on from update {trainer.at.update} of {run.folder}")
+    return trainer, prepared, tracker
+
+
+def refuse_changes(run: Run, experiment: Experiment) -> None:
+    """Raise UserError naming every changed key that would make the rest of the run another experiment."""
+    changed = [
+        f"{key} (was {was!r}, now {now!r})"
+        for key, was, now in changed_keys(run.experiment(), experiment)
+        if key != "name" and not key.startswith(MAY_CHANGE)
+    ]
+    if changed:
+        raise UserError(
+            f"{run.folder} was begun with another configuration: {', '.join(changed)}; "
+            "give another --run, or put the values back to go on"
+        )
+
+
+def run_folder(experiment: Experiment, folder: Path | None) -> Run:
+    """Return the run of an experiment: runs/NAME unless another folder is given."""
+    return Run(folder or Path("runs") / experiment.name)

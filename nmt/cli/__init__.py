@@ -1,0 +1,33 @@
+"""The command `nmt`: one file a command, each thin; heavy imports wait until a command runs."""
+
+import sys
+
+import typer
+
+from nmt.cli.prepare import prepare
+from nmt.cli.report import report
+from nmt.cli.score import score
+from nmt.cli.show import show
+from nmt.cli.train import train
+from nmt.cli.translate import translate
+from nmt.errors import UserError
+
+app = typer.Typer(
+    name="nmt",
+    help="Recurrent neural machine translation: from raw parallel text to translations and BLEU.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+for command in (prepare, train, translate, score, show, report):
+    app.command()(command)
+
+
+def main() -> None:
+    """Run a command; a person's mistake is one line on stderr and exit code 2."""
+    try:
+        app()
+    except UserError as error:
+        for line in str(error).splitlines():
+            print(f"nmt: {line}", file=sys.stderr)
+        sys.exit(2)

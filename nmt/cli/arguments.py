@@ -1,0 +1,26 @@
+"""Arguments that several commands share."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+Config = Annotated[Path, typer.Argument(metavar="CONFIG.yaml", help="the experiment", show_default=False)]
+Overrides = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--set", metavar="KEY=VALUE", help="override a key, such as training.max_updates=500; repeatable"
+    ),
+]
+Model = Annotated[Path, typer.Option("--model", metavar="RUN", help="a run folder", show_default=False)]
+Beam = Annotated[int | None, typer.Option(min=1, help="width of the search; 1 is greedy; default: the run's")]
+Device = Annotated[str, typer.Option(help="auto, cpu, cuda …")]
+Threads = Annotated[int | None, typer.Option(min=1, help="CPU threads; default: all cores")]
+
+
+def use_threads(threads: int | None) -> None:
+    """Let torch compute with this many threads."""
+    if threads is not None:
+        import torch
+
+        torch.set_num_threads(threads)

@@ -1,0 +1,69 @@
+"""nmt score: BLEU, chrF and TER with their signatures."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from nmt.cli.arguments import Beam, Device, Overrides, Threads, use_threads
+
+
+def score(
+    model: Annotated[Path | None, typer.Option("--model", metavar="RUN", help="a run folder")] = None,
+    hyp: Annotated[Path | None, typer.Option(metavar="FILE", help="translations, one a line")] = None,
+    ref: Annotated[Path | None, typer.Option(metavar="FILE", help="references, one a line")] = None,
+    src: Annotated[Path | None, typer.Option(metavar="FILE", help="with --model: sources of --ref")] = None,
+    overrides: Overrides = None,
+    split: Annotated[
+        str, typer.Option(help="with --model and without --src: the split of the run's data")
+    ] = "test",
+    beam: Beam = None,
+    output: Annotated[Path | None, typer.Option(metavar="FILE", help="where result.json goes")] = None,
+    save: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="write the translations, one a line")
+    ] = None,
+    device: Device = "auto",
+    threads: Threads = None,
+) -> None:
+    """Score a run on its test split or on files (--src, --ref), or a file of translations (--hyp, --ref)."""
+    from nmt.errors import UserError
+
+    match (model, hyp, src, ref):
+        case (None, Path(), None, Path()):
+            kind = "files"
+        case (Path(), None, None, None):
+            kind = "split"
+        case (Path(), None, Path(), Path()):
+            kind = "sources"
+        case _:
+            raise UserError(
+                "give --model RUN, or --model RUN --src FILE --ref FILE, or --hyp FILE --ref FILE"
+            )
+    use_threads(threads)
+    from nmt.build.score import describe, held_out, pairs_of_files, run_experiment, score_files, score_run
+    from nmt.results import replace_text, write_result
+
+    if kind == "files":
+        assert hyp and ref
+        result = score_files(hyp, ref)
+        output = output or hyp.with_name(f"{hyp.name}.result.json")
+    else:
+        assert model
+        experiment = run_experiment(model, overrides or ())
+        if src and ref:
+            pairs, dataset, name = pairs_of_files(src, ref), str(ref), None
+            output = output or model / f"result-{ref.name}.json"
+        else:
+            pairs, dataset, name = held_out(experiment, split), describe(experiment), split
+            output = output or model / ("result.json" if split == "test" else f"result-{split}.json")
+        result, outputs = score_run(
+            model, experiment, pairs, dataset=dataset, split=name, beam=beam, device=device
+        )
+        if save:
+            replace_text(save, "".join(f"{line}\n" for line in outputs))
+    write_result(output, result)
+    for each in result.scores:
+        print(f"{each.label:<26} {each.score:6.2f}   {each.signature}")
+    if result.decoding and result.decoding.sentences_per_second:
+        print(f"{result.sentences} sentences, {result.decoding.sentences_per_second:.1f} a second")
+    print(f"written to {output}")

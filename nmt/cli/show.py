@@ -1,0 +1,40 @@
+"""nmt show: a few translations beside their references, and where the model looked."""
+
+from typing import Annotated
+
+import typer
+
+from nmt.cli.arguments import Beam, Device, Model, Overrides
+
+
+def show(
+    model: Model,
+    overrides: Overrides = None,
+    split: Annotated[str, typer.Option(help="train, validation or test")] = "test",
+    count: Annotated[int, typer.Option(min=1, help="sentences, spread evenly over the split")] = 5,
+    beam: Beam = None,
+    device: Device = "auto",
+) -> None:
+    """Translate some sentences of a run's data, each beside its reference, and draw the attention of one."""
+    from itertools import islice
+
+    from nmt.build.score import held_out, run_experiment
+    from nmt.build.translator import load_translator
+    from nmt.evaluation.alignment import draw
+
+    experiment = run_experiment(model, overrides or ())
+    translator = load_translator(model, beam=beam, device=device)
+    pairs = held_out(experiment, split)
+    chosen = list(islice(pairs[:: max(1, len(pairs) // count)], count))
+    translations = translator.translations([pair.src for pair in chosen], attention=True)
+    for pair, translation in zip(chosen, translations, strict=True):
+        print(f"\nsource       {pair.src}\nreference    {pair.trg}\ntranslation  {translation.text}")
+    attended = [part for translation in translations for part in translation.attended]
+    if attended:
+        longest = max(
+            (part for part in attended if len(part.src_words) <= 16),
+            key=lambda p: len(p.src_words),
+            default=attended[0],
+        )
+        print("\nwhere it looked while it wrote (rows: output, columns: source)\n")
+        print(draw(longest.weights.numpy(), longest.src_words, longest.trg_words))

@@ -1,0 +1,46 @@
+"""nmt train: train a model, or go on training it."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from nmt.cli.arguments import Config, Overrides
+
+
+def train(
+    config: Config,
+    overrides: Overrides = None,
+    run: Annotated[Path | None, typer.Option(help="the run folder; default: runs/NAME")] = None,
+) -> None:
+    """Train a model; the same command goes on where a run stopped."""
+    from rich.console import Console
+
+    from nmt.build.result import training_result
+    from nmt.build.trainer import build_trainer, run_folder
+    from nmt.config import load_experiment
+    from nmt.results import write_result
+    from nmt.training.trainer import Interrupted
+
+    experiment = load_experiment(config, overrides or ())
+    console = Console(highlight=False)
+    place = run_folder(experiment, run)
+    with place.locked():
+        trainer, prepared, tracker = build_trainer(experiment, place, console)
+        try:
+            reached = trainer.train()
+        except Interrupted:
+            tracker.finish()
+            console.print(f"stopped at update {trainer.at.update}; the same command goes on from there")
+            raise typer.Exit(130) from None
+        result = training_result(experiment, prepared, trainer)
+        write_result(place.result, result)
+        tracker.finish(result.model_dump(mode="json"))
+    best = "  ".join(f"{name} {value:.3f}" for name, value in reached.best.items())
+    console.print(
+        f"done: {reached.update} updates in {reached.seconds / 60:.1f} min; "
+        f"best at update {reached.best_update}: {best}"
+    )
+    console.print(
+        f"next: nmt score --model {place.folder}    nmt translate --model {place.folder} < FILE", markup=False
+    )

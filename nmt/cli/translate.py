@@ -1,0 +1,98 @@
+"""nmt translate: lines in on standard input, lines out on standard output."""
+
+import queue
+import sys
+import threading
+from collections.abc import Iterator
+from enum import StrEnum
+from typing import Annotated, BinaryIO
+
+import typer
+
+from nmt.cli.arguments import Beam, Device, Model, Threads, use_threads
+
+WINDOW = 2000
+
+
+class Errors(StrEnum):
+    """What to do with bytes that are not UTF-8."""
+
+    strict = "strict"
+    replace = "replace"
+
+
+def translate(
+    model: Model,
+    beam: Beam = None,
+    n_best: Annotated[int, typer.Option(min=1, help="translations a line, as NUMBER ||| TEXT ||| SCORE")] = 1,
+    alignments: Annotated[
+        bool, typer.Option("--alignments", help="add ||| and word links source-target, counted from 0")
+    ] = False,
+    errors: Annotated[
+        Errors, typer.Option(help="bytes that are not UTF-8: refuse or replace by U+FFFD")
+    ] = Errors.strict,
+    device: Device = "auto",
+    threads: Threads = None,
+) -> None:
+    """Translate standard input: one line out for each line in, as soon as it is ready."""
+    from pathlib import Path
+
+    use_threads(threads)
+    from nmt.build.translator import load_translator
+    from nmt.decoding.translator import Translation
+    from nmt.evaluation.alignment import pharaoh
+
+    translator = load_translator(Path(model), beam=beam, n_best=n_best, device=device)
+    out = sys.stdout
+    out.reconfigure(encoding="utf-8", newline="\n")  # type: ignore[union-attr]
+
+    def lines(number: int, translation: Translation) -> Iterator[str]:
+        links = f" ||| {pharaoh(translation.links())}" if alignments else ""
+        if n_best == 1:
+            yield translation.text + links
+            return
+        for rank, (text, score) in enumerate(translation.ranked):
+            yield f"{number} ||| {text} ||| {score:.6f}{links if rank == 0 else ''}"
+
+    done = 0
+    for window, problem in _windows(sys.stdin.buffer, errors):
+        for number, translation in enumerate(translator.translations(window, attention=alignments), done):
+            for line in lines(number, translation):
+                out.write(line + "\n")
+        out.flush()
+        done += len(window)
+        if problem is not None:
+            raise problem
+
+
+def _windows(stream: BinaryIO, errors: Errors) -> Iterator[tuple[list[str], Exception | None]]:
+    """Yield the lines that are there, at least one and at most WINDOW, and what went wrong after them.
+
+    A thread reads ahead, so that a slow writer's lines are answered one by one and a fast one's together.
+    """
+    from nmt.data.lines import decode_lines
+    from nmt.errors import UserError
+
+    ready: queue.Queue[str | UserError | None] = queue.Queue(maxsize=WINDOW)
+
+    def read() -> None:
+        try:
+            for line in decode_lines(stream, "standard input", errors.value):
+                ready.put(line)
+            ready.put(None)
+        except UserError as problem:
+            ready.put(problem)
+
+    threading.Thread(target=read, daemon=True).start()
+    while True:
+        window: list[str] = []
+        while len(window) < WINDOW:
+            try:
+                line = ready.get(block=not window)
+            except queue.Empty:
+                break
+            if not isinstance(line, str):
+                yield window, line
+                return
+            window.append(line)
+        yield window, None

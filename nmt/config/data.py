@@ -1,0 +1,137 @@
+"""Where the text comes from, how it is cut into pieces and what is filtered out."""
+
+from typing import Annotated, Literal, Self
+
+from pydantic import Field, model_validator
+
+from nmt.config.section import Section
+
+
+class SplitNames(Section):
+    """What the three splits are called in the dataset; null where there is none."""
+
+    train: str = "train"
+    validation: str = "validation"
+    test: str | None = "test"
+
+
+class FilePair(Section):
+    """Two text files, line n of one translating line n of the other; plain or .gz."""
+
+    src: str
+    trg: str
+
+
+class TextFiles(Section):
+    """A pair of text files for each split."""
+
+    train: FilePair
+    validation: FilePair
+    test: FilePair | None = None
+
+
+class TsvFiles(Section):
+    """One tab-separated file for each split: source, tab, target; plain or .gz."""
+
+    train: str
+    validation: str
+    test: str | None = None
+
+
+class BuiltinCorpus(Section):
+    """The corpus that comes with the package: English–German pairs from a synchronous grammar."""
+
+    train: int = Field(20000, ge=100, description="training pairs")
+    validation: int = Field(500, ge=10)
+    test: int = Field(500, ge=10)
+    seed: int = 1
+
+
+class SubwordTokenizer(Section):
+    """sentencepiece, byte pair encoding or unigram."""
+
+    kind: Literal["bpe", "unigram"] = "bpe"
+    vocab_size: int = Field(8000, ge=300, description="pieces, special and byte pieces included")
+    shared: bool = True
+    dropout: float = Field(
+        0.0,
+        ge=0.0,
+        lt=1.0,
+        description="subword regularisation of the training text: the share of merges left out "
+        "(bpe, Provilkov 2020) or the sampling temperature (unigram, Kudo 2018); 0 = off",
+    )
+    samples: int = Field(
+        8,
+        ge=1,
+        description="with dropout: how many segmentations of the training text are prepared; "
+        "epoch e reads number e mod samples",
+    )
+
+
+class CharTokenizer(Section):
+    """Every character a piece."""
+
+    kind: Literal["char"] = "char"
+    shared: bool = True
+
+
+class WordTokenizer(Section):
+    """Words between spaces; what is rare becomes <unk>."""
+
+    kind: Literal["word"] = "word"
+    vocab_size: int | None = Field(None, ge=8, description="special ids included; null = all")
+    min_frequency: int = Field(2, ge=1)
+    lowercase: bool = False
+    shared: bool = False
+
+
+class TorchtextTokenizer(Section):
+    """torchtext 0.6's word tokenizer and Vocab, for repeating older experiments (extra: torchtext)."""
+
+    kind: Literal["torchtext"] = "torchtext"
+    vocab_size: int | None = Field(None, ge=8, description="special ids included; null = all")
+    min_frequency: int = Field(2, ge=1)
+    lowercase: bool = True
+    shared: bool = False
+
+
+TokenizerConfig = Annotated[
+    SubwordTokenizer | CharTokenizer | WordTokenizer | TorchtextTokenizer,
+    Field(discriminator="kind"),
+]
+
+
+class Filters(Section):
+    """What does not enter training; what was dropped and why is printed and stored."""
+
+    max_length: int = Field(200, ge=1, description="pieces on either side")
+    max_ratio: float = Field(9.0, ge=1.0, description="pieces of the longer side per piece of the shorter")
+    drop_duplicates: bool = True
+    drop_test_overlap: bool = Field(True, description="test or validation pairs inside the training set")
+
+
+class DataConfig(Section):
+    """One corpus: exactly one of dataset, files, tsv, builtin."""
+
+    dataset: str | None = Field(None, description="hub id, or a local folder of the same layout")
+    dataset_config: str | None = Field(None, description="the hub's config name, such as de-en")
+    revision: str | None = None
+    splits: SplitNames = SplitNames()
+    files: TextFiles | None = None
+    tsv: TsvFiles | None = None
+    builtin: BuiltinCorpus | None = None
+    src: str = "de"
+    trg: str = "en"
+    tokenizer: TokenizerConfig = SubwordTokenizer()
+    filters: Filters = Filters()
+    prepared: str = Field("runs/prepared", description="folder of the memory-mapped caches")
+
+    @model_validator(mode="after")
+    def _one_corpus(self) -> Self:
+        given = [k for k in ("dataset", "files", "tsv", "builtin") if getattr(self, k) is not None]
+        if len(given) != 1:
+            found = " and ".join(given) or "none of them"
+            raise ValueError(f"give exactly one of dataset, files, tsv, builtin; found {found}")
+        if self.src == self.trg:
+            raise ValueError(f"src and trg are both {self.src!r}; a translation needs two sides")
+        return self

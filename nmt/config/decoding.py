@@ -1,0 +1,41 @@
+"""How a translation is searched for."""
+
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from nmt.config.section import Section
+
+
+class NoPenalty(Section):
+    """Hypotheses are ranked by log-probability alone."""
+
+    kind: Literal["none"] = "none"
+
+
+class GnmtPenalty(Section):
+    """Wu et al. 2016, eq. 14: log-probability / ((5 + Ty) / 6)^alpha."""
+
+    kind: Literal["gnmt"] = "gnmt"
+    alpha: float = Field(1.0, ge=0)
+
+
+class AveragePenalty(Section):
+    """log-probability / Ty^alpha; with alpha 1 the mean over tokens."""
+
+    kind: Literal["average"] = "average"
+    alpha: float = Field(1.0, ge=0)
+
+
+PenaltyConfig = Annotated[NoPenalty | GnmtPenalty | AveragePenalty, Field(discriminator="kind")]
+
+
+class DecodingConfig(Section):
+    """Beam search; beam 1 is greedy."""
+
+    beam: int = Field(5, ge=1)
+    length_penalty: PenaltyConfig = GnmtPenalty()
+    max_ratio: float = Field(2.0, gt=0, description="longest output = max_ratio · Tx + max_extra pieces")
+    max_extra: int = Field(10, ge=0)
+    max_source: int = Field(200, ge=4, description="pieces; a longer line is translated in parts")
+    tokens_per_batch: int = Field(4096, ge=1, description="source pieces × beam, padding included")

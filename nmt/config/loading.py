@@ -1,0 +1,229 @@
+"""From a YAML file and `--set` overrides to a validated experiment, and back."""
+
+import difflib
+import json
+import types
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Union, get_args, get_origin
+
+from pydantic import ValidationError
+from pydantic.fields import FieldInfo
+
+from nmt.config.experiment import Experiment
+from nmt.config.section import Section
+from nmt.errors import UserError
+
+if TYPE_CHECKING:
+    from pydantic_core import ErrorDetails
+    from ruamel.yaml import YAML
+
+_EXPECTED = {
+    "int_type": "a whole number",
+    "int_parsing": "a whole number",
+    "int_from_float": "a whole number",
+    "float_type": "a number",
+    "float_parsing": "a number",
+    "finite_number": "a finite number",
+    "bool_type": "true or false",
+    "string_type": "text",
+    "tuple_type": "a list",
+    "string_pattern_mismatch": "letters, digits, dots, hyphens and underscores only",
+}
+
+
+def load_experiment(path: Path, overrides: Sequence[str] = ()) -> Experiment:
+    """Return the experiment in a YAML 1.2 file, each override `a.b=value` applied to it in turn.
+
+    An override's value is YAML too: `--set training.max_minutes=null`,
+    `--set 'model.decoder.attention={kind: additive}'`.
+
+    Raises UserError with one line for each mistake: file and position, or key, what was found
+    and what was expected.
+    """
+    try:
+        text = path.read_text(encoding="utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise UserError(f"{path}: not UTF-8 text (byte {error.start}); save the file as UTF-8") from None
+    except OSError as error:
+        raise UserError(f"{path}: cannot read the configuration: {error.strerror}") from None
+    tree = _parse(text, str(path))
+    if not isinstance(tree, dict):
+        found = "an empty file" if tree is None else _show(tree)
+        raise UserError(f"{path}: expected a mapping such as 'name: demo', found {found}")
+    keys = [_override(tree, override) for override in overrides]
+    try:
+        # Strict JSON: true is not 1 and '5' is not 5, yet a list may be a tuple.
+        return Experiment.model_validate_json(json.dumps(tree, default=str), strict=True)
+    except ValidationError as invalid:
+        lines = [_line(error, str(path), keys) for error in invalid.errors(include_url=False)]
+        raise UserError("\n".join(lines)) from None
+
+
+def dump_experiment(experiment: Experiment) -> str:
+    """Return the experiment as complete YAML that `load_experiment` reads back to an equal object."""
+    import io
+
+    stream, yaml, tree = io.StringIO(), _yaml(), experiment.model_dump()
+    # ruamel writes U+0085 as it is and reads it back as a line break; escaped it survives.
+    yaml.allow_unicode = "\x85" not in json.dumps(tree, ensure_ascii=False)
+    yaml.dump(tree, stream)
+    return stream.getvalue()
+
+
+def changed_keys(old: Experiment, new: Experiment) -> list[tuple[str, object, object]]:
+    """Return (dotted key, old value, new value) wherever two experiments differ, in the order of the file.
+
+    A key that only one of them has, such as one of another kind of attention, is None in the other.
+    """
+    before, after = _flat(old.model_dump()), _flat(new.model_dump())
+    pairs = [(key, before.get(key), after.get(key)) for key in before | after]
+    return [(key, was, now) for key, was, now in pairs if was != now]
+
+
+def _flat(tree: Mapping[str, object], prefix: str = "") -> dict[str, object]:
+    leaves: dict[str, object] = {}
+    for key, value in tree.items():
+        leaves |= _flat(value, f"{prefix}{key}.") if isinstance(value, dict) else {prefix + key: value}
+    return leaves
+
+
+def _yaml() -> "YAML":
+    from ruamel.yaml import YAML
+
+    yaml = YAML(typ="safe", pure=True)
+    yaml.default_flow_style = False
+    yaml.sort_base_mapping_type_on_output = False  # type: ignore[assignment]
+    yaml.width = 2**16
+    return yaml
+
+
+def _parse(text: str, origin: str) -> object:
+    from ruamel.yaml.error import MarkedYAMLError, YAMLError
+
+    try:
+        return _text_keys(_yaml().load(text))
+    except MarkedYAMLError as error:
+        mark = error.problem_mark or error.context_mark
+        where = f", line {mark.line + 1}, column {mark.column + 1}" if mark else ""
+        problem = " ".join(str(part) for part in (error.context, error.problem) if part)
+        raise UserError(f"{origin}{where}: not valid YAML: {' '.join(problem.split())}") from None
+    except (YAMLError, ValueError) as error:
+        raise UserError(f"{origin}: not valid YAML: {' '.join(str(error).split())}") from None
+    except RecursionError:
+        raise UserError(f"{origin}: not a configuration: nested too deeply, or an alias of itself") from None
+
+
+def _text_keys(value: object) -> object:
+    if isinstance(value, dict):
+        return {str(key): _text_keys(item) for key, item in value.items()}
+    return [_text_keys(item) for item in value] if isinstance(value, list) else value
+
+
+def _override(tree: dict[str, object], override: str) -> str:
+    """Set one `a.b=value` in the tree and return its key."""
+    key, equals, text = override.partition("=")
+    key = key.strip()
+    parts = key.split(".")
+    if not equals or not all(parts):
+        raise UserError(f"--set {override}: expected KEY=VALUE such as training.max_updates=100")
+    value = _parse(text, f"--set {key}")
+    node = tree
+    for depth, part in enumerate(parts[:-1], start=1):
+        if node.get(part) is None:
+            node[part] = {}
+        child = node[part]
+        if not isinstance(child, dict):
+            raise UserError(f"--set {key}: {'.'.join(parts[:depth])} is {_show(child)}, which has no keys")
+        node = child
+    node[parts[-1]] = value
+    return key
+
+
+def _line(error: "ErrorDetails", file: str, overrides: Sequence[str]) -> str:
+    """Say one of pydantic's errors in one line of ours."""
+    key, section, kind = _locate(error["loc"])
+    from_override = any(f"{key}.".startswith(f"{override}.") for override in overrides)
+    origin = "--set" if from_override else file
+    start = f"{origin}: {key}: " if key else f"{origin}: "
+    found, context = error["input"], error.get("ctx", {})
+    match error["type"]:
+        case "extra_forbidden" if section is not None:
+            return start + _unknown_key(key, section, kind, overrides)
+        case "missing":
+            return f"{start}missing; expected a value, found none"
+        case "union_tag_invalid":
+            return (
+                f"{start}kind {_show(context['tag'])} is unknown; expected one of {context['expected_tags']}"
+            )
+        case "union_tag_not_found" if section is not None:
+            kinds = _members(section.model_fields[key.rpartition(".")[2]])
+            return f"{start}kind is missing; expected one of {', '.join(map(repr, kinds))}"
+        case "value_error":
+            return start + str(context["error"])
+        case "json_invalid":
+            return f"{start}holds text that is not Unicode, such as half of a surrogate pair"
+        case "model_type" | "model_attributes_type" | "dict_type":
+            return f"{start}expected a mapping of keys, found {_show(found)}"
+        case "greater_than" | "greater_than_equal" | "less_than" | "less_than_equal":
+            limit = error["msg"].removeprefix("Input should be ")
+            return f"{start}expected a number {limit}, found {_show(found)}"
+        case other:
+            expected = _EXPECTED.get(other, error["msg"].removeprefix("Input should be "))
+            return f"{start}expected {expected}, found {_show(found)}"
+
+
+def _locate(loc: tuple[int | str, ...]) -> tuple[str, type[Section] | None, str | None]:
+    """Return the dotted key at pydantic's location, the section that holds it and that section's kind.
+
+    Pydantic puts the kind chosen in a union into the location; it is no part of the key.
+    """
+    parts: list[str] = []
+    here: type[Section] | None = Experiment
+    kind: str | None = None
+    holder, holder_kind = here, kind
+    members: dict[str, type[Section]] = {}
+    for step in map(str, loc):
+        if step in members:
+            here, kind, members = members[step], step, {}
+            continue
+        parts.append(step)
+        holder, holder_kind = here, kind
+        field = here.model_fields.get(step) if here else None
+        members = _members(field)
+        here, kind = (None if members or not field else next(iter(_sections(field)), None)), None
+    return ".".join(parts), holder, holder_kind
+
+
+def _sections(field: FieldInfo) -> list[type[Section]]:
+    annotation = field.annotation
+    options = get_args(annotation) if get_origin(annotation) in (Union, types.UnionType) else (annotation,)
+    return [option for option in options if isinstance(option, type) and issubclass(option, Section)]
+
+
+def _members(field: FieldInfo | None) -> dict[str, type[Section]]:
+    """Return the sections of a field that is chosen by `kind`, by kind; none for any other field."""
+    if field is None or not field.discriminator:
+        return {}
+    return {
+        kind: section
+        for section in _sections(field)
+        for kind in get_args(section.model_fields["kind"].annotation)
+    }
+
+
+def _unknown_key(key: str, section: type[Section], kind: str | None, overrides: Sequence[str]) -> str:
+    parent, dot, name = key.rpartition(".")
+    start = f"unknown key of kind {kind}" if kind else "unknown key"
+    if f"{parent}.kind" in overrides:
+        # The file's other keys belong to the kind that it had; dropping them unasked would hide a mistake.
+        return f"{start}; to change the kind, set the whole: --set '{parent}={{kind: {kind}}}'"
+    nearest = difflib.get_close_matches(name, section.model_fields, n=1)
+    if nearest:
+        return f"{start}; did you mean {parent}{dot}{nearest[0]}?"
+    return f"{start}; expected one of {', '.join(section.model_fields)}"
+
+
+def _show(value: object) -> str:
+    text = json.dumps(value, default=str, ensure_ascii=False)
+    return text if len(text) <= 60 else f"{text[:57]}..."

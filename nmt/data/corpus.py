@@ -1,0 +1,303 @@
+"""Parallel text as a stream of pairs: Hugging Face datasets, text files, TSV, the builtin corpus."""
+
+import hashlib
+from collections.abc import Iterable, Iterator
+from functools import cached_property
+from itertools import zip_longest
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal, NamedTuple, Protocol
+
+from nmt.config.data import BuiltinCorpus as BuiltinConfig
+from nmt.config.data import DataConfig, FilePair, SplitNames, TextFiles, TsvFiles
+from nmt.data.lines import read_lines
+from nmt.errors import UserError
+
+if TYPE_CHECKING:
+    from datasets import Dataset, DatasetDict
+
+Split = Literal["train", "validation", "test"]
+
+
+class Pair(NamedTuple):
+    """A sentence and its translation."""
+
+    src: str
+    trg: str
+
+
+class Corpus(Protocol):
+    """Sentence pairs by split, read anew each time and never held as a whole."""
+
+    splits: tuple[Split, ...]  # train, validation and, where the configuration names one, test
+
+    def pairs(self, split: Split) -> Iterator[Pair]:
+        """The pairs of a split in their order; UserError when the text cannot be read."""
+
+    def fingerprint(self, split: Split) -> str:
+        """A sha256 that changes when the text of the split may have changed."""
+
+    def describe(self) -> str:
+        """What this is, in a few words for a message."""
+
+
+def open_corpus(data: DataConfig) -> Corpus:
+    """The corpus that the configuration names; nothing is read yet."""
+    if data.files is not None:
+        return TextCorpus(data.files)
+    if data.tsv is not None:
+        return TsvCorpus(data.tsv)
+    if data.builtin is not None:
+        return BuiltinCorpus(data.builtin, data.src, data.trg)
+    assert data.dataset is not None, "DataConfig admits exactly one corpus"
+    return DatasetCorpus(
+        data.dataset, data.src, data.trg, name=data.dataset_config, revision=data.revision, splits=data.splits
+    )
+
+
+class TextCorpus:
+    """Two text files for each split, line n of one translating line n of the other."""
+
+    def __init__(self, files: TextFiles) -> None:
+        pairs: dict[Split, FilePair | None] = {
+            "train": files.train,
+            "validation": files.validation,
+            "test": files.test,
+        }
+        self._paths = {
+            split: (_path(f"data.files.{split}.src", pair.src), _path(f"data.files.{split}.trg", pair.trg))
+            for split, pair in pairs.items()
+            if pair is not None
+        }
+        self.splits = tuple(self._paths)
+
+    def pairs(self, split: Split) -> Iterator[Pair]:
+        """Line n of both files; UserError with both counts when one has more lines."""
+        src_path, trg_path = self._paths[split]
+        src_count = trg_count = 0
+        for src, trg in zip_longest(read_lines(src_path), read_lines(trg_path)):
+            src_count += src is not None
+            trg_count += trg is not None
+            if src_count == trg_count:
+                yield Pair(src, trg)
+        if src_count != trg_count:
+            raise UserError(
+                f"{src_path} has {src_count} lines and {trg_path} has {trg_count}; "
+                "line n of one must translate line n of the other"
+            )
+
+    def fingerprint(self, split: Split) -> str:
+        """sha256 over both files as they lie on disk."""
+        return _hash_files(self._paths[split])
+
+    def describe(self) -> str:
+        """The names of the training files."""
+        return f"text files {' and '.join(map(str, self._paths['train']))}"
+
+
+class TsvCorpus:
+    """One file for each split; a line is a source, one tab, a target."""
+
+    def __init__(self, files: TsvFiles) -> None:
+        names: dict[Split, str | None] = {
+            "train": files.train,
+            "validation": files.validation,
+            "test": files.test,
+        }
+        self._paths = {split: _path(f"data.tsv.{split}", name) for split, name in names.items() if name}
+        self.splits = tuple(self._paths)
+
+    def pairs(self, split: Split) -> Iterator[Pair]:
+        """Each line as a pair; UserError names a line without exactly one tab."""
+        path = self._paths[split]
+        for number, line in enumerate(read_lines(path), 1):
+            columns = line.split("\t")
+            if len(columns) != 2:
+                raise UserError(
+                    f"{path}: line {number}: expected a source, one tab and a target, "
+                    f"found {len(columns) - 1} tabs"
+                )
+            yield Pair(*columns)
+
+    def fingerprint(self, split: Split) -> str:
+        """sha256 over the file as it lies on disk."""
+        return _hash_files([self._paths[split]])
+
+    def describe(self) -> str:
+        """The name of the training file."""
+        return f"TSV file {self._paths['train']}"
+
+
+class BuiltinCorpus:
+    """The German and English pairs that the package writes itself."""
+
+    def __init__(self, config: BuiltinConfig, src: str, trg: str) -> None:
+        from nmt.data.builtin import LANGUAGES
+
+        if {src, trg} != set(LANGUAGES):
+            raise UserError(
+                f"data.src and data.trg: expected {' and '.join(LANGUAGES)}, which the builtin corpus has, "
+                f"found {src} and {trg}"
+            )
+        self._config = config
+        self._turned = (src, trg) != LANGUAGES
+        self.splits: tuple[Split, ...] = ("train", "validation", "test")
+
+    def pairs(self, split: Split) -> Iterator[Pair]:
+        """The first so many pairs of the split, in the languages asked for."""
+        from nmt.data import builtin
+
+        for src, trg in builtin.pairs(split, self._count(split), seed=self._config.seed):
+            yield Pair(trg, src) if self._turned else Pair(src, trg)
+
+    def fingerprint(self, split: Split) -> str:
+        """sha256 over the text, which is written anew for it."""
+        digest = hashlib.sha256()
+        for pair in self.pairs(split):
+            digest.update(f"{pair.src}\t{pair.trg}\n".encode())
+        return digest.hexdigest()
+
+    def describe(self) -> str:
+        """Which seed."""
+        return f"the builtin corpus, seed {self._config.seed}"
+
+    def _count(self, split: Split) -> int:
+        return {
+            "train": self._config.train,
+            "validation": self._config.validation,
+            "test": self._config.test,
+        }[split]
+
+
+class DatasetCorpus:
+    """A dataset of the Hugging Face hub, or a local folder of the same layout, which is never written to.
+
+    A row holds the two texts in columns named after the languages, or in one column `translation`:
+    {"de": …, "en": …} or {"translation": {"de": …, "en": …}}. A missing text counts as empty.
+    """
+
+    def __init__(
+        self,
+        dataset: str,
+        src: str,
+        trg: str,
+        *,
+        name: str | None = None,
+        revision: str | None = None,
+        splits: SplitNames | None = None,
+    ) -> None:
+        self._dataset = dataset
+        self._name = name
+        self._revision = revision
+        self._src = src
+        self._trg = trg
+        splits = splits or SplitNames()
+        names: dict[Split, str | None] = {
+            "train": splits.train,
+            "validation": splits.validation,
+            "test": splits.test,
+        }
+        self._names = {split: name for split, name in names.items() if name is not None}
+        self.splits = tuple(self._names)
+        self._folder = _local_folder(dataset)
+
+    def pairs(self, split: Split) -> Iterator[Pair]:
+        """The rows in order; UserError for a split, a column or a type that is not there."""
+        rows = self._rows(split)
+        if {self._src, self._trg} <= set(rows.column_names):
+            for chunk in rows.select_columns([self._src, self._trg]).iter(1000):
+                yield from self._texts(split, zip(chunk[self._src], chunk[self._trg], strict=True))
+            return
+        columns = _translation_columns(rows)
+        if not {self._src, self._trg} <= set(columns):
+            lacking = [key for key in ("src", "trg") if getattr(self, f"_{key}") not in columns]
+            wanted = ", ".join(f"data.{key}: {getattr(self, f'_{key}')}" for key in lacking)
+            raise UserError(
+                f"{wanted}: no such column in split {self._names[split]} of {self.describe()}; "
+                f"the columns are {', '.join(columns)}"
+            )
+        for chunk in rows.select_columns(["translation"]).iter(1000):
+            both = ((row[self._src], row[self._trg]) for row in chunk["translation"])
+            yield from self._texts(split, both)
+
+    def fingerprint(self, split: Split) -> str:
+        """sha256 over the files of a folder; for the hub, a hash of id, commit, config and split."""
+        if self._folder is not None:
+            return f"{self._folder_hash}:{self._names[split]}"
+        return str(self._rows(split)._fingerprint)
+
+    def describe(self) -> str:
+        """The id or folder, config name and revision."""
+        parts = [self._dataset, *(part for part in (self._name, self._revision) if part is not None)]
+        return f"dataset {' '.join(parts)}"
+
+    def _rows(self, split: Split) -> "Dataset":
+        name = self._names[split]
+        if name not in self._loaded:
+            raise UserError(
+                f"data.splits.{split}: {self.describe()} has no split {name}; "
+                f"it has {', '.join(map(str, self._loaded))}"
+            )
+        return self._loaded[name]
+
+    def _texts(self, split: Split, both: Iterable[tuple[object, object]]) -> Iterator[Pair]:
+        for src, trg in both:
+            src, trg = "" if src is None else src, "" if trg is None else trg
+            if not (isinstance(src, str) and isinstance(trg, str)):
+                raise UserError(
+                    f"{self.describe()}, split {self._names[split]}: expected text in columns {self._src} "
+                    f"and {self._trg}, found {type(src).__name__} and {type(trg).__name__}"
+                )
+            yield Pair(src, trg)
+
+    @cached_property
+    def _folder_hash(self) -> str:
+        assert self._folder is not None
+        files = sorted(path for path in self._folder.rglob("*") if path.is_file() and path.name[0] != ".")
+        return _hash_files(files)
+
+    @cached_property
+    def _loaded(self) -> "DatasetDict":
+        from nmt.data.hub import load
+
+        return load(self._dataset, self._folder, name=self._name, revision=self._revision)
+
+
+def _local_folder(dataset: str) -> Path | None:
+    """The folder that is meant, or None for a hub id; UserError for a path where there is no folder."""
+    path = Path(dataset).expanduser()
+    if path.is_dir():
+        return path
+    if path.exists() or dataset.startswith((".", "/", "~")) or dataset.count("/") > 1:
+        found = "a file" if path.exists() else "nothing"
+        raise UserError(
+            f"data.dataset: expected a hub id such as bentrevett/multi30k or a local folder, "
+            f"found {found} at {dataset}; for single files use data.files or data.tsv"
+        )
+    return None
+
+
+def _translation_columns(rows: "Dataset") -> list[str]:
+    """The languages inside the column `translation`, or else the plain columns."""
+    feature = rows.features.get("translation")
+    languages = getattr(feature, "languages", feature)
+    return list(languages) if isinstance(languages, dict | list | tuple) else list(rows.column_names)
+
+
+def _path(key: str, name: str) -> Path:
+    path = Path(name).expanduser()
+    if not path.is_file():
+        found = "a folder" if path.is_dir() else "no such file"
+        raise UserError(f"{key}: expected a text file, found {found}: {name}")
+    return path
+
+
+def _hash_files(paths: Iterable[Path]) -> str:
+    """sha256 over the contents of the files, one after the other."""
+    digest = hashlib.sha256()
+    for path in paths:
+        try:
+            with path.open("rb") as file:
+                digest.update(hashlib.file_digest(file, "sha256").digest())
+        except OSError as error:
+            raise UserError(f"{path}: cannot be read ({error.strerror})") from error
+    return digest.hexdigest()

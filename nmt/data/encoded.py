@@ -1,0 +1,134 @@
+"""Encoded sentence pairs: piece ids in flat arrays, in memory or mapped from disk."""
+
+from collections.abc import Sequence
+from itertools import chain
+from pathlib import Path
+from types import TracebackType
+from typing import Any, NamedTuple, Self, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+Ids: TypeAlias = NDArray[np.integer]
+Lengths: TypeAlias = NDArray[np.int32]
+
+
+class Side(NamedTuple):
+    """One side of a split: row i is ids[offsets[i] : offsets[i + 1]], without begin and end pieces."""
+
+    ids: Ids
+    offsets: NDArray[np.int64]
+
+    @classmethod
+    def of(cls, rows: Sequence[Sequence[int]]) -> "Side":
+        """The same rows, flat and in memory."""
+        offsets = np.zeros(len(rows) + 1, np.int64)
+        np.cumsum([len(row) for row in rows], out=offsets[1:])
+        return cls(np.fromiter((i for row in rows for i in row), np.uint32, offsets[-1]), offsets)
+
+    @classmethod
+    def open(cls, path: Path, dtype: str) -> "Side":
+        """What a SideWriter wrote, mapped read-only from PATH.ids and PATH.offsets."""
+        return cls(_map(_ids(path), dtype), _map(_offsets(path), "int64"))
+
+    def rows(self, indices: Sequence[int] | NDArray[np.integer]) -> list[Ids]:
+        """The rows with these numbers, as views."""
+        return [self.ids[self.offsets[i] : self.offsets[i + 1]] for i in indices]
+
+    def lengths(self) -> Lengths:
+        """Pieces of every row."""
+        return np.diff(self.offsets).astype(np.int32)
+
+
+class SideWriter:
+    """Writes rows to PATH.ids (in dtype) and PATH.offsets (int64) as they come; a context manager."""
+
+    def __init__(self, path: Path, dtype: str) -> None:
+        self._dtype = dtype
+        self._ids = _ids(path).open("wb")
+        self._offsets = _offsets(path).open("wb")
+        self._offsets.write(np.zeros(1, np.int64).tobytes())
+        self.rows = 0
+        self.pieces = 0
+
+    def append(self, rows: Sequence[Sequence[int]]) -> None:
+        """Writes these rows after those before."""
+        ends = self.pieces + np.cumsum([len(row) for row in rows], dtype=np.int64)
+        if not len(ends):
+            return
+        ids = np.fromiter(chain.from_iterable(rows), self._dtype, int(ends[-1]) - self.pieces)
+        self._ids.write(ids.tobytes())
+        self._offsets.write(ends.tobytes())
+        self.rows += len(rows)
+        self.pieces = int(ends[-1])
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._ids.close()
+        self._offsets.close()
+
+
+def _ids(path: Path) -> Path:
+    return path.with_name(f"{path.name}.ids")
+
+
+def _offsets(path: Path) -> Path:
+    return path.with_name(f"{path.name}.offsets")
+
+
+def _map(path: Path, dtype: str) -> NDArray[Any]:
+    # An empty file cannot be mapped.
+    return np.memmap(path, dtype, "r") if path.stat().st_size else np.zeros(0, dtype)
+
+
+class EncodedSplit:
+    """The pairs of one split as piece ids; epoch e reads segmentation number e mod (how many there are).
+
+    Validation, test, and training without subword regularisation have one segmentation.
+    """
+
+    def __init__(self, src: Sequence[Side], trg: Sequence[Side]) -> None:
+        sizes = {len(side.offsets) for side in (*src, *trg)}
+        if len(src) != len(trg) or len(sizes) != 1:
+            raise ValueError(f"{len(src)} and {len(trg)} segmentations with {sorted(sizes)} offsets")
+        self._src = tuple(src)
+        self._trg = tuple(trg)
+
+    @classmethod
+    def of(cls, src: Sequence[Sequence[int]], trg: Sequence[Sequence[int]]) -> "EncodedSplit":
+        """A split in memory, of one segmentation."""
+        return cls([Side.of(src)], [Side.of(trg)])
+
+    def __len__(self) -> int:
+        return len(self._src[0].offsets) - 1
+
+    @property
+    def segmentations(self) -> int:
+        """How many segmentations the epochs take turns in."""
+        return len(self._src)
+
+    @property
+    def src_lengths(self) -> Lengths:
+        """Pieces of every source of the first segmentation, without the end piece."""
+        return self.lengths()[0]
+
+    @property
+    def trg_lengths(self) -> Lengths:
+        """Pieces of every target of the first segmentation, without the end piece."""
+        return self.lengths()[1]
+
+    def lengths(self, epoch: int = 0) -> tuple[Lengths, Lengths]:
+        """Pieces of every source and every target as this epoch reads them."""
+        number = epoch % len(self._src)
+        return self._src[number].lengths(), self._trg[number].lengths()
+
+    def rows(
+        self, indices: Sequence[int] | NDArray[np.integer], epoch: int = 0
+    ) -> tuple[list[Ids], list[Ids]]:
+        """The sources and the targets of these rows as this epoch reads them."""
+        number = epoch % len(self._src)
+        return self._src[number].rows(indices), self._trg[number].rows(indices)

@@ -1,0 +1,98 @@
+"""Which training pairs are left out, and why; a reason for each row, never the text itself.
+
+Rows are told apart by 64-bit hashes: among 5 million pairs two different ones meet with probability 1e-6.
+"""
+
+import hashlib
+from array import array
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from enum import IntEnum
+from typing import TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+from nmt.config.data import Filters
+from nmt.data.corpus import Pair, Split
+from nmt.data.encoded import Lengths
+
+Reasons: TypeAlias = NDArray[np.uint8]
+
+
+class Reason(IntEnum):
+    """Why a training pair is left out; a pair has the first reason that holds."""
+
+    KEPT = 0
+    EMPTY = 1  # nothing but white space on a side
+    IN_TEST = 2
+    IN_VALIDATION = 3
+    DUPLICATE = 4  # of a pair further up
+    TOO_LONG = 5
+    RATIO = 6
+
+
+@dataclass(frozen=True)
+class Scan:
+    """What one reading of a split tells without a tokenizer."""
+
+    hashes: NDArray[np.uint64]  # (rows,) one for each pair
+    empty: NDArray[np.bool_]  # (rows,)
+    sha256: str  # over "src \t trg \n" of all rows, UTF-8
+
+    def __len__(self) -> int:
+        return len(self.hashes)
+
+
+def scan(pairs: Iterable[Pair]) -> Scan:
+    """Reads pairs once; 9 bytes a pair stay in memory."""
+    hashes, empty, digest = array("Q"), bytearray(), hashlib.sha256()
+    for pair in pairs:
+        src, trg = pair.src.encode(), pair.trg.encode()
+        digest.update(b"%b\t%b\n" % (src, trg))
+        # 0xff stands in no UTF-8 text: no two pairs give the same bytes.
+        short = hashlib.blake2b(b"%b\xff%b" % (src, trg), digest_size=8).digest()
+        hashes.append(int.from_bytes(short, "little"))
+        empty.append(not pair.src.strip() or not pair.trg.strip())
+    return Scan(np.array(hashes, np.uint64), np.frombuffer(empty, np.bool_), digest.hexdigest())
+
+
+def by_text(scans: Mapping[Split, Scan], filters: Filters) -> tuple[Reasons, dict[Split, int]]:
+    """A reason for each training row as far as the text decides, and the overlap with test and validation.
+
+    Overlap is counted whether or not the filters drop it; a row that stands in both is one of test.
+    """
+    train = scans["train"]
+    reasons = np.where(train.empty, np.uint8(Reason.EMPTY), np.uint8(Reason.KEPT))
+    overlap: dict[Split, int] = {}
+    found = train.empty.copy()
+    held_out: dict[Split, Reason] = {"test": Reason.IN_TEST, "validation": Reason.IN_VALIDATION}
+    for split, reason in held_out.items():
+        if split in scans:
+            inside = np.isin(train.hashes, scans[split].hashes) & ~found
+            overlap[split] = int(inside.sum())
+            found |= inside
+            if filters.drop_test_overlap:
+                reasons[inside] = reason
+    if filters.drop_duplicates:
+        kept = np.flatnonzero(reasons == Reason.KEPT)
+        _, first = np.unique(train.hashes[kept], return_index=True)
+        again = np.ones(len(kept), np.bool_)
+        again[first] = False
+        reasons[kept[again]] = Reason.DUPLICATE
+    return reasons, overlap
+
+
+def by_length(src_lengths: Lengths, trg_lengths: Lengths, filters: Filters) -> Reasons:
+    """A reason for each row as far as its lengths in pieces decide."""
+    longer = np.maximum(src_lengths, trg_lengths)
+    shorter = np.maximum(np.minimum(src_lengths, trg_lengths), 1)
+    reasons = np.where(longer > filters.max_ratio * shorter, np.uint8(Reason.RATIO), np.uint8(Reason.KEPT))
+    reasons[longer > filters.max_length] = Reason.TOO_LONG
+    return reasons
+
+
+def counts(reasons: Reasons) -> dict[str, int]:
+    """How many rows each reason has, by its name in lower case; kept rows are not among them."""
+    number = np.bincount(reasons, minlength=len(Reason))
+    return {reason.name.lower(): int(number[reason]) for reason in Reason if reason is not Reason.KEPT}

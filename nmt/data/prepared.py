@@ -1,0 +1,351 @@
+"""Filter, encode, measure and hash a corpus once, into a memory-mapped folder that is reused.
+
+    data.prepared/SRC-TRG-KEY/
+      meta.json               what was read, kept, dropped and why; the size of every other file
+      tokenizer/              as tokenizer.save_tokenizers writes it
+      SPLIT.N.SIDE.ids        segmentation N of one side of a split: the pieces of all rows, end to end
+      SPLIT.N.SIDE.offsets    where each row begins and ends
+      validation.jsonl, test.jsonl    the raw text, to score against
+
+KEY is a hash of everything that the content follows from. Only training pairs are filtered: validation and
+test keep every line in order.
+"""
+
+import hashlib
+import json
+import os
+import tempfile
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import ExitStack, suppress
+from importlib.metadata import PackageNotFoundError, version
+from itertools import compress, islice
+from pathlib import Path
+from typing import Literal, NamedTuple, TypeAlias
+
+import numpy as np
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from nmt.config.data import DataConfig, Filters, SubwordTokenizer
+from nmt.data.corpus import Corpus, Pair, Split
+from nmt.data.encoded import EncodedSplit, Side, SideWriter
+from nmt.data.filtering import Reason, Reasons, Scan, by_length, by_text, counts, scan
+from nmt.data.tokenizer import Tokenizer, load_tokenizers, save_tokenizers
+from nmt.errors import UserError
+
+FORMAT = 1  # of the folder; a change of what is written, or of how text is encoded, needs a new number
+CHUNK = 4096  # pairs encoded at a time
+
+# From a function that reads the training pairs, as often as it is called, to the tokenizers of both sides.
+TrainTokenizers: TypeAlias = Callable[[Callable[[], Iterator[Pair]]], tuple[Tokenizer, Tokenizer]]
+
+
+class SplitMeta(BaseModel):
+    """One split as it was read and as it was written."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    sha256: str  # over "src \t trg \n" of all pairs read, UTF-8
+    read: int
+    kept: int
+    segmentations: int
+    src_pieces: int  # of the first segmentation, end pieces not counted
+    trg_pieces: int
+
+
+class Meta(BaseModel):
+    """What meta.json holds."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    key: str
+    corpus: str
+    src: str
+    trg: str
+    dtype: Literal["uint16", "uint32"]  # of the pieces
+    splits: dict[Split, SplitMeta]
+    dropped: dict[str, int]  # training pairs by reason
+    overlap: dict[Split, int]  # training pairs that also stand in test or validation, dropped or not
+    files: dict[str, int]  # bytes
+
+    @property
+    def data_hashes(self) -> dict[Split, str]:
+        """sha256 of the raw text of each split, for result.json."""
+        return {split: meta.sha256 for split, meta in self.splits.items()}
+
+
+class Prepared:
+    """A prepared corpus on disk, read-only; UserError names the file when it is incomplete or damaged."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        try:
+            self.meta = Meta.model_validate_json((folder / "meta.json").read_bytes())
+        except (OSError, ValidationError) as error:
+            raise UserError(f"{folder / 'meta.json'}: missing or damaged; delete {folder}") from error
+        for name, size in self.meta.files.items():
+            path = folder / name
+            found = f"{path.stat().st_size} bytes" if path.is_file() else "no file"
+            if found != f"{size} bytes":
+                raise UserError(f"{path}: expected {size} bytes, found {found}; delete {folder}")
+        self.src_tokenizer, self.trg_tokenizer = load_tokenizers(folder / "tokenizer")
+
+    @property
+    def splits(self) -> tuple[Split, ...]:
+        """The splits there are, train first."""
+        return tuple(self.meta.splits)
+
+    def split(self, name: Split) -> EncodedSplit:
+        """The pairs of a split as piece ids, mapped from disk."""
+        numbers = range(self.meta.splits[name].segmentations)
+        return EncodedSplit(
+            [Side.open(self.folder / f"{name}.{number}.src", self.meta.dtype) for number in numbers],
+            [Side.open(self.folder / f"{name}.{number}.trg", self.meta.dtype) for number in numbers],
+        )
+
+    def raw(self, name: Literal["validation", "test"]) -> list[Pair]:
+        """The text of a held-out split, every line of it in order."""
+        with (self.folder / f"{name}.jsonl").open(encoding="utf-8", newline="\n") as file:
+            return [Pair(*json.loads(line)) for line in file]
+
+    def summary(self) -> str:
+        """What was read, kept and dropped and why, as a few lines for a person."""
+        meta = self.meta
+        lines = [f"{meta.corpus}, {meta.src} to {meta.trg}, prepared in {self.folder}"]
+        for name, split in meta.splits.items():
+            several = f", {split.segmentations} segmentations" if split.segmentations > 1 else ""
+            lines.append(
+                f"  {name:<10} {split.read:>9,} pairs read, {split.kept:>9,} kept, "
+                f"{split.src_pieces:,} + {split.trg_pieces:,} pieces{several}"
+            )
+        gone = [f"{count:,} {_WORDS[reason]}" for reason, count in meta.dropped.items() if count]
+        lines.append(f"  dropped from train: {', '.join(gone) or 'nothing'}")
+        for name, count in meta.overlap.items():
+            if count and not meta.dropped[f"in_{name}"]:
+                lines.append(f"  kept on request: {count:,} pairs of train that are also in {name}")
+        return "\n".join(lines)
+
+
+_WORDS = {
+    "empty": "with an empty side",
+    "in_test": "also in test",
+    "in_validation": "also in validation",
+    "duplicate": "exact duplicates",
+    "too_long": "too long",
+    "ratio": "with sides of too different length",
+}
+
+
+def prepare(
+    data: DataConfig,
+    corpus: Corpus,
+    train_tokenizers: TrainTokenizers,
+    *,
+    seed: int,
+    say: Callable[[str], None] = lambda message: None,
+) -> Prepared:
+    """The prepared corpus: the folder that is there already if nothing changed, or else a new one.
+
+    A new folder is written under another name and renamed when it is complete, so that neither an
+    interruption nor a second process leaves half of one. A damaged folder is replaced. `say` hears one line
+    for each stage.
+    """
+    key = _key(data, corpus, seed)
+    folder = Path(data.prepared) / f"{data.src}-{data.trg}-{key[:16]}"
+    if folder.exists():
+        try:
+            return Prepared(folder)
+        except UserError as error:
+            say(f"{error}: preparing it again")
+    try:
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(prefix=f".{folder.name}-", dir=folder.parent) as temporary:
+            new = Path(temporary) / "new"
+            _write(new, key, data, corpus, train_tokenizers, seed, say)
+            return _put(new, folder)
+    except OSError as error:
+        raise UserError(f"data.prepared: cannot write {folder}: {error.strerror or error}") from error
+
+
+def _key(data: DataConfig, corpus: Corpus, seed: int) -> str:
+    content = {
+        "format": FORMAT,
+        "packages": {name: _version(name) for name in ("sentencepiece", "torchtext")},
+        "seed": seed,
+        "text": {split: corpus.fingerprint(split) for split in corpus.splits},
+        # Where the text lies is left out: the fingerprints say what it is.
+        **data.model_dump(mode="json", include={"src", "trg", "tokenizer", "filters"}),
+    }
+    return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
+
+
+def _version(package: str) -> str | None:
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        return None
+
+
+def _put(new: Path, folder: Path) -> Prepared:
+    """Renames new to folder; what another process finished first is taken instead."""
+    try:
+        new.rename(folder)
+    except OSError:
+        try:
+            return Prepared(folder)
+        except UserError:  # damaged, or there is another reason why new cannot be put there
+            with suppress(FileNotFoundError):
+                folder.rename(new.with_name("damaged"))
+            new.rename(folder)
+    return Prepared(folder)
+
+
+def _write(
+    folder: Path,
+    key: str,
+    data: DataConfig,
+    corpus: Corpus,
+    train_tokenizers: TrainTokenizers,
+    seed: int,
+    say: Callable[[str], None],
+) -> None:
+    """Writes everything that a folder holds, meta.json last."""
+    folder.mkdir()
+    scans: dict[Split, Scan] = {}
+    for split in corpus.splits:
+        say(f"reading {split} of {corpus.describe()}")
+        scans[split] = scan(corpus.pairs(split))
+        if not len(scans[split]):
+            raise UserError(f"{corpus.describe()}: split {split} is empty; expected at least one pair")
+    reasons, overlap = by_text(scans, data.filters)
+    chosen = reasons == Reason.KEPT
+    _something_left(corpus, reasons)
+
+    def train_pairs() -> Iterator[Pair]:
+        return compress(corpus.pairs("train"), chosen.tobytes())
+
+    say("training the tokenizer")
+    tokenizers = train_tokenizers(train_pairs)
+    save_tokenizers(folder / "tokenizer", *tokenizers)
+
+    dtype: Literal["uint16", "uint32"] = "uint32"
+    if all(len(tokenizer.vocabulary) <= 1 << 16 for tokenizer in tokenizers):
+        dtype = "uint16"
+    written: dict[Split, _Written] = {}
+    for split in corpus.splits:
+        say(f"encoding {split}")
+        files = folder / split
+        if split == "train":
+            samplers = _samplers(data, seed)
+            written[split] = _encode(train_pairs(), tokenizers, files, dtype, data.filters, samplers)
+            reasons[chosen] = written[split].reasons
+            _something_left(corpus, reasons)
+        else:
+            written[split] = _encode(corpus.pairs(split), tokenizers, files, dtype)
+            _write_raw(corpus.pairs(split), folder / f"{split}.jsonl")
+
+    meta = Meta(
+        key=key,
+        corpus=corpus.describe(),
+        src=data.src,
+        trg=data.trg,
+        dtype=dtype,
+        splits={
+            split: SplitMeta(
+                sha256=scans[split].sha256,
+                read=len(scans[split]),
+                kept=int((of.reasons == Reason.KEPT).sum()),
+                segmentations=of.segmentations,
+                src_pieces=of.src_pieces,
+                trg_pieces=of.trg_pieces,
+            )
+            for split, of in written.items()
+        },
+        dropped=counts(reasons),
+        overlap=overlap,
+        files={str(path.relative_to(folder)): path.stat().st_size for path in _files(folder)},
+    )
+    (folder / "meta.json").write_text(meta.model_dump_json(indent=2) + "\n", "utf-8")
+    for path in _files(folder):
+        with path.open("rb+") as file:
+            os.fsync(file.fileno())
+
+
+def _files(folder: Path) -> list[Path]:
+    return sorted(path for path in folder.rglob("*") if path.is_file())
+
+
+def _something_left(corpus: Corpus, reasons: Reasons) -> None:
+    if not (reasons == Reason.KEPT).any():
+        why = ", ".join(f"{count:,} {_WORDS[reason]}" for reason, count in counts(reasons).items() if count)
+        raise UserError(f"data.filters: no pair of train of {corpus.describe()} is left: {why}")
+
+
+def _samplers(data: DataConfig, seed: int) -> list[np.random.Generator]:
+    """What draws the seeds of each sampled segmentation of the training text; none without dropout."""
+    match data.tokenizer:
+        case SubwordTokenizer(dropout=dropout, samples=samples) if dropout > 0:
+            return [np.random.default_rng((seed, number)) for number in range(samples)]
+    return []
+
+
+class _Written(NamedTuple):
+    """What was written of a split; reasons has an element for each pair that came in."""
+
+    reasons: Reasons
+    segmentations: int
+    src_pieces: int
+    trg_pieces: int
+
+
+def _encode(
+    pairs: Iterator[Pair],
+    tokenizers: tuple[Tokenizer, Tokenizer],
+    files: Path,
+    dtype: str,
+    filters: Filters | None = None,
+    samplers: Iterable[np.random.Generator] = (),
+) -> _Written:
+    """Writes FILES.N.SIDE: one segmentation for each sampler, or the plain one when there is none.
+
+    The filters look at the plain one in any case, so that what is kept does not depend on what is drawn.
+    """
+    src_tokenizer, trg_tokenizer = tokenizers
+    reasons = []
+    with ExitStack() as stack:
+        plans = [
+            (
+                sampler,
+                stack.enter_context(SideWriter(files.with_name(f"{files.name}.{number}.src"), dtype)),
+                stack.enter_context(SideWriter(files.with_name(f"{files.name}.{number}.trg"), dtype)),
+            )
+            for number, sampler in enumerate(list(samplers) or [None])
+        ]
+        while chunk := list(islice(pairs, CHUNK)):
+            src, trg = (
+                src_tokenizer.encode_batch([p.src for p in chunk]),
+                trg_tokenizer.encode_batch([p.trg for p in chunk]),
+            )
+            reasons.append(_by_length(src, trg, filters))
+            kept = np.flatnonzero(reasons[-1] == Reason.KEPT)
+            for sampler, src_writer, trg_writer in plans:
+                if sampler is None:
+                    src_writer.append([src[i] for i in kept])
+                    trg_writer.append([trg[i] for i in kept])
+                else:
+                    src_seed, trg_seed = sampler.integers(1 << 32, size=2).tolist()
+                    src_writer.append(src_tokenizer.sample_batch([chunk[i].src for i in kept], src_seed))
+                    trg_writer.append(trg_tokenizer.sample_batch([chunk[i].trg for i in kept], trg_seed))
+    _, src_writer, trg_writer = plans[0]
+    return _Written(np.concatenate(reasons), len(plans), src_writer.pieces, trg_writer.pieces)
+
+
+def _by_length(src: list[list[int]], trg: list[list[int]], filters: Filters | None) -> Reasons:
+    if filters is None:
+        return np.full(len(src), Reason.KEPT, np.uint8)
+    lengths = [np.fromiter(map(len, rows), np.int32, len(rows)) for rows in (src, trg)]
+    return by_length(lengths[0], lengths[1], filters)
+
+
+def _write_raw(pairs: Iterable[Pair], path: Path) -> None:
+    with path.open("w", encoding="utf-8", newline="\n") as file:
+        file.writelines(json.dumps(pair, ensure_ascii=False) + "\n" for pair in pairs)

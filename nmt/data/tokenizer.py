@@ -1,0 +1,380 @@
+"""Text ↔ ids: subwords and characters by sentencepiece, words by spaces, words by torchtext.
+
+`decode(encode(text)) == text` holds for the sentencepiece kinds and any text that UTF-8 can carry, with one
+exception: U+2581 (▁), which sentencepiece uses for the space, comes back as a space.
+Word kinds lose what is rare (`<unk>`) and how words were spaced.
+"""
+
+import hashlib
+import importlib
+import io
+import re
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from functools import cached_property
+from pathlib import Path
+from random import Random
+from typing import Any, Literal, Protocol, Self
+
+from nmt.data.sampling import BpeDropout, Sampler, UnigramSampling
+from nmt.data.tokenizer_files import Descriptor, SubwordKind, read_tokenizer, write_tokenizer
+from nmt.data.vocabulary import BOS, EOS, PAD, SPECIALS, UNK, Vocabulary
+from nmt.errors import UserError
+
+SPACE = "\u2581"
+# What the statistics are drawn from; half a million lines keep unigram training under 1.5 GB.
+MOST_SENTENCES = 500_000
+# A space and what follows it; cut at some length, lest one endless word take minutes to sample.
+_WORD = re.compile(f"{SPACE}[^{SPACE}]{{0,99}}|[^{SPACE}]{{1,100}}")
+
+
+class Tokenizer(Protocol):
+    """Text to ids and back; two tokenizers with one `fingerprint` encode and decode alike.
+
+    `banned` are the ids that a search must never emit: they carry no text, or would break the line.
+    """
+
+    vocabulary: Vocabulary
+    banned: tuple[int, ...]
+
+    @property
+    def fingerprint(self) -> str:
+        """SHA-256 over all that decides how text becomes ids and ids become text."""
+        ...
+
+    def encode(self, text: str) -> list[int]:
+        """The ids of a text, without BOS and EOS."""
+        ...
+
+    def encode_batch(self, texts: Sequence[str]) -> list[list[int]]:
+        """`encode` of each, faster."""
+        ...
+
+    def sample_batch(self, texts: Sequence[str], seed: int) -> list[list[int]]:
+        """One random segmentation of each text; the same (texts, seed) gives the same ids.
+
+        Where there is nothing to sample (words, characters, dropout 0) it is `encode_batch`.
+        """
+        ...
+
+    def decode(self, ids: Sequence[int]) -> str:
+        """The text of these ids; PAD, BOS and EOS (and UNK where it carries no text) are skipped."""
+        ...
+
+    def pieces(self, ids: Sequence[int]) -> list[str]:
+        """The pieces as they stand in the vocabulary, for people to look at."""
+        ...
+
+    def word_starts(self, ids: Sequence[int]) -> list[bool]:
+        """Which pieces begin a word (text between spaces); the first always does.
+
+        Spaces go with the word that follows them, at the end with the word before. A special piece is
+        a word of its own.
+        """
+        ...
+
+    def save(self, folder: Path, side: str) -> None:
+        """Write SIDE.json and the file that it describes; `load_tokenizer` reads them."""
+        ...
+
+
+class SentencePieceTokenizer:
+    """Subwords (BPE, Sennrich 2016; unigram, Kudo 2018) or characters; unseen characters become bytes."""
+
+    def __init__(self, model: bytes, *, kind: SubwordKind, dropout: float = 0.0) -> None:
+        import sentencepiece
+
+        self._model, self._kind, self._dropout = model, kind, dropout
+        self._processor = sentencepiece.SentencePieceProcessor(model_proto=model)
+        self.vocabulary = Vocabulary(self._processor.id_to_piece(list(range(len(self._processor)))))
+        self.banned: tuple[int, ...] = (PAD, UNK, BOS, self.vocabulary.id("<0x0A>"))
+
+    @classmethod
+    def train(
+        cls, texts: Iterable[str], *, kind: SubwordKind, vocab_size: int | None = None, dropout: float = 0.0
+    ) -> Self:
+        """Learn the pieces from `texts`; `vocab_size` counts special and byte pieces, None = all (char only).
+
+        From more than MOST_SENTENCES texts that many are drawn, always the same ones.
+        UserError where the texts are empty or support only a smaller (or need a larger) vocabulary.
+        """
+        import sentencepiece
+
+        drawn = _drawn(texts, MOST_SENTENCES)
+        if not any(drawn):
+            raise UserError("the training text is empty, a tokenizer has nothing to learn from; check data")
+        lines = (text.replace("\n", " ") for text in drawn)  # no piece may hold a line break
+        model = io.BytesIO()
+        pad, unk, bos, eos = SPECIALS
+        try:
+            sentencepiece.SentencePieceTrainer.train(
+                sentence_iterator=lines,
+                model_writer=model,
+                model_type=kind,
+                vocab_size=vocab_size or 2**21,
+                use_all_vocab=vocab_size is None,
+                hard_vocab_limit=vocab_size is not None,
+                pad_id=PAD,
+                unk_id=UNK,
+                bos_id=BOS,
+                eos_id=EOS,
+                pad_piece=pad,
+                unk_piece=unk,
+                bos_piece=bos,
+                eos_piece=eos,
+                normalization_rule_name="identity",
+                remove_extra_whitespaces=False,
+                add_dummy_prefix=kind != "char",
+                byte_fallback=True,
+                # The rarest 1 in 10,000 characters become bytes: too rare to learn, too many to have pieces.
+                character_coverage=0.9999,
+                max_sentence_length=2**30,
+                num_threads=16,  # the sums of unigram training depend on it, not on the number of cores
+                minloglevel=5,
+            )
+        except RuntimeError as error:
+            raise _explained(error, vocab_size) from error
+        return cls(model.getvalue(), kind=kind, dropout=dropout)
+
+    @property
+    def fingerprint(self) -> str:
+        """SHA-256 of the model file: scores decide a segmentation as much as pieces do."""
+        return hashlib.sha256(self._model).hexdigest()
+
+    def encode(self, text: str) -> list[int]:
+        """The ids of a text, without BOS and EOS."""
+        ids: list[int] = self._processor.encode(text)
+        return ids
+
+    def encode_batch(self, texts: Sequence[str]) -> list[list[int]]:
+        """`encode` of each, on all cores."""
+        ids: list[list[int]] = self._processor.encode(list(texts))
+        return ids
+
+    def sample_batch(self, texts: Sequence[str], seed: int) -> list[list[int]]:
+        """BPE: `dropout` is the share of merges left out. Unigram: the exponent of the distribution."""
+        if not self._dropout or self._kind == "char":
+            return self.encode_batch(texts)
+        chance = Random(seed)
+        return [[i for word in self._words(text) for i in self._sampled(word, chance)] for text in texts]
+
+    def _words(self, text: str) -> list[str]:
+        """The stretches that no piece reaches out of, as sentencepiece writes them."""
+        return _WORD.findall(SPACE + text.replace(" ", SPACE)) if text else []
+
+    def _sampled(self, word: str, chance: Random) -> Iterator[int]:
+        for piece in self._sampler.segment(word, chance):
+            if piece in self._scores:
+                yield self.vocabulary.id(piece)
+            else:
+                yield from (self.vocabulary.id(f"<0x{byte:02X}>") for byte in piece.encode())
+
+    @cached_property
+    def _scores(self) -> dict[str, float]:
+        ids = [i for i in range(EOS + 1, len(self.vocabulary)) if not self._processor.is_byte(i)]
+        return {self.vocabulary.pieces[i]: self._processor.get_score(i) for i in ids}
+
+    @cached_property
+    def _sampler(self) -> Sampler:
+        kind = BpeDropout if self._kind == "bpe" else UnigramSampling
+        return kind(self._scores, self._dropout)
+
+    def decode(self, ids: Sequence[int]) -> str:
+        """The text of these ids; special ids are skipped, bytes that are not UTF-8 become U+FFFD."""
+        text: str = self._processor.decode([i for i in ids if i > EOS])
+        return text
+
+    def pieces(self, ids: Sequence[int]) -> list[str]:
+        """The pieces as they stand in the vocabulary: ▁ is a space, <0xE2> a byte."""
+        return [self.vocabulary.pieces[i] for i in ids]
+
+    def word_starts(self, ids: Sequence[int]) -> list[bool]:
+        """Which pieces begin a word; see `Tokenizer`."""
+        starts = [False] * len(ids)
+        between, gap = True, 0  # between two words, and the first piece since the last one ended
+        for n, i in enumerate(ids):
+            if i <= EOS:
+                starts[n], between, gap = True, True, n + 1
+                continue
+            piece = self.vocabulary.pieces[i]
+            if piece.startswith(SPACE) and not between:
+                between, gap = True, n
+            if between and piece != SPACE:
+                starts[gap], between = True, False
+        starts[:1] = [True] * len(starts[:1])
+        return starts
+
+    def save(self, folder: Path, side: str) -> None:
+        """Write SIDE.json and SIDE.model."""
+        write_tokenizer(folder, side, self._model, kind=self._kind, dropout=self._dropout)
+
+
+def _explained(error: RuntimeError, vocab_size: int | None) -> Exception:
+    """What sentencepiece's message means for the person who set vocab_size; else the error itself."""
+    message = str(error)
+    asked = f"data.tokenizer.vocab_size is {vocab_size}, but the training text"
+    if found := re.search(r"size too high.*<= (\d+)", message):
+        return UserError(f"{asked} supports at most {found[1]} pieces; set it to {found[1]} or less")
+    if found := re.search(r"smaller than required_chars\. \d+ vs (\d+)", message):
+        return UserError(f"{asked} has so many characters that it needs {found[1]}; set it to that or more")
+    return error
+
+
+def _drawn(texts: Iterable[str], most: int) -> list[str]:
+    """All texts, or `most` of them, each as likely as any other and always the same (Vitter 1985, R)."""
+    kept: list[str] = []
+    chance = Random(1)
+    for n, text in enumerate(texts):
+        if n < most:
+            kept.append(text)
+        elif (place := chance.randrange(n + 1)) < most:
+            kept[place] = text
+    return kept
+
+
+class WordTokenizer:
+    """Words between white space, as in experiments on text that was tokenised before (Moses and others).
+
+    Punctuation is not split off. Words outside the vocabulary are UNK, which a search may emit and which
+    is written `<unk>`; decode joins words by single spaces.
+    """
+
+    kind: Literal["word", "torchtext"] = "word"
+
+    def __init__(self, vocabulary: Vocabulary, *, lowercase: bool) -> None:
+        self.vocabulary, self._lowercase = vocabulary, lowercase
+        self._split = self._splitter(lowercase=lowercase)
+        self.banned: tuple[int, ...] = (PAD, BOS)
+
+    @classmethod
+    def train(
+        cls, texts: Iterable[str], *, vocab_size: int | None, min_frequency: int, lowercase: bool
+    ) -> Self:
+        """Keep the words seen `min_frequency` times or more, at most `vocab_size` with the special pieces.
+
+        UserError where no word is left.
+        """
+        split = cls._splitter(lowercase=lowercase)
+        counts: Counter[str] = Counter()
+        for text in texts:
+            counts.update(split(text))
+        vocabulary = cls._keep(counts, size=vocab_size, min_frequency=min_frequency)
+        if len(vocabulary) == len(SPECIALS):
+            raise UserError(
+                f"no word of the training text occurs data.tokenizer.min_frequency = {min_frequency} times "
+                f"({len(counts)} distinct words); lower it or check data"
+            )
+        return cls(vocabulary, lowercase=lowercase)
+
+    @staticmethod
+    def _splitter(*, lowercase: bool) -> Callable[[str], list[str]]:
+        return (lambda text: text.lower().split()) if lowercase else str.split
+
+    @staticmethod
+    def _keep(counts: Counter[str], *, size: int | None, min_frequency: int) -> Vocabulary:
+        return Vocabulary.from_counts(counts, size=size, min_frequency=min_frequency)
+
+    @property
+    def fingerprint(self) -> str:
+        """SHA-256 over the kind, the case and the words."""
+        parts = f"{self.kind} {self._lowercase} {self.vocabulary.fingerprint}"
+        return hashlib.sha256(parts.encode()).hexdigest()
+
+    def encode(self, text: str) -> list[int]:
+        """The ids of the words, UNK for what is not in the vocabulary."""
+        return [self.vocabulary.id(word) for word in self._split(text)]
+
+    def encode_batch(self, texts: Sequence[str]) -> list[list[int]]:
+        """`encode` of each."""
+        return [self.encode(text) for text in texts]
+
+    def sample_batch(self, texts: Sequence[str], seed: int) -> list[list[int]]:
+        """`encode` of each: a word is one piece whatever the seed."""
+        return self.encode_batch(texts)
+
+    def decode(self, ids: Sequence[int]) -> str:
+        """The words joined by spaces; PAD, BOS and EOS are skipped, UNK is `<unk>`."""
+        return " ".join(self.vocabulary.pieces[i] for i in ids if i not in (PAD, BOS, EOS))
+
+    def pieces(self, ids: Sequence[int]) -> list[str]:
+        """The words as they stand in the vocabulary."""
+        return [self.vocabulary.pieces[i] for i in ids]
+
+    def word_starts(self, ids: Sequence[int]) -> list[bool]:
+        """Every piece is a word."""
+        return [True] * len(ids)
+
+    def save(self, folder: Path, side: str) -> None:
+        """Write SIDE.json and SIDE.pieces.json."""
+        data = self.vocabulary.to_json()
+        write_tokenizer(folder, side, data, kind=self.kind, lowercase=self._lowercase)
+
+
+class TorchtextTokenizer(WordTokenizer):
+    """Words and vocabulary as torchtext 0.6 makes them, to repeat older experiments (extra: torchtext).
+
+    Lowercased text is split by `get_tokenizer("basic_english")`, other text by `get_tokenizer(None)`
+    (white space); `Vocab` keeps the words. UserError where the package is missing.
+    """
+
+    kind = "torchtext"
+
+    @staticmethod
+    def _splitter(*, lowercase: bool) -> Callable[[str], list[str]]:
+        splitter: Callable[[str], list[str]] = _torchtext("torchtext.data.utils").get_tokenizer(
+            "basic_english" if lowercase else None
+        )
+        return splitter
+
+    @staticmethod
+    def _keep(counts: Counter[str], *, size: int | None, min_frequency: int) -> Vocabulary:
+        most = None if size is None else size - len(SPECIALS)  # torchtext does not count the specials
+        kept = _torchtext("torchtext.vocab").Vocab(counts, most, min_frequency, specials=list(SPECIALS))
+        return Vocabulary(kept.itos)
+
+
+def _torchtext(module: str) -> Any:
+    try:
+        return importlib.import_module(module)
+    except ImportError as error:
+        raise UserError(
+            f"data.tokenizer.kind torchtext needs the extra of that name ({error}); "
+            "install it with: pip install 'nmt[torchtext]'"
+        ) from None
+
+
+def load_tokenizer(folder: Path, side: str) -> Tokenizer:
+    """The tokenizer that `save` wrote as `side`; UserError naming the file that is missing or was changed."""
+    descriptor, path, data = read_tokenizer(folder, side)
+    try:
+        return _made(descriptor, data)
+    except (UserError, RuntimeError) as error:
+        raise UserError(f"{path}: cannot be used as a {descriptor.kind} tokenizer: {error}") from None
+
+
+def _made(descriptor: Descriptor, data: bytes) -> Tokenizer:
+    match descriptor.kind:
+        case "word":
+            return WordTokenizer(Vocabulary.from_json(data), lowercase=descriptor.lowercase)
+        case "torchtext":
+            return TorchtextTokenizer(Vocabulary.from_json(data), lowercase=descriptor.lowercase)
+        case kind:
+            return SentencePieceTokenizer(data, kind=kind, dropout=descriptor.dropout)
+
+
+def save_tokenizers(folder: Path, src: Tokenizer, trg: Tokenizer) -> None:
+    """Write both sides into `folder`: `shared.*` where they are one object, else `src.*` and `trg.*`."""
+    if src is trg:
+        src.save(folder, "shared")
+    else:
+        (folder / "shared.json").unlink(missing_ok=True)  # it would be read first
+        src.save(folder, "src")
+        trg.save(folder, "trg")
+
+
+def load_tokenizers(folder: Path) -> tuple[Tokenizer, Tokenizer]:
+    """What `save_tokenizers` wrote, as (src, trg); the same object twice where they are shared."""
+    if (folder / "shared.json").exists():
+        shared = load_tokenizer(folder, "shared")
+        return shared, shared
+    return load_tokenizer(folder, "src"), load_tokenizer(folder, "trg")

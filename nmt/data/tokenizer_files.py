@@ -1,0 +1,79 @@
+"""How a tokenizer lies in a folder: SIDE.json, which describes it, beside SIDE.model or SIDE.pieces.json."""
+
+import hashlib
+import os
+from pathlib import Path
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from nmt.errors import UserError
+
+SubwordKind = Literal["bpe", "unigram", "char"]
+Kind = Literal[SubwordKind, "word", "torchtext"]
+_MEND = "copy the tokenizer folder again from where the model was trained"
+
+
+class Descriptor(BaseModel):
+    """What SIDE.json holds: all that a tokenizer is, apart from its model or its pieces."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+    format: Literal[1] = 1
+    kind: Kind
+    sha256: str
+    dropout: float = 0.0
+    lowercase: bool = False
+
+
+def write_tokenizer(
+    folder: Path, side: str, data: bytes, *, kind: Kind, dropout: float = 0.0, lowercase: bool = False
+) -> None:
+    """Write `data` and then its description, each whole or not at all."""
+    digest = hashlib.sha256(data).hexdigest()
+    descriptor = Descriptor(kind=kind, sha256=digest, dropout=dropout, lowercase=lowercase)
+    folder.mkdir(parents=True, exist_ok=True)
+    _write(_data_path(folder, side, kind), data)
+    _write(folder / f"{side}.json", (descriptor.model_dump_json(indent=2) + "\n").encode())
+
+
+def read_tokenizer(folder: Path, side: str) -> tuple[Descriptor, Path, bytes]:
+    """The description, and the path and content of the file described.
+
+    UserError naming the file that is missing, is no description, or is not the one that was written.
+    """
+    path = folder / f"{side}.json"
+    try:
+        descriptor = Descriptor.model_validate_json(_read(path))
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(map(str, first["loc"])) or "content"
+        raise UserError(f"{path}: describes no tokenizer ({where}: {first['msg']}); {_MEND}") from None
+    path = _data_path(folder, side, descriptor.kind)
+    data = _read(path)
+    found = hashlib.sha256(data).hexdigest()
+    if found != descriptor.sha256:
+        raise UserError(
+            f"{path}: changed since it was written (sha256 {descriptor.sha256[:12]}… expected, "
+            f"{found[:12]}… found); {_MEND}"
+        )
+    return descriptor, path, data
+
+
+def _data_path(folder: Path, side: str, kind: Kind) -> Path:
+    return folder / (f"{side}.pieces.json" if kind in ("word", "torchtext") else f"{side}.model")
+
+
+def _read(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise UserError(f"{path}: cannot be read ({error.strerror}); {_MEND}") from None
+
+
+def _write(path: Path, data: bytes) -> None:
+    temporary = path.with_name(path.name + ".tmp")
+    with temporary.open("wb") as file:
+        file.write(data)
+        file.flush()
+        os.fsync(file.fileno())
+    temporary.replace(path)

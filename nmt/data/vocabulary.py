@@ -1,0 +1,59 @@
+"""Pieces and their ids; the first four ids mean the same in every vocabulary."""
+
+import hashlib
+import json
+from collections import Counter
+from collections.abc import Iterable
+from typing import Self
+
+from nmt.errors import UserError
+
+PAD, UNK, BOS, EOS = 0, 1, 2, 3
+SPECIALS = ("<pad>", "<unk>", "<s>", "</s>")
+
+
+class Vocabulary:
+    """An ordered set of pieces: the place of a piece is its id, ids 0 to 3 are `SPECIALS`."""
+
+    def __init__(self, pieces: Iterable[str]) -> None:
+        self.pieces = tuple(pieces)
+        if self.pieces[: len(SPECIALS)] != SPECIALS:
+            raise UserError(f"a vocabulary starts with {SPECIALS}, found {self.pieces[: len(SPECIALS)]}")
+        # The specials are left out: a text that spells "</s>" must not end the sentence.
+        self._ids = {piece: i for i, piece in enumerate(self.pieces) if i > EOS}
+        if len(self._ids) != len(self.pieces) - len(SPECIALS):
+            raise UserError("a vocabulary holds every piece once, found a piece twice")
+
+    @classmethod
+    def from_counts(cls, counts: Counter[str], *, size: int | None, min_frequency: int) -> Self:
+        """The most frequent pieces, ties by code point; `size` counts the specials, None keeps all."""
+        kept = [p for p, n in counts.items() if n >= min_frequency and p not in SPECIALS]
+        kept.sort(key=lambda p: (-counts[p], p))
+        return cls([*SPECIALS, *kept][:size])
+
+    @classmethod
+    def from_json(cls, data: bytes) -> Self:
+        """The vocabulary that `to_json` wrote; UserError for anything else."""
+        try:
+            pieces = json.loads(data)
+        except ValueError as error:
+            raise UserError(f"not a JSON list of pieces ({error})") from None
+        if not isinstance(pieces, list) or not all(isinstance(p, str) for p in pieces):
+            raise UserError("not a JSON list of pieces")
+        return cls(pieces)
+
+    def to_json(self) -> bytes:
+        """A JSON list of the pieces, one a line."""
+        return (json.dumps(self.pieces, ensure_ascii=False, indent=0) + "\n").encode()
+
+    @property
+    def fingerprint(self) -> str:
+        """SHA-256 over the pieces in their order."""
+        return hashlib.sha256(json.dumps(self.pieces).encode()).hexdigest()
+
+    def id(self, piece: str) -> int:
+        """The id of a piece of text; UNK for what is not here, and for text that spells a special piece."""
+        return self._ids.get(piece, UNK)
+
+    def __len__(self) -> int:
+        return len(self.pieces)

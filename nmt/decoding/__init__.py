@@ -1,0 +1,1 @@
+"""Search over any step scorer, and the translation of text with it."""

@@ -1,0 +1,203 @@
+"""The search loop: beam search over a step scorer. It knows no model.
+
+B sentences, K hypotheses a sentence, N = B · K rows, V pieces, Tx source positions.
+"""
+
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple, Protocol, TypeVar
+
+import torch
+from torch import Tensor
+
+from nmt.decoding.candidates import LengthPenalty, best_candidates, forbid, only, top_pieces
+
+Source = TypeVar("Source", contravariant=True)
+Memory = TypeVar("Memory")
+State = TypeVar("State")
+Tree = TypeVar("Tree")
+
+
+class Step(NamedTuple):
+    """logits (N, V), log_z (N, 1), the next state, alignment (N, Tx); log-probability = logits − log_z."""
+
+    logits: Tensor
+    log_z: Tensor
+    state: Any
+    alignment: Tensor | None
+
+
+class StepScorer(Protocol[Source, Memory, State]):
+    """All that a search knows of a model, an ensemble or a fusion."""
+
+    def start(self, source: Source) -> tuple[Memory, State]:
+        """Return what is fixed for the sentences (B rows) and the first state (B rows)."""
+
+    def step(self, y_prev: Tensor, memory: Memory, state: State) -> Step:
+        """Score the next piece after y_prev (N,)."""
+
+
+@dataclass(frozen=True)
+class SearchSettings:
+    """How wide and how far to search; ids of the vocabulary that the search must know."""
+
+    beam: int
+    penalty: LengthPenalty
+    bos: int
+    eos: int
+    banned: tuple[int, ...] = ()
+    n_best: int = 1
+    max_ratio: float = 2.0
+    max_extra: int = 10
+    early_stop: bool = True
+
+    def limits(self, lengths: Tensor) -> Tensor:
+        """Return the longest output (B,) for sources of these lengths, </s> counted on both sides."""
+        return (lengths * self.max_ratio).long() + self.max_extra
+
+
+@dataclass(frozen=True)
+class Hypothesis:
+    """ids without </s>; score: penalised log-probability; alignment (Ty, Tx), </s> included in Ty."""
+
+    ids: list[int]
+    score: float
+    log_prob: float
+    alignment: Tensor | None = field(default=None, compare=False)
+
+
+def select_rows(tree: Tree, index: Tensor) -> Tree:
+    """Return the tree of tensors with the given rows of each: tuples and named tuples of tensors, or None."""
+    if isinstance(tree, Tensor):
+        return tree.index_select(0, index)  # type: ignore[return-value]
+    if isinstance(tree, tuple):
+        parts = [select_rows(part, index) for part in tree]
+        return type(tree)(*parts) if hasattr(tree, "_fields") else tuple(parts)  # type: ignore[return-value]
+    return tree
+
+
+class _Beam:
+    """The hypotheses of the sentences that are still searched: B rows of K slots."""
+
+    def __init__(self, size: int, limits: Tensor, settings: SearchSettings, dtype: torch.dtype) -> None:
+        device, shape = limits.device, (len(limits), settings.beam)
+        self.settings, self.limits = settings, limits
+        self.rows = torch.arange(len(limits), device=device)
+        self.log_probs = torch.full(shape, float("-inf"), dtype=dtype, device=device)
+        self.log_probs[:, 0] = 0.0
+        self.finished = torch.zeros(shape, dtype=torch.bool, device=device)
+        self.lengths = torch.zeros(shape, dtype=torch.long, device=device)
+        self.ids = torch.full((*shape, size), settings.eos, device=device)
+        self.alignments: Tensor | None = None
+
+    def advance(self, step: Step, position: int) -> Tensor:
+        """Extend every live hypothesis by its best pieces, keep K a sentence; return the rows kept (N,).
+
+        A finished hypothesis keeps its slot. So with one slot this is greedy search.
+        """
+        settings, (size, beam) = self.settings, self.log_probs.shape
+        logits = forbid(step.logits, torch.tensor(settings.banned, dtype=torch.long, device=self.rows.device))
+        at_limit = (self.limits <= position + 1).repeat_interleave(beam)
+        if at_limit.any():
+            logits = only(logits, settings.eos, at_limit)
+        values, ids = top_pieces(logits, beam)
+        log_probs = self.log_probs.unsqueeze(-1) + (values - step.log_z).view(size, beam, -1)  # (B, K, K)
+        ids = ids.view(size, beam, -1)
+        kept = self.finished.unsqueeze(-1)
+        first = torch.arange(ids.shape[-1], device=ids.device) == 0
+        log_probs = torch.where(kept, self.log_probs.unsqueeze(-1), log_probs)
+        rank = torch.where(kept, torch.where(first, float("inf"), float("-inf")), log_probs)
+        ids = torch.where(kept, settings.eos, ids)
+
+        chosen = best_candidates(rank.flatten(1), ids.flatten(1), beam)  # (B, K)
+        slots = chosen // ids.shape[-1]
+        self.log_probs = log_probs.flatten(1).gather(1, chosen)
+        pieces = ids.flatten(1).gather(1, chosen)
+        live = ~self.finished.gather(1, slots)
+        self.lengths = self.lengths.gather(1, slots) + live
+        self.finished = ~live | (pieces == settings.eos)
+        origin = (torch.arange(size, device=slots.device).unsqueeze(1) * beam + slots).flatten()
+        self.ids = self.ids.flatten(0, 1)[origin].view_as(self.ids)
+        self.ids[:, :, position] = pieces
+        if step.alignment is not None:
+            self._align(step.alignment, origin, position)
+        return origin
+
+    def _align(self, alignment: Tensor, origin: Tensor, position: int) -> None:
+        if self.alignments is None:
+            shape = (*self.log_probs.shape, self.ids.shape[-1], alignment.shape[-1])
+            self.alignments = alignment.new_zeros(shape)
+        self.alignments = self.alignments.flatten(0, 1)[origin].view_as(self.alignments)
+        self.alignments[:, :, position] = alignment[origin].view(*self.log_probs.shape, -1)
+
+    def done(self) -> Tensor:
+        """Return which sentences (B,) need no further step: nothing better can come."""
+        scores = self.settings.penalty(self.log_probs, self.lengths)
+        count = min(self.settings.n_best, self.log_probs.shape[1])
+        worst_kept = scores.masked_fill(~self.finished, float("-inf")).topk(count).values[:, -1]
+        live = self.log_probs.masked_fill(self.finished, float("-inf")).amax(dim=1)
+        bound = self.settings.penalty(live, self.limits)
+        all_finished = self.finished.all(dim=1) | (live == float("-inf"))
+        return all_finished | (worst_kept > bound) if self.settings.early_stop else all_finished
+
+    def leave(self, done: Tensor, results: list[list[Hypothesis]]) -> Tensor:
+        """Write the sentences that are done into results; return the sentences that stay (B',)."""
+        scores = self.settings.penalty(self.log_probs, self.lengths)
+        scores = scores.masked_fill(~self.finished, float("-inf"))
+        for b in done.nonzero().squeeze(1).tolist():
+            order = scores[b].argsort(descending=True, stable=True)[: self.settings.n_best].tolist()
+            results[int(self.rows[b])] = [
+                self._hypothesis(b, k, float(scores[b, k])) for k in order if scores[b, k] > float("-inf")
+            ]
+        stay = (~done).nonzero().squeeze(1)
+        for name in ("rows", "limits", "log_probs", "finished", "lengths", "ids"):
+            setattr(self, name, getattr(self, name)[stay])
+        self.alignments = None if self.alignments is None else self.alignments[stay]
+        return stay
+
+    def _hypothesis(self, b: int, k: int, score: float) -> Hypothesis:
+        length = int(self.lengths[b, k])
+        alignment = None if self.alignments is None else self.alignments[b, k, :length].cpu()
+        return Hypothesis(
+            self.ids[b, k, : length - 1].tolist(), score, float(self.log_probs[b, k]), alignment
+        )
+
+
+@torch.inference_mode()
+def beam_search(
+    scorer: StepScorer[Source, Memory, State],
+    source: Source,
+    limits: Tensor,
+    settings: SearchSettings,
+    *,
+    alignments: bool = False,
+) -> list[list[Hypothesis]]:
+    """Return for each sentence up to n_best finished hypotheses, the best first.
+
+    limits (B,): the longest output of each sentence, </s> counted; there </s> is the only candidate.
+    A sentence leaves the batch as soon as no live hypothesis can beat its finished ones: a live
+    log-probability can only fall and is at best divided by the penalty at the limit, so that nothing
+    is lost. Neither batch size nor neighbours change a result.
+    """
+    memory, state = scorer.start(source)
+    size, beam = len(limits), settings.beam
+    rows = torch.arange(size, device=limits.device).repeat_interleave(beam)
+    state = select_rows(state, rows)
+    y_prev = torch.full((size * beam,), settings.bos, device=limits.device)
+    results: list[list[Hypothesis]] = [[] for _ in range(size)]
+    search: _Beam | None = None
+    for position in range(int(limits.max()) if size else 0):
+        step = scorer.step(y_prev, memory, state)
+        step = step if alignments else step._replace(alignment=None)
+        if search is None:
+            search = _Beam(int(limits.max()), limits, settings, step.log_z.dtype)
+        state = select_rows(step.state, search.advance(step, position))
+        done = search.done()
+        if done.any():
+            stay = search.leave(done, results)
+            if not len(stay):
+                break
+            memory = select_rows(memory, stay)
+            kept = (stay.unsqueeze(1) * beam + torch.arange(beam, device=stay.device)).flatten()
+            state = select_rows(state, kept)
+        y_prev = search.ids[:, :, position].flatten()
+    return results

@@ -1,0 +1,197 @@
+"""Lines of text in, lines of text out: in order, one for one."""
+
+import re
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+from nmt.data.batches import pad
+from nmt.data.tokenizer import Tokenizer
+from nmt.data.vocabulary import EOS
+from nmt.decoding.search import Hypothesis, SearchSettings, StepScorer, beam_search
+from nmt.evaluation.alignment import Link, best_links, merge_pieces
+from nmt.models import Source
+
+_ENDS = (r"(?<=[.!?…。！？])\s+|(?<=[。！？])", r"(?<=[,;:–—、，；：])\s+|(?<=[、，；：])", r"\s+")
+
+
+class Ranked(NamedTuple):
+    """One of the n best: its text and its penalised log-probability."""
+
+    text: str
+    score: float
+
+
+class Attended(NamedTuple):
+    """Words of both sides and how much of its attention each target word gave to each source word."""
+
+    src_words: list[str]
+    trg_words: list[str]
+    weights: Tensor  # (target words, source words)
+
+
+@dataclass(frozen=True)
+class Translation:
+    """The n best translations of one line, the best first; where asked for, the attention of the best by part."""
+
+    ranked: list[Ranked]
+    attended: list[Attended]
+
+    @property
+    def text(self) -> str:
+        """The best translation."""
+        return self.ranked[0].text
+
+    def links(self) -> list[Link]:
+        """Return the word alignment of the best translation: where each target word looked most."""
+        links, src, trg = [], 0, 0
+        for part in self.attended:
+            links += [Link(link.src + src, link.trg + trg) for link in best_links(part.weights.numpy())]
+            src, trg = src + len(part.src_words), trg + len(part.trg_words)
+        return links
+
+
+class _Part(NamedTuple):
+    """A stretch of a line that is translated as a whole; spaced: white space follows it."""
+
+    ids: list[int]
+    spaced: bool
+
+
+class Translator:
+    """Translates text with any step scorer over sources; float results do not depend on the neighbours."""
+
+    def __init__(
+        self,
+        scorer: StepScorer[Source, object, object],
+        src_tokenizer: Tokenizer,
+        trg_tokenizer: Tokenizer,
+        search: SearchSettings,
+        *,
+        max_source: int,
+        tokens_per_batch: int,
+        device: torch.device,
+    ) -> None:
+        self.scorer, self.search = scorer, search
+        self.src_tokenizer, self.trg_tokenizer = src_tokenizer, trg_tokenizer
+        self.max_source, self.tokens_per_batch, self.device = max_source, tokens_per_batch, device
+
+    def translate(self, lines: Sequence[str]) -> list[str]:
+        """Return the best translation of each line; a blank line gives an empty one."""
+        return [translation.text for translation in self.translations(lines)]
+
+    def translations(self, lines: Sequence[str], *, attention: bool = False) -> list[Translation]:
+        """Return the translation of each line, in order.
+
+        A line of more than `max_source` pieces is translated in parts: cut at sentence ends, else clause
+        ends, else spaces, else anywhere; nothing is dropped.
+        """
+        parts = [self._parts(line) for line in lines]
+        flat = [part.ids for line in parts for part in line]
+        found = iter(self._search(flat, attention=attention))
+        return [self._join(line, [next(found) for _ in line]) for line in parts]
+
+    def _parts(self, line: str) -> list[_Part]:
+        if not line.strip():
+            return []
+
+        def fits(text: str) -> bool:
+            return len(self.src_tokenizer.encode(text)) <= self.max_source
+
+        texts = [line] if fits(line) else list(split_text(line, fits))
+        parts = [_Part(self.src_tokenizer.encode(text.rstrip()), text != text.rstrip()) for text in texts]
+        return [part for part in parts if part.ids]
+
+    def _search(self, rows: list[list[int]], *, attention: bool) -> list[list[Hypothesis]]:
+        results: list[list[Hypothesis]] = [[]] * len(rows)
+        for chosen in self._batches(rows):
+            ids = pad([rows[i] for i in chosen], last=EOS).to(self.device)
+            lengths = torch.tensor([len(rows[i]) + 1 for i in chosen], device=self.device)
+            limits = self.search.limits(lengths)
+            found = beam_search(self.scorer, Source(ids, lengths), limits, self.search, alignments=attention)
+            for i, hypotheses in zip(chosen, found, strict=True):
+                results[i] = hypotheses
+        return results
+
+    def _batches(self, rows: list[list[int]]) -> Iterator[list[int]]:
+        """Yield row numbers in batches of similar length, the longest first."""
+        batch: list[int] = []
+        width = 0
+        for i in sorted(range(len(rows)), key=lambda i: -len(rows[i])):
+            if batch and (len(batch) + 1) * width * self.search.beam > self.tokens_per_batch:
+                yield batch
+                batch = []
+            width = len(rows[i]) + 1 if not batch else width
+            batch.append(i)
+        if batch:
+            yield batch
+
+    def _join(self, parts: list[_Part], found: list[list[Hypothesis]]) -> Translation:
+        if not parts:
+            return Translation([Ranked("", 0.0)], [])
+        ranked = []
+        for rank in range(max(len(hypotheses) for hypotheses in found)):
+            chosen = [hypotheses[min(rank, len(hypotheses) - 1)] for hypotheses in found]
+            texts = [self.trg_tokenizer.decode(hypothesis.ids) for hypothesis in chosen]
+            pairs = zip(texts, parts, strict=True)
+            text = "".join(text + (" " if part.spaced else "") for text, part in pairs).rstrip(" ")
+            ranked.append(Ranked(text, sum(hypothesis.score for hypothesis in chosen)))
+        attended = [
+            self._attended(part, hypotheses[0])
+            for part, hypotheses in zip(parts, found, strict=True)
+            if hypotheses[0].alignment is not None and hypotheses[0].ids
+        ]
+        return Translation(ranked, attended)
+
+    def _attended(self, part: _Part, best: Hypothesis) -> Attended:
+        assert best.alignment is not None
+        src_starts = self.src_tokenizer.word_starts(part.ids)
+        trg_starts = self.trg_tokenizer.word_starts(best.ids)
+        pieces = best.alignment[: len(best.ids), : len(part.ids)].double().numpy()
+        return Attended(
+            _words(self.src_tokenizer, part.ids, src_starts),
+            _words(self.trg_tokenizer, best.ids, trg_starts),
+            torch.from_numpy(merge_pieces(pieces, src_starts, trg_starts)),
+        )
+
+
+def split_text(text: str, fits: Callable[[str], bool]) -> Iterator[str]:
+    """Yield stretches of the text that fit and together are the text, cut at the best places there are.
+
+    Sentence ends first; a sentence that does not fit is cut at clause ends, then at white space, then
+    anywhere. Neighbouring stretches are packed together while they fit.
+    """
+    yield from _pack(text, fits, list(_ENDS))
+
+
+def _pack(text: str, fits: Callable[[str], bool], ends: list[str]) -> Iterator[str]:
+    if fits(text) or len(text) == 1:
+        yield text
+        return
+    if not ends:
+        middle = len(text) // 2
+        yield from _pack(text[:middle], fits, ends)
+        yield from _pack(text[middle:], fits, ends)
+        return
+    cuts = [match.end() for match in re.finditer(ends[0], text) if 0 < match.end() < len(text)]
+    held = ""
+    for begin, end in zip([0, *cuts], [*cuts, len(text)], strict=True):
+        stretch = text[begin:end]
+        if held and fits(held + stretch):
+            held += stretch
+            continue
+        if held:
+            yield held
+        held = stretch
+        if not fits(held):
+            *whole, held = _pack(held, fits, ends[1:])
+            yield from whole
+    yield held
+
+
+def _words(tokenizer: Tokenizer, ids: list[int], starts: Sequence[bool]) -> list[str]:
+    begins = [i for i, start in enumerate(starts) if start or i == 0]
+    return [tokenizer.decode(ids[a:b]).strip() for a, b in zip(begins, [*begins[1:], len(ids)], strict=True)]

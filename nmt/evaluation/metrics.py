@@ -1,0 +1,116 @@
+"""sacreBLEU's metrics, each number with its signature."""
+
+from collections.abc import Mapping, Sequence
+from typing import NamedTuple
+
+from nmt.errors import UserError
+from nmt.results import Score
+
+CASED = "cased, detokenised"
+LOWERCASED = "lowercased, 13a"
+
+
+class Comparison(NamedTuple):
+    """A system beside the baseline, by one metric."""
+
+    system: str
+    metric: str
+    score: float
+    difference: float  # from the baseline
+    p_value: float  # two-sided: how often chance alone gives a difference as large
+    signature: str
+
+
+def scores(hypotheses: Sequence[str], references: Sequence[str]) -> list[Score]:
+    """BLEU, chrF2 and TER of detokenised, cased text, then BLEU in the form that papers report.
+
+    The first three compare plain text as a person reads it. BLEU and chrF2 are sacreBLEU's defaults;
+    TER is made case-sensitive like them (sacreBLEU's own default folds case, its signature says `case:lc`).
+
+    "BLEU (lowercased, 13a)" folds case and lets sacreBLEU split the text by mteval-v13a. It may be
+    laid beside results called "tokenised, lowercased BLEU" (multi-bleu.perl over text lowercased and
+    split by Moses) to within some tenths: Moses splits contractions and some hyphens and 13a does not.
+    It may not be compared with the cased figure, with BLEU over subwords, over compounds split at
+    hyphens (`tensor2tensor`'s get_ende_bleu.sh), or over text in which rare words are <unk>.
+    Text that is already tokenised can be given too, on both sides; 13a leaves nearly all of it as it is.
+
+    UserError where the counts differ or there is nothing to score.
+    """
+    from sacrebleu.metrics.bleu import BLEU
+    from sacrebleu.metrics.chrf import CHRF
+    from sacrebleu.metrics.ter import TER
+
+    _check(hypotheses, references)
+    metrics = [
+        (CASED, BLEU()),
+        (CASED, CHRF()),
+        (CASED, TER(case_sensitive=True)),
+        (LOWERCASED, BLEU(lowercase=True, force=True)),  # force: warn of tokenised text once, not twice
+    ]
+    result = []
+    for form, metric in metrics:
+        found = metric.corpus_score(hypotheses, [references])
+        signature = str(metric.get_signature())
+        result.append(Score(metric=found.name, form=form, score=found.score, signature=signature))
+    return result
+
+
+def corpus_bleu(hypotheses: Sequence[str], references: Sequence[str]) -> float:
+    """BLEU, cased, detokenised, sacreBLEU's defaults: the first of `scores`, without the others' cost."""
+    from sacrebleu.metrics.bleu import BLEU
+
+    _check(hypotheses, references)
+    return float(BLEU(force=True).corpus_score(hypotheses, [references]).score)
+
+
+def bleu_signature() -> str:
+    """The signature of `corpus_bleu`."""
+    from sacrebleu.metrics.bleu import BLEU
+
+    metric = BLEU()
+    metric.corpus_score(["a"], [["a"]])  # a signature is complete once something was scored
+    return str(metric.get_signature())
+
+
+def compare(
+    references: Sequence[str],
+    baseline: Sequence[str],
+    systems: Mapping[str, Sequence[str]],
+    trials: int = 10_000,
+) -> list[Comparison]:
+    """Is a system's difference from the baseline more than chance, in BLEU and chrF2?
+
+    Paired approximate randomisation (Riezler & Maxwell 2005) by sacreBLEU: the two outputs of each
+    sentence change sides at random, `trials` times. Its seed is fixed (12345, or SACREBLEU_SEED) and
+    stands in the signature. UserError where counts differ or there is nothing to score.
+    """
+    from sacrebleu.metrics.bleu import BLEU
+    from sacrebleu.metrics.chrf import CHRF
+    from sacrebleu.significance import PairedTest
+
+    _check(baseline, references, "baseline")
+    for name, hypotheses in systems.items():
+        _check(hypotheses, references, name)
+    named: list[tuple[str, Sequence[str]]] = [("baseline", baseline), *systems.items()]
+    metrics = {"BLEU": BLEU(force=True), "chrF2": CHRF()}
+    signatures, columns = PairedTest(named, metrics, [list(references)], "ar", n_samples=trials)()
+    comparisons = []
+    for metric, signature in signatures.items():
+        first, *others = (float(result.score) for result in columns[metric])  # type: ignore[union-attr]
+        p_values = [result.p_value for result in columns[metric][1:]]  # type: ignore[union-attr]
+        for system, score, p_value in zip(systems, others, p_values, strict=True):
+            assert p_value is not None  # sacreBLEU leaves it out for the baseline alone
+            # sacreBLEU counts only trials strictly above the difference: equal systems would seem unequal.
+            p = p_value if score != first else 1.0
+            comparisons.append(Comparison(system, metric, score, score - first, p, str(signature)))
+    return comparisons
+
+
+def _check(hypotheses: Sequence[str], references: Sequence[str], name: str = "hypotheses") -> None:
+    if len(hypotheses) != len(references):
+        raise UserError(
+            f"{name}: {len(hypotheses)} lines, but {len(references)} references; "
+            "line n of one must translate line n of the other"
+        )
+    if not references:
+        raise UserError(f"{name}: no lines; there is nothing to score")

@@ -1,0 +1,140 @@
+"""result.json files → the Markdown table of results, kept up to date between two markers."""
+
+from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path
+
+from nmt.errors import UserError
+from nmt.evaluation.metrics import CASED
+from nmt.results import Result, read_result, replace_text
+
+BEGIN = "<!-- results:begin -->"
+END = "<!-- results:end -->"
+
+_NUMERIC = ("BLEU", "chrF2", "beam", "parameters", "updates", "minutes (CPU)", "sentences/s", "seed")
+_SUPERSCRIPTS = str.maketrans("0123456789", "⁰¹²³⁴⁵⁶⁷⁸⁹")
+
+
+def load_results(folder: Path) -> list[Result]:
+    """Every `folder`/*/result.json, ordered by folder name; UserError names a file that cannot be read."""
+    return [read_result(path) for path in sorted(folder.glob("*/result.json"))]
+
+
+def table(results: Sequence[Result]) -> str:
+    """The Markdown table: a row a result, and below it the signatures of the scores.
+
+    Scores are cased and detokenised. Where results of one metric differ in signature, superscripts say
+    which is whose. A hyphen stands for what is not known.
+    """
+    signatures = _signatures(results)
+    columns: dict[str, Callable[[Result], str | None]] = {
+        "experiment": lambda r: r.name,
+        "test set": _test_set,
+        "BLEU": lambda r: _score(r, "BLEU", signatures["BLEU"]),
+        "chrF2": lambda r: _score(r, "chrF2", signatures["chrF2"]),
+        "beam": lambda r: _text(r.decoding.settings.get("beam") if r.decoding else None),
+        "parameters": lambda r: None if r.parameters is None else f"{r.parameters / 1e6:.1f} M",
+        "updates": lambda r: f"{r.training.updates:,}" if r.training else None,
+        "minutes (CPU)": _minutes,
+        "machine": _machine,
+        "sentences/s": _speed,
+        "seed": lambda r: _text(r.seed),
+        "commit": lambda r: _short(r.commit) if r.commit else None,
+    }
+    rows = [[value(result) or "-" for value in columns.values()] for result in results]
+    if not rows:
+        rows = [["*no results yet*"] + [""] * (len(columns) - 1)]
+    rules = ["---:" if name in _NUMERIC else "---" for name in columns]
+    lines = [_row(columns), _row(rules), *map(_row, rows)]
+    notes = [
+        f"{metric}{_mark(signature, found)}: `{signature}`"
+        for metric, found in signatures.items()
+        for signature in found
+    ]
+    if notes:
+        # Two spaces at the end of a line are Markdown's line break.
+        lines += ["", "  \n".join(["Scores are cased and detokenised, by sacreBLEU.", *notes])]
+    return "\n".join(lines)
+
+
+def table_is_current(path: Path, results: Sequence[Result]) -> bool:
+    """Does the file hold, between its markers, the very table that these results make?"""
+    return _with_table(path, results) == path.read_text(encoding="utf-8")
+
+
+def update_table(path: Path, results: Sequence[Result]) -> bool:
+    """Rewrite what stands between the markers of a Markdown file; True if that changed anything.
+
+    UserError where the file cannot be read or has not each marker once, the first one first.
+    """
+    text = _with_table(path, results)
+    if text == path.read_text(encoding="utf-8"):
+        return False
+    replace_text(path, text)
+    return True
+
+
+def _with_table(path: Path, results: Sequence[Result]) -> str:
+    try:
+        text = path.read_text(encoding="utf-8")
+    except OSError as error:
+        raise UserError(f"{path}: cannot be read ({error.strerror})") from None
+    before, begin, rest = text.partition(BEGIN)
+    _, end, after = rest.partition(END)
+    if not (begin and end) or BEGIN in rest or END in before + after:
+        raise UserError(f"{path}: expected one line {BEGIN} and after it one line {END}; add them")
+    return f"{before}{BEGIN}\n{table(results)}\n{END}{after}"
+
+
+def _signatures(results: Sequence[Result]) -> dict[str, list[str]]:
+    """Of each metric in the table, its distinct signatures in the order of the results."""
+    return {
+        metric: list(dict.fromkeys(s.signature for r in results if (s := r.score(metric, CASED))))
+        for metric in ("BLEU", "chrF2")
+    }
+
+
+def _score(result: Result, metric: str, signatures: Sequence[str]) -> str | None:
+    found = result.score(metric, CASED)
+    return f"{found.score:.1f}{_mark(found.signature, signatures)}" if found else None
+
+
+def _mark(signature: str, among: Sequence[str]) -> str:
+    return str(among.index(signature) + 1).translate(_SUPERSCRIPTS) if len(among) > 1 else ""
+
+
+def _test_set(result: Result) -> str:
+    languages = f" {result.src}→{result.trg}" if result.src and result.trg else ""
+    return " ".join(filter(None, [result.dataset, result.split])) + languages
+
+
+def _minutes(result: Result) -> str | None:
+    if result.training is None:
+        return None
+    cpu = result.training.cpu_minutes
+    return f"{result.training.wall_minutes:.1f}" + ("" if cpu is None else f" ({cpu:.1f})")
+
+
+def _machine(result: Result) -> str | None:
+    if result.machine is None:
+        return None
+    threads = result.machine.threads
+    counted = "" if threads is None else f", {threads} thread{'s' if threads != 1 else ''}"
+    return f"{result.machine.description}{counted}"
+
+
+def _speed(result: Result) -> str | None:
+    speed = result.decoding.sentences_per_second if result.decoding else None
+    return None if speed is None else f"{speed:.{0 if speed >= 10 else 1}f}"
+
+
+def _short(commit: str) -> str:
+    sha, dash, dirty = commit.partition("-")
+    return f"`{sha[:7]}{dash}{dirty}`"
+
+
+def _text(value: object) -> str | None:
+    return None if value is None else str(value)
+
+
+def _row(cells: Iterable[str]) -> str:
+    return "| " + " | ".join(" ".join(cell.replace("|", "\\|").split()) for cell in cells) + " |"

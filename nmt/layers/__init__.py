@@ -1,0 +1,1 @@
+"""Recurrent cells, attention, encoders, decoders, heads and losses: plain torch, no configuration."""

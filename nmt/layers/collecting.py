@@ -1,0 +1,142 @@
+"""Products with one operand inside a loop, whose gradient is taken in a single product at the end.
+
+A recurrent step multiplies by the same weights Ty times. Autograd would form the weight's gradient
+at every step, Ty thin products and Ty additions of a full matrix; collected, it is one thick product
+over all steps. The numbers are the same but for the order of the additions.
+"""
+
+import copy
+from collections.abc import Callable, Sequence
+from typing import Any, TypeVar
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+Module = TypeVar("Module", bound=nn.Module)
+
+
+class _Collection:
+    """The factors of every product with one operand, in the order the backward pass meets them."""
+
+    def __init__(self) -> None:
+        self.inputs: list[Tensor] = []
+        self.gradients: list[Tensor] = []
+
+    def gradient(self) -> Tensor:
+        """Return Σ_t x_tᵀ · dy_t as one product."""
+        x, dy = torch.cat(self.inputs, dim=-2), torch.cat(self.gradients, dim=-2)
+        self.inputs, self.gradients = [], []
+        return x.mT @ dy
+
+
+class _Enter(torch.autograd.Function):
+    """The operand as the loop sees it; its backward runs after every product's."""
+
+    @staticmethod
+    def forward(ctx: Any, operand: Tensor, collection: _Collection) -> Tensor:
+        ctx.collection, ctx.dtype = collection, operand.dtype
+        ctx.set_materialize_grads(False)
+        kind = operand.device.type
+        if torch.is_autocast_enabled(kind) and operand.dtype == torch.float32:
+            return operand.to(torch.get_autocast_dtype(kind))
+        return operand.view_as(operand)
+
+    @staticmethod
+    def backward(ctx: Any, *grads: Tensor | None) -> tuple[Tensor | None, None]:
+        (grad,) = grads
+        if ctx.collection.inputs:
+            collected = ctx.collection.gradient()
+            grad = collected if grad is None else grad + collected
+        return None if grad is None else grad.to(ctx.dtype), None
+
+
+class _Product(torch.autograd.Function):
+    """x @ operand; the operand's share of the gradient is left in the collection."""
+
+    @staticmethod
+    def forward(ctx: Any, x: Tensor, operand: Tensor, collection: _Collection, transposed: bool) -> Tensor:
+        ctx.dtype = x.dtype
+        x = x.to(operand.dtype)
+        ctx.save_for_backward(x, operand)
+        ctx.collection, ctx.transposed = collection, transposed
+        return x @ (operand.mT if transposed else operand)
+
+    @staticmethod
+    def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor | None, None, None, None]:
+        (dy,) = grads
+        x, operand = ctx.saved_tensors
+        dx = (
+            (dy @ (operand if ctx.transposed else operand.mT)).to(ctx.dtype)
+            if ctx.needs_input_grad[0]
+            else None
+        )
+        if ctx.needs_input_grad[1]:
+            pair = (dy, x) if ctx.transposed else (x, dy)
+            ctx.collection.inputs.append(pair[0])
+            ctx.collection.gradients.append(pair[1])
+        return dx, None, None, None
+
+
+class Collecting:
+    """A tensor that is the right-hand operand of many products; anything else done to it is plain torch.
+
+    torch functions accept it in place of the tensor: `F.linear(x, w)`, `x @ w` and `x @ w.mT` are
+    collected, every other function sees the tensor itself and autograd does the usual.
+    """
+
+    def __init__(self, operand: Tensor, collection: _Collection | None = None, *, transposed: bool = False):
+        self._collection = _Collection() if collection is None else collection
+        self._operand = operand if collection is not None else _Enter.apply(operand, self._collection)
+        self._transposed = transposed
+
+    @property
+    def mT(self) -> "Collecting":
+        """The transpose, sharing this operand's collection."""
+        return Collecting(self._operand, self._collection, transposed=not self._transposed)
+
+    def multiply(self, x: Tensor) -> Tensor:
+        """Return x @ self."""
+        product: Tensor = _Product.apply(x, self._operand, self._collection, self._transposed)
+        return product
+
+    def tensor(self) -> Tensor:
+        """Return the operand as a tensor, for use outside a product."""
+        return self._operand.mT if self._transposed else self._operand
+
+    def __getattr__(self, name: str) -> Any:
+        if name.startswith("__"):
+            raise AttributeError(name)
+        return getattr(self.tensor(), name)
+
+    @classmethod
+    def __torch_function__(
+        cls,
+        func: Callable[..., Any],
+        types: Sequence[type],
+        args: tuple[Any, ...] = (),
+        kwargs: dict[str, Any] | None = None,
+    ) -> Any:
+        if func is F.linear and isinstance(args[1], cls):
+            y = args[1].mT.multiply(args[0])
+            return y if len(args) < 3 or args[2] is None else y + args[2]
+        if func in (torch.matmul, torch.Tensor.matmul, torch.Tensor.__matmul__) and isinstance(args[1], cls):
+            return args[1].multiply(args[0])
+        plain = [a.tensor() if isinstance(a, cls) else a for a in args]
+        return func(*plain, **(kwargs or {}))
+
+
+def collecting(module: Module) -> Module:
+    """Return a twin of the module whose weight matrices collect their gradients, for the length of one loop.
+
+    The twin shares everything else with the module and must not outlive the loop.
+    """
+    twin = copy.copy(module)
+    twin._parameters = {}
+    twin._modules = {name: child and collecting(child) for name, child in module._modules.items()}
+    for name, parameter in module._parameters.items():
+        if parameter is not None and parameter.ndim == 2 and parameter.requires_grad:
+            twin.__dict__[name] = Collecting(parameter)
+        else:
+            twin.__dict__[name] = parameter
+    return twin

@@ -1,0 +1,181 @@
+"""Decoders: the target so far and the memory of the source become features for the next token.
+
+B sentences, N = B · K rows in a step, Ty target positions, E embedding, H hidden width. Both decoders
+take embedded targets; features feed the head. Forward over all Ty equals the unrolled step.
+"""
+
+from collections.abc import Callable
+from typing import Any, NamedTuple, Protocol
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from nmt.layers.attention import Attention, Memory
+from nmt.layers.cells import Cell
+from nmt.layers.collecting import Collecting, collecting
+
+
+class DecoderOutput(NamedTuple):
+    """features (B, Ty, H) or, in a step, (N, H); alignment (B, Ty, Tx) or (N, Tx)."""
+
+    features: Tensor
+    alignment: Tensor
+
+
+class Decoder(Protocol):
+    """A recurrence over the target with a memory of the source."""
+
+    attention: Attention
+
+    def start(self, h: list[Tensor]) -> Any:
+        """Return the first state from the bridge's h (N, H) of each layer."""
+
+    def forward(self, x: Tensor, memory: Memory, state: Any) -> DecoderOutput:
+        """Return the output for all embedded targets x (B, Ty, E): teacher forcing."""
+
+    def step(self, x: Tensor, memory: Memory, state: Any) -> tuple[DecoderOutput, Any]:
+        """Return the output for one embedded target a row, x (N, E), and the next state."""
+
+
+def attend(attention: Attention, query: Tensor, memory: Memory) -> tuple[Tensor, Tensor]:
+    """Return context (N, H) and alignment (N, Tx) for queries (N, H), N = B · K rows over B memories."""
+    rows = query.view(memory.mask.shape[0], -1, query.shape[-1])  # (B, K, H)
+    context, alignment = attention(rows, memory)
+    return context.flatten(0, 1), alignment.flatten(0, 1)
+
+
+class _Combine(nn.Module):
+    """Luong 2015, eq. 5: tanh(W_c [c; h]), where the context arrives already projected."""
+
+    def __init__(self, hidden_size: int) -> None:
+        super().__init__()
+        self.query = nn.Linear(hidden_size, hidden_size)
+
+    def forward(self, context: Tensor, h: Tensor) -> Tensor:
+        return torch.tanh(context + self.query(h))
+
+
+class InputFeedingState(NamedTuple):
+    """cells: one state a layer; fed (N, H): the features of the step before."""
+
+    cells: tuple[Any, ...]
+    fed: Tensor
+
+
+class InputFeedingDecoder(nn.Module):
+    """Luong 2015, §3.3: the attentional vector enters the next step beside the embedded token."""
+
+    def __init__(
+        self,
+        cell: Callable[[int, int], Cell[Any]],
+        attention: nn.Module,
+        *,
+        input_size: int,
+        hidden_size: int,
+        layers: int,
+        dropout: float,
+    ) -> None:
+        super().__init__()
+        self.dropout = dropout
+        sizes = [input_size] + [hidden_size] * (layers - 1)
+        self.cells = nn.ModuleList(cell(size, hidden_size) for size in sizes)  # type: ignore[misc]
+        self.feed = nn.Linear(hidden_size, self.cells[0].projected_size, bias=False)
+        for gate in self.feed.weight.split(hidden_size):
+            nn.init.xavier_uniform_(gate)
+        self.attention = attention
+        self.combine = _Combine(hidden_size)
+
+    def start(self, h: list[Tensor]) -> InputFeedingState:
+        """Return the first state: the bridge's h, nothing fed."""
+        states = tuple(cell.initial(part) for cell, part in zip(self.cells, h, strict=True))
+        return InputFeedingState(states, torch.zeros_like(h[0]))
+
+    def forward(self, x: Tensor, memory: Memory, state: InputFeedingState) -> DecoderOutput:
+        """Unroll the step over x (B, Ty, E), the weights' gradients collected to the end."""
+        projected = self.cells[0].project(x)  # (B, Ty, gates)
+        loop = collecting(self) if torch.is_grad_enabled() else self
+        if memory.keys.requires_grad:
+            memory = Memory(Collecting(memory.keys), Collecting(memory.values), memory.mask)  # type: ignore[arg-type]
+        outputs = []
+        for part in projected.unbind(1):
+            output, state = loop._advance(part, memory, state)
+            outputs.append(output)
+        features, alignment = (torch.stack(parts, dim=1) for parts in zip(*outputs, strict=True))
+        return DecoderOutput(features, alignment)
+
+    def step(
+        self, x: Tensor, memory: Memory, state: InputFeedingState
+    ) -> tuple[DecoderOutput, InputFeedingState]:
+        """Take one step from embedded tokens x (N, E)."""
+        return self._advance(self.cells[0].project(x), memory, state)
+
+    def _advance(
+        self, projected: Tensor, memory: Memory, state: InputFeedingState
+    ) -> tuple[DecoderOutput, InputFeedingState]:
+        projected = projected + self.feed(state.fed)
+        h, after = self.cells[0].advance(projected, state.cells[0])
+        states = [after]
+        for cell, before in zip(self.cells[1:], state.cells[1:], strict=True):
+            projected = cell.project(F.dropout(h, self.dropout, self.training))
+            h, after = cell.advance(projected, before)
+            states.append(after)
+        context, alignment = attend(self.attention, h, memory)
+        features = self.combine(context, h)
+        return DecoderOutput(features, alignment), InputFeedingState(tuple(states), features)
+
+
+class LayerParallelDecoder(nn.Module):
+    """The bottom layer queries the memory; its contexts feed the layers above and the output.
+
+    The wiring of GNMT's second version and RNMT+ (Chen et al. 2018): nothing that attention finds
+    returns to the bottom layer, so each layer runs over the whole target in one kernel call. Layers
+    above the second add their input to their output.
+    """
+
+    def __init__(
+        self,
+        cell: Callable[[int, int], Cell[Any]],
+        attention: nn.Module,
+        *,
+        input_size: int,
+        hidden_size: int,
+        layers: int,
+        dropout: float,
+    ) -> None:
+        super().__init__()
+        self.dropout = dropout
+        sizes = [input_size] + [2 * hidden_size] * (layers - 1)
+        self.cells = nn.ModuleList(cell(size, hidden_size) for size in sizes)  # type: ignore[misc]
+        self.attention = attention
+        self.combine = _Combine(hidden_size)
+
+    def start(self, h: list[Tensor]) -> tuple[Any, ...]:
+        """Return the first state of each layer."""
+        return tuple(cell.initial(part) for cell, part in zip(self.cells, h, strict=True))
+
+    def forward(self, x: Tensor, memory: Memory, state: tuple[Any, ...]) -> DecoderOutput:
+        """Run each layer over all of x (B, Ty, E) at once."""
+        h = self.cells[0].sequence(x, state[0])  # (B, Ty, H)
+        context, alignment = self.attention(h, memory)
+        for layer in range(1, len(self.cells)):
+            y = self.cells[layer].sequence(self._above(h, context), state[layer])
+            h = h + y if layer > 1 else y
+        return DecoderOutput(self.combine(context, h), alignment)
+
+    def step(
+        self, x: Tensor, memory: Memory, state: tuple[Any, ...]
+    ) -> tuple[DecoderOutput, tuple[Any, ...]]:
+        """Take one step from embedded tokens x (N, E)."""
+        h, first = self.cells[0].advance(self.cells[0].project(x), state[0])
+        context, alignment = attend(self.attention, h, memory)
+        states = [first]
+        for layer in range(1, len(self.cells)):
+            cell = self.cells[layer]
+            y, after = cell.advance(cell.project(self._above(h, context)), state[layer])
+            h = h + y if layer > 1 else y
+            states.append(after)
+        return DecoderOutput(self.combine(context, h), alignment), tuple(states)
+
+    def _above(self, h: Tensor, context: Tensor) -> Tensor:
+        return F.dropout(torch.cat([h, context], dim=-1), self.dropout, self.training)

@@ -1,0 +1,217 @@
+"""result.json: what a run scored and everything needed to trust and repeat the number."""
+
+import contextlib
+import importlib.metadata
+import json
+import os
+import platform
+import subprocess
+from pathlib import Path
+from typing import Final, Literal, Self
+
+from pydantic import AwareDatetime, BaseModel, ConfigDict, JsonValue, ValidationError
+
+from nmt.errors import UserError
+
+SCHEMA_VERSION: Final = 1
+
+
+class Record(BaseModel):
+    """A frozen part of result.json whose unknown keys are errors; NaN and infinity are refused."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False, protected_namespaces=())
+
+
+class Score(Record):
+    """One figure of one metric, inseparable from the signature that defines it."""
+
+    metric: str  # sacreBLEU's name: BLEU, chrF2, TER
+    form: str  # what was compared, such as "cased, detokenised"
+    score: float  # 0 to 100 (TER may exceed 100, and less is better)
+    signature: str
+
+    @property
+    def label(self) -> str:
+        """The metric with its form, such as "BLEU (lowercased, 13a)"."""
+        return f"{self.metric} ({self.form})"
+
+
+class Training(Record):
+    """What the weights cost."""
+
+    updates: int
+    epochs: float
+    wall_minutes: float
+    cpu_minutes: float | None = None  # of all threads together
+    trg_tokens_per_second: float | None = None  # real target tokens, padding not counted
+    precision: str | None = None
+
+
+class Decoding(Record):
+    """How the hypotheses were found, and how fast."""
+
+    settings: dict[str, JsonValue]  # the configuration's decoding section, resolved
+    sentences_per_second: float | None = None
+    precision: str | None = None
+
+
+class Machine(Record):
+    """Where it ran."""
+
+    device: str  # cpu, cuda …
+    description: str
+    threads: int | None = None
+
+    @classmethod
+    def here(cls, device: str, *, accelerator: str | None = None, threads: int | None = None) -> Self:
+        """This machine; `accelerator` is the name of the GPU, where the device is one."""
+        system = f"{_processor()}, {_cores()} cores, {platform.system()}"
+        description = f"{accelerator}; {system}" if accelerator else system
+        return cls(device=device, description=description, threads=threads)
+
+
+class Versions(Record):
+    """The software that made the number; null = not installed."""
+
+    python: str
+    nmt: str | None = None
+    torch: str | None = None
+    sacrebleu: str | None = None
+    sentencepiece: str | None = None
+    datasets: str | None = None
+
+    @classmethod
+    def installed(cls) -> Self:
+        """The versions of this environment, without importing any of the packages."""
+        packages = [name for name in cls.model_fields if name != "python"]
+        return cls(python=platform.python_version(), **{name: _version(name) for name in packages})
+
+
+class Result(Record):
+    """The scores of one system on one test set; whatever may be unknown is null.
+
+    `nmt score --hyp F --ref F` knows neither model nor training: it leaves them out.
+    """
+
+    schema_version: Literal[1] = SCHEMA_VERSION
+    name: str
+    date: AwareDatetime
+    src: str | None = None  # languages
+    trg: str | None = None
+    dataset: str
+    split: str | None = None
+    sentences: int
+    scores: tuple[Score, ...]
+    decoding: Decoding | None = None
+    training: Training | None = None
+    parameters: int | None = None
+    seed: int | None = None
+    commit: str | None = None
+    versions: Versions
+    machine: Machine | None = None
+    data_hashes: dict[str, str] = {}  # split → sha256 of its raw text
+    tokenizers: dict[str, str] = {}  # src, trg → fingerprint
+
+    def score(self, metric: str, form: str | None = None) -> Score | None:
+        """The first score of this metric (and form, where given), or None."""
+        return next((s for s in self.scores if s.metric == metric and form in (None, s.form)), None)
+
+
+def write_result(path: Path, result: Result) -> None:
+    """Write `result` to `path` whole or not at all; UserError where the disk refuses."""
+    replace_text(path, result.model_dump_json(indent=2) + "\n")
+
+
+def read_result(path: Path) -> Result:
+    """Read a result.json of this schema version; UserError says what is wrong with any other file."""
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise UserError(f"{path}: cannot be read ({error.strerror})") from None
+    except UnicodeDecodeError as error:
+        raise UserError(f"{path}: not UTF-8 at byte {error.start}; write it anew with nmt score") from None
+    except json.JSONDecodeError as error:
+        raise UserError(
+            f"{path}:{error.lineno}: broken JSON ({error.msg}); write it anew with nmt score"
+        ) from None
+    version = content.get("schema_version") if isinstance(content, dict) else None
+    if type(version) is not int or version < 1:
+        raise UserError(
+            f"{path}: expected a result with schema_version {SCHEMA_VERSION}, found "
+            f"{'none' if version is None else repr(version)}; give a result.json written by nmt"
+        )
+    if version > SCHEMA_VERSION:
+        raise UserError(
+            f"{path}: schema_version {version} is newer than this nmt, which reads up to "
+            f"{SCHEMA_VERSION}; update nmt"
+        )
+    try:
+        # By way of JSON, so that lists become tuples and dates are parsed as they were written.
+        return Result.model_validate_json(json.dumps(content))
+    except ValidationError as error:
+        first = error.errors(include_url=False)[0]
+        key = ".".join(str(part) for part in first["loc"])
+        raise UserError(f"{path}: {key}: {first['msg']}; write it anew with nmt score") from None
+
+
+def replace_text(path: Path, text: str) -> None:
+    """Put `text` in the place of `path` atomically: temporary name, fsync, rename.
+
+    After a UserError (full disk, no permission) the file that was there is untouched.
+    """
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    try:
+        with temporary.open("w", encoding="utf-8", newline="\n") as file:
+            file.write(text)
+            file.flush()
+            os.fsync(file.fileno())
+        temporary.replace(path)
+        folder = os.open(path.parent, os.O_RDONLY)  # the rename itself must survive a power cut
+        try:
+            os.fsync(folder)
+        finally:
+            os.close(folder)
+    except OSError as error:
+        raise UserError(f"{path}: cannot be written ({error.strerror}); nothing was changed") from None
+    finally:
+        with contextlib.suppress(OSError):
+            temporary.unlink(missing_ok=True)
+
+
+def source_commit() -> str | None:
+    """The git commit of this code, with "-dirty" after uncommitted changes; None outside its repository."""
+    here = Path(__file__)
+    # A package installed inside somebody else's repository must not report that one's commit.
+    if _output("git", "-C", str(here.parent), "ls-files", "--error-unmatch", here.name) is None:
+        return None
+    return _output(
+        "git", "-C", str(here.parent), "describe", "--always", "--dirty", "--abbrev=40", "--exclude=*"
+    )
+
+
+def _output(*command: str) -> str | None:
+    try:
+        done = subprocess.run(command, capture_output=True, text=True, timeout=10, check=True)
+    except (OSError, subprocess.SubprocessError):
+        return None
+    return done.stdout.strip() or None
+
+
+def _version(package: str) -> str | None:
+    try:
+        return importlib.metadata.version(package)
+    except importlib.metadata.PackageNotFoundError:
+        return None
+
+
+def _processor() -> str:
+    with contextlib.suppress(OSError):
+        for line in Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines():
+            if line.startswith("model name"):
+                return line.partition(":")[2].strip()
+    return _output("sysctl", "-n", "machdep.cpu.brand_string") or platform.processor() or platform.machine()
+
+
+def _cores() -> int:
+    # A container may own fewer cores than the machine has.
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

@@ -1,0 +1,100 @@
+"""The run folder: its paths, its lock, and the model it holds."""
+
+import fcntl
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from safetensors import SafetensorError, safe_open
+from torch import nn
+
+from nmt.config.experiment import Experiment
+from nmt.config.loading import dump_experiment, load_experiment
+from nmt.errors import UserError
+from nmt.training.checkpoint import DamagedCheckpoint, read_tensors, write_tensors
+
+
+class Run:
+    """A folder that is a run and, once something was validated, a model."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.config = folder / "config.yaml"
+        self.tokenizer = folder / "tokenizer"
+        self.checkpoints = folder / "checkpoints"
+        self.model = folder / "model.safetensors"
+        self.metrics = folder / "metrics.jsonl"
+        self.result = folder / "result.json"
+
+    @contextmanager
+    def locked(self) -> Iterator[None]:
+        """Hold the folder for this process; a folder that a live process holds is refused.
+
+        The lock belongs to the process: it is gone when the process is.
+        """
+        self.folder.mkdir(parents=True, exist_ok=True)
+        with (self.folder / "lock").open("a+") as file:
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                file.seek(0)
+                holder = file.read().strip() or "unknown"
+                raise UserError(
+                    f"{self.folder} is in use by process {holder}; wait for it or give another --run"
+                ) from None
+            file.truncate(0)
+            file.write(f"{os.getpid()}\n")
+            file.flush()
+            yield
+
+    def experiment(self) -> Experiment:
+        """Return the resolved configuration."""
+        if not self.folder.is_dir():
+            raise UserError(f"{self.folder} is not a folder; give the folder of a run, such as runs/demo")
+        if not self.config.is_file():
+            raise UserError(f"{self.folder} is not a run: it has no config.yaml")
+        return load_experiment(self.config)
+
+    def save_experiment(self, experiment: Experiment) -> None:
+        """Write the resolved configuration."""
+        temporary = self.config.with_suffix(".tmp")
+        temporary.write_text(dump_experiment(experiment), encoding="utf-8")
+        temporary.replace(self.config)
+
+    def save_model(self, model: nn.Module, tokenizers: tuple[str, str]) -> None:
+        """Write the model's present weights, a tied tensor once, sealed with its tokenizers' fingerprints."""
+        src, trg = tokenizers
+        write_tensors(
+            self.model, dict(model.named_parameters()), {"src_tokenizer": src, "trg_tokenizer": trg}
+        )
+
+    def load_model(self, model: nn.Module, tokenizers: tuple[str, str]) -> None:
+        """Fill the model with the run's weights; a file that does not fit is a UserError."""
+        if not self.model.is_file():
+            raise UserError(
+                f"{self.folder} holds no model yet: {self.model.name} is written at the first validation"
+            )
+        try:
+            weights = read_tensors(self.model)
+            with safe_open(self.model, "pt") as file:
+                sealed = file.metadata() or {}
+        except (DamagedCheckpoint, SafetensorError) as error:
+            raise UserError(
+                f"{self.model} is damaged ({error}); restore it or go on training, which writes it anew"
+            ) from error
+        for side, fingerprint in zip(("src", "trg"), tokenizers, strict=True):
+            if sealed.get(f"{side}_tokenizer") != fingerprint:
+                raise UserError(
+                    f"{self.tokenizer} does not belong to {self.model}: the {side} tokenizer has fingerprint "
+                    f"{fingerprint[:12]}, the model was trained with {sealed.get(f'{side}_tokenizer', 'none')[:12]}"
+                )
+        parameters = dict(model.named_parameters())
+        for name, parameter in parameters.items():
+            found = weights[name].shape if name in weights else None
+            if found != parameter.shape:
+                raise UserError(
+                    f"{self.model} does not fit {self.config}: {name} should be {tuple(parameter.shape)}, "
+                    f"found {'nothing' if found is None else tuple(found)}"
+                )
+            parameter.data.copy_(weights[name])

@@ -1,0 +1,93 @@
+"""Tasks: what a kind of model minimises, how it is validated, what counts as better."""
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import NamedTuple, Protocol
+
+import torch
+
+from nmt.data.batches import Batch, ordered_batches
+from nmt.data.corpus import Pair
+from nmt.data.encoded import EncodedSplit
+from nmt.data.tokenizer import Tokenizer
+from nmt.decoding.scorers import ModelScorer
+from nmt.decoding.search import SearchSettings, beam_search
+from nmt.evaluation.metrics import corpus_bleu
+from nmt.layers.losses import LossSum, smoothed_cross_entropy
+from nmt.models import Seq2Seq, Source
+
+
+class Validation(NamedTuple):
+    """figures by name, and some (source, reference, output) to look at."""
+
+    figures: dict[str, float]
+    samples: list[tuple[str, str, str]]
+
+
+class Task(Protocol):
+    """All that the trainer knows of what it trains."""
+
+    def loss(self, model: torch.nn.Module, batch: Batch) -> LossSum:
+        """Return what is minimised, as a sum over the batch, and its count."""
+
+    def validate(self, model: torch.nn.Module) -> Validation:
+        """Measure a model in evaluation mode."""
+
+    def better(self, a: Mapping[str, float], b: Mapping[str, float]) -> bool:
+        """Say whether figures a are better than figures b."""
+
+
+SAMPLES = 5
+
+
+@dataclass(frozen=True)
+class TranslationTask:
+    """Translation: label-smoothed cross-entropy; validation by loss, perplexity and BLEU of real decoding."""
+
+    validation: EncodedSplit
+    raw: list[Pair]
+    trg_tokenizer: Tokenizer
+    search: SearchSettings
+    smoothing: float
+    best_by: str
+    tokens_per_batch: int
+    device: torch.device
+
+    def loss(self, model: torch.nn.Module, batch: Batch) -> LossSum:
+        """Return the label-smoothed cross-entropy over the real target tokens of the batch."""
+        output = model(Source(batch.src, batch.src_len), batch.trg_in)
+        return smoothed_cross_entropy(
+            output.features, model.head, batch.trg_out, batch.trg_mask, smoothing=self.smoothing
+        )
+
+    @torch.inference_mode()
+    def validate(self, model: torch.nn.Module) -> Validation:
+        """Return loss (nats a token, as minimised), nll, ppl = exp(nll), bleu (cased, 13a), length_ratio."""
+        loss = nll = tokens = 0.0
+        texts = [""] * len(self.validation)
+        for cpu_batch in ordered_batches(self.validation, self.tokens_per_batch):
+            batch = cpu_batch.to(self.device)
+            piece = self.loss(model, batch)
+            loss, nll, tokens = loss + piece.loss.item(), nll + piece.nll.item(), tokens + piece.tokens
+            assert isinstance(model, Seq2Seq)
+            limits = self.search.limits(batch.src_len)
+            found = beam_search(ModelScorer(model), Source(batch.src, batch.src_len), limits, self.search)
+            for row, hypotheses in zip(batch.indices.tolist(), found, strict=True):
+                texts[row] = self.trg_tokenizer.decode(hypotheses[0].ids)
+        references = [pair.trg for pair in self.raw]
+        words = sum(len(t.split()) for t in texts) / max(1, sum(len(r.split()) for r in references))
+        figures = {
+            "loss": loss / tokens,
+            "nll": nll / tokens,
+            "ppl": math.exp(min(nll / tokens, 700.0)),
+            "bleu": corpus_bleu(texts, references),
+            "length_ratio": words,
+        }
+        step = max(1, len(texts) // SAMPLES)
+        shown = range(0, len(texts), step)[:SAMPLES]
+        return Validation(figures, [(self.raw[i].src, references[i], texts[i]) for i in shown])
+
+    def better(self, a: Mapping[str, float], b: Mapping[str, float]) -> bool:
+        """Say whether a has the higher BLEU or the lower loss, as the run was asked to choose by."""
+        return a["bleu"] > b["bleu"] if self.best_by == "bleu" else a["loss"] < b["loss"]

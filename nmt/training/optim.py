@@ -1,0 +1,122 @@
+"""Optimiser, learning rate, clipping and averaged weights."""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+import torch
+from torch import Tensor, nn
+
+from nmt.config.training import OptimizerConfig, ScheduleConfig
+
+
+def make_optimizer(config: OptimizerConfig, parameters: list[nn.Parameter]) -> torch.optim.Optimizer:
+    """Return torch's fused Adam or AdamW (decoupled weight decay) over the parameters."""
+    kind = {"adam": torch.optim.Adam, "adamw": torch.optim.AdamW}[config.kind]
+    return kind(
+        parameters,
+        lr=config.lr,
+        betas=config.betas,
+        eps=config.eps,
+        weight_decay=config.weight_decay,
+        fused=True,
+    )
+
+
+class Schedule:
+    """The learning rate as a share of the configured one.
+
+    A linear warm-up over `warmup` updates, then what the configuration says: constant, inverse square
+    root (Vaswani 2017), linear, cosine (Loshchilov & Hutter 2017) or plateau. Linear and cosine end
+    where the run's budget ends: `progress` in 0 … 1 is the larger share of updates, epochs or minutes
+    used.
+    """
+
+    def __init__(self, config: ScheduleConfig) -> None:
+        self.config = config
+        self.reductions = 0
+        self.waited = 0
+
+    def factor(self, update: int, progress: float) -> float:
+        """Return the factor for the given update, counted from 1."""
+        config = self.config
+        if update < config.warmup:
+            return update / config.warmup
+        match config.kind:
+            case "constant":
+                return 1.0
+            case "inverse_sqrt":
+                return float((config.warmup / update) ** 0.5)
+            case "linear":
+                return 1.0 - (1.0 - config.final) * min(progress, 1.0)
+            case "cosine":
+                half = 0.5 + 0.5 * float(
+                    torch.cos(torch.tensor(min(progress, 1.0) * torch.pi, dtype=torch.float64))
+                )
+                return config.final + (1.0 - config.final) * half
+            case "plateau":
+                return max(config.factor**self.reductions, config.minimum)
+
+    def validated(self, *, improved: bool) -> None:
+        """Hear of a validation; the plateau schedule falls after `patience` without improvement."""
+        if self.config.kind != "plateau":
+            return
+        self.waited = 0 if improved else self.waited + 1
+        if self.waited >= self.config.patience:
+            self.reductions, self.waited = self.reductions + 1, 0
+
+    def state(self) -> dict[str, int]:
+        """Return what a resumed run needs."""
+        return {"reductions": self.reductions, "waited": self.waited}
+
+    def load_state(self, state: dict[str, int]) -> None:
+        """Go on from a saved state."""
+        self.reductions, self.waited = state["reductions"], state["waited"]
+
+
+class Ema:
+    """An exponential moving average of the weights: average ← d · average + (1 − d) · weights.
+
+    d rises as (1 + n) / (10 + n) to the configured decay, so that the first weights are soon forgotten.
+    """
+
+    def __init__(self, parameters: dict[str, nn.Parameter], decay: float) -> None:
+        self.decay, self.updates = decay, 0
+        self.parameters = parameters
+        self.average = {name: p.detach().clone() for name, p in parameters.items()}
+
+    @torch.no_grad()
+    def update(self) -> None:
+        """Take in the present weights."""
+        self.updates += 1
+        weight = 1 - min(self.decay, (1 + self.updates) / (10 + self.updates))
+        torch._foreach_lerp_(list(self.average.values()), list(self.parameters.values()), weight)
+
+
+@contextmanager
+def weights_of(parameters: dict[str, nn.Parameter], weights: dict[str, Tensor] | None) -> Iterator[None]:
+    """Let the parameters hold other weights for a while; None changes nothing."""
+    if weights is None:
+        yield
+        return
+    kept = {name: p.detach().clone() for name, p in parameters.items()}
+    fill(parameters, weights)
+    try:
+        yield
+    finally:
+        fill(parameters, kept)
+
+
+@torch.no_grad()
+def fill(parameters: dict[str, nn.Parameter], weights: dict[str, Tensor]) -> None:
+    """Copy the weights of the same names into the parameters."""
+    for name, parameter in parameters.items():
+        parameter.copy_(weights[name])
+
+
+def mean_weights(sources: list[Callable[[], dict[str, Tensor]]]) -> dict[str, Tensor]:
+    """Return the mean of several sets of weights, each loaded in its turn (Junczys-Dowmunt 2016)."""
+    total: dict[str, Tensor] = {}
+    for load in sources:
+        for name, weight in load().items():
+            total[name] = total[name] + weight if name in total else weight.clone()
+    return {name: weight / len(sources) for name, weight in total.items()}

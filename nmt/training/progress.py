@@ -1,0 +1,49 @@
+"""What a person sees while a model trains: a bar in a terminal, plain lines elsewhere."""
+
+from collections.abc import Mapping
+from types import TracebackType
+from typing import Self
+
+from rich.console import Console
+from rich.progress import BarColumn, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+from rich.progress import Progress as Bar
+
+
+class Progress:
+    """A bar with loss, tokens a second and time left; messages and validations stay above it."""
+
+    def __init__(self, console: Console) -> None:
+        self.console = console
+        columns = (
+            BarColumn(bar_width=24),
+            TextColumn("{task.percentage:>3.0f}%  update {task.fields[update]}  {task.fields[figures]}"),
+            TimeElapsedColumn(),
+            TextColumn("left"),
+            TimeRemainingColumn(),
+        )
+        self._bar = Bar(*columns, console=console, disable=not console.is_terminal, transient=True)
+        self._task = self._bar.add_task("training", total=1.0, update=0, figures="")
+
+    def __enter__(self) -> Self:
+        self._bar.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._bar.stop()
+
+    def say(self, line: str) -> None:
+        """Print a line above the bar."""
+        self._bar.console.print(line, markup=False, highlight=False, soft_wrap=True)
+
+    def show(self, update: int, share: float, figures: Mapping[str, float | int]) -> None:
+        """Move the bar."""
+        loss, speed = figures.get("train/loss", float("nan")), figures["train/trg_tokens_per_s"]
+        text = f"loss {loss:.3f}  {speed:,.0f} tokens/s"
+        self._bar.update(self._task, completed=share, update=update, figures=text)
+
+    def validated(self, update: int, minutes: float, figures: Mapping[str, float], *, improved: bool) -> None:
+        """Print one validation."""
+        text = "  ".join(f"{name} {value:.3f}" for name, value in figures.items())
+        self.say(f"update {update:>6}  {minutes:6.1f} min  {text}{'  best' if improved else ''}")

@@ -1,0 +1,200 @@
+"""Who is told about a run: metrics.jsonl always, Weights & Biases where asked for."""
+
+import json
+import math
+import os
+import secrets
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from nmt.config.experiment import Experiment
+from nmt.errors import UserError
+
+if TYPE_CHECKING:
+    import wandb
+
+Figure = float | int | str | None
+
+START_SECONDS = 20.0
+FINISH_SECONDS = 60.0
+
+
+class Tracker:
+    """Writes every figure of a run to metrics.jsonl and, where asked for, to wandb.
+
+    wandb never stops a run: whatever it raises becomes one warning line on stderr, and the run goes on
+    offline or with metrics.jsonl alone.
+    """
+
+    def __init__(self, folder: Path, experiment: Experiment) -> None:
+        """Open the figures of the run in `folder`, which exists; a half-written last line is cut off."""
+        self.path = folder / "metrics.jsonl"
+        _mend(self.path)
+        mode = experiment.tracking.wandb
+        self._wandb = None if mode == "off" else _start(folder, experiment, mode)
+
+    def truncate_after(self, step: int) -> None:
+        """Cut off the lines past `step`: a resumed run writes them anew.
+
+        wandb's history cannot be cut; there the newer figures stand beside the older ones of that update.
+        """
+        if not self.path.exists():
+            return
+        lines = self.path.read_bytes().splitlines(keepends=True)
+        kept = [line for number, line in enumerate(lines, start=1) if self._step(line, number) <= step]
+        if len(kept) == len(lines):
+            return
+        temporary = self.path.with_suffix(".tmp")
+        try:
+            with temporary.open("wb") as file:
+                file.writelines(kept)
+                file.flush()
+                os.fsync(file.fileno())
+            temporary.replace(self.path)
+        except OSError as error:
+            raise UserError(f"{self.path}: cannot write: {error.strerror}") from None
+
+    def log(self, step: int, figures: Mapping[str, Figure]) -> None:
+        """Append the figures of one update; they outlive this process. NaN and inf become null."""
+        finite = {key: _finite(value) for key, value in figures.items()}
+        line = json.dumps({"step": step, **finite}, ensure_ascii=False, allow_nan=False)
+        try:
+            with self.path.open("a", encoding="utf-8", newline="\n") as file:
+                file.write(line + "\n")
+        except OSError as error:
+            raise UserError(
+                f"{self.path}: cannot write: {error.strerror}; the last checkpoint is whole, resume from it"
+            ) from None
+        self._tell(lambda run: run.log({"update": step, **finite}))
+
+    def samples(self, step: int, rows: Sequence[tuple[str, str, str]]) -> None:
+        """Show sample translations as (source, reference, translation) in wandb."""
+
+        def table(run: "wandb.Run") -> None:
+            import wandb
+
+            shown = wandb.Table(["source", "reference", "translation"], [list(row) for row in rows])
+            run.log({"update": step, "samples": shown})
+
+        self._tell(table)
+
+    def finish(self, result: Mapping[str, object] | None = None) -> None:
+        """Close the run, with its result where it has one; waits for an upload a minute at most."""
+
+        def close(run: "wandb.Run") -> None:
+            run.summary.update({"result": result} if result is not None else {})
+            run.finish()
+
+        self._tell(close)
+        self._wandb = None
+
+    def _step(self, line: bytes, number: int) -> int:
+        try:
+            step = json.loads(line)["step"]
+        except (ValueError, KeyError, TypeError):
+            step = None
+        if not isinstance(step, int):
+            raise UserError(
+                f"{self.path}, line {number}: expected a JSON object with a step, found {line[:40]!r}; "
+                "remove the line"
+            )
+        return step
+
+    def _tell(self, message: Callable[["wandb.Run"], None]) -> None:
+        if self._wandb is None:
+            return
+        try:
+            message(self._wandb)
+        except Exception as error:
+            self._wandb = None
+            _warn(f"stopped: {_reason(error)}; figures go to metrics.jsonl alone")
+
+
+def _mend(path: Path) -> None:
+    """Cut off a last line that a killed run left half-written."""
+    try:
+        whole = path.read_bytes()
+        end = whole.rfind(b"\n") + 1
+        if end < len(whole):
+            os.truncate(path, end)
+    except FileNotFoundError:
+        return
+    except OSError as error:
+        raise UserError(f"{path}: cannot read or mend: {error.strerror}") from None
+
+
+def _finite(value: Figure) -> Figure:
+    return None if isinstance(value, float) and not math.isfinite(value) else value
+
+
+def _start(folder: Path, experiment: Experiment, mode: str) -> "wandb.Run | None":
+    """Return the running wandb run; offline where online fails; None where offline fails too."""
+    try:
+        import wandb
+
+        wandb.setup(wandb.Settings(silent=True))
+        # Without an account wandb would ask for one, without a network it would try on; a run waits for none.
+        if mode == "online" and not wandb.login(prompt=False, verify=True):
+            raise RuntimeError("no account on this machine (see `wandb login`)")
+        run = wandb.init(
+            dir=folder,
+            id=_run_id(folder),
+            resume="allow",
+            mode="online" if mode == "online" else "offline",
+            name=experiment.name,
+            project=experiment.tracking.project,
+            group=experiment.tracking.group,
+            tags=experiment.tracking.tags,
+            notes=experiment.tracking.notes,
+            config=experiment.model_dump(mode="json"),
+            settings=wandb.Settings(
+                console="off",
+                init_timeout=START_SECONDS,
+                x_service_wait=START_SECONDS,
+                finish_timeout=FINISH_SECONDS,
+                finish_timeout_raises=True,
+                silent=True,
+            ),
+        )
+        run.define_metric("update", hidden=True)
+        run.define_metric("*", step_metric="update")
+    except Exception as error:
+        if mode != "online":
+            _warn(f"not recording: {_reason(error)}; figures go to metrics.jsonl alone")
+            return None
+        _warn(f"not online: {_reason(error)}; recording offline")
+        _let_go()
+        return _start(folder, experiment, "offline")
+    print(
+        f"wandb: {run.url or f'to upload the run: wandb sync {folder}/wandb/offline-run-*'}", file=sys.stderr
+    )
+    return run
+
+
+def _let_go() -> None:
+    """Stop wandb's service, which otherwise goes on holding the id of the run that failed to start."""
+    try:
+        import wandb
+
+        wandb.teardown()
+    except Exception as error:
+        _warn(f"its service did not stop: {_reason(error)}")
+
+
+def _run_id(folder: Path) -> str:
+    """Return the id under which wandb knows the run; a resumed run is the same run."""
+    path = folder / "wandb_id"
+    if not path.exists():
+        path.write_text(secrets.token_hex(4) + "\n", encoding="ascii")
+    return path.read_text(encoding="ascii").strip()
+
+
+def _reason(error: Exception) -> str:
+    lines = str(error).strip().splitlines()
+    return lines[0].rstrip(".") if lines else type(error).__name__
+
+
+def _warn(line: str) -> None:
+    print(f"warning: wandb: {line}", file=sys.stderr)

@@ -1,0 +1,326 @@
+"""The training loop: step, validate, keep the best, save, stop, resume. It knows no kind of model."""
+
+import math
+import signal
+import time
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
+from dataclasses import asdict, dataclass, field
+from types import FrameType
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from nmt.config.training import TrainingConfig
+from nmt.data.batches import Batches
+from nmt.errors import UserError
+from nmt.tasks import Task, Validation
+from nmt.training.checkpoint import Checkpoints, rng_state, set_rng_state
+from nmt.training.optim import Ema, Schedule, fill, make_optimizer, mean_weights, weights_of
+from nmt.training.progress import Progress
+from nmt.training.tracking import Tracker
+
+
+@dataclass
+class Progressed:
+    """How far a run has come; everything in it is saved with a checkpoint."""
+
+    update: int = 0
+    trg_tokens: int = 0
+    seconds: float = 0.0
+    cpu_seconds: float = 0.0
+    skipped: int = 0
+    skipped_in_row: int = 0
+    validations_without_improvement: int = 0
+    best_update: int = 0
+    best: dict[str, float] = field(default_factory=dict)
+    validated_update: int = 0
+
+
+@dataclass
+class _Window:
+    """What happened since the last line of figures."""
+
+    loss: float = 0.0
+    nll: float = 0.0
+    tokens: int = 0
+    updates: int = 0
+    norms: float = 0.0
+    clipped: int = 0
+    began: float = field(default_factory=time.perf_counter)
+
+    def sums(self) -> dict[str, float | int]:
+        """Return everything but the clock."""
+        return {name: value for name, value in asdict(self).items() if name != "began"}
+
+
+class Interrupted(Exception):
+    """A signal asked the run to stop; everything is saved."""
+
+
+class Trainer:
+    """Trains a model on a task from batches, within the budgets of its configuration."""
+
+    def __init__(
+        self,
+        *,
+        model: nn.Module,
+        task: Task,
+        batches: Batches,
+        config: TrainingConfig,
+        precision: torch.dtype,
+        device: torch.device,
+        checkpoints: Checkpoints,
+        tracker: Tracker,
+        progress: Progress,
+        keep_best: Callable[[], None],
+        identity: dict[str, str],
+    ) -> None:
+        self.model, self.task, self.batches, self.config = model, task, batches, config
+        self.device, self.precision = device, precision
+        self.checkpoints, self.tracker, self.progress = checkpoints, tracker, progress
+        self.keep_best, self.identity = keep_best, identity
+        self.parameters = dict(model.named_parameters())
+        self.optimizer = make_optimizer(config.optimizer, list(self.parameters.values()))
+        self.schedule = Schedule(config.schedule)
+        averaging = config.averaging
+        self.ema = Ema(self.parameters, averaging.decay) if averaging.kind == "ema" else None
+        self.at = Progressed()
+        self._window = _Window()
+        self._signal: int | None = None
+
+    def train(self) -> Progressed:
+        """Train until a budget is used up or validation no longer improves; return how far it came.
+
+        Raises UserError when too many updates in a row are not finite, Interrupted after SIGINT or SIGTERM.
+        """
+        began, cpu_began = time.perf_counter(), time.process_time()
+        before = (self.at.seconds, self.at.cpu_seconds)
+
+        def clock() -> None:
+            self.at.seconds = before[0] + time.perf_counter() - began
+            self.at.cpu_seconds = before[1] + time.process_time() - cpu_began
+
+        self._window.began = began
+        self.model.train()
+        with self._signals(), self.progress:
+            while not self._over():
+                self._update()
+                clock()
+                due = self.at.update % self.config.validate_every == 0
+                if due:
+                    self._validate()
+                if self._signal is not None:
+                    self._save()
+                    raise Interrupted
+                if self.at.update % self.config.save_every == 0:
+                    clock()
+                    self._save()
+            if self.at.validated_update != self.at.update:
+                self._validate()
+            clock()
+            if self.at.update not in self.checkpoints.steps():
+                self._save()
+        return self.at
+
+    def resume(self) -> bool:
+        """Go on from the newest whole checkpoint; return False if there is none."""
+        found = self.checkpoints.newest()
+        if found is None:
+            return False
+        step, groups, state, damaged = found
+        for line in damaged:
+            self.progress.say(f"damaged, not used: {line}; going on from step {step}")
+        for key, value in self.identity.items():
+            if state["identity"].get(key) != value:
+                raise UserError(
+                    f"{self.checkpoints.path(step)} was trained with other {key} "
+                    f"({str(state['identity'].get(key))[:12]}, now {value[:12]}); give another --run"
+                )
+        fill(self.parameters, groups["model"])
+        for name, parameter in self.parameters.items():
+            slots = {
+                k.rsplit("/", 1)[1]: v for k, v in groups["optimizer"].items() if k.rsplit("/", 1)[0] == name
+            }
+            self.optimizer.state[parameter] = {k: v.to(self.device) for k, v in slots.items()}
+        if self.ema is not None:
+            self.ema.average = {k: v.to(self.device) for k, v in groups["ema"].items()}
+            self.ema.updates = state["ema_updates"]
+        self.schedule.load_state(state["schedule"])
+        self.batches.load_state(state["batches"])
+        self.at, self._window = Progressed(**state["at"]), _Window(**state["window"])
+        set_rng_state(groups["rng"], self.device)
+        self.tracker.truncate_after(self.at.update)
+        return True
+
+    def _share_used(self) -> float:
+        """Return the largest share of a budget that is used up, 0 … 1."""
+        config, shares = self.config, [0.0]
+        if config.max_updates is not None:
+            shares.append(self.at.update / config.max_updates)
+        if config.max_epochs is not None:
+            epoch = self.batches.epoch + self.batches.position / self.batches.per_epoch
+            shares.append(epoch / config.max_epochs)
+        if config.max_minutes is not None:
+            shares.append(self.at.seconds / 60 / config.max_minutes)
+        return max(shares)
+
+    def _over(self) -> bool:
+        patience = self.config.patience
+        tired = patience is not None and self.at.validations_without_improvement >= patience
+        return tired or self._share_used() >= 1.0
+
+    def _autocast(self) -> AbstractContextManager[Any]:
+        low = self.precision in (torch.bfloat16, torch.float16)
+        return torch.autocast(self.device.type, torch.bfloat16, enabled=low)
+
+    def _update(self) -> None:
+        batch = next(self.batches).to(self.device)
+        tokens = int(batch.trg_len.sum())
+        loss = nll = 0.0
+        for piece in batch.pieces(self.config.accumulate):
+            with self._autocast():
+                part = self.task.loss(self.model, piece)
+            (part.loss / tokens).backward()  # type: ignore[no-untyped-call]
+            loss, nll = loss + part.loss.item(), nll + part.nll.item()
+        clip = self.config.clip_norm
+        norm = nn.utils.clip_grad_norm_(self.parameters.values(), math.inf if clip is None else clip).item()
+        self.at.update += 1
+        if math.isfinite(norm) and math.isfinite(loss):
+            self._apply()
+            window = self._window
+            window.loss, window.nll, window.tokens = (
+                window.loss + loss,
+                window.nll + nll,
+                window.tokens + tokens,
+            )
+            window.updates, window.norms = window.updates + 1, window.norms + norm
+            window.clipped += clip is not None and norm > clip
+            self.at.trg_tokens, self.at.skipped_in_row = self.at.trg_tokens + tokens, 0
+        else:
+            self._skip(loss, norm)
+        self.optimizer.zero_grad(set_to_none=True)
+        if self.at.update % self.config.log_every == 0:
+            self._log()
+
+    def _apply(self) -> None:
+        rate = self.config.optimizer.lr * self.schedule.factor(self.at.update, self._share_used())
+        for group in self.optimizer.param_groups:
+            group["lr"] = rate
+        self.optimizer.step()
+        if self.ema is not None:
+            self.ema.update()
+
+    def _skip(self, loss: float, norm: float) -> None:
+        self.at.skipped, self.at.skipped_in_row = self.at.skipped + 1, self.at.skipped_in_row + 1
+        self.progress.say(f"update {self.at.update} skipped: loss {loss}, gradient norm {norm}")
+        if self.at.skipped_in_row >= self.config.max_bad_updates:
+            raise UserError(
+                f"{self.at.skipped_in_row} updates in a row were not finite (the last: loss {loss}, gradient "
+                f"norm {norm}); try a lower training.optimizer.lr, a longer warmup, a smaller "
+                "training.clip_norm or training.precision: float32; the last good checkpoint is kept"
+            )
+
+    def _log(self) -> None:
+        window, self._window = self._window, _Window()
+        seconds = max(time.perf_counter() - window.began, 1e-9)
+        figures: dict[str, float | int] = {
+            "train/lr": self.optimizer.param_groups[0]["lr"],
+            "train/epoch": self.batches.epoch + self.batches.position / self.batches.per_epoch,
+            "train/skipped": self.at.skipped,
+            "train/minutes": self.at.seconds / 60,
+            "train/trg_tokens_per_s": window.tokens / seconds,
+        }
+        if window.updates:
+            figures |= {
+                "train/loss": window.loss / window.tokens,
+                "train/nll": window.nll / window.tokens,
+                "train/gradient_norm": window.norms / window.updates,
+                "train/clipped_share": window.clipped / window.updates,
+            }
+        self.tracker.log(self.at.update, figures)
+        self.progress.show(self.at.update, self._share_used(), figures)
+
+    def _validated_weights(self) -> dict[str, Tensor] | None:
+        """Return the weights that are validated and kept, None for the present ones."""
+        averaging = self.config.averaging
+        if averaging.kind == "ema" and self.ema is not None:
+            return self.ema.average
+        if averaging.kind == "checkpoints":
+            earlier = [s for s in self.checkpoints.steps() if s < self.at.update][-(averaging.last - 1) :]
+
+            def saved(step: int) -> Callable[[], dict[str, Tensor]]:
+                return lambda: {
+                    k: v.to(self.device) for k, v in self.checkpoints.load(step)[0]["model"].items()
+                }
+
+            present = {name: p.detach() for name, p in self.parameters.items()}
+            return mean_weights([*map(saved, earlier), lambda: present])
+        return None
+
+    def _validate(self) -> None:
+        began = time.perf_counter()
+        self.model.eval()
+        with weights_of(self.parameters, self._validated_weights()):
+            with self._autocast():
+                validation: Validation = self.task.validate(self.model)
+            improved = not self.at.best or self.task.better(validation.figures, self.at.best)
+            if improved:
+                self.keep_best()
+        self.model.train()
+        at = self.at
+        at.validated_update = at.update
+        at.validations_without_improvement = 0 if improved else at.validations_without_improvement + 1
+        if improved:
+            at.best, at.best_update = dict(validation.figures), at.update
+        self.schedule.validated(improved=improved)
+        figures = {f"validation/{name}": value for name, value in validation.figures.items()}
+        seconds = time.perf_counter() - began
+        self.tracker.log(
+            at.update, {**figures, "validation/seconds": seconds, "validation/best": int(improved)}
+        )
+        self.tracker.samples(at.update, validation.samples)
+        self.progress.validated(at.update, at.seconds / 60, validation.figures, improved=improved)
+        self._window.began += seconds
+
+    def _save(self) -> None:
+        began = time.perf_counter()
+        optimizer = {
+            f"{name}/{slot}": value
+            for name, parameter in self.parameters.items()
+            for slot, value in self.optimizer.state[parameter].items()
+        }
+        groups: dict[str, dict[str, Tensor]] = {
+            "model": {name: p.detach() for name, p in self.parameters.items()},
+            "optimizer": optimizer,
+            "rng": rng_state(self.device),
+        }
+        if self.ema is not None:
+            groups["ema"] = self.ema.average
+        state = {
+            "at": asdict(self.at),
+            "batches": self.batches.state(),
+            "schedule": self.schedule.state(),
+            "ema_updates": self.ema.updates if self.ema else 0,
+            "window": self._window.sums(),
+            "identity": self.identity,
+        }
+        self.checkpoints.save(self.at.update, groups, state)
+        self._window.began += time.perf_counter() - began
+
+    @contextmanager
+    def _signals(self) -> Iterator[None]:
+        """Let SIGINT and SIGTERM finish the update; a second one acts as it did before."""
+
+        def note(number: int, frame: FrameType | None) -> None:
+            self._signal = number
+            for each, handler in kept.items():
+                signal.signal(each, handler)
+
+        kept = {each: signal.signal(each, note) for each in (signal.SIGINT, signal.SIGTERM)}
+        try:
+            yield
+        finally:
+            for each, handler in kept.items():
+                signal.signal(each, handler)

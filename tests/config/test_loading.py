@@ -1,0 +1,233 @@
+from pathlib import Path
+
+import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
+
+from nmt.config import Experiment, load_experiment
+from nmt.config.loading import changed_keys, dump_experiment
+from nmt.errors import UserError
+
+BASE = """\
+name: demo
+data:
+  dataset: bentrevett/multi30k
+model:
+  decoder: {attention: {kind: multi_head, heads: 4}}
+"""
+
+
+@pytest.fixture
+def file(tmp_path: Path) -> Path:
+    path = tmp_path / "config.yaml"
+    path.write_text(BASE)
+    return path
+
+
+def refusal(file: Path, *overrides: str, text: str = BASE) -> list[str]:
+    """The lines a person sees, less the path of the file."""
+    file.write_text(text)
+    with pytest.raises(UserError) as error:
+        load_experiment(file, overrides)
+    return str(error.value).replace(str(file), "FILE").split("\n")
+
+
+def test_a_file_is_complete_with_defaults(file: Path) -> None:
+    experiment = load_experiment(file)
+    assert experiment.name == "demo"
+    assert experiment.model.decoder.attention.kind == "multi_head"
+    assert experiment.decoding.beam == 5
+
+
+def test_text_is_read_as_yaml_1_2(file: Path) -> None:
+    file.write_text(
+        BASE + "  # Norwegian, and numbers\ntracking: {wandb: off}\ntraining: {optimizer: {lr: 1e-3}}\n"
+    )
+    experiment = load_experiment(file, ["data.src=no", "name=2020-01-01"])
+    assert experiment.tracking.wandb == "off"
+    assert experiment.data.src == "no"
+    assert experiment.training.optimizer.lr == 1e-3
+    assert experiment.name == "2020-01-01"
+
+
+def test_overrides_are_applied_in_turn(file: Path) -> None:
+    overrides = [
+        "data.dataset=../shared/data/multi30k",
+        "training.max_minutes=null",
+        "training.optimizer.betas=[0.8, 0.9]",
+        "training.schedule={kind: cosine}",
+        "training.schedule.warmup=7",
+        "model.decoder.attention={kind: additive}",
+        "tracking.notes=",
+        "seed=2",
+        "seed=3",
+    ]
+    experiment = load_experiment(file, overrides)
+    assert experiment.data.dataset == "../shared/data/multi30k"
+    assert experiment.training.optimizer.betas == (0.8, 0.9)
+    assert experiment.training.schedule.model_dump() == {"kind": "cosine", "warmup": 7, "final": 0.0}
+    assert experiment.model.decoder.attention.kind == "additive"
+    assert experiment.tracking.notes is None
+    assert experiment.seed == 3
+
+
+@pytest.mark.parametrize(
+    ("override", "line"),
+    [
+        ("model.encoder.hiden=3", "model.encoder.hiden: unknown key; did you mean model.encoder.hidden?"),
+        ("sead=3", "sead: unknown key; did you mean seed?"),
+        (
+            "model.decoder.attention.head=2",
+            "model.decoder.attention.head: unknown key of kind multi_head; "
+            "did you mean model.decoder.attention.heads?",
+        ),
+        (
+            "data.splits.dev=x",
+            "data.splits.dev: unknown key; expected one of train, validation, test",
+        ),
+        ("data.tsv.train=x", "data.tsv.validation: missing; expected a value, found none"),
+        ("training.max_updates=0", "expected a number greater than or equal to 1, found 0"),
+        ("training.max_updates=1.5", "training.max_updates: expected a whole number, found 1.5"),
+        ("training.max_updates=true", "training.max_updates: expected a whole number, found true"),
+        ("seed='5'", 'seed: expected a whole number, found "5"'),
+        ("model.encoder.bidirectional=no", 'expected true or false, found "no"'),
+        ("training.optimizer.betas=[1, a]", 'training.optimizer.betas.1: expected a number, found "a"'),
+        ("training.optimizer.lr=.nan", "training.optimizer.lr: expected a "),
+        ("model.encoder.cell=gru", "model.encoder.cell: expected 'lstm', found \"gru\""),
+        (
+            "model.decoder.attention.kind=dott",
+            'model.decoder.attention: kind "dott" is unknown; '
+            "expected one of 'additive', 'dot', 'general', 'multi_head'",
+        ),
+        (
+            "training.schedule.warmup=3",
+            "training.schedule: kind is missing; expected one of 'constant', 'inv",
+        ),
+        ("model=3", "model: expected a mapping of keys, found 3"),
+        (
+            "data.builtin={}",
+            "data: give exactly one of dataset, files, tsv, builtin; found dataset and builtin",
+        ),
+        ("name=a b", 'name: expected letters, digits, dots, hyphens and underscores only, found "a b"'),
+        ("name.x=1", '--set name.x: name is "demo", which has no keys'),
+        ("name", "--set name: expected KEY=VALUE such as training.max_updates=100"),
+        ("a..b=1", "--set a..b=1: expected KEY=VALUE"),
+        ("name={a", "--set name, line 1, column 3: not valid YAML: "),
+        ('name="\\ud800"', "holds text that is not Unicode"),
+    ],
+)
+def test_a_wrong_value_is_one_line(file: Path, override: str, line: str) -> None:
+    (found,) = refusal(file, override)[:1]
+    assert line in found
+    assert "pydantic" not in found
+
+
+def test_a_new_kind_says_what_to_do_with_the_old_keys(file: Path) -> None:
+    assert refusal(file, "model.decoder.attention.kind=additive") == [
+        "FILE: model.decoder.attention.heads: unknown key of kind additive; "
+        "to change the kind, set the whole: --set 'model.decoder.attention={kind: additive}'"
+    ]
+
+
+def test_every_mistake_has_its_line_and_says_where_it_is(file: Path) -> None:
+    lines = refusal(file, "model.embeding=3", text=BASE + "training: {clip_norm: -1}\nextra: 1\n")
+    assert sorted(lines) == [
+        "--set: model.embeding: unknown key; did you mean model.embedding?",
+        "FILE: extra: unknown key; expected one of name, seed, data, model, training, decoding, tracking",
+        "FILE: training.clip_norm: expected a number greater than 0, found -1",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("text", "line"),
+    [
+        ("", "FILE: expected a mapping such as 'name: demo', found an empty file"),
+        ("- a", "FILE: expected a mapping such as 'name: demo', found [\"a\"]"),
+        ("a: [1\nb: 2", "FILE, line 2, column 2: not valid YAML: "),
+        (
+            "name: a\nname: b",
+            "FILE, line 2, column 1: not valid YAML: while constructing a mapping found duplicate",
+        ),
+        ("a: &x [*x]", "FILE: not a configuration: nested too deeply, or an alias of itself"),
+        ("a: \x07", "FILE: not valid YAML: unacceptable character #x0007"),
+    ],
+)
+def test_a_file_that_is_no_mapping_is_refused(file: Path, text: str, line: str) -> None:
+    (found,) = refusal(file, text=text)
+    assert found.startswith(line)
+
+
+def test_a_file_that_cannot_be_read_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match=r"none\.yaml: cannot read the configuration: No such file"):
+        load_experiment(tmp_path / "none.yaml")
+    (tmp_path / "latin.yaml").write_bytes("name: é".encode("latin-1"))
+    with pytest.raises(UserError, match=r"latin\.yaml: not UTF-8 text \(byte 6\)"):
+        load_experiment(tmp_path / "latin.yaml")
+
+
+TEXT = st.text(st.characters(exclude_categories=["Cs"]), max_size=30)
+NUMBER = st.floats(min_value=1e-300, max_value=1e300)
+EXPERIMENTS = st.builds(
+    lambda name, seed, dataset, lr, notes, tags, attention, tokenizer, minutes: Experiment.model_validate(
+        {
+            "name": name,
+            "seed": seed,
+            "data": {"dataset": dataset, "tokenizer": tokenizer},
+            "model": {"decoder": {"attention": attention}},
+            "training": {"optimizer": {"lr": lr}, "max_minutes": minutes},
+            "tracking": {"notes": notes, "tags": tags},
+        }
+    ),
+    name=st.sampled_from(["demo", "off", "1e-3", "null", "2020-01-01", "0x1", "-", "1_0", "."]),
+    seed=st.integers(min_value=0, max_value=2**63 - 1),
+    dataset=TEXT,
+    lr=NUMBER,
+    notes=st.none() | TEXT,
+    tags=st.lists(TEXT, max_size=3).map(tuple),
+    attention=st.sampled_from(
+        [{"kind": "additive"}, {"kind": "general"}, {"kind": "multi_head", "heads": 8}]
+    ),
+    tokenizer=st.sampled_from([{"kind": "unigram"}, {"kind": "char"}, {"kind": "word", "vocab_size": None}]),
+    minutes=st.none() | NUMBER,
+)
+
+
+def with_notes(notes: str) -> Experiment:
+    return Experiment.model_validate(
+        {"name": "demo", "data": {"dataset": notes}, "tracking": {"notes": notes, "tags": (notes,)}}
+    )
+
+
+@given(experiment=EXPERIMENTS)
+@example(experiment=with_notes("\x85&(-"))  # YAML's readers take U+0085 for a line break
+@example(experiment=with_notes(":/"))
+@example(experiment=with_notes("größer\n  als zuvor\n"))
+def test_what_is_dumped_loads_back_equal(
+    experiment: Experiment, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    path = tmp_path_factory.getbasetemp() / "dumped.yaml"
+    path.write_text(dump_experiment(experiment), encoding="utf-8", newline="\n")
+    loaded = load_experiment(path)
+    assert loaded == experiment
+    assert changed_keys(experiment, loaded) == []
+
+
+def test_a_dump_is_complete_and_in_the_order_of_the_sections(file: Path) -> None:
+    text = dump_experiment(load_experiment(file))
+    top = [line.partition(":")[0] for line in text.splitlines() if not line.startswith((" ", "-"))]
+    assert top == ["name", "seed", "data", "model", "training", "decoding", "tracking"]
+    assert "label_smoothing: 0.1" in text
+
+
+def test_changed_keys_are_dotted_and_ordered(file: Path) -> None:
+    old = load_experiment(file)
+    new = load_experiment(
+        file, ["training.max_updates=7", "seed=2", "model.decoder.attention={kind: additive, size: 3}"]
+    )
+    assert changed_keys(old, new) == [
+        ("seed", 1, 2),
+        ("model.decoder.attention.kind", "multi_head", "additive"),
+        ("model.decoder.attention.heads", 4, None),
+        ("training.max_updates", 10000, 7),
+        ("model.decoder.attention.size", None, 3),
+    ]

@@ -1,0 +1,184 @@
+"""Every source of parallel text gives the same pairs, and every mistake one line."""
+
+import gzip
+import json
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from nmt.config.data import DataConfig
+from nmt.data.corpus import Corpus, Pair, Split, open_corpus
+from nmt.errors import UserError
+
+PAIRS = {
+    "train": [("ein Haus\u0085", "a house"), ("zwei\u2028Häuser\f", "two houses")],
+    "validation": [("drei", "three")],
+    "test": [("vier", "four")],
+}
+
+
+@pytest.fixture(autouse=True)
+def _private_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    import datasets
+
+    monkeypatch.setattr(datasets.config, "HF_DATASETS_CACHE", tmp_path / "cache")
+
+
+def text_files(folder: Path) -> DataConfig:
+    files = {}
+    for split, pairs in PAIRS.items():
+        files[split] = {"src": str(folder / f"{split}.de"), "trg": str(folder / f"{split}.en.gz")}
+        Path(files[split]["src"]).write_text("".join(f"{s}\n" for s, _ in pairs), "utf-8", newline="\n")
+        Path(files[split]["trg"]).write_bytes(gzip.compress("".join(f"{t}\n" for _, t in pairs).encode()))
+    return DataConfig.model_validate({"files": files})
+
+
+def tsv_files(folder: Path) -> DataConfig:
+    files = {split: str(folder / f"{split}.tsv") for split in PAIRS}
+    for split, pairs in PAIRS.items():
+        Path(files[split]).write_text("".join(f"{s}\t{t}\n" for s, t in pairs), "utf-8", newline="\n")
+    return DataConfig.model_validate({"tsv": files})
+
+
+def _dataset(folder: Path, row: Callable[[str, str], object]) -> DataConfig:
+    folder = folder / "dataset"
+    folder.mkdir()
+    for split, pairs in PAIRS.items():
+        rows = "".join(json.dumps(row(*pair)) + "\n" for pair in pairs)
+        (folder / f"{split}.jsonl.gz").write_bytes(gzip.compress(rows.encode()))
+    return DataConfig(dataset=str(folder))
+
+
+def plain_columns(folder: Path) -> DataConfig:
+    return _dataset(folder, lambda src, trg: {"id": 7, "en": trg, "de": src, "fr": "?"})
+
+
+def translation_column(folder: Path) -> DataConfig:
+    return _dataset(folder, lambda src, trg: {"id": 7, "translation": {"en": trg, "de": src}})
+
+
+SOURCES = [text_files, tsv_files, plain_columns, translation_column]
+
+
+def read(corpus: Corpus) -> dict[Split, list[tuple[str, str]]]:
+    return {split: [(pair.src, pair.trg) for pair in corpus.pairs(split)] for split in corpus.splits}
+
+
+@pytest.mark.parametrize("source", SOURCES)
+def test_pairs_come_in_order_and_as_often_as_asked(
+    tmp_path: Path, source: Callable[[Path], DataConfig]
+) -> None:
+    corpus = open_corpus(source(tmp_path))
+    assert read(corpus) == read(corpus) == PAIRS
+    pairs = corpus.pairs("train")
+    assert isinstance(pairs, Iterator)
+    assert isinstance(next(pairs), Pair)
+    assert corpus.describe()
+
+
+@pytest.mark.parametrize("source", SOURCES)
+def test_the_fingerprint_follows_the_text(tmp_path: Path, source: Callable[[Path], DataConfig]) -> None:
+    data = source(tmp_path)
+    before = open_corpus(data).fingerprint("train")
+    assert before == open_corpus(data).fingerprint("train")
+    assert before != open_corpus(data).fingerprint("test")
+    changed = next(path for path in tmp_path.rglob("train*") if path.is_file())
+    changed.write_bytes(changed.read_bytes() + b" ")
+    assert before != open_corpus(data).fingerprint("train")
+
+
+@pytest.mark.parametrize("source", [plain_columns, translation_column])
+def test_a_local_folder_is_read_and_left_alone(
+    tmp_path: Path, source: Callable[[Path], DataConfig], capfd: pytest.CaptureFixture[str]
+) -> None:
+    data = source(tmp_path)
+    before = sorted((tmp_path / "dataset").rglob("*"))
+    read(open_corpus(data))
+    assert sorted((tmp_path / "dataset").rglob("*")) == before
+    assert capfd.readouterr() == ("", "")
+
+
+@pytest.mark.parametrize(
+    ("source", "columns"), [(plain_columns, "id, en, de, fr"), (translation_column, "en, de")]
+)
+def test_a_wrong_column_names_those_there_are(
+    tmp_path: Path, source: Callable[[Path], DataConfig], columns: str
+) -> None:
+    data = source(tmp_path).model_copy(update={"src": "xx"})
+    with pytest.raises(UserError, match=f"data.src: xx: no such column .* the columns are {columns}$"):
+        next(open_corpus(data).pairs("train"))
+
+
+def test_a_wrong_split_names_those_there_are(tmp_path: Path) -> None:
+    data = DataConfig.model_validate(
+        plain_columns(tmp_path).model_dump() | {"splits": {"validation": "dev", "test": None}}
+    )
+    corpus = open_corpus(data)
+    assert corpus.splits == ("train", "validation")
+    with pytest.raises(UserError, match=r"data\.splits\.validation: .* no split dev; it has .*train"):
+        next(corpus.pairs("validation"))
+
+
+def test_missing_texts_are_empty_and_other_types_are_refused(tmp_path: Path) -> None:
+    folder = tmp_path / "dataset"
+    folder.mkdir()
+    rows = [{"de": None, "en": "a", "number": 1}, {"de": "b", "en": "c", "number": 2}]
+    (folder / "train.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows), "utf-8")
+    data = DataConfig(dataset=str(folder))
+    assert list(open_corpus(data).pairs("train")) == [("", "a"), ("b", "c")]
+    with pytest.raises(UserError, match="expected text in columns number and en, found int and str"):
+        next(open_corpus(data.model_copy(update={"src": "number"})).pairs("train"))
+
+
+def test_broken_json_is_one_line(tmp_path: Path) -> None:
+    (tmp_path / "train.jsonl").write_text('{"de": "a"\n{"en"', "utf-8")
+    with pytest.raises(UserError, match=r"^data\.dataset: the folder .* cannot be read .*$"):
+        next(open_corpus(DataConfig(dataset=str(tmp_path))).pairs("train"))
+
+
+@pytest.mark.parametrize(("dataset", "found"), [("./nowhere", "nothing"), ("{}/a.txt", "a file")])
+def test_a_path_without_a_folder_is_named(tmp_path: Path, dataset: str, found: str) -> None:
+    (tmp_path / "a.txt").write_text("a\n", "utf-8")
+    with pytest.raises(UserError, match=f"data.dataset: .* found {found} at"):
+        open_corpus(DataConfig(dataset=dataset.format(tmp_path)))
+
+
+def test_files_of_unequal_length_are_refused_with_both_counts(tmp_path: Path) -> None:
+    data = text_files(tmp_path)
+    (tmp_path / "train.de").write_text("a\nb\nc\nd", "utf-8")
+    with pytest.raises(UserError, match=r"train\.de has 4 lines and .*train\.en\.gz has 2"):
+        list(open_corpus(data).pairs("train"))
+
+
+@pytest.mark.parametrize(("line", "tabs"), [("no tab", 0), ("a\tb\tc", 2), ("", 0)])
+def test_a_tsv_line_has_exactly_one_tab(tmp_path: Path, line: str, tabs: int) -> None:
+    data = tsv_files(tmp_path)
+    (tmp_path / "train.tsv").write_text(f"a\tb\n{line}\n", "utf-8")
+    with pytest.raises(UserError, match=rf"train\.tsv: line 2: .* found {tabs} tabs"):
+        list(open_corpus(data).pairs("train"))
+
+
+@pytest.mark.parametrize(
+    ("source", "name", "key"),
+    [(text_files, "test.de", r"data\.files\.test\.src"), (tsv_files, "train.tsv", r"data\.tsv\.train")],
+)
+def test_a_missing_file_is_named_with_its_key(
+    tmp_path: Path, source: Callable[[Path], DataConfig], name: str, key: str
+) -> None:
+    data = source(tmp_path)
+    (tmp_path / name).unlink()
+    with pytest.raises(UserError, match=f"{key}: expected a text file, found no such file: .*{name}"):
+        open_corpus(data)
+
+
+def test_the_builtin_corpus_turns_and_knows_its_languages() -> None:
+    data = DataConfig.model_validate({"builtin": {"train": 100, "validation": 10, "test": 10}})
+    there = open_corpus(data)
+    back = open_corpus(data.model_copy(update={"src": "en", "trg": "de"}))
+    german = list(there.pairs("train"))
+    assert len(german) == 100
+    assert [(pair.trg, pair.src) for pair in german] == list(back.pairs("train"))
+    assert there.fingerprint("train") == open_corpus(data).fingerprint("train") != back.fingerprint("train")
+    with pytest.raises(UserError, match=r"expected de and en, .* found de and fr"):
+        open_corpus(data.model_copy(update={"trg": "fr"}))

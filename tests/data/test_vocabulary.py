@@ -1,0 +1,52 @@
+"""nmt.data.vocabulary: ids, what is kept, JSON, fingerprint."""
+
+import json
+from collections import Counter
+
+import pytest
+
+from nmt.data.vocabulary import BOS, EOS, PAD, SPECIALS, UNK, Vocabulary
+from nmt.errors import UserError
+
+
+def test_special_ids_are_fixed() -> None:
+    vocabulary = Vocabulary([*SPECIALS, "a"])
+    assert (PAD, UNK, BOS, EOS) == (0, 1, 2, 3)
+    assert vocabulary.pieces[:4] == ("<pad>", "<unk>", "<s>", "</s>")
+    assert vocabulary.id("a") == 4
+    assert len(vocabulary) == 5
+
+
+@pytest.mark.parametrize("piece", [*SPECIALS, "b", ""])
+def test_text_never_gets_a_special_id_other_than_unk(piece: str) -> None:
+    assert Vocabulary([*SPECIALS, "a"]).id(piece) == UNK
+
+
+@pytest.mark.parametrize("pieces", [[], ["a"], ["<unk>", "<pad>", "<s>", "</s>"], [*SPECIALS, "a", "a"]])
+def test_other_lists_are_refused(pieces: list[str]) -> None:
+    with pytest.raises(UserError):
+        Vocabulary(pieces)
+
+
+def test_from_counts_keeps_the_most_frequent_and_breaks_ties_by_code_point() -> None:
+    counts = Counter({"b": 3, "a": 3, "c": 5, "d": 2, "e": 1, "</s>": 9})
+    assert Vocabulary.from_counts(counts, size=None, min_frequency=2).pieces[4:] == ("c", "a", "b", "d")
+    assert Vocabulary.from_counts(counts, size=6, min_frequency=1).pieces[4:] == ("c", "a")
+
+
+def test_json_brings_the_same_vocabulary_back() -> None:
+    vocabulary = Vocabulary([*SPECIALS, 'ü"\\', "\u2028", "🙂"])
+    again = Vocabulary.from_json(vocabulary.to_json())
+    assert again.pieces == vocabulary.pieces
+    assert again.fingerprint == vocabulary.fingerprint
+
+
+def test_fingerprint_depends_on_pieces_and_order() -> None:
+    lists = (["a", "b"], ["b", "a"], ["ab"], ["a", "b", "c"])
+    assert len({Vocabulary([*SPECIALS, *pieces]).fingerprint for pieces in lists}) == 4
+
+
+@pytest.mark.parametrize("data", [b"", b"{}", b"[1]", b"\xff", json.dumps(["a"]).encode()])
+def test_anything_else_is_refused(data: bytes) -> None:
+    with pytest.raises(UserError):
+        Vocabulary.from_json(data)

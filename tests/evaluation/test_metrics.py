@@ -1,0 +1,90 @@
+import pytest
+
+from nmt.errors import UserError
+from nmt.evaluation.metrics import compare, corpus_bleu, scores
+
+HYPOTHESES = ["A man in an orange hat is looking at something.", "A Dog runs over the green grass."]
+REFERENCES = ["A man in an orange hat starring at something.", "A dog runs over green grass."]
+
+
+def test_scores_and_signatures_are_sacrebleus() -> None:
+    found = {
+        score.label: (round(score.score, 2), score.signature) for score in scores(HYPOTHESES, REFERENCES)
+    }
+    version = found["BLEU (cased, detokenised)"][1].rpartition(":")[2]
+    assert found == {
+        "BLEU (cased, detokenised)": (
+            45.5,
+            f"nrefs:1|case:mixed|eff:no|tok:13a|smooth:exp|version:{version}",
+        ),
+        "chrF2 (cased, detokenised)": (
+            77.15,
+            f"nrefs:1|case:mixed|eff:yes|nc:6|nw:0|space:no|version:{version}",
+        ),
+        "TER (cased, detokenised)": (
+            26.67,
+            f"nrefs:1|case:mixed|tok:tercom|norm:no|punct:yes|asian:no|version:{version}",
+        ),
+        "BLEU (lowercased, 13a)": (
+            55.89,
+            f"nrefs:1|case:lc|eff:no|tok:13a|smooth:exp|version:{version}",
+        ),
+    }
+
+
+def test_corpus_bleu_is_the_first_score() -> None:
+    assert corpus_bleu(HYPOTHESES, REFERENCES) == scores(HYPOTHESES, REFERENCES)[0].score
+
+
+def test_only_the_lowercased_form_forgives_case() -> None:
+    shouted = [line.upper() for line in REFERENCES]
+    cased, _, ter, lowercased = scores(shouted, REFERENCES)
+    assert lowercased.score == pytest.approx(100)
+    assert cased.score < 10
+    assert ter.score > 50
+
+
+def test_splitting_punctuation_off_changes_the_lowercased_bleu_in_nothing() -> None:
+    split = [line.replace(".", " .") for line in REFERENCES]
+    assert scores(split, REFERENCES)[3].score == pytest.approx(100)
+
+
+def test_empty_hypotheses_are_scored_and_not_refused() -> None:
+    assert corpus_bleu(["", ""], REFERENCES) == 0.0
+
+
+@pytest.mark.parametrize("function", [scores, corpus_bleu])
+def test_unequal_counts_are_refused_with_both(function) -> None:  # type: ignore[no-untyped-def]
+    with pytest.raises(UserError, match="1 lines, but 2 references"):
+        function(["one"], ["one", "two"])
+
+
+@pytest.mark.parametrize("function", [scores, corpus_bleu])
+def test_nothing_to_score_is_refused(function) -> None:  # type: ignore[no-untyped-def]
+    with pytest.raises(UserError, match="nothing to score"):
+        function([], [])
+
+
+def test_compare_tells_a_better_system_from_an_equal_one() -> None:
+    references = [f"the dog number {n} runs over the green grass today" for n in range(60)]
+    worse = [line.replace("runs over", "walks on") for line in references]
+    found = compare(references, worse, {"better": references, "equal": worse}, trials=200)
+    assert [(c.system, c.metric) for c in found] == [
+        ("better", "BLEU"),
+        ("equal", "BLEU"),
+        ("better", "chrF2"),
+        ("equal", "chrF2"),
+    ]
+    for comparison in found:
+        if comparison.system == "better":
+            assert comparison.difference > 20
+            assert comparison.p_value < 0.01
+        else:
+            assert comparison.difference == 0
+            assert comparison.p_value == 1
+        assert "ar:200" in comparison.signature
+
+
+def test_compare_names_the_system_whose_count_is_off() -> None:
+    with pytest.raises(UserError, match="mine: 1 lines, but 2 references"):
+        compare(REFERENCES, HYPOTHESES, {"mine": ["one"]})

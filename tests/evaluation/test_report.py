@@ -1,0 +1,103 @@
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+
+from nmt.errors import UserError
+from nmt.evaluation.metrics import CASED, LOWERCASED
+from nmt.evaluation.report import BEGIN, END, load_results, table, table_is_current, update_table
+from nmt.results import Decoding, Machine, Result, Score, Training, Versions, write_result
+
+
+def result(name: str, bleu: float, signature: str = "case:mixed|version:2.6.0") -> Result:
+    return Result(
+        name=name,
+        date=datetime(2026, 11, 20, tzinfo=UTC),
+        dataset="multi30k",
+        split="test",
+        sentences=1000,
+        scores=(
+            Score(metric="BLEU", form=LOWERCASED, score=99.0, signature="case:lc"),
+            Score(metric="BLEU", form=CASED, score=bleu, signature=signature),
+        ),
+        versions=Versions(python="3.11.7"),
+    )
+
+
+FULL = result("multi30k-de-en", 37.25).model_copy(
+    update={
+        "src": "de",
+        "trg": "en",
+        "decoding": Decoding(settings={"beam": 5}, sentences_per_second=81.5),
+        "training": Training(updates=9000, epochs=11.5, wall_minutes=43.12, cpu_minutes=85.0),
+        "parameters": 12_540_000,
+        "seed": 0,
+        "commit": "0123456789abcdef0123456789abcdef01234567-dirty",
+        "machine": Machine(device="cpu", description="Some | CPU, 2 cores", threads=2),
+    }
+)
+
+
+def test_a_row_shows_what_is_known() -> None:
+    lines = table([FULL]).split("\n")
+    assert lines[2] == (
+        "| multi30k-de-en | multi30k test de→en | 37.2 | - | 5 | 12.5 M | 9,000 | 43.1 (85.0) "
+        "| Some \\| CPU, 2 cores, 2 threads | 82 | 0 | `0123456-dirty` |"
+    )
+    assert lines[-1] == "BLEU: `case:mixed|version:2.6.0`"
+
+
+def test_what_is_unknown_is_a_hyphen() -> None:
+    row = table([result("scored", 20.0)]).split("\n")[2]
+    assert row == "| scored | multi30k test | 20.0 | - | - | - | - | - | - | - | - | - |"
+
+
+def test_every_row_has_as_many_cells() -> None:
+    for results in ([], [FULL], [FULL, result("b", 1.0)]):
+        rows = [line.replace("\\|", "") for line in table(results).split("\n") if line.startswith("|")]
+        assert {row.count("|") for row in rows} == {13}
+
+
+def test_signatures_that_differ_are_marked() -> None:
+    text = table([result("a", 1.0), result("b", 2.0, "case:lc"), result("c", 3.0)])
+    assert "| a | multi30k test | 1.0¹ |" in text
+    assert "| b | multi30k test | 2.0² |" in text
+    assert "| c | multi30k test | 3.0¹ |" in text
+    assert "BLEU¹: `case:mixed|version:2.6.0`  \nBLEU²: `case:lc`" in text
+
+
+def test_no_results_are_said_to_be_none() -> None:
+    assert table([]).split("\n")[2].startswith("| *no results yet* |")
+
+
+def test_results_are_loaded_in_the_order_of_their_folders(tmp_path: Path) -> None:
+    for name in ("b", "a"):
+        (tmp_path / name).mkdir()
+        write_result(tmp_path / name / "result.json", result(name, 1.0))
+    (tmp_path / "unfinished").mkdir()
+    assert [loaded.name for loaded in load_results(tmp_path)] == ["a", "b"]
+
+
+def test_only_the_part_between_the_markers_changes(tmp_path: Path) -> None:
+    path = tmp_path / "README.md"
+    path.write_text(f"# Before\n\n{BEGIN}\nold\n{END}\n\nAfter — ü\n", encoding="utf-8")
+    assert not table_is_current(path, [FULL])
+    assert update_table(path, [FULL])
+    assert path.read_text(encoding="utf-8") == f"# Before\n\n{BEGIN}\n{table([FULL])}\n{END}\n\nAfter — ü\n"
+    assert table_is_current(path, [FULL])
+    assert not update_table(path, [FULL])
+    assert not table_is_current(path, [])
+
+
+@pytest.mark.parametrize("text", ["", BEGIN, f"{END}\n{BEGIN}", f"{BEGIN}{BEGIN}{END}", f"{BEGIN}{END}{END}"])
+def test_markers_must_stand_once_and_in_order(tmp_path: Path, text: str) -> None:
+    path = tmp_path / "README.md"
+    path.write_text(text)
+    with pytest.raises(UserError, match=r"README\.md: expected one line"):
+        update_table(path, [])
+    assert path.read_text() == text
+
+
+def test_a_missing_file_is_named(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match=r"README\.md: cannot be read"):
+        update_table(tmp_path / "README.md", [])
