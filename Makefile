@@ -5,7 +5,14 @@ INSTALLED := $(VENV)/.installed
 .PHONY: demo test bench format clean
 
 demo: $(INSTALLED)
-	$(VENV)/bin/nmt demo
+	$(VENV)/bin/nmt train experiments/demo/config.yaml
+	$(VENV)/bin/nmt score --model runs/demo
+	$(VENV)/bin/nmt show --model runs/demo
+	@echo
+	@echo "Next:"
+	@echo "  echo 'Die junge Frau ruft ihren Vater an.' | $(VENV)/bin/nmt translate --model runs/demo"
+	@echo "  $(VENV)/bin/nmt train experiments/multi30k-de-en/config.yaml    # real text; needs a network, once"
+	@echo "  $(VENV)/bin/nmt --help                                         # your own sentences: see README.md"
 
 test: $(INSTALLED)
 	$(VENV)/bin/ruff format --check .

@@ -38,7 +38,7 @@ class Seq2Seq(nn.Module):
         super().__init__()
         self.src_embedding, self.trg_embedding = src_embedding, trg_embedding
         self.encoder, self.bridge, self.head = encoder, bridge, head
-        self.decoder: Any = decoder
+        self.decoder = decoder
         self.dropout = dropout
 
     def start(self, source: Source) -> tuple[Memory, Any]:

@@ -2,6 +2,7 @@
 
 import fcntl
 import os
+import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -12,6 +13,7 @@ from torch import nn
 from nmt.config.experiment import Experiment
 from nmt.config.loading import dump_experiment, load_experiment
 from nmt.errors import UserError
+from nmt.results import replace_text
 from nmt.training.checkpoint import DamagedCheckpoint, read_tensors, write_tensors
 
 
@@ -33,8 +35,14 @@ class Run:
 
         The lock belongs to the process: it is gone when the process is.
         """
-        self.folder.mkdir(parents=True, exist_ok=True)
-        with (self.folder / "lock").open("a+") as file:
+        try:
+            self.folder.mkdir(parents=True, exist_ok=True)
+            opened = (self.folder / "lock").open("a+")
+        except OSError as error:
+            raise UserError(
+                f"{self.folder} cannot be a run folder: {error.strerror}; give another --run"
+            ) from error
+        with opened as file:
             try:
                 fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError:
@@ -58,9 +66,14 @@ class Run:
 
     def save_experiment(self, experiment: Experiment) -> None:
         """Write the resolved configuration."""
-        temporary = self.config.with_suffix(".tmp")
-        temporary.write_text(dump_experiment(experiment), encoding="utf-8")
-        temporary.replace(self.config)
+        replace_text(self.config, dump_experiment(experiment))
+
+    def save_tokenizers(self, source: Path) -> None:
+        """Copy a folder of tokenizers; a full disk is a UserError."""
+        try:
+            shutil.copytree(source, self.tokenizer, dirs_exist_ok=True)
+        except OSError as error:  # shutil.Error, one of them, has no strerror but a list of all that failed
+            raise UserError(f"{self.tokenizer} could not be written: {error.strerror or error}") from error
 
     def save_model(self, model: nn.Module, tokenizers: tuple[str, str]) -> None:
         """Write the model's present weights, a tied tensor once, sealed with its tokenizers' fingerprints."""

@@ -56,6 +56,7 @@ class TranslationTask:
 
     def loss(self, model: torch.nn.Module, batch: Batch) -> LossSum:
         """Return the label-smoothed cross-entropy over the real target tokens of the batch."""
+        assert isinstance(model, Seq2Seq)
         output = model(Source(batch.src, batch.src_len), batch.trg_in)
         return smoothed_cross_entropy(
             output.features, model.head, batch.trg_out, batch.trg_mask, smoothing=self.smoothing
@@ -64,13 +65,13 @@ class TranslationTask:
     @torch.inference_mode()
     def validate(self, model: torch.nn.Module) -> Validation:
         """Return loss (nats a token, as minimised), nll, ppl = exp(nll), bleu (cased, 13a), length_ratio."""
+        assert isinstance(model, Seq2Seq)
         loss = nll = tokens = 0.0
         texts = [""] * len(self.validation)
         for cpu_batch in ordered_batches(self.validation, self.tokens_per_batch):
             batch = cpu_batch.to(self.device)
             piece = self.loss(model, batch)
             loss, nll, tokens = loss + piece.loss.item(), nll + piece.nll.item(), tokens + piece.tokens
-            assert isinstance(model, Seq2Seq)
             limits = self.search.limits(batch.src_len)
             found = beam_search(ModelScorer(model), Source(batch.src, batch.src_len), limits, self.search)
             for row, hypotheses in zip(batch.indices.tolist(), found, strict=True):
@@ -90,4 +91,6 @@ class TranslationTask:
 
     def better(self, a: Mapping[str, float], b: Mapping[str, float]) -> bool:
         """Say whether a has the higher BLEU or the lower loss, as the run was asked to choose by."""
-        return a["bleu"] > b["bleu"] if self.best_by == "bleu" else a["loss"] < b["loss"]
+        if self.best_by == "bleu":
+            return a["bleu"] > b["bleu"]
+        return a["loss"] < b["loss"] or (math.isnan(b["loss"]) and not math.isnan(a["loss"]))

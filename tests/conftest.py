@@ -1,5 +1,16 @@
-from hypothesis import settings
+"""What every test has in common."""
 
-# Tests check behaviour, never speed: a busy machine is no failure.
-settings.register_profile("nmt", deadline=None)
-settings.load_profile("nmt")
+import os
+
+import pytest
+
+# Small products: a second thread costs more than it brings. The commands that tests start inherit it.
+os.environ["OMP_NUM_THREADS"] = "1"
+os.environ["HF_HUB_OFFLINE"] = "1"
+
+
+@pytest.fixture(autouse=True)
+def _reproducible() -> None:
+    import torch
+
+    torch.manual_seed(0)

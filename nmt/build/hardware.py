@@ -13,9 +13,15 @@ def choose_device(name: str) -> torch.device:
         device = torch.device(name)
     except RuntimeError as error:
         raise UserError(f"training.device {name!r} is not a device; try auto, cpu or cuda") from error
+    if device.type not in ("cpu", "cuda"):
+        raise UserError(f"training.device {name!r} is not supported; try auto, cpu or cuda")
     if device.type == "cuda" and not torch.cuda.is_available():
         raise UserError(
             f"training.device is {name}, and this machine or this torch has no CUDA; take auto or cpu"
+        )
+    if device.type == "cuda" and (device.index or 0) >= torch.cuda.device_count():
+        raise UserError(
+            f"training.device is {name}, and there is cuda:0 to cuda:{torch.cuda.device_count() - 1}"
         )
     return device
 
@@ -24,9 +30,8 @@ def has_bfloat16_units(device: torch.device) -> bool:
     """Say whether matrix products in bfloat16 run on units of their own there."""
     if device.type == "cuda":
         return torch.cuda.is_bf16_supported(including_emulation=False)
-    return torch.backends.mkldnn.is_available() and (
-        torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported()
-    )
+    units = torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported()
+    return bool(torch.backends.mkldnn.is_available() and units)
 
 
 def choose_precision(name: str, device: torch.device) -> torch.dtype:

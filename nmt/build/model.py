@@ -16,7 +16,13 @@ from nmt.config.model import (
     MultiHeadAttentionConfig,
 )
 from nmt.data.vocabulary import PAD
-from nmt.layers.attention import AdditiveAttention, DotAttention, GeneralAttention, MultiHeadAttention
+from nmt.layers.attention import (
+    AdditiveAttention,
+    Attention,
+    DotAttention,
+    GeneralAttention,
+    MultiHeadAttention,
+)
 from nmt.layers.cells import Cell, LSTMCell
 from nmt.layers.decoders import InputFeedingDecoder, LayerParallelDecoder
 from nmt.layers.encoders import Bridge, RecurrentEncoder
@@ -63,7 +69,7 @@ def _cell(kind: str) -> Callable[[int, int], Cell[Any]]:
             raise AssertionError(other)
 
 
-def _attention(config: AttentionConfig, memory_size: int, query_size: int) -> nn.Module:
+def _attention(config: AttentionConfig, memory_size: int, query_size: int) -> Attention:
     match config:
         case AdditiveAttentionConfig():
             return AdditiveAttention(memory_size, query_size, config.size or query_size)

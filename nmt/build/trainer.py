@@ -1,6 +1,5 @@
 """An experiment and a run folder → a trainer, ready to begin or to go on."""
 
-import shutil
 from pathlib import Path
 
 import torch
@@ -46,10 +45,15 @@ def build_trainer(experiment: Experiment, run: Run, console: Console) -> tuple[T
     Raises UserError when the folder holds a run whose configuration differs in a key that may not change.
     """
     config = experiment.training
-    checkpoints = Checkpoints(run.checkpoints, config.keep_checkpoints)
+    checkpoints = Checkpoints(run.checkpoints, keep=config.keep_checkpoints, every=config.save_every)
     begun = bool(checkpoints.steps())
     if begun:
         refuse_changes(run, experiment)
+    elif run.result.is_file():
+        raise UserError(
+            f"{run.folder} holds a finished run without checkpoints to go on from; "
+            "give another --run, or delete the folder to train anew"
+        )
     device = choose_device(config.device)
     precision = choose_precision(config.precision, device)
     if config.threads is not None:
@@ -58,10 +62,8 @@ def build_trainer(experiment: Experiment, run: Run, console: Console) -> tuple[T
     prepared = prepare_data(experiment, progress.say)
     progress.say(prepared.summary())
     src, trg = prepared.src_tokenizer, prepared.trg_tokenizer
-    run.save_experiment(experiment)
     if not begun:
-        run.tokenizer.mkdir(parents=True, exist_ok=True)
-        shutil.copytree(prepared.folder / "tokenizer", run.tokenizer, dirs_exist_ok=True)
+        run.save_tokenizers(prepared.folder / "tokenizer")
 
     torch.manual_seed(experiment.seed)
     model = build_model(experiment.model, len(src.vocabulary), len(trg.vocabulary)).to(device)
@@ -92,6 +94,7 @@ def build_trainer(experiment: Experiment, run: Run, console: Console) -> tuple[T
         keep_best=lambda: run.save_model(model, (src.fingerprint, trg.fingerprint)),
         identity={
             "data": prepared.meta.splits["train"].sha256,
+            "validation data": prepared.meta.splits["validation"].sha256,
             "tokenizers": f"{src.fingerprint} {trg.fingerprint}",
         },
     )
@@ -100,7 +103,9 @@ def build_trainer(experiment: Experiment, run: Run, console: Console) -> tuple[T
         f"{batches.per_epoch} batches an epoch, {batches.padding_share:.1%} padding, "
         f"{str(precision).removeprefix('torch.')} on {device}, {torch.get_num_threads()} threads"
     )
-    if trainer.resume():
+    resumed = trainer.resume()
+    run.save_experiment(experiment)
+    if resumed:
         progress.say(f"going on from update {trainer.at.update} of {run.folder}")
     return trainer, prepared, tracker
 

@@ -23,10 +23,10 @@ for command in (prepare, train, translate, score, show, report):
     app.command()(command)
 
 
-def main() -> None:
-    """Run a command; a person's mistake is one line on stderr and exit code 2."""
+def main(*before: str) -> None:
+    """Run the command line, after the given words; a person's mistake is one line on stderr, exit code 2."""
     try:
-        app()
+        app(args=[*before, *sys.argv[1:]])
     except UserError as error:
         for line in str(error).splitlines():
             print(f"nmt: {line}", file=sys.stderr)

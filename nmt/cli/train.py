@@ -27,20 +27,25 @@ def train(
     place = run_folder(experiment, run)
     with place.locked():
         trainer, prepared, tracker = build_trainer(experiment, place, console)
+        before = trainer.at.update
         try:
             reached = trainer.train()
         except Interrupted:
             tracker.finish()
-            console.print(f"stopped at update {trainer.at.update}; the same command goes on from there")
+            trainer.progress.say(
+                f"stopped at update {trainer.at.update}; the same command goes on from there"
+            )
             raise typer.Exit(130) from None
         result = training_result(experiment, prepared, trainer)
-        write_result(place.result, result)
+        # A run that was done already may have the scores of its test split there.
+        if reached.update > before or not place.result.is_file():
+            write_result(place.result, result)
         tracker.finish(result.model_dump(mode="json"))
     best = "  ".join(f"{name} {value:.3f}" for name, value in reached.best.items())
-    console.print(
+    trainer.progress.say(
         f"done: {reached.update} updates in {reached.seconds / 60:.1f} min; "
         f"best at update {reached.best_update}: {best}"
     )
-    console.print(
-        f"next: nmt score --model {place.folder}    nmt translate --model {place.folder} < FILE", markup=False
+    trainer.progress.say(
+        f"next: nmt score --model {place.folder}    nmt translate --model {place.folder} < FILE"
     )

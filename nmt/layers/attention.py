@@ -125,4 +125,4 @@ class MultiHeadAttention(nn.Module):
         return self.output(context), alignment.mean(dim=1)
 
     def _split(self, x: Tensor) -> Tensor:
-        return x.unflatten(-1, (self.heads, -1)).transpose(1, 2)  # (B, heads, T, H / heads)
+        return x.view(*x.shape[:-1], self.heads, -1).transpose(1, 2)  # (B, heads, T, H / heads)

@@ -3,10 +3,12 @@
 B sentences (in a step N rows), T positions, D input width, H hidden width.
 """
 
-from typing import Any, NamedTuple, Protocol, TypeVar
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple, Protocol, TypeVar, cast
 
 import torch
 from torch import Tensor, nn
+from torch.autograd.function import once_differentiable
 from torch.nn import functional as F
 
 State = TypeVar("State")
@@ -35,6 +37,14 @@ class Cell(Protocol[State]):
         """Return the outputs (B, T, H) of all positions of x (B, T, D)."""
 
 
+def stack(
+    cell: Callable[[int, int], Cell[State]], input_sizes: Sequence[int], hidden_size: int
+) -> Sequence[Cell[State]]:
+    """Return one cell for each input width, in a list that torch registers with the module it is set on."""
+    modules: list[Any] = [cell(size, hidden_size) for size in input_sizes]
+    return cast("Sequence[Cell[State]]", nn.ModuleList(modules))
+
+
 class LSTMState(NamedTuple):
     """h, c: (N, H)."""
 
@@ -60,6 +70,7 @@ class _LSTMPointwise(torch.autograd.Function):
         return (o * tanh_c).to(gates.dtype), c_next
 
     @staticmethod
+    @once_differentiable
     def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor, Tensor]:
         dh, dc_next = grads
         a, c, tanh_c = ctx.saved_tensors
@@ -110,7 +121,7 @@ class LSTMCell(nn.Module):
     def advance(self, projected: Tensor, state: LSTMState) -> tuple[Tensor, LSTMState]:
         """Take one step from W x + b (N, 4H)."""
         gates = projected + F.linear(state.h, self.weight_hh)
-        h, c = _LSTMPointwise.apply(gates, state.c)
+        h, c = _LSTMPointwise.apply(gates, state.c)  # type: ignore[no-untyped-call]
         return h, LSTMState(h, c)
 
     def sequence(self, x: Tensor, state: LSTMState | None = None) -> Tensor:

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from nmt.layers.attention import Attention, Memory
-from nmt.layers.cells import Cell
+from nmt.layers.cells import Cell, stack
 from nmt.layers.collecting import Collecting, collecting
 
 
@@ -31,7 +31,7 @@ class Decoder(Protocol):
     def start(self, h: list[Tensor]) -> Any:
         """Return the first state from the bridge's h (N, H) of each layer."""
 
-    def forward(self, x: Tensor, memory: Memory, state: Any) -> DecoderOutput:
+    def __call__(self, x: Tensor, memory: Memory, state: Any) -> DecoderOutput:
         """Return the output for all embedded targets x (B, Ty, E): teacher forcing."""
 
     def step(self, x: Tensor, memory: Memory, state: Any) -> tuple[DecoderOutput, Any]:
@@ -69,7 +69,7 @@ class InputFeedingDecoder(nn.Module):
     def __init__(
         self,
         cell: Callable[[int, int], Cell[Any]],
-        attention: nn.Module,
+        attention: Attention,
         *,
         input_size: int,
         hidden_size: int,
@@ -79,7 +79,7 @@ class InputFeedingDecoder(nn.Module):
         super().__init__()
         self.dropout = dropout
         sizes = [input_size] + [hidden_size] * (layers - 1)
-        self.cells = nn.ModuleList(cell(size, hidden_size) for size in sizes)  # type: ignore[misc]
+        self.cells = stack(cell, sizes, hidden_size)
         self.feed = nn.Linear(hidden_size, self.cells[0].projected_size, bias=False)
         for gate in self.feed.weight.split(hidden_size):
             nn.init.xavier_uniform_(gate)
@@ -136,7 +136,7 @@ class LayerParallelDecoder(nn.Module):
     def __init__(
         self,
         cell: Callable[[int, int], Cell[Any]],
-        attention: nn.Module,
+        attention: Attention,
         *,
         input_size: int,
         hidden_size: int,
@@ -146,7 +146,7 @@ class LayerParallelDecoder(nn.Module):
         super().__init__()
         self.dropout = dropout
         sizes = [input_size] + [2 * hidden_size] * (layers - 1)
-        self.cells = nn.ModuleList(cell(size, hidden_size) for size in sizes)  # type: ignore[misc]
+        self.cells = stack(cell, sizes, hidden_size)
         self.attention = attention
         self.combine = _Combine(hidden_size)
 

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from nmt.layers.cells import Cell
+from nmt.layers.cells import Cell, stack
 
 
 class Encoded(NamedTuple):
@@ -47,8 +47,8 @@ class RecurrentEncoder(nn.Module):
         self.dropout, self.bidirectional = dropout, bidirectional
         width = hidden_size // 2 if bidirectional else hidden_size
         sizes = [input_size] + [hidden_size] * (layers - 1)
-        self.forward_cells = nn.ModuleList(cell(size, width) for size in sizes)  # type: ignore[misc]
-        self.backward_cells = nn.ModuleList(cell(size, width) for size in sizes if bidirectional)  # type: ignore[misc]
+        self.forward_cells = stack(cell, sizes, width)
+        self.backward_cells = stack(cell, sizes if bidirectional else [], width)
 
     def forward(self, x: Tensor, lengths: Tensor) -> Encoded:
         """Encode embedded sources x (B, Tx, E) of the given lengths (B,)."""

@@ -5,6 +5,7 @@ from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
+from torch.autograd.function import once_differentiable
 
 
 class LossSum(NamedTuple):
@@ -16,7 +17,7 @@ class LossSum(NamedTuple):
 
 
 class _SmoothedCrossEntropy(torch.autograd.Function):
-    """Σ −(1 − ε) log p(y) − ε/V Σ_v log p(v), its gradient formed in the logits' own memory."""
+    """Σ −(1 − ε) log p(y) − ε/V Σ_v log p(v), its gradient formed in one piece of memory."""
 
     @staticmethod
     def forward(ctx: Any, logits: Tensor, targets: Tensor, smoothing: float) -> tuple[Tensor, Tensor]:
@@ -31,6 +32,7 @@ class _SmoothedCrossEntropy(torch.autograd.Function):
         return (1 - smoothing) * nll + smoothing * uniform, nll.clone()
 
     @staticmethod
+    @once_differentiable
     def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor, None, None]:
         logits, log_z, targets = ctx.saved_tensors
         gradient = (logits - log_z).exp_()
@@ -51,5 +53,7 @@ def smoothed_cross_entropy(
     """
     real = mask.flatten().nonzero().squeeze(1)
     logits = head(features.flatten(0, 1).index_select(0, real))  # (n, V)
-    loss, nll = _SmoothedCrossEntropy.apply(logits, targets.flatten().index_select(0, real), smoothing)
+    loss, nll = _SmoothedCrossEntropy.apply(  # type: ignore[no-untyped-call]
+        logits, targets.flatten().index_select(0, real), smoothing
+    )
     return LossSum(loss, nll.detach(), real.numel())

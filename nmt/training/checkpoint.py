@@ -61,15 +61,23 @@ def read_tensors(path: Path) -> dict[str, Tensor]:
 
 
 class Checkpoints:
-    """The folder of a run's checkpoints, step-N each; the newest `keep` stay."""
+    """The folder of a run's checkpoints, step-N each.
 
-    def __init__(self, folder: Path, keep: int) -> None:
-        self.folder, self.keep = folder, keep
+    The newest `keep` stay, and so do the newest `keep` of those that were due, which are every `every`
+    updates: one saved out of turn, by a signal or at the end, takes no place from what an average is made of.
+    """
+
+    def __init__(self, folder: Path, *, keep: int, every: int) -> None:
+        self.folder, self.keep, self.every = folder, keep, every
 
     def steps(self) -> list[int]:
         """Return the updates of which there is a checkpoint, the oldest first."""
         names = (p.name for p in self.folder.glob("step-*"))
         return sorted(int(n[5:]) for n in names if n[5:].isdigit())
+
+    def due(self) -> list[int]:
+        """Return the updates of the checkpoints that were due, the oldest first."""
+        return [step for step in self.steps() if step % self.every == 0]
 
     def path(self, step: int) -> Path:
         """Return the folder of one checkpoint."""
@@ -79,10 +87,12 @@ class Checkpoints:
         """Write one file of tensors for each group, and state.json with their checksums; drop the oldest.
 
         A folder under a temporary name is filled, synced and renamed, so that step-N is whole or absent.
+        Checkpoints of later updates go too: they are damaged ones, or the run would not be here.
         """
         temporary = self.folder / f".step-{step}.tmp"
         try:
-            shutil.rmtree(temporary, ignore_errors=True)
+            for left in self.folder.glob(".step-*.tmp"):
+                shutil.rmtree(left, ignore_errors=True)
             temporary.mkdir(parents=True)
             for group, content in tensors.items():
                 write_tensors(temporary / f"{group}.safetensors", content)
@@ -104,7 +114,9 @@ class Checkpoints:
         except UserError:
             shutil.rmtree(temporary, ignore_errors=True)
             raise
-        for old in self.steps()[: -self.keep]:
+        newest = [s for s in self.steps() if s <= step][-self.keep :]
+        newest_due = [s for s in self.due() if s <= step][-self.keep :]
+        for old in {*self.steps()} - {*newest, *newest_due}:
             shutil.rmtree(self.path(old), ignore_errors=True)
 
     def load(self, step: int) -> tuple[dict[str, dict[str, Tensor]], dict[str, Any]]:
@@ -128,7 +140,7 @@ class Checkpoints:
 
         None if there is no checkpoint at all; if there are some and none is whole, a UserError names them.
         """
-        damaged = []
+        damaged: list[str] = []
         for step in reversed(self.steps()):
             try:
                 return step, *self.load(step), damaged

@@ -1,6 +1,6 @@
 """Optimiser, learning rate, clipping and averaged weights."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 
 import torch
@@ -11,7 +11,7 @@ from nmt.config.training import OptimizerConfig, ScheduleConfig
 
 def make_optimizer(config: OptimizerConfig, parameters: list[nn.Parameter]) -> torch.optim.Optimizer:
     """Return torch's fused Adam or AdamW (decoupled weight decay) over the parameters."""
-    kind = {"adam": torch.optim.Adam, "adamw": torch.optim.AdamW}[config.kind]
+    kind: type[torch.optim.Adam] = {"adam": torch.optim.Adam, "adamw": torch.optim.AdamW}[config.kind]
     return kind(
         parameters,
         lr=config.lr,
@@ -113,10 +113,11 @@ def fill(parameters: dict[str, nn.Parameter], weights: dict[str, Tensor]) -> Non
         parameter.copy_(weights[name])
 
 
-def mean_weights(sources: list[Callable[[], dict[str, Tensor]]]) -> dict[str, Tensor]:
-    """Return the mean of several sets of weights, each loaded in its turn (Junczys-Dowmunt 2016)."""
+def mean_weights(sets: Iterable[dict[str, Tensor]]) -> dict[str, Tensor]:
+    """Return the mean of several sets of weights (Junczys-Dowmunt 2016); one at a time is held."""
     total: dict[str, Tensor] = {}
-    for load in sources:
-        for name, weight in load().items():
+    count = 0
+    for count, weights in enumerate(sets, start=1):  # noqa: B007
+        for name, weight in weights.items():
             total[name] = total[name] + weight if name in total else weight.clone()
-    return {name: weight / len(sources) for name, weight in total.items()}
+    return {name: weight / count for name, weight in total.items()}

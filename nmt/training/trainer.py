@@ -16,7 +16,7 @@ from nmt.config.training import TrainingConfig
 from nmt.data.batches import Batches
 from nmt.errors import UserError
 from nmt.tasks import Task, Validation
-from nmt.training.checkpoint import Checkpoints, rng_state, set_rng_state
+from nmt.training.checkpoint import Checkpoints, DamagedCheckpoint, rng_state, set_rng_state
 from nmt.training.optim import Ema, Schedule, fill, make_optimizer, mean_weights, weights_of
 from nmt.training.progress import Progress
 from nmt.training.tracking import Tracker
@@ -108,26 +108,30 @@ class Trainer:
             while not self._over():
                 self._update()
                 clock()
-                due = self.at.update % self.config.validate_every == 0
-                if due:
+                # The last update is validated before it is saved, so that its checkpoint knows of it.
+                if self.at.update % self.config.validate_every == 0 or self._over():
                     self._validate()
-                if self._signal is not None:
-                    self._save()
-                    raise Interrupted
-                if self.at.update % self.config.save_every == 0:
                     clock()
+                stopping = self._signal is not None
+                if stopping or self.at.update % self.config.save_every == 0 or self._over():
                     self._save()
+                if stopping:
+                    raise Interrupted
             if self.at.validated_update != self.at.update:
                 self._validate()
-            clock()
-            if self.at.update not in self.checkpoints.steps():
+                clock()
                 self._save()
         return self.at
 
     def resume(self) -> bool:
-        """Go on from the newest whole checkpoint; return False if there is none."""
+        """Go on from the newest whole checkpoint; return False if there is none.
+
+        What was logged after it is cut off. Raises UserError when no checkpoint is whole, or when the
+        newest was trained on something else.
+        """
         found = self.checkpoints.newest()
         if found is None:
+            self.tracker.truncate_after(0)
             return False
         step, groups, state, damaged = found
         for line in damaged:
@@ -182,7 +186,7 @@ class Trainer:
         for piece in batch.pieces(self.config.accumulate):
             with self._autocast():
                 part = self.task.loss(self.model, piece)
-            (part.loss / tokens).backward()  # type: ignore[no-untyped-call]
+            (part.loss / tokens).backward()
             loss, nll = loss + part.loss.item(), nll + part.nll.item()
         clip = self.config.clip_norm
         norm = nn.utils.clip_grad_norm_(self.parameters.values(), math.inf if clip is None else clip).item()
@@ -218,8 +222,8 @@ class Trainer:
         if self.at.skipped_in_row >= self.config.max_bad_updates:
             raise UserError(
                 f"{self.at.skipped_in_row} updates in a row were not finite (the last: loss {loss}, gradient "
-                f"norm {norm}); try a lower training.optimizer.lr, a longer warmup, a smaller "
-                "training.clip_norm or training.precision: float32; the last good checkpoint is kept"
+                f"norm {norm}); try, in another --run, a lower training.optimizer.lr, a longer warmup, a "
+                "smaller training.clip_norm or training.precision: float32; the last checkpoint is kept"
             )
 
     def _log(self) -> None:
@@ -248,16 +252,20 @@ class Trainer:
         if averaging.kind == "ema" and self.ema is not None:
             return self.ema.average
         if averaging.kind == "checkpoints":
-            earlier = [s for s in self.checkpoints.steps() if s < self.at.update][-(averaging.last - 1) :]
-
-            def saved(step: int) -> Callable[[], dict[str, Tensor]]:
-                return lambda: {
-                    k: v.to(self.device) for k, v in self.checkpoints.load(step)[0]["model"].items()
-                }
-
-            present = {name: p.detach() for name, p in self.parameters.items()}
-            return mean_weights([*map(saved, earlier), lambda: present])
+            earlier = [s for s in self.checkpoints.due() if s < self.at.update][-(averaging.last - 1) :]
+            return mean_weights(self._weights(earlier))
         return None
+
+    def _weights(self, steps: list[int]) -> Iterator[dict[str, Tensor]]:
+        """Yield the weights of these checkpoints, one after the other, and the present ones."""
+        for step in steps:
+            try:
+                saved = self.checkpoints.load(step)[0]["model"]
+            except DamagedCheckpoint as error:
+                self.progress.say(f"damaged, not averaged: {error}")
+                continue
+            yield {name: weight.to(self.device) for name, weight in saved.items()}
+        yield {name: p.detach() for name, p in self.parameters.items()}
 
     def _validate(self) -> None:
         began = time.perf_counter()

@@ -1,0 +1,149 @@
+"""Speed, as a share of what the machine itself can do.
+
+    python scripts/bench.py experiments/multi30k-de-en/config.yaml --set data.dataset=FOLDER [--model RUN]
+
+Prints the machine, its rate of matrix products measured before and after each figure, the multiply-adds of
+the model a token, and the share of the rate that training reached: useful multiply-adds (padding not
+counted; forward once, backward twice) over the products' own. With a trained run it also translates the
+test split and times the commands a person waits for.
+"""
+
+import argparse
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import torch
+from rich.console import Console
+from torch import nn
+
+from nmt.build.score import held_out
+from nmt.build.trainer import build_trainer
+from nmt.build.translator import load_translator
+from nmt.config import Experiment, load_experiment
+from nmt.results import Machine, Versions
+from nmt.run import Run
+from nmt.training.trainer import Trainer
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("config", type=Path)
+    parser.add_argument("--set", dest="overrides", action="append", default=[], metavar="KEY=VALUE")
+    parser.add_argument("--model", type=Path, help="a trained run, to time translation")
+    parser.add_argument("--threads", type=int, default=1)
+    parser.add_argument("--updates", type=int, default=25, help="measured, after five that are not")
+    args = parser.parse_args()
+    torch.set_num_threads(args.threads)
+    machine = Machine.here("cpu", threads=args.threads)
+    print(f"{machine.description}, {args.threads} threads, torch {Versions.installed().torch}")
+    experiment = load_experiment(args.config, [*args.overrides, f"training.threads={args.threads}"])
+    for precision in ("float32", "bfloat16"):
+        bench_training(experiment, precision, args.updates)
+    if args.model:
+        bench_translation(args.model, experiment)
+        bench_commands(args.model)
+
+
+def products(dtype: torch.dtype, hidden: int, rows: int) -> float:
+    """Multiply-adds a second, counted as 2 operations, of (rows, 2 hidden) @ (2 hidden, 4 hidden): the best of 15."""
+    a, w = torch.randn(rows, 2 * hidden, dtype=dtype), torch.randn(4 * hidden, 2 * hidden, dtype=dtype)
+
+    def once() -> float:
+        began = time.perf_counter()
+        nn.functional.linear(a, w)
+        return time.perf_counter() - began
+
+    return 2 * rows * w.numel() / min(once() for _ in range(15))
+
+
+def weights(model: nn.Module) -> tuple[int, int]:
+    """Multiply-adds a source token and a target token: each matrix once; sums over Tx are left out."""
+    source = target = 0
+    for name, parameter in model.named_parameters():
+        if parameter.ndim != 2 or "embedding" in name or "bridge" in name:
+            continue
+        of_source = name.startswith("encoder") or ".attention.key" in name or ".attention.value" in name
+        source, target = source + of_source * parameter.numel(), target + (not of_source) * parameter.numel()
+    if hasattr(model.head, "weight"):  # tied: the embedding is the output's matrix
+        target += model.head.weight.numel()
+    return source, target
+
+
+def bench_training(experiment: Experiment, precision: str, updates: int) -> None:
+    section = experiment.training.model_copy(update={"precision": precision, "log_every": 10**9})
+    with tempfile.TemporaryDirectory() as folder:
+        console = Console(quiet=True)
+        trainer, _, _ = build_trainer(
+            experiment.model_copy(update={"training": section}), Run(Path(folder)), console
+        )
+        source, target = weights(trainer.model)
+        if precision == "float32":
+            print(f"multiply-adds: {source / 1e6:.2f} M a source token, {target / 1e6:.2f} M a target token")
+        dtype = getattr(torch, precision)
+        hidden = experiment.model.decoder.hidden
+        rates = [products(dtype, hidden, 64)]
+        seconds, src_tokens, trg_tokens = run_updates(trainer, updates)
+        rates.append(products(dtype, hidden, 64))
+    rate = sum(rates) / 2
+    useful = 6 * (source * src_tokens + target * trg_tokens) / seconds
+    print(
+        f"training, {precision}: {trg_tokens / seconds:,.0f} target tokens/s, {useful / 1e9:.1f} GFLOP/s useful; "
+        f"products {rate / 1e9:.0f} GFLOP/s; share {useful / rate:.0%}"
+    )
+
+
+def run_updates(trainer: Trainer, updates: int) -> tuple[float, int, int]:
+    """Seconds, source and target tokens of some updates of the trainer's own loop."""
+    trainer.model.train()
+    counted = {"src": 0}
+    forward: Callable[..., object] = trainer.task.loss
+
+    class Counting:
+        """The trainer's task, with its source tokens counted."""
+
+        def loss(self, model: nn.Module, batch: object) -> object:
+            counted["src"] += int(batch.src_len.sum())
+            return forward(model, batch)
+
+    trainer.task = Counting()
+    for _ in range(5):
+        trainer._update()
+    counted["src"], before = 0, trainer.at.trg_tokens
+    began = time.perf_counter()
+    for _ in range(updates):
+        trainer._update()
+    return time.perf_counter() - began, counted["src"], trainer.at.trg_tokens - before
+
+
+def bench_translation(folder: Path, experiment: Experiment) -> None:
+    lines = [pair.src for pair in held_out(experiment, "test")]
+    for beam in (5, 1):
+        translator = load_translator(folder, beam=beam)
+        translator.translate(lines[:50])
+        began = time.perf_counter()
+        translator.translate(lines)
+        batched = len(lines) / (time.perf_counter() - began)
+        began = time.perf_counter()
+        for line in lines[:100]:
+            translator.translate([line])
+        single = 100 / (time.perf_counter() - began)
+        print(f"beam {beam}, float32: {batched:.1f} sentences/s in batches, {single:.1f} one at a time")
+
+
+def bench_commands(folder: Path) -> None:
+    nmt = [sys.executable, "-m", "nmt"]
+    for name, command in (("nmt --help", ["--help"]), ("nmt translate, one line", ["translate", "--model", str(folder)])):
+        times = []
+        for _ in range(3):
+            began = time.perf_counter()
+            subprocess.run([*nmt, *command], input=b"Ein Hund.\n", capture_output=True, check=True)
+            times.append(time.perf_counter() - began)
+        print(f"{name}: {min(times):.2f} s from the shell, the best of 3")
+
+
+if __name__ == "__main__":
+    main()

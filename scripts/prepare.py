@@ -1,0 +1,5 @@
+"""The same as `nmt prepare`."""
+
+from nmt.cli import main
+
+main("prepare")

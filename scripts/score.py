@@ -1,0 +1,5 @@
+"""The same as `nmt score`."""
+
+from nmt.cli import main
+
+main("score")

@@ -1,0 +1,5 @@
+"""The same as `nmt train`."""
+
+from nmt.cli import main
+
+main("train")

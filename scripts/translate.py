@@ -1,0 +1,5 @@
+"""The same as `nmt translate`."""
+
+from nmt.cli import main
+
+main("translate")
