@@ -97,10 +97,11 @@ class Run:
                 f"{self.model} is damaged ({error}); restore it or go on training, which writes it anew"
             ) from error
         for side, fingerprint in zip(("src", "trg"), tokenizers, strict=True):
-            if sealed.get(f"{side}_tokenizer") != fingerprint:
+            expected = sealed.get(f"{side}_tokenizer", "none")
+            if fingerprint != expected:
                 raise UserError(
                     f"{self.tokenizer} does not belong to {self.model}: the {side} tokenizer has fingerprint "
-                    f"{fingerprint[:12]}, the model was trained with {sealed.get(f'{side}_tokenizer', 'none')[:12]}"
+                    f"{fingerprint[:12]}, the model was trained with {expected[:12]}; restore either"
                 )
         parameters = dict(model.named_parameters())
         for name, parameter in parameters.items():

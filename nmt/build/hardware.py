@@ -29,7 +29,7 @@ def choose_device(name: str) -> torch.device:
 def has_bfloat16_units(device: torch.device) -> bool:
     """Say whether matrix products in bfloat16 run on units of their own there."""
     if device.type == "cuda":
-        return torch.cuda.is_bf16_supported(including_emulation=False)
+        return bool(torch.cuda.is_bf16_supported(including_emulation=False))
     units = torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported()
     return bool(torch.backends.mkldnn.is_available() and units)
 

@@ -48,6 +48,11 @@ def pairs_of_files(src: Path, ref: Path) -> list[Pair]:
 def score_files(hypotheses: Path, references: Path) -> Result:
     """Return the scores of a file of translations against a file of references, line by line."""
     outputs, wanted = list(read_lines(hypotheses)), list(read_lines(references))
+    if len(outputs) != len(wanted):
+        raise UserError(
+            f"{hypotheses} has {len(outputs)} lines and {references} has {len(wanted)}; "
+            "line n of one must translate line n of the other"
+        )
     return Result(
         name=hypotheses.name,
         date=datetime.now(UTC),
@@ -70,7 +75,7 @@ def score_run(
 ) -> tuple[Result, list[str]]:
     """Return the scores of a run on some pairs, with what its training cost, and its translations."""
     run = Run(folder)
-    translator = load_translator(folder, beam=beam, device=device)
+    translator = load_translator(folder, experiment=experiment, beam=beam, device=device)
     translator.translate([pair.src for pair in pairs[:8]])  # the first products pay for the kernels' making
     began = time.perf_counter()
     outputs = translator.translate([pair.src for pair in pairs])

@@ -7,6 +7,7 @@ from nmt.data.tokenizer import Tokenizer
 from nmt.data.vocabulary import BOS, EOS
 from nmt.decoding.candidates import LengthPenalty
 from nmt.decoding.search import SearchSettings
+from nmt.errors import UserError
 
 
 def build_penalty(config: PenaltyConfig) -> LengthPenalty:
@@ -25,7 +26,9 @@ def build_penalty(config: PenaltyConfig) -> LengthPenalty:
 def build_search(
     config: DecodingConfig, tokenizer: Tokenizer, *, beam: int, n_best: int = 1
 ) -> SearchSettings:
-    """Return how to search for targets of this tokenizer."""
+    """Return how to search for targets of this tokenizer; UserError where n_best exceeds the beam."""
+    if n_best > beam:
+        raise UserError(f"a beam of {beam} cannot give the {n_best} best; ask for a beam of {n_best} or more")
     return SearchSettings(
         beam=beam,
         penalty=build_penalty(config.length_penalty),

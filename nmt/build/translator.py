@@ -5,6 +5,7 @@ from pathlib import Path
 from nmt.build.hardware import choose_device
 from nmt.build.model import build_model
 from nmt.build.search import build_search
+from nmt.config.experiment import Experiment
 from nmt.data.tokenizer import load_tokenizers
 from nmt.decoding.scorers import ModelScorer
 from nmt.decoding.translator import Translator
@@ -12,14 +13,21 @@ from nmt.run import Run
 
 
 def load_translator(
-    folder: Path, *, beam: int | None = None, n_best: int = 1, device: str = "auto"
+    folder: Path,
+    *,
+    experiment: Experiment | None = None,
+    beam: int | None = None,
+    n_best: int = 1,
+    device: str = "auto",
 ) -> Translator:
     """Return a translator with the model of a run; what is not given is as the run's configuration says.
+
+    experiment: the run's configuration with overrides.
 
     Raises UserError when the folder is no run, or its parts are damaged or do not belong together.
     """
     run = Run(folder)
-    experiment = run.experiment()
+    experiment = experiment or run.experiment()
     src, trg = load_tokenizers(run.tokenizer)
     model = build_model(experiment.model, len(src.vocabulary), len(trg.vocabulary))
     run.load_model(model, (src.fingerprint, trg.fingerprint))

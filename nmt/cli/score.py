@@ -44,11 +44,12 @@ def score(
     from nmt.results import replace_text, write_result
 
     if kind == "files":
-        assert hyp and ref
+        assert hyp is not None
+        assert ref is not None
         result = score_files(hyp, ref)
         output = output or hyp.with_name(f"{hyp.name}.result.json")
     else:
-        assert model
+        assert model is not None
         experiment = run_experiment(model, overrides or ())
         if src and ref:
             pairs, dataset, name = pairs_of_files(src, ref), str(ref), None

@@ -23,13 +23,13 @@ def show(
     from nmt.evaluation.alignment import draw
 
     experiment = run_experiment(model, overrides or ())
-    translator = load_translator(model, beam=beam, device=device)
+    translator = load_translator(model, experiment=experiment, beam=beam, device=device)
     pairs = held_out(experiment, split)
     chosen = list(islice(pairs[:: max(1, len(pairs) // count)], count))
     translations = translator.translations([pair.src for pair in chosen], attention=True)
     for pair, translation in zip(chosen, translations, strict=True):
         print(f"\nsource       {pair.src}\nreference    {pair.trg}\ntranslation  {translation.text}")
-    attended = [part for translation in translations for part in translation.attended]
+    attended = [part for translation in translations for part in translation.attended if part.trg_words]
     if attended:
         longest = max(
             (part for part in attended if len(part.src_words) <= 16),

@@ -17,8 +17,8 @@ WINDOW = 2000
 class Errors(StrEnum):
     """What to do with bytes that are not UTF-8."""
 
-    strict = "strict"
-    replace = "replace"
+    STRICT = "strict"
+    REPLACE = "replace"
 
 
 def translate(
@@ -30,19 +30,17 @@ def translate(
     ] = False,
     errors: Annotated[
         Errors, typer.Option(help="bytes that are not UTF-8: refuse or replace by U+FFFD")
-    ] = Errors.strict,
+    ] = Errors.STRICT,
     device: Device = "auto",
     threads: Threads = None,
 ) -> None:
     """Translate standard input: one line out for each line in, as soon as it is ready."""
-    from pathlib import Path
-
     use_threads(threads)
     from nmt.build.translator import load_translator
     from nmt.decoding.translator import Translation
     from nmt.evaluation.alignment import pharaoh
 
-    translator = load_translator(Path(model), beam=beam, n_best=n_best, device=device)
+    translator = load_translator(model, beam=beam, n_best=n_best, device=device)
     out = sys.stdout
     out.reconfigure(encoding="utf-8", newline="\n")  # type: ignore[union-attr]
 
@@ -55,7 +53,9 @@ def translate(
             yield f"{number} ||| {text} ||| {score:.6f}{links if rank == 0 else ''}"
 
     done = 0
-    for window, problem in _windows(sys.stdin.buffer, errors):
+    # A file of its own: at the end Python would wait for sys.stdin, which the reading thread may hold.
+    stream = open(sys.stdin.fileno(), "rb", closefd=False)  # noqa: SIM115
+    for window, problem in _windows(stream, errors):
         for number, translation in enumerate(translator.translations(window, attention=alignments), done):
             for line in lines(number, translation):
                 out.write(line + "\n")
@@ -73,15 +73,18 @@ def _windows(stream: BinaryIO, errors: Errors) -> Iterator[tuple[list[str], Exce
     from nmt.data.lines import decode_lines
     from nmt.errors import UserError
 
+    name = "standard input"
     ready: queue.Queue[str | UserError | None] = queue.Queue(maxsize=WINDOW)
 
     def read() -> None:
         try:
-            for line in decode_lines(stream, "standard input", errors.value):
+            for line in decode_lines(stream, name, errors.value):
                 ready.put(line)
             ready.put(None)
         except UserError as problem:
             ready.put(problem)
+        except OSError as error:
+            ready.put(UserError(f"{name}: cannot be read ({error.strerror}); give it lines of text"))
 
     threading.Thread(target=read, daemon=True).start()
     while True:

@@ -68,7 +68,10 @@ class ModelConfig(Section):
     kind: Literal["seq2seq"] = "seq2seq"
     embedding: int = Field(256, ge=1)
     dropout: float = Field(
-        0.3, ge=0.0, lt=1.0, description="on embeddings, between layers, on the encoder's and before the decoder's output"
+        0.3,
+        ge=0.0,
+        lt=1.0,
+        description="on embeddings, between layers, on the encoder's and before the decoder's output",
     )
     tie_embeddings: Literal["none", "two_way", "three_way"] = Field(
         "none", description="two_way: target embedding and output; three_way: source embedding too"

@@ -52,12 +52,15 @@ class SearchSettings:
 
     def limits(self, lengths: Tensor) -> Tensor:
         """Return the longest output (B,) for sources of these lengths, </s> counted on both sides."""
-        return (lengths * self.max_ratio).long() + self.max_extra
+        return ((lengths * self.max_ratio).long() + self.max_extra).clamp(min=1)
 
 
 @dataclass(frozen=True)
 class Hypothesis:
-    """ids without </s>; score: penalised log-probability; alignment (Ty, Tx), </s> included in Ty."""
+    """ids without </s>; score: penalised log-probability; alignment (Ty, Tx), </s> counted in Ty.
+
+    Tx is the width of the batch: beyond the sentence's own length the alignment is 0.
+    """
 
     ids: list[int]
     score: float
@@ -76,11 +79,16 @@ def select_rows(tree: Tree, index: Tensor) -> Tree:
 
 
 class _Beam:
-    """The hypotheses of the sentences that are still searched: B rows of K slots."""
+    """The hypotheses of the sentences that are still searched: B rows of K slots.
 
-    def __init__(self, size: int, limits: Tensor, settings: SearchSettings, dtype: torch.dtype) -> None:
-        device, shape = limits.device, (len(limits), settings.beam)
+    A slot is live, finished or, at log-probability −∞, empty: at first all but one are, and where there
+    are fewer continuations than slots some stay so.
+    """
+
+    def __init__(self, limits: Tensor, settings: SearchSettings, dtype: torch.dtype) -> None:
+        device, shape, size = limits.device, (len(limits), settings.beam), int(limits.max())
         self.settings, self.limits = settings, limits
+        self.banned = torch.tensor(settings.banned, dtype=torch.long, device=device)
         self.rows = torch.arange(len(limits), device=device)
         self.log_probs = torch.full(shape, float("-inf"), dtype=dtype, device=device)
         self.log_probs[:, 0] = 0.0
@@ -92,21 +100,22 @@ class _Beam:
     def advance(self, step: Step, position: int) -> Tensor:
         """Extend every live hypothesis by its best pieces, keep K a sentence; return the rows kept (N,).
 
-        A finished hypothesis keeps its slot. So with one slot this is greedy search.
+        A finished hypothesis keeps its slot: its only candidate is itself, and comes before all others.
+        So with one slot this is greedy search.
         """
         settings, (size, beam) = self.settings, self.log_probs.shape
-        logits = forbid(step.logits, torch.tensor(settings.banned, dtype=torch.long, device=self.rows.device))
+        logits = forbid(step.logits, self.banned)
         at_limit = (self.limits <= position + 1).repeat_interleave(beam)
         if at_limit.any():
             logits = only(logits, settings.eos, at_limit)
-        values, ids = top_pieces(logits, beam)
-        log_probs = self.log_probs.unsqueeze(-1) + (values - step.log_z).view(size, beam, -1)  # (B, K, K)
-        ids = ids.view(size, beam, -1)
+        values, ids = top_pieces(logits, beam)  # C = min(K, V) candidates a row
+        before = self.log_probs.unsqueeze(-1)
+        log_probs = before + (values - step.log_z).view(size, beam, -1)  # (B, K, C)
         kept = self.finished.unsqueeze(-1)
-        first = torch.arange(ids.shape[-1], device=ids.device) == 0
-        log_probs = torch.where(kept, self.log_probs.unsqueeze(-1), log_probs)
-        rank = torch.where(kept, torch.where(first, float("inf"), float("-inf")), log_probs)
-        ids = torch.where(kept, settings.eos, ids)
+        itself = kept & (torch.arange(log_probs.shape[-1], device=kept.device) == 0)
+        log_probs = torch.where(itself, before, log_probs.masked_fill(kept, float("-inf")))
+        rank = log_probs.masked_fill(itself, float("inf"))
+        ids = ids.view(size, beam, -1).masked_fill(kept, settings.eos)
 
         chosen = best_candidates(rank.flatten(1), ids.flatten(1), beam)  # (B, K)
         slots = chosen // ids.shape[-1]
@@ -114,7 +123,8 @@ class _Beam:
         pieces = ids.flatten(1).gather(1, chosen)
         live = ~self.finished.gather(1, slots)
         self.lengths = self.lengths.gather(1, slots) + live
-        self.finished = ~live | (pieces == settings.eos)
+        # An empty slot never counts as finished, or it would keep its place from a real hypothesis.
+        self.finished = (~live | (pieces == settings.eos)) & (self.log_probs != float("-inf"))
         origin = (torch.arange(size, device=slots.device).unsqueeze(1) * beam + slots).flatten()
         self.ids = self.ids.flatten(0, 1)[origin].view_as(self.ids)
         self.ids[:, :, position] = pieces
@@ -130,24 +140,27 @@ class _Beam:
         self.alignments[:, :, position] = alignment[origin].view(*self.log_probs.shape, -1)
 
     def done(self) -> Tensor:
-        """Return which sentences (B,) need no further step: nothing better can come."""
-        scores = self.settings.penalty(self.log_probs, self.lengths)
-        count = min(self.settings.n_best, self.log_probs.shape[1])
-        worst_kept = scores.masked_fill(~self.finished, float("-inf")).topk(count).values[:, -1]
+        """Return which sentences (B,) need no further step: nothing is live, or nothing better can come."""
         live = self.log_probs.masked_fill(self.finished, float("-inf")).amax(dim=1)
-        bound = self.settings.penalty(live, self.limits)
-        all_finished = self.finished.all(dim=1) | (live == float("-inf"))
-        return all_finished | (worst_kept > bound) if self.settings.early_stop else all_finished
+        none_live = live == float("-inf")
+        if not self.settings.early_stop:
+            return none_live
+        count = min(self.settings.n_best, self.settings.beam)
+        worst_kept = self._scores().topk(count).values[:, -1]
+        return none_live | (worst_kept > self.settings.penalty(live, self.limits))
+
+    def _scores(self) -> Tensor:
+        """Return the scores (B, K), −∞ where nothing is finished."""
+        scores = self.settings.penalty(self.log_probs, self.lengths)
+        return scores.masked_fill(~self.finished, float("-inf"))
 
     def leave(self, done: Tensor, results: list[list[Hypothesis]]) -> Tensor:
         """Write the sentences that are done into results; return the sentences that stay (B',)."""
-        scores = self.settings.penalty(self.log_probs, self.lengths)
-        scores = scores.masked_fill(~self.finished, float("-inf"))
+        scores = self._scores()
+        best = scores.argsort(dim=1, descending=True, stable=True)[:, : self.settings.n_best]
         for b in done.nonzero().squeeze(1).tolist():
-            order = scores[b].argsort(descending=True, stable=True)[: self.settings.n_best].tolist()
-            results[int(self.rows[b])] = [
-                self._hypothesis(b, k, float(scores[b, k])) for k in order if scores[b, k] > float("-inf")
-            ]
+            ranked = [(k, float(scores[b, k])) for k in best[b].tolist() if self.finished[b, k]]
+            results[int(self.rows[b])] = [self._hypothesis(b, k, score) for k, score in ranked]
         stay = (~done).nonzero().squeeze(1)
         for name in ("rows", "limits", "log_probs", "finished", "lengths", "ids"):
             setattr(self, name, getattr(self, name)[stay])
@@ -171,25 +184,29 @@ def beam_search(
     *,
     alignments: bool = False,
 ) -> list[list[Hypothesis]]:
-    """Return for each sentence up to n_best finished hypotheses, the best first.
+    """Return for each sentence up to n_best finished hypotheses, all different, the best first.
 
-    limits (B,): the longest output of each sentence, </s> counted; there </s> is the only candidate.
+    limits (B,), at least 1: the longest output of each sentence, </s> counted; there </s> is the only
+    candidate. There is one hypothesis at least unless all that the search reached has probability 0.
     A sentence leaves the batch as soon as no live hypothesis can beat its finished ones: a live
     log-probability can only fall and is at best divided by the penalty at the limit, so that nothing
     is lost. Neither batch size nor neighbours change a result.
     """
-    memory, state = scorer.start(source)
     size, beam = len(limits), settings.beam
+    if not size:
+        return []
+    memory, state = scorer.start(source)
     rows = torch.arange(size, device=limits.device).repeat_interleave(beam)
     state = select_rows(state, rows)
     y_prev = torch.full((size * beam,), settings.bos, device=limits.device)
     results: list[list[Hypothesis]] = [[] for _ in range(size)]
     search: _Beam | None = None
-    for position in range(int(limits.max()) if size else 0):
+    for position in range(int(limits.max())):
         step = scorer.step(y_prev, memory, state)
         step = step if alignments else step._replace(alignment=None)
         if search is None:
-            search = _Beam(int(limits.max()), limits, settings, step.log_z.dtype)
+            dtype = torch.promote_types(step.log_z.dtype, torch.float32)  # a sum of many terms
+            search = _Beam(limits, settings, dtype)
         state = select_rows(step.state, search.advance(step, position))
         done = search.done()
         if done.any():

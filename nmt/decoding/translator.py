@@ -3,7 +3,8 @@
 import re
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import NamedTuple
+from itertools import pairwise
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
@@ -19,7 +20,7 @@ _ENDS = (r"(?<=[.!?…。！？])\s+|(?<=[。！？])", r"(?<=[,;:–—、，�
 
 
 class Ranked(NamedTuple):
-    """One of the n best: its text and its penalised log-probability."""
+    """One of the n best: its text and its penalised log-probability, summed over the parts of the line."""
 
     text: str
     score: float
@@ -31,14 +32,15 @@ class Attended(NamedTuple):
     src_words: list[str]
     trg_words: list[str]
     weights: Tensor  # (target words, source words)
+    spaced: bool  # white space follows; else the last words go on in the next part
 
 
 @dataclass(frozen=True)
 class Translation:
-    """The n best translations of one line, the best first; where asked for, the attention of the best by part."""
+    """The n best translations of one line, the best first; where asked for, the best one's attention."""
 
     ranked: list[Ranked]
-    attended: list[Attended]
+    attended: list[Attended]  # one for each part of the line
 
     @property
     def text(self) -> str:
@@ -50,12 +52,13 @@ class Translation:
         links, src, trg = [], 0, 0
         for part in self.attended:
             links += [Link(link.src + src, link.trg + trg) for link in best_links(part.weights.numpy())]
-            src, trg = src + len(part.src_words), trg + len(part.trg_words)
-        return links
+            src += len(part.src_words) - (not part.spaced)
+            trg += len(part.trg_words) - (not part.spaced and bool(part.trg_words))
+        return list(dict.fromkeys(links))
 
 
 class _Part(NamedTuple):
-    """A stretch of a line that is translated as a whole; spaced: white space follows it."""
+    """A stretch of a line that is translated as a whole; spaced: white space stands behind it."""
 
     ids: list[int]
     spaced: bool
@@ -66,7 +69,7 @@ class Translator:
 
     def __init__(
         self,
-        scorer: StepScorer[Source, object, object],
+        scorer: StepScorer[Source, Any, Any],
         src_tokenizer: Tokenizer,
         trg_tokenizer: Tokenizer,
         search: SearchSettings,
@@ -102,8 +105,11 @@ class Translator:
             return len(self.src_tokenizer.encode(text)) <= self.max_source
 
         texts = [line] if fits(line) else list(split_text(line, fits))
-        parts = [_Part(self.src_tokenizer.encode(text.rstrip()), text != text.rstrip()) for text in texts]
-        return [part for part in parts if part.ids]
+        return [
+            _Part(ids, text[-1:].isspace() or after[:1].isspace())
+            for text, after in pairwise([*texts, ""])
+            if (ids := self.src_tokenizer.encode(text.strip()))
+        ]
 
     def _search(self, rows: list[list[int]], *, attention: bool) -> list[list[Hypothesis]]:
         results: list[list[Hypothesis]] = [[]] * len(rows)
@@ -142,7 +148,7 @@ class Translator:
         attended = [
             self._attended(part, hypotheses[0])
             for part, hypotheses in zip(parts, found, strict=True)
-            if hypotheses[0].alignment is not None and hypotheses[0].ids
+            if hypotheses[0].alignment is not None
         ]
         return Translation(ranked, attended)
 
@@ -155,6 +161,7 @@ class Translator:
             _words(self.src_tokenizer, part.ids, src_starts),
             _words(self.trg_tokenizer, best.ids, trg_starts),
             torch.from_numpy(merge_pieces(pieces, src_starts, trg_starts)),
+            part.spaced,
         )
 
 

@@ -22,6 +22,15 @@ class _Collection:
     def __init__(self) -> None:
         self.inputs: list[Tensor] = []
         self.gradients: list[Tensor] = []
+        self.backward_pass = -1
+
+    def add(self, x: Tensor, dy: Tensor) -> None:
+        """Keep the factors of one product, xᵀ · dy."""
+        # A backward pass that never asked for the operand's gradient left its factors behind.
+        if (this_pass := torch._C._current_graph_task_id()) != self.backward_pass:
+            self.inputs, self.gradients, self.backward_pass = [], [], this_pass
+        self.inputs.append(x)
+        self.gradients.append(dy)
 
     def gradient(self) -> Tensor:
         """Return Σ_t x_tᵀ · dy_t as one product."""
@@ -45,7 +54,7 @@ class _Enter(torch.autograd.Function):
     @staticmethod
     def backward(ctx: Any, *grads: Tensor | None) -> tuple[Tensor | None, None]:
         (grad,) = grads
-        if ctx.collection.inputs:
+        if ctx.collection.backward_pass == torch._C._current_graph_task_id():
             collected = ctx.collection.gradient()
             grad = collected if grad is None else grad + collected
         return None if grad is None else grad.to(ctx.dtype), None
@@ -72,9 +81,9 @@ class _Product(torch.autograd.Function):
             else None
         )
         if ctx.needs_input_grad[1]:
-            pair = (dy, x) if ctx.transposed else (x, dy)
-            ctx.collection.inputs.append(pair[0])
-            ctx.collection.gradients.append(pair[1])
+            if operand.ndim == 2:  # the rows of a batch are summed over as well
+                x, dy = x.flatten(0, -2), dy.flatten(0, -2)
+            ctx.collection.add(*((dy, x) if ctx.transposed else (x, dy)))
         return dx, None, None, None
 
 
@@ -82,22 +91,30 @@ class Collecting:
     """A tensor that is the right-hand operand of many products; anything else done to it is plain torch.
 
     torch functions accept it in place of the tensor: `F.linear(x, w)`, `x @ w` and `x @ w.mT` are
-    collected, every other function sees the tensor itself and autograd does the usual.
+    collected where no broadcasting of w is asked for; every other function sees the tensor itself and
+    autograd does the usual.
     """
 
     def __init__(self, operand: Tensor, collection: _Collection | None = None, *, transposed: bool = False):
         self._collection = _Collection() if collection is None else collection
-        self._operand = operand if collection is not None else _Enter.apply(operand, self._collection)
+        if collection is None:
+            operand = _Enter.apply(operand, self._collection)  # type: ignore[no-untyped-call]
+        self._operand = operand
         self._transposed = transposed
 
     @property
-    def mT(self) -> "Collecting":
+    def mT(self) -> "Collecting":  # noqa: N802
         """The transpose, sharing this operand's collection."""
         return Collecting(self._operand, self._collection, transposed=not self._transposed)
 
     def multiply(self, x: Tensor) -> Tensor:
         """Return x @ self."""
-        product: Tensor = _Product.apply(x, self._operand, self._collection, self._transposed)
+        operand = self._operand
+        if x.ndim < 2 or (operand.ndim > 2 and x.shape[:-2] != operand.shape[:-2]):
+            return x @ self.tensor()
+        product: Tensor = _Product.apply(  # type: ignore[no-untyped-call]
+            x, operand, self._collection, self._transposed
+        )
         return product
 
     def tensor(self) -> Tensor:
@@ -117,13 +134,26 @@ class Collecting:
         args: tuple[Any, ...] = (),
         kwargs: dict[str, Any] | None = None,
     ) -> Any:
-        if func is F.linear and isinstance(args[1], cls):
+        collects = not kwargs and isinstance(args[0], Tensor) and isinstance(args[1], cls)
+        if collects and func is F.linear:
             y = args[1].mT.multiply(args[0])
             return y if len(args) < 3 or args[2] is None else y + args[2]
-        if func in (torch.matmul, torch.Tensor.matmul, torch.Tensor.__matmul__) and isinstance(args[1], cls):
+        if collects and func in (torch.matmul, torch.Tensor.matmul, torch.Tensor.__matmul__):
             return args[1].multiply(args[0])
-        plain = [a.tensor() if isinstance(a, cls) else a for a in args]
-        return func(*plain, **(kwargs or {}))
+        return func(*_plain(args), **_plain(kwargs or {}))
+
+
+def _plain(value: Any) -> Any:
+    """Return the arguments of a torch function with tensors in the place of collecting ones."""
+    match value:
+        case Collecting():
+            return value.tensor()
+        case list() | tuple():
+            return type(value)(map(_plain, value))
+        case dict():
+            return {name: _plain(part) for name, part in value.items()}
+        case _:
+            return value
 
 
 def collecting(module: Module) -> Module:

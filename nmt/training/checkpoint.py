@@ -39,10 +39,7 @@ def write_tensors(path: Path, tensors: Mapping[str, Tensor], metadata: dict[str,
     """Write tensors to a safetensors file: temporary name, fsync, rename. A full disk is a UserError."""
     temporary = path.with_name(f".{path.name}.tmp")
     try:
-        safetensors.torch.save_file(
-            {k: v.detach().cpu().contiguous() for k, v in tensors.items()}, temporary, metadata
-        )
-        sync(temporary)
+        _write(temporary, tensors, metadata)
         temporary.replace(path)
         sync(path.parent)
     except (OSError, SafetensorError) as error:
@@ -50,6 +47,12 @@ def write_tensors(path: Path, tensors: Mapping[str, Tensor], metadata: dict[str,
         raise UserError(
             f"{path} could not be written: {error}; what was there before is unchanged"
         ) from error
+
+
+def _write(path: Path, tensors: Mapping[str, Tensor], metadata: dict[str, str] | None = None) -> None:
+    content = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
+    safetensors.torch.save_file(content, path, metadata)
+    sync(path)
 
 
 def read_tensors(path: Path) -> dict[str, Tensor]:
@@ -95,7 +98,7 @@ class Checkpoints:
                 shutil.rmtree(left, ignore_errors=True)
             temporary.mkdir(parents=True)
             for group, content in tensors.items():
-                write_tensors(temporary / f"{group}.safetensors", content)
+                _write(temporary / f"{group}.safetensors", content)
             sums = {f"{group}.safetensors": sha256(temporary / f"{group}.safetensors") for group in tensors}
             body = json.dumps({"state": state, "sha256": sums}, sort_keys=True)
             seal = hashlib.sha256(body.encode()).hexdigest()
@@ -105,15 +108,12 @@ class Checkpoints:
             shutil.rmtree(self.path(step), ignore_errors=True)
             temporary.rename(self.path(step))
             sync(self.folder)
-        except OSError as error:
+        except (OSError, SafetensorError) as error:
             shutil.rmtree(temporary, ignore_errors=True)
             raise UserError(
-                f"checkpoint {self.path(step)} could not be written: {error.strerror or error}; "
+                f"checkpoint {self.path(step)} could not be written: {error}; "
                 "make room and run the same command again, it goes on from the checkpoint before"
             ) from error
-        except UserError:
-            shutil.rmtree(temporary, ignore_errors=True)
-            raise
         newest = [s for s in self.steps() if s <= step][-self.keep :]
         newest_due = [s for s in self.due() if s <= step][-self.keep :]
         for old in {*self.steps()} - {*newest, *newest_due}:

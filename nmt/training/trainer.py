@@ -106,7 +106,7 @@ class Trainer:
         self.model.train()
         with self._signals(), self.progress:
             while not self._over():
-                self._update()
+                self.update()
                 clock()
                 # The last update is validated before it is saved, so that its checkpoint knows of it.
                 if self.at.update % self.config.validate_every == 0 or self._over():
@@ -179,7 +179,8 @@ class Trainer:
         low = self.precision in (torch.bfloat16, torch.float16)
         return torch.autocast(self.device.type, torch.bfloat16, enabled=low)
 
-    def _update(self) -> None:
+    def update(self) -> None:
+        """Make one update: a batch, its gradient, one step of the optimiser."""
         batch = next(self.batches).to(self.device)
         tokens = int(batch.trg_len.sum())
         loss = nll = 0.0

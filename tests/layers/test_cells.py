@@ -1,0 +1,165 @@
+"""nmt.layers.cells: torch's own LSTM is the reference, in values and in gradients."""
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+from nmt.layers.cells import LSTMCell, LSTMState, stack
+
+B, T, D, H = 3, 5, 4, 6
+
+
+def cell(input_size: int = D, hidden_size: int = H) -> LSTMCell:
+    made = LSTMCell(input_size, hidden_size).double()
+    nn.init.normal_(made.bias)
+    return made
+
+
+def torch_lstm(ours: LSTMCell) -> nn.LSTM:
+    theirs = nn.LSTM(ours.input_size, ours.hidden_size, batch_first=True, dtype=torch.float64)
+    with torch.no_grad():
+        theirs.weight_ih_l0.copy_(ours.weight_ih)
+        theirs.weight_hh_l0.copy_(ours.weight_hh)
+        theirs.bias_ih_l0.copy_(ours.bias)
+        theirs.bias_hh_l0.zero_()
+    return theirs
+
+
+def state() -> LSTMState:
+    return LSTMState(torch.randn(B, H, dtype=torch.float64), torch.randn(B, H, dtype=torch.float64))
+
+
+def inputs() -> Tensor:
+    return torch.randn(B, T, D, dtype=torch.float64)
+
+
+def unroll(ours: LSTMCell, x: Tensor, start: LSTMState) -> tuple[Tensor, LSTMState]:
+    outputs = []
+    for part in ours.project(x).unbind(1):
+        y, start = ours.advance(part, start)
+        outputs.append(y)
+    return torch.stack(outputs, dim=1), start
+
+
+def test_a_step_is_torchs_lstm_cell() -> None:
+    ours, x, before = cell(), torch.randn(B, D, dtype=torch.float64), state()
+    theirs = nn.LSTMCell(D, H, dtype=torch.float64)
+    with torch.no_grad():
+        for mine, yours in zip(
+            [ours.weight_ih, ours.weight_hh, ours.bias, torch.zeros_like(ours.bias)],
+            [theirs.weight_ih, theirs.weight_hh, theirs.bias_ih, theirs.bias_hh],
+            strict=True,
+        ):
+            yours.copy_(mine)
+    y, after = ours.advance(ours.project(x), before)
+    h, c = theirs(x, tuple(before))
+    torch.testing.assert_close(y, h, rtol=0, atol=1e-10)
+    torch.testing.assert_close(tuple(after), (h, c), rtol=0, atol=1e-10)
+
+
+def test_the_unrolled_step_is_torchs_lstm() -> None:
+    ours, x, before = cell(), inputs(), state()
+    expected, (h, c) = torch_lstm(ours)(x, tuple(s.unsqueeze(0) for s in before))
+    y, after = unroll(ours, x, before)
+    torch.testing.assert_close(y, expected, rtol=0, atol=1e-10)
+    torch.testing.assert_close(tuple(after), (h[0], c[0]), rtol=0, atol=1e-10)
+
+
+@pytest.mark.parametrize("given", [True, False])
+def test_the_sequence_is_torchs_lstm(given: bool) -> None:
+    ours, x, before = cell(), inputs(), state() if given else None
+    expected = torch_lstm(ours)(x, before and tuple(s.unsqueeze(0) for s in before))[0]
+    torch.testing.assert_close(ours.sequence(x, before), expected, rtol=0, atol=1e-10)
+
+
+def test_sequence_and_unrolled_step_have_the_same_gradients() -> None:
+    ours, weight = cell(), torch.randn(B, T, H, dtype=torch.float64)
+    leaves = [inputs().requires_grad_(), *(s.requires_grad_() for s in state()), *ours.parameters()]
+    x, before = leaves[0], LSTMState(*leaves[1:3])
+    fused = torch.autograd.grad((ours.sequence(x, before) * weight).sum(), leaves)
+    unrolled = torch.autograd.grad((unroll(ours, x, before)[0] * weight).sum(), leaves)
+    torch.testing.assert_close(fused, unrolled, rtol=0, atol=1e-10)
+
+
+def test_gradients_of_the_step_and_the_sequence_pass_gradcheck() -> None:
+    ours = cell(2, 2)
+    leaves = [torch.randn(2, 3, 2, dtype=torch.float64), *torch.randn(2, 2, 2, dtype=torch.float64)]
+    arguments = [leaf.requires_grad_() for leaf in leaves] + list(ours.parameters())
+
+    def steps(x: Tensor, h: Tensor, c: Tensor, *_: Tensor) -> tuple[Tensor, ...]:
+        y, after = unroll(ours, x, LSTMState(h, c))
+        return y, *after
+
+    assert torch.autograd.gradcheck(steps, arguments)
+    assert torch.autograd.gradcheck(lambda x, h, c, *_: ours.sequence(x, LSTMState(h, c)), arguments)
+
+
+def test_the_state_of_a_step_may_be_used_alone() -> None:
+    ours, before = cell(), state()
+    h, c = (s.requires_grad_() for s in before)
+    _, after = ours.advance(torch.zeros(B, 4 * H, dtype=torch.float64), LSTMState(h, c))
+    i, f, g, _ = (h @ ours.weight_hh.mT).chunk(4, dim=-1)
+    expected = torch.autograd.grad((f.sigmoid() * c + i.sigmoid() * g.tanh()).sum(), (h, c))
+    torch.testing.assert_close(torch.autograd.grad(after.c.sum(), (h, c)), expected, rtol=0, atol=1e-10)
+
+
+def test_a_second_derivative_is_refused_and_not_wrong() -> None:
+    ours, x = cell(), torch.randn(B, D, dtype=torch.float64, requires_grad=True)
+    y, _ = ours.advance(ours.project(x), state())
+    (gradient,) = torch.autograd.grad(y.sum(), x, create_graph=True)
+    with pytest.raises(RuntimeError, match="once_differentiable"):
+        gradient.sum().backward()
+
+
+def test_a_fresh_cell_keeps_what_it_remembers() -> None:
+    fresh = LSTMCell(D, H)
+    i, f, g, o = fresh.bias.chunk(4)
+    assert (f == 1).all()
+    assert not torch.cat([i, g, o]).any()
+    for gate in fresh.weight_hh.chunk(4):
+        torch.testing.assert_close(gate @ gate.mT, torch.eye(H))
+
+
+def test_the_initial_state_has_the_given_output_and_an_empty_cell() -> None:
+    h = torch.randn(B, H, dtype=torch.bfloat16)
+    first = LSTMCell(D, H).initial(h)
+    assert first.h is h
+    assert not first.c.any()
+    assert first.c.dtype == torch.float32  # what is added up over time stays in full precision
+
+
+def test_a_stack_belongs_to_the_module_it_is_set_on() -> None:
+    owner = nn.Module()
+    owner.cells = stack(LSTMCell, [4, 6, 6], 6)
+    assert [(c.input_size, c.hidden_size) for c in owner.cells] == [(4, 6), (6, 6), (6, 6)]
+    assert {name.split(".")[1] for name, _ in owner.named_parameters()} == {"0", "1", "2"}
+
+
+LENGTHS = [7, 3, 1, 5]
+
+
+@pytest.mark.parametrize(("dtype", "tolerance"), [(torch.float32, 1e-5), (torch.bfloat16, 3e-2)])
+@pytest.mark.parametrize("training", [True, False])
+def test_the_shipping_kernel_on_a_padded_batch(dtype: torch.dtype, tolerance: float, training: bool) -> None:
+    """The error of real outputs and of gradients, as a share of their norm."""
+    exact = LSTMCell(16, 32).double().train(training)
+    real = torch.arange(7) < torch.tensor(LENGTHS).unsqueeze(1)
+    x = torch.randn(4, 7, 16, dtype=torch.float64)
+    h = torch.randn(4, 32, dtype=torch.float64).tanh()
+    weight = torch.randn(4, 7, 32, dtype=torch.float64) * real.unsqueeze(-1)
+
+    def run(ours: LSTMCell, *, unrolled: bool) -> list[Tensor]:
+        own = ours.weight_ih.dtype
+        with torch.autocast("cpu", torch.bfloat16, enabled=dtype == torch.bfloat16 and own == torch.float32):
+            before = ours.initial(h.to(own))
+            y = unroll(ours, x.to(own), before)[0] if unrolled else ours.sequence(x.to(own), before)
+        loss = (y.double() * weight).sum()
+        gradients = torch.autograd.grad(loss, tuple(ours.parameters()))
+        return [part.double() for part in (y[real], *gradients)]
+
+    expected = run(exact, unrolled=False)
+    shipping = LSTMCell(16, 32).train(training)
+    shipping.load_state_dict(exact.state_dict())
+    for unrolled in (False, True):
+        for found, wanted in zip(run(shipping, unrolled=unrolled), expected, strict=True):
+            assert (found - wanted).norm() <= tolerance * wanted.norm()
