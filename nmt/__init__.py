@@ -1,10 +1,15 @@
 """Recurrent neural machine translation: from raw parallel text to translations and their score."""
 
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from nmt.decoding.translator import Translator
+
+# oneDNN keeps a kernel with its scratch memory for each shape it has met, 1024 of them unless told
+# otherwise; batches of text have so many shapes that this grows to gigabytes.
+os.environ.setdefault("ONEDNN_PRIMITIVE_CACHE_CAPACITY", "64")
 
 __all__ = ["__version__", "load"]
 

@@ -50,7 +50,7 @@ def main() -> None:
 
 
 def products(dtype: torch.dtype, hidden: int, rows: int) -> float:
-    """Operations a second (a multiply-add is 2) of (rows, 2 hidden) @ (2 hidden, 4 hidden): the best of 15."""
+    """Operations a second (a multiply-add is 2) of (rows, 2 hidden) @ (2 hidden, 4 hidden), best of 15."""
     a, w = torch.randn(rows, 2 * hidden, dtype=dtype), torch.randn(4 * hidden, 2 * hidden, dtype=dtype)
 
     def once() -> float:
@@ -83,7 +83,7 @@ def bench_training(experiment: Experiment, precision: str, updates: int) -> None
         )
         source, target = weights(trainer.model)
         if precision == "float32":
-            print(f"multiply-adds: {source / 1e6:.2f} M a source token, {target / 1e6:.2f} M a target token")
+            print(f"multiply-adds: {source / 1e6:.2f} M a source, {target / 1e6:.2f} M a target token")
         dtype = getattr(torch, precision)
         hidden = experiment.model.decoder.hidden
         rates = [products(dtype, hidden, 64)]
@@ -94,8 +94,8 @@ def bench_training(experiment: Experiment, precision: str, updates: int) -> None
     src_tokens = trg_tokens * (train.src_pieces + train.kept) / (train.trg_pieces + train.kept)
     useful = 6 * (source * src_tokens + target * trg_tokens) / seconds
     print(
-        f"training, {precision}: {trg_tokens / seconds:,.0f} target tokens/s, {useful / 1e9:.1f} GFLOP/s useful; "
-        f"products {rate / 1e9:.0f} GFLOP/s; share {useful / rate:.0%}"
+        f"training, {precision}: {trg_tokens / seconds:,.0f} target tokens/s, "
+        f"{useful / 1e9:.1f} GFLOP/s useful; products {rate / 1e9:.0f} GFLOP/s; share {useful / rate:.0%}"
     )
 
 

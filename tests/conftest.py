@@ -1,12 +1,31 @@
 """What every test has in common."""
 
 import os
+from pathlib import Path
 
 import pytest
+from hypothesis import settings
 
 # Small products: a second thread costs more than it brings. The commands that tests start inherit it.
 os.environ["OMP_NUM_THREADS"] = "1"
 os.environ["HF_HUB_OFFLINE"] = "1"
+
+# Tests check behaviour, never speed: a busy machine is no failure.
+settings.register_profile("nmt", deadline=None)
+settings.load_profile("nmt")
+
+TINY = """
+name: tiny
+data:
+  tsv: {{train: {folder}/train.tsv, validation: {folder}/test.tsv, test: {folder}/test.tsv}}
+  tokenizer: {{kind: bpe, vocab_size: 330, shared: true}}
+  prepared: {folder}/prepared
+model:
+  embedding: 16
+  encoder: {{hidden: 16}}
+  decoder: {{hidden: 16}}
+decoding: {{beam: 2, max_source: 40, max_ratio: 1.0, max_extra: 5}}
+"""
 
 
 @pytest.fixture(autouse=True)
@@ -14,3 +33,46 @@ def _reproducible() -> None:
     import torch
 
     torch.manual_seed(0)
+
+
+@pytest.fixture(scope="session")
+def tiny_run(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A run folder whose model is as it was drawn: what `nmt train` leaves, without the training.
+
+    Its test split is test.tsv beside it. Not to be written to; copy it.
+    """
+    import random
+
+    import torch
+
+    from nmt.build.data import train_tokenizers
+    from nmt.build.model import build_model
+    from nmt.config import load_experiment
+    from nmt.data.corpus import open_corpus
+    from nmt.data.tokenizer import save_tokenizers
+    from nmt.run import Run
+
+    folder = tmp_path_factory.mktemp("tiny")
+    chance = random.Random(1)
+    words = "der Hund läuft schnell über die Straße the dog runs quickly across a street".split()
+    lines = [
+        " ".join(chance.choices(words, k=6)) + ".\t" + " ".join(chance.choices(words, k=6))
+        for _ in range(300)
+    ]
+    (folder / "train.tsv").write_text("\n".join(lines[:280]) + "\n", encoding="utf-8")
+    (folder / "test.tsv").write_text("\n".join(lines[280:]) + "\n", encoding="utf-8")
+    (folder / "config.yaml").write_text(TINY.format(folder=folder), encoding="utf-8")
+    experiment = load_experiment(folder / "config.yaml")
+
+    run = Run(folder / "run")
+    run.folder.mkdir()
+    run.save_experiment(experiment)
+    src, trg = train_tokenizers(experiment.data, lambda: open_corpus(experiment.data).pairs("train"))
+    save_tokenizers(run.tokenizer, src, trg)
+    torch.manual_seed(1)
+    model = build_model(experiment.model, len(src.vocabulary), len(trg.vocabulary))
+    with torch.no_grad():
+        for parameter in model.parameters():
+            parameter.mul_(3)  # opinions as strong as after training
+    run.save_model(model, (src.fingerprint, trg.fingerprint))
+    return run.folder

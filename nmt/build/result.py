@@ -3,9 +3,11 @@
 import time
 from collections.abc import Sequence
 from datetime import UTC, datetime
+from pathlib import Path
 
 import torch
 
+from nmt.config.data import DataConfig
 from nmt.config.experiment import Experiment
 from nmt.data.prepared import Prepared
 from nmt.decoding.translator import Translator
@@ -23,7 +25,7 @@ def training_result(experiment: Experiment, prepared: Prepared, trainer: Trainer
         date=datetime.now(UTC),
         src=experiment.data.src,
         trg=experiment.data.trg,
-        dataset=prepared.meta.corpus,
+        dataset=dataset_name(experiment.data),
         split="validation",
         sentences=len(prepared.split("validation")),
         scores=(Score(metric="BLEU", form=CASED, score=at.best["bleu"], signature=bleu_signature()),),
@@ -47,6 +49,15 @@ def training_result(experiment: Experiment, prepared: Prepared, trainer: Trainer
         data_hashes=dict(prepared.meta.data_hashes),
         tokenizers={"src": prepared.src_tokenizer.fingerprint, "trg": prepared.trg_tokenizer.fingerprint},
     )
+
+
+def dataset_name(data: DataConfig) -> str:
+    """Return what the data is called: the hub id, or the name of the folder or file."""
+    if data.dataset is not None:
+        return Path(data.dataset).name if Path(data.dataset).is_dir() else data.dataset
+    if data.files is not None:
+        return Path(data.files.train.src).name
+    return Path(data.tsv.train).name if data.tsv is not None else "builtin"
 
 
 def machine(device: torch.device) -> Machine:

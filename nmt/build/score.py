@@ -34,11 +34,6 @@ def held_out(experiment: Experiment, split: str) -> list[Pair]:
     raise UserError(f"{corpus.describe()} has no split {split!r}; there is {', '.join(corpus.splits)}")
 
 
-def describe(experiment: Experiment) -> str:
-    """Return what the data of an experiment is, in a few words."""
-    return open_corpus(experiment.data).describe()
-
-
 def pairs_of_files(src: Path, ref: Path) -> list[Pair]:
     """Return the pairs of two text files."""
     split = FilePair(src=str(src), trg=str(ref))

@@ -17,6 +17,7 @@ app = typer.Typer(
     help="Recurrent neural machine translation: from raw parallel text to translations and BLEU.",
     no_args_is_help=True,
     add_completion=False,
+    rich_markup_mode=None,
     pretty_exceptions_enable=False,
 )
 for command in (prepare, train, translate, score, show, report):

@@ -4,7 +4,10 @@ from nmt.cli.arguments import Config, Overrides
 
 
 def prepare(config: Config, overrides: Overrides = None) -> None:
-    """Filter, encode and measure the corpus of an experiment; `nmt train` does it by itself."""
+    """Filter, encode and measure a corpus.
+
+    `nmt train` does it by itself; what is prepared is reused until something changes.
+    """
     from nmt.build.data import prepare_data
     from nmt.config import load_experiment
 

@@ -25,7 +25,10 @@ def score(
     device: Device = "auto",
     threads: Threads = None,
 ) -> None:
-    """Score a run on its test split or on files (--src, --ref), or a file of translations (--hyp, --ref)."""
+    """Score a run, or a file of translations.
+
+    A run (--model) on its test split or on files (--src, --ref); a file (--hyp) against --ref.
+    """
     from nmt.errors import UserError
 
     match (model, hyp, src, ref):
@@ -40,7 +43,8 @@ def score(
                 "give --model RUN, or --model RUN --src FILE --ref FILE, or --hyp FILE --ref FILE"
             )
     use_threads(threads)
-    from nmt.build.score import describe, held_out, pairs_of_files, run_experiment, score_files, score_run
+    from nmt.build.result import dataset_name
+    from nmt.build.score import held_out, pairs_of_files, run_experiment, score_files, score_run
     from nmt.results import replace_text, write_result
 
     if kind == "files":
@@ -55,7 +59,7 @@ def score(
             pairs, dataset, name = pairs_of_files(src, ref), str(ref), None
             output = output or model / f"result-{ref.name}.json"
         else:
-            pairs, dataset, name = held_out(experiment, split), describe(experiment), split
+            pairs, dataset, name = held_out(experiment, split), dataset_name(experiment.data), split
             output = output or model / ("result.json" if split == "test" else f"result-{split}.json")
         result, outputs = score_run(
             model, experiment, pairs, dataset=dataset, split=name, beam=beam, device=device

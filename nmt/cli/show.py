@@ -15,7 +15,10 @@ def show(
     beam: Beam = None,
     device: Device = "auto",
 ) -> None:
-    """Translate some sentences of a run's data, each beside its reference, and draw the attention of one."""
+    """Show some translations, and where the model looked.
+
+    Sentences of the run's data, each beside its reference; the attention of one is drawn.
+    """
     from itertools import islice
 
     from nmt.build.score import held_out, run_experiment

@@ -13,7 +13,10 @@ def train(
     overrides: Overrides = None,
     run: Annotated[Path | None, typer.Option(help="the run folder; default: runs/NAME")] = None,
 ) -> None:
-    """Train a model; the same command goes on where a run stopped."""
+    """Train a model, or go on training it.
+
+    The same command goes on where a run stopped.
+    """
     from rich.console import Console
 
     from nmt.build.result import training_result

@@ -34,7 +34,14 @@ def translate(
     device: Device = "auto",
     threads: Threads = None,
 ) -> None:
-    """Translate standard input: one line out for each line in, as soon as it is ready."""
+    """Translate standard input, line by line.
+
+    One line out for each line in, in order, as soon as it is ready.
+    """
+    from nmt.errors import UserError
+
+    if sys.stdin is None:
+        raise UserError("standard input is closed; give it the lines to translate")
     use_threads(threads)
     from nmt.build.translator import load_translator
     from nmt.decoding.translator import Translation
@@ -66,7 +73,7 @@ def translate(
 
 
 def _windows(stream: BinaryIO, errors: Errors) -> Iterator[tuple[list[str], Exception | None]]:
-    """Yield the lines that are there, at least one and at most WINDOW, and what went wrong after them.
+    """Yield the lines that are there, at most WINDOW at once, and at last what went wrong after them.
 
     A thread reads ahead, so that a slow writer's lines are answered one by one and a fast one's together.
     """

@@ -172,7 +172,8 @@ class DatasetCorpus:
     """A dataset of the Hugging Face hub, or a local folder of the same layout, which is never written to.
 
     A row holds the two texts in columns named after the languages, or in one column `translation`:
-    {"de": …, "en": …} or {"translation": {"de": …, "en": …}}. A missing text counts as empty.
+    {"de": …, "en": …} or {"translation": {"de": …, "en": …}}. A missing text counts as empty;
+    a newline inside a text becomes a space, since one line is one sentence everywhere else.
     """
 
     def __init__(
@@ -247,7 +248,7 @@ class DatasetCorpus:
                     f"{self.describe()}, split {self._names[split]}: expected text in columns {self._src} "
                     f"and {self._trg}, found {type(src).__name__} and {type(trg).__name__}"
                 )
-            yield Pair(src, trg)
+            yield Pair(src.replace("\n", " "), trg.replace("\n", " "))
 
     @cached_property
     def _folder_hash(self) -> str:

@@ -19,7 +19,7 @@ class LengthPenalty:
 
     def __call__(self, log_prob: Tensor, length: Tensor) -> Tensor:
         """Return the scores of hypotheses of the given log-probabilities and lengths."""
-        return log_prob / ((self.offset + length) / (self.offset + 1)) ** self.alpha
+        return log_prob / ((self.offset + length.to(log_prob.dtype)) / (self.offset + 1)) ** self.alpha
 
 
 def top_pieces(logits: Tensor, count: int) -> tuple[Tensor, Tensor]:

@@ -143,7 +143,7 @@ class Translator:
             chosen = [hypotheses[min(rank, len(hypotheses) - 1)] for hypotheses in found]
             texts = [self.trg_tokenizer.decode(hypothesis.ids) for hypothesis in chosen]
             pairs = zip(texts, parts, strict=True)
-            text = "".join(text + (" " if part.spaced else "") for text, part in pairs).rstrip(" ")
+            text = "".join(text + " " * (part.spaced and text != "") for text, part in pairs).rstrip(" ")
             ranked.append(Ranked(text, sum(hypothesis.score for hypothesis in chosen)))
         attended = [
             self._attended(part, hypotheses[0])
@@ -201,4 +201,4 @@ def _pack(text: str, fits: Callable[[str], bool], ends: list[str]) -> Iterator[s
 
 def _words(tokenizer: Tokenizer, ids: list[int], starts: Sequence[bool]) -> list[str]:
     begins = [i for i, start in enumerate(starts) if start or i == 0]
-    return [tokenizer.decode(ids[a:b]).strip() for a, b in zip(begins, [*begins[1:], len(ids)], strict=True)]
+    return [tokenizer.decode(ids[a:b]).strip() for a, b in pairwise([*begins, len(ids)])]

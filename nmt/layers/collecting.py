@@ -137,7 +137,7 @@ class Collecting:
         collects = not kwargs and isinstance(args[0], Tensor) and isinstance(args[1], cls)
         if collects and func is F.linear:
             y = args[1].mT.multiply(args[0])
-            return y if len(args) < 3 or args[2] is None else y + args[2]
+            return y if len(args) < 3 or args[2] is None else y + args[2].to(y.dtype)
         if collects and func in (torch.matmul, torch.Tensor.matmul, torch.Tensor.__matmul__):
             return args[1].multiply(args[0])
         return func(*_plain(args), **_plain(kwargs or {}))

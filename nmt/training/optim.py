@@ -91,6 +91,13 @@ class Ema:
         weight = 1 - min(self.decay, (1 + self.updates) / (10 + self.updates))
         torch._foreach_lerp_(list(self.average.values()), list(self.parameters.values()), weight)
 
+    def load(self, average: dict[str, Tensor], updates: int) -> None:
+        """Go on from a saved average."""
+        # Into the tensors that are there: a file has an order of its own, and update pairs by order.
+        for name, tensor in self.average.items():
+            tensor.copy_(average[name])
+        self.updates = updates
+
 
 @contextmanager
 def weights_of(parameters: dict[str, nn.Parameter], weights: dict[str, Tensor] | None) -> Iterator[None]:

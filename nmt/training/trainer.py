@@ -149,8 +149,7 @@ class Trainer:
             }
             self.optimizer.state[parameter] = {k: v.to(self.device) for k, v in slots.items()}
         if self.ema is not None:
-            self.ema.average = {k: v.to(self.device) for k, v in groups["ema"].items()}
-            self.ema.updates = state["ema_updates"]
+            self.ema.load(groups["ema"], state["ema_updates"])
         self.schedule.load_state(state["schedule"])
         self.batches.load_state(state["batches"])
         self.at, self._window = Progressed(**state["at"]), _Window(**state["window"])

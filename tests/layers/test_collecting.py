@@ -79,10 +79,15 @@ def test_a_batch_of_operands(transposed: bool) -> None:
 
 
 def test_rows_shared_by_a_batch_of_operands() -> None:
-    memory = torch.randn(2, 4, 4, dtype=torch.float64, requires_grad=True)
+    memory = torch.randn(2, H, H, dtype=torch.float64, requires_grad=True)
     x, _ = leaves()
-    expected = torch.autograd.grad((x @ memory).square().sum(), (x, memory))
-    found = torch.autograd.grad((x @ Collecting(memory)).square().sum(), (x, memory))
+
+    def loss(m: Weight) -> Tensor:
+        shared = x @ m  # (2, N, H)
+        return (shared.square() + torch.tanh(shared @ m)).sum()
+
+    expected = torch.autograd.grad(loss(memory), (x, memory))
+    found = torch.autograd.grad(loss(Collecting(memory)), (x, memory))
     torch.testing.assert_close(found, expected, rtol=0, atol=1e-10)
 
 
@@ -109,11 +114,24 @@ def test_a_pass_for_other_gradients_leaves_nothing_behind() -> None:
     )
 
 
+def test_second_derivatives_are_plain_autograds() -> None:
+    x, w = leaves()
+    found, expected = (
+        torch.autograd.grad(LOOPS["both ways round"](x, operand), (x, w), create_graph=True)
+        for operand in (Collecting(w), w)
+    )
+    torch.testing.assert_close(
+        *(torch.autograd.grad(sum(g.square().sum() for g in part), (x, w)) for part in (found, expected)),
+        rtol=1e-10,
+        atol=1e-10,
+    )
+
+
 def test_an_unused_operand_has_no_gradient() -> None:
     x, w = leaves()
     Collecting(w)
-    assert torch.autograd.grad(F.linear(x, Collecting(w)).sum() * 0 + x.sum(), x)[0].eq(1).all()
-    assert torch.autograd.grad(x.sum(), w, allow_unused=True) == (None,)
+    x.sum().backward()
+    assert w.grad is None
 
 
 def test_a_frozen_operand_lets_the_input_learn() -> None:
@@ -138,11 +156,9 @@ def test_autocast_casts_once_and_the_gradient_comes_back_wide() -> None:
     with torch.autocast("cpu", torch.bfloat16):
         collected = Collecting(w)
         products = [F.linear(x, collected) for _ in range(T)]
-        assert {id(collected._operand)} == {id(p.grad_fn.saved_tensors[1]) for p in products} or all(
-            p.grad_fn.saved_tensors[1].data_ptr() == collected._operand.data_ptr() for p in products
-        )
         expected = F.linear(x, w)
     assert [p.dtype for p in products] == [torch.bfloat16] * T
+    assert len({p.grad_fn.saved_tensors[1].data_ptr() for p in products}) == 1
     assert all(torch.equal(p, expected) for p in products)
     sum(p.float().sum() for p in products).backward()
     assert (x.grad.dtype, w.grad.dtype) == (torch.float32, torch.float32)

@@ -1,0 +1,42 @@
+"""nmt.build.search: the decoding section becomes settings."""
+
+import pytest
+import torch
+
+from nmt.build.search import build_penalty, build_search
+from nmt.config.decoding import AveragePenalty, DecodingConfig, GnmtPenalty, NoPenalty, PenaltyConfig
+from nmt.data.tokenizer import WordTokenizer
+from nmt.data.vocabulary import BOS, EOS, PAD, SPECIALS, Vocabulary
+from nmt.errors import UserError
+
+WORDS = WordTokenizer(Vocabulary([*SPECIALS, "a"]), lowercase=False)
+
+
+@pytest.mark.parametrize(
+    ("config", "score"),
+    [
+        (NoPenalty(), -12.0),
+        (GnmtPenalty(), -8.0),
+        (GnmtPenalty(alpha=0.0), -12.0),
+        (GnmtPenalty(alpha=2.0), -12 / 1.5**2),
+        (AveragePenalty(), -3.0),
+        (AveragePenalty(alpha=0.5), -6.0),
+    ],
+)
+def test_each_penalty_is_its_formula(config: PenaltyConfig, score: float) -> None:
+    found = build_penalty(config)(torch.tensor([-12.0]), torch.tensor([4]))
+    assert found.item() == pytest.approx(score)
+
+
+def test_settings_come_from_the_section_and_the_tokenizer() -> None:
+    config = DecodingConfig(max_ratio=1.5, max_extra=3, length_penalty=NoPenalty())
+    settings = build_search(config, WORDS, beam=7, n_best=3)
+    assert (settings.beam, settings.n_best, settings.bos, settings.eos) == (7, 3, BOS, EOS)
+    assert settings.banned == (PAD, BOS)
+    assert settings.limits(torch.tensor([10])).tolist() == [18]
+    assert settings.penalty == build_penalty(NoPenalty())
+
+
+def test_more_of_the_best_than_the_beam_holds() -> None:
+    with pytest.raises(UserError, match=r"a beam of 2 cannot give the 3 best; ask for a beam of 3 or more"):
+        build_search(DecodingConfig(), WORDS, beam=2, n_best=3)

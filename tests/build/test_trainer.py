@@ -1,0 +1,257 @@
+"""A trainer of a real model on real text: exact resume, and what may and may not change on the way."""
+
+import io
+import json
+import shutil
+import signal
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from rich.console import Console
+
+from nmt.build.trainer import build_trainer, run_folder
+from nmt.build.translator import load_translator
+from nmt.config import Experiment
+from nmt.data.batches import Batch
+from nmt.errors import UserError
+from nmt.layers.losses import LossSum
+from nmt.run import Run
+from nmt.tasks import TranslationTask
+from nmt.training.checkpoint import read_tensors
+from nmt.training.trainer import Interrupted, Trainer
+
+TIMES = {"train/minutes", "train/trg_tokens_per_s", "validation/seconds"}
+
+
+@pytest.fixture(scope="module")
+def prepared(tmp_path_factory: pytest.TempPathFactory) -> str:
+    return str(tmp_path_factory.mktemp("prepared"))
+
+
+def experiment(prepared: str, **changes: Any) -> Experiment:
+    """A tiny experiment; a change is a dotted key with dots as double underscores."""
+    tree: dict[str, Any] = {
+        "name": "tiny",
+        "data": {
+            "builtin": {"train": 120, "validation": 10, "test": 10},
+            "tokenizer": {"kind": "bpe", "vocab_size": 400, "shared": True, "dropout": 0.1, "samples": 2},
+            "prepared": prepared,
+        },
+        "model": {
+            "embedding": 8,
+            "tie_embeddings": "three_way",
+            "dropout": 0.2,
+            "encoder": {"hidden": 8},
+            "decoder": {"hidden": 8},
+        },
+        "training": {
+            "tokens_per_batch": 400,
+            "max_updates": 14,
+            "validate_every": 5,
+            "save_every": 4,
+            "log_every": 3,
+            "precision": "float32",
+            "device": "cpu",
+            "optimizer": {"lr": 1e-2},
+            "schedule": {"kind": "cosine", "warmup": 3},
+            "averaging": {"kind": "ema", "decay": 0.9},
+        },
+        "decoding": {"max_ratio": 1.0, "max_extra": 2},
+    }
+    for key, value in changes.items():
+        *path, last = key.split("__")
+        node = tree
+        for part in path:
+            node = node.setdefault(part, {})
+        node[last] = value
+    return Experiment.model_validate(tree)
+
+
+def build(folder: Path, config: Experiment, out: io.StringIO | None = None) -> Trainer:
+    run = Run(folder)
+    folder.mkdir(exist_ok=True)
+    return build_trainer(config, run, Console(file=out or io.StringIO(), width=300))[0]
+
+
+def stop_at(trainer: Trainer, update: int) -> None:
+    """Let a signal come in the middle of the update."""
+    task = trainer.task
+    assert isinstance(task, TranslationTask)
+
+    class Stopping:
+        validate, better = task.validate, task.better
+
+        def loss(self, model: torch.nn.Module, batch: Batch) -> LossSum:
+            if trainer.at.update + 1 == update:
+                signal.raise_signal(signal.SIGTERM)
+            return task.loss(model, batch)
+
+    trainer.task = Stopping()
+
+
+def everything(folder: Path) -> dict[str, Any]:
+    """All that a run leaves, times aside."""
+    lines = [json.loads(line) for line in (folder / "metrics.jsonl").read_text().splitlines()]
+    found: dict[str, Any] = {
+        "metrics": [{k: v for k, v in line.items() if k not in TIMES} for line in lines],
+        "config": (folder / "config.yaml").read_text(),
+    }
+    (newest,) = (folder / "checkpoints").glob("step-14")
+    state = json.loads((newest / "state.json").read_text().splitlines()[0])["state"]
+    state["at"] |= {"seconds": 0, "cpu_seconds": 0}
+    found["state"] = state
+    for path in (*newest.glob("*.safetensors"), folder / "model.safetensors"):
+        found |= {f"{path.name}/{name}": t.tolist() for name, t in read_tensors(path).items()}
+    return found
+
+
+@pytest.mark.parametrize("precision", ["float32", "float64"])
+def test_a_resumed_run_is_bit_for_bit_the_one_that_never_stopped(
+    tmp_path: Path, prepared: str, precision: str
+) -> None:
+    config = experiment(prepared, training__precision=precision)
+    build(tmp_path / "whole", config).train()
+    out = io.StringIO()
+    for update in (3, 9):
+        trainer = build(tmp_path / "parts", config, out)
+        stop_at(trainer, update)
+        with pytest.raises(Interrupted):
+            trainer.train()
+    build(tmp_path / "parts", config, out).train()
+    assert "going on from update 3" in out.getvalue()
+    assert "going on from update 9" in out.getvalue()
+    assert everything(tmp_path / "parts") == everything(tmp_path / "whole")
+
+
+@pytest.fixture(scope="module")
+def begun(tmp_path_factory: pytest.TempPathFactory, prepared: str) -> Path:
+    folder = tmp_path_factory.mktemp("begun")
+    build(folder, experiment(prepared, training__max_updates=2)).train()
+    return folder
+
+
+@pytest.mark.parametrize(
+    ("changes", "named"),
+    [
+        ({"training__optimizer": {"lr": 0.5}}, "training.optimizer.lr (was 0.01, now 0.5)"),
+        ({"seed": 2}, "seed (was 1, now 2)"),
+        ({"model__dropout": 0.3}, "model.dropout (was 0.2, now 0.3)"),
+        (
+            {"model__decoder__attention": {"kind": "dot"}},
+            "model.decoder.attention.kind (was 'general', now 'dot')",
+        ),
+        ({"training__log_every": 7}, "training.log_every (was 3, now 7)"),
+        ({"data__filters": {"max_length": 9}}, "data.filters.max_length (was 200, now 9)"),
+        ({"data__builtin": {"train": 110}}, "data.builtin.train (was 120, now 110)"),
+    ],
+)
+def test_a_changed_key_is_refused_by_name_with_both_values(
+    begun: Path, prepared: str, changes: dict[str, Any], named: str
+) -> None:
+    before = (begun / "config.yaml").read_text(), (begun / "metrics.jsonl").read_text()
+    with pytest.raises(UserError) as caught:
+        build(begun, experiment(prepared, **changes))
+    (line,) = str(caught.value).splitlines()
+    assert named in line
+    assert "give another --run" in line
+    assert ((begun / "config.yaml").read_text(), (begun / "metrics.jsonl").read_text()) == before
+
+
+def test_what_may_change_is_accepted_and_written_down(begun: Path, prepared: str, tmp_path: Path) -> None:
+    changed = experiment(
+        prepared,
+        name="renamed",
+        training__max_updates=6,
+        training__max_minutes=50.0,
+        training__validate_every=2,
+        training__save_every=3,
+        training__keep_checkpoints=1,
+        training__patience=9,
+        tracking={"notes": "x"},
+        decoding__beam=2,
+        data__prepared=str(tmp_path / "elsewhere"),
+    )
+    folder = tmp_path / "run"
+    shutil.copytree(begun, folder)
+    assert build(folder, changed).train().update == 6
+    assert Run(folder).experiment() == changed
+
+
+def text_files(folder: Path, *, last: str = "ein Hund", validation: str = "eine Katze") -> dict[str, Any]:
+    folder.mkdir()
+    words = "Hund Katze Maus Haus Baum Tisch Stuhl Lampe".split()
+    train = [f"ein {a} und ein {b}" for a in words for b in words] + [last]
+    for name, lines in (("train", train), ("validation", [validation] * 3)):
+        (folder / f"{name}.de").write_text("".join(f"{line}\n" for line in lines))
+        (folder / f"{name}.en").write_text("".join(f"{line.lower()}\n" for line in lines))
+    return {
+        name: {"src": str(folder / f"{name}.de"), "trg": str(folder / f"{name}.en")}
+        for name in ("train", "validation")
+    }
+
+
+def with_files(prepared: str, files: dict[str, Any]) -> Experiment:
+    tokenizer = {"kind": "word", "min_frequency": 1, "shared": True}
+    return experiment(
+        prepared,
+        data__builtin=None,
+        data__files=files,
+        data__tokenizer=tokenizer,
+        training__max_updates=3,
+    )
+
+
+def test_moved_data_are_accepted_and_changed_data_refused(tmp_path: Path, prepared: str) -> None:
+    run = tmp_path / "run"
+    build(run, with_files(prepared, text_files(tmp_path / "a"))).train()
+    moved = with_files(prepared, text_files(tmp_path / "b"))
+    assert build(run, moved).at.update == 3
+    assert Run(run).experiment() == moved
+    changed = with_files(prepared, text_files(tmp_path / "c", last="ein Haus"))
+    with pytest.raises(UserError, match="step-3 was trained with other data"):
+        build(run, changed)
+    changed = with_files(prepared, text_files(tmp_path / "d", validation="ein Hund"))
+    with pytest.raises(UserError, match="step-3 was trained with other validation data"):
+        build(run, changed)
+    assert Run(run).experiment() == moved
+
+
+def test_a_finished_run_without_checkpoints_is_not_trained_over(tmp_path: Path, prepared: str) -> None:
+    (tmp_path / "result.json").write_text("{}")
+    with pytest.raises(UserError, match="holds a finished run without checkpoints"):
+        build(tmp_path, experiment(prepared))
+    assert [path.name for path in tmp_path.iterdir()] == ["result.json"]
+
+
+def test_a_run_folder_is_a_model_without_pickle(begun: Path) -> None:
+    assert load_translator(begun, beam=1, device="cpu").translate(["Ein Hund."])[0] is not None
+    suffixes = {path.suffix for path in begun.rglob("*") if path.is_file()}
+    assert suffixes <= {".yaml", ".json", ".jsonl", ".safetensors", ".model", ".txt", ""}
+    for path in begun.rglob("*"):
+        if path.is_file():
+            # A pickle of protocol 2 or later opens with 0x80 and its number; torch.save makes a zip.
+            assert path.read_bytes()[:2] not in {b"PK", *(bytes([0x80, n]) for n in range(2, 6))}, path
+
+
+def test_the_tokenizers_of_another_run_are_refused(begun: Path, tmp_path: Path, prepared: str) -> None:
+    other = tmp_path / "other"
+    config = experiment(prepared, data__tokenizer={"kind": "char", "shared": True}, training__max_updates=1)
+    build(other, config).train()
+    Run(other).save_tokenizers(begun / "tokenizer")
+    with pytest.raises(UserError, match="does not belong to"):
+        load_translator(other, beam=1, device="cpu")
+
+
+def test_the_run_is_called_after_the_experiment(prepared: str) -> None:
+    assert run_folder(experiment(prepared), None).folder == Path("runs/tiny")
+    assert run_folder(experiment(prepared), Path("elsewhere")).folder == Path("elsewhere")
+
+
+def test_the_first_lines_say_what_is_trained_on_what(tmp_path: Path, prepared: str) -> None:
+    out = io.StringIO()
+    trainer = build(tmp_path, experiment(prepared), out)
+    count = sum(p.numel() for p in trainer.model.parameters())
+    assert f"{count:,} parameters, 400 target pieces" in out.getvalue()
+    assert "float32 on cpu" in out.getvalue()

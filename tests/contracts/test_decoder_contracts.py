@@ -1,0 +1,254 @@
+"""What every decoder promises with every attention at any depth.
+
+A new style, attention or cell is one more name in the lists below. Plain path: float64 at 1e-10; the
+kernels that ship: float32 and bf16 at the tolerances of SHIPPING.
+"""
+
+import itertools
+from typing import Any, NamedTuple
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+from nmt.build.model import build_model
+from nmt.config.model import ModelConfig
+from nmt.decoding.search import select_rows
+from nmt.layers.decoders import DecoderOutput
+from nmt.layers.losses import smoothed_cross_entropy
+from nmt.models import Seq2Seq, Source
+
+STYLES = ["input_feeding", "layer_parallel"]
+ATTENTIONS: list[dict[str, Any]] = [
+    {"kind": "additive", "size": 5},
+    {"kind": "dot"},
+    {"kind": "general"},
+    {"kind": "multi_head", "heads": 2},
+]
+CELLS = ["lstm"]
+LAYERS = [1, 2, 3]
+# The largest error, as a share of the norm: of what comes out, and of each parameter's gradient.
+SHIPPING = [(torch.float32, 1e-6, 1e-5), (torch.bfloat16, 2e-2, 4e-2)]
+
+V_SRC, V_TRG = 11, 9
+SRC_LEN, TRG_LEN = [5, 2, 1], [2, 4, 1]
+
+
+class Kind(NamedTuple):
+    style: str
+    attention: dict[str, Any]
+    cell: str
+    layers: int
+
+
+def product(layers: list[int]) -> Any:
+    kinds = [Kind(*parts) for parts in itertools.product(STYLES, ATTENTIONS, CELLS, layers)]
+    return pytest.mark.parametrize(
+        "kind", kinds, ids=lambda k: f"{k.style}-{k.attention['kind']}-{k.cell}-{k.layers}"
+    )
+
+
+def model_of(kind: Kind, hidden: int = 6, embedding: int = 4) -> Seq2Seq:
+    """Return a model in evaluation mode, in float64, every parameter drawn at random."""
+    config = ModelConfig.model_validate(
+        {
+            "embedding": embedding,
+            "tie_embeddings": "two_way",
+            "encoder": {"cell": kind.cell, "layers": kind.layers, "hidden": hidden},
+            "decoder": {
+                "style": kind.style,
+                "cell": kind.cell,
+                "layers": kind.layers,
+                "hidden": hidden,
+                "attention": kind.attention,
+            },
+        }
+    )
+    model = build_model(config, V_SRC, V_TRG).double().eval()
+    for parameter in model.parameters():
+        if parameter.ndim == 1:
+            nn.init.uniform_(parameter, -0.5, 0.5)
+    return model
+
+
+class Case(NamedTuple):
+    source: Source
+    trg_in: Tensor
+    trg_out: Tensor
+    mask: Tensor
+
+
+def padded_ids(lengths: list[int], size: int) -> Tensor:
+    real = torch.arange(max(lengths)) < torch.tensor(lengths).unsqueeze(1)
+    return torch.where(real, torch.randint(1, size, real.shape), 0)
+
+
+def case() -> Case:
+    trg = padded_ids(TRG_LEN, V_TRG)
+    source = Source(padded_ids(SRC_LEN, V_SRC), torch.tensor(SRC_LEN))
+    return Case(source, trg, trg.roll(-1, dims=1), trg != 0)
+
+
+def loss_of(model: Seq2Seq, batch: Case) -> Tensor:
+    features = model(batch.source, batch.trg_in).features
+    found = smoothed_cross_entropy(features, model.head, batch.trg_out, batch.mask, smoothing=0.1)
+    return found.loss / found.tokens
+
+
+def unrolled(model: Seq2Seq, batch: Case) -> DecoderOutput:
+    """Return what forward returns, by the step that search takes, under plain autograd."""
+    memory, state = model.start(batch.source)
+    outputs = []
+    for y_prev in batch.trg_in.unbind(1):
+        output, state = model.decoder.step(model.trg_embedding(y_prev), memory, state)
+        outputs.append(output)
+    return DecoderOutput(*(torch.stack(parts, dim=1) for parts in zip(*outputs, strict=True)))
+
+
+def steps(model: Seq2Seq, trg_in: Tensor, memory: Any, state: Any) -> tuple[Tensor, Tensor]:
+    """Return logits (N, Ty, V) and alignment (N, Ty, Tx) of the model's own step."""
+    logits, alignments = [], []
+    for y_prev in trg_in.unbind(1):
+        scores, alignment, state = model.step(y_prev, memory, state)
+        logits.append(scores)
+        alignments.append(alignment)
+    return torch.stack(logits, dim=1), torch.stack(alignments, dim=1)
+
+
+def exactly(found: Any, expected: Any, atol: float = 1e-10) -> None:
+    torch.testing.assert_close(found, expected, rtol=0, atol=atol)
+
+
+@product(LAYERS)
+def test_forward_is_the_unrolled_step(kind: Kind) -> None:
+    model, batch = model_of(kind), case()
+    forward = model(batch.source, batch.trg_in)
+    exactly(tuple(forward), tuple(unrolled(model, batch)))
+    with torch.no_grad():
+        exactly(tuple(model(batch.source, batch.trg_in)), tuple(forward))
+        logits, alignment = steps(model, batch.trg_in, *model.start(batch.source))
+    exactly(logits, model.head(forward.features))
+    exactly(alignment, forward.alignment)
+
+
+@product(LAYERS)
+def test_forward_has_the_gradients_of_the_unrolled_step(kind: Kind) -> None:
+    model, batch = model_of(kind), case()
+    weight = torch.randn(*batch.trg_in.shape, 6, dtype=torch.float64)
+    parameters = [p for name, p in model.named_parameters() if not name.startswith("head")]
+    found, expected = (
+        torch.autograd.grad((output.features * weight).sum() + output.alignment.square().sum(), parameters)
+        for output in (model(batch.source, batch.trg_in), unrolled(model, batch))
+    )
+    exactly(found, expected)
+
+
+@product([1, 2])
+def test_the_loss_passes_gradcheck(kind: Kind) -> None:
+    model, batch = model_of(kind, hidden=4, embedding=3), case()
+    assert torch.autograd.gradcheck(
+        lambda *_: loss_of(model, batch), tuple(model.parameters()), fast_mode=True
+    )
+
+
+@product(LAYERS)
+def test_every_parameter_learns(kind: Kind) -> None:
+    model, batch = model_of(kind), case()
+    loss_of(model, batch).backward()
+    for name, parameter in model.named_parameters():
+        assert parameter.grad is not None, name
+        rows = parameter.grad
+        if name == "src_embedding.weight":
+            rows = rows[batch.source.ids.unique()[1:]]
+        elif name == "trg_embedding.weight":  # the output layer's too: every piece but padding as an input
+            assert rows.any(dim=-1).all(), name
+        assert rows.ne(0).double().mean() > 0.9, name
+    assert not model.src_embedding.weight.grad[0].any()  # type: ignore[index]
+
+
+@product(LAYERS)
+def test_alignments_sum_to_one_over_real_tokens(kind: Kind) -> None:
+    model, batch = model_of(kind), case()
+    alignment = model(batch.source, batch.trg_in).alignment
+    exactly(alignment.sum(-1), torch.ones(batch.trg_in.shape, dtype=torch.float64), atol=1e-12)
+    assert not alignment.transpose(1, 2)[batch.source.ids == 0].any()
+
+
+@product(LAYERS)
+def test_padding_changes_nothing(kind: Kind) -> None:
+    model, batch = model_of(kind), case()
+    garbage = torch.where(batch.source.ids == 0, 7, batch.source.ids)
+    src = torch.cat([garbage, torch.full((3, 2), 3)], dim=1)
+    trg_in = torch.cat([torch.where(batch.mask, batch.trg_in, 5), torch.full((3, 3), 4)], dim=1)
+    plain = model(batch.source, batch.trg_in)
+    padded = model(Source(src, batch.source.lengths), trg_in)
+    Ty, Tx = batch.trg_in.shape[1], batch.source.ids.shape[1]
+    exactly(padded.features[:, :Ty][batch.mask], plain.features[batch.mask], atol=1e-12)
+    exactly(padded.alignment[:, :Ty, :Tx][batch.mask], plain.alignment[batch.mask], atol=1e-12)
+
+
+@product(LAYERS)
+def test_a_batch_changes_nothing(kind: Kind) -> None:
+    model, batch = model_of(kind), case()
+    together = model(batch.source, batch.trg_in)
+    stepped, _ = steps(model, batch.trg_in, *model.start(batch.source))
+    for b, (Tx, Ty) in enumerate(zip(SRC_LEN, TRG_LEN, strict=True)):
+        source = Source(batch.source.ids[b : b + 1, :Tx], batch.source.lengths[b : b + 1])
+        alone = model(source, batch.trg_in[b : b + 1, :Ty])
+        exactly(together.features[b, :Ty], alone.features[0], atol=1e-12)
+        exactly(together.alignment[b, :Ty, :Tx], alone.alignment[0], atol=1e-12)
+        exactly(stepped[b, :Ty], model.head(alone.features)[0])
+
+
+@product(LAYERS)
+def test_rows_of_a_sentence_are_apart(kind: Kind) -> None:
+    """N = B · K rows over B memories: each row is what it would be with a memory of its own."""
+    model, batch, K = model_of(kind), case(), 3
+    memory, state = model.start(batch.source)
+    rows = torch.arange(len(SRC_LEN)).repeat_interleave(K)
+    trg_in = torch.randint(1, V_TRG, (len(rows), 4))
+    found = steps(model, trg_in, memory, select_rows(state, rows))
+    for k in range(K):
+        exactly(tuple(part[k::K] for part in found), steps(model, trg_in[k::K], memory, state), atol=1e-12)
+
+
+@product(LAYERS)
+def test_a_state_can_be_reordered(kind: Kind) -> None:
+    model, batch = model_of(kind), case()
+    order = torch.tensor([2, 0, 1])
+    memory, state = model.start(batch.source)
+    _, _, after = model.step(batch.trg_in[:, 0], memory, state)
+    found = steps(model, batch.trg_in[order, 1:], select_rows(memory, order), select_rows(after, order))
+    expected = steps(model, batch.trg_in[:, 1:], memory, after)
+    exactly(found, tuple(part[order] for part in expected), atol=1e-12)
+
+
+@product([1, 2])
+@pytest.mark.parametrize(("dtype", "of_outputs", "of_gradients"), SHIPPING, ids=["float32", "bfloat16"])
+def test_the_kernels_that_ship(
+    kind: Kind, dtype: torch.dtype, of_outputs: float, of_gradients: float
+) -> None:
+    model, batch = model_of(kind, hidden=16, embedding=16), case()
+    shipping = model_of(kind, hidden=16, embedding=16).float()
+    shipping.load_state_dict(model.state_dict())
+
+    def near(found: Tensor, expected: Tensor, tolerance: float, name: str, least: float = 0.0) -> None:
+        assert (found.double() - expected).norm() <= tolerance * max(expected.norm().item(), least), name
+
+    expected = model(batch.source, batch.trg_in)
+    with torch.autocast("cpu", torch.bfloat16, enabled=dtype == torch.bfloat16):
+        forward = shipping(batch.source, batch.trg_in)
+        stepped, _ = steps(shipping, batch.trg_in, *shipping.start(batch.source))
+        loss = loss_of(shipping, batch)
+    near(forward.features[batch.mask], expected.features[batch.mask], of_outputs, "features")
+    near(forward.alignment[batch.mask], expected.alignment[batch.mask], of_outputs, "alignment")
+    near(stepped[batch.mask], model.head(expected.features)[batch.mask], of_outputs, "logits")
+    loss.backward()
+    loss_of(model, batch).backward()
+    # A gradient that is nothing beside the others (of additive attention's query) is mostly rounding.
+    least = 0.01 * nn.utils.get_total_norm([q.grad for q in model.parameters() if q.grad is not None]).item()
+    for (name, p), q in zip(shipping.named_parameters(), model.parameters(), strict=True):
+        assert p.grad is not None
+        assert q.grad is not None
+        assert p.grad.dtype == torch.float32
+        near(p.grad, q.grad, of_gradients, name, least)

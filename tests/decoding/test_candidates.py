@@ -1,0 +1,46 @@
+"""nmt.decoding.candidates: the best of a row, ties and all."""
+
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+
+from nmt.decoding.candidates import LengthPenalty, best_candidates, forbid, only, top_pieces
+
+FEW = st.integers(-2, 2) | st.just(float("-inf"))  # few different values, so that many are tied
+ROWS = st.integers(1, 9).flatmap(
+    lambda size: st.lists(st.lists(FEW, min_size=size, max_size=size), min_size=1)
+)
+
+
+@given(rows=ROWS, count=st.integers(1, 12))
+def test_the_largest_logits_ties_to_the_smaller_id(rows: list[list[float]], count: int) -> None:
+    values, ids = top_pieces(torch.tensor(rows, dtype=torch.float64), count)
+    wanted = [sorted(range(len(row)), key=lambda i: (-row[i], i))[:count] for row in rows]
+    assert ids.tolist() == wanted
+    assert values.tolist() == [[row[i] for i in order] for row, order in zip(rows, wanted, strict=True)]
+
+
+@given(pairs=st.lists(st.tuples(FEW, st.integers(0, 3)), min_size=1), count=st.integers(1, 12))
+def test_candidates_by_score_then_id_then_place(pairs: list[tuple[float, int]], count: int) -> None:
+    scores, ids = zip(*pairs, strict=True)
+    found = best_candidates(torch.tensor([scores], dtype=torch.float64), torch.tensor([ids]), count)
+    assert found.tolist() == [sorted(range(len(pairs)), key=lambda i: (-scores[i], ids[i], i))[:count]]
+
+
+def test_forbidden_pieces_and_the_only_piece() -> None:
+    logits = torch.arange(8.0).view(2, 4)
+    inf = float("inf")
+    assert forbid(logits, torch.tensor([1, 3])).tolist() == [[0, -inf, 2, -inf], [4, -inf, 6, -inf]]
+    assert forbid(logits, torch.tensor([], dtype=torch.long)) is logits
+    assert only(logits, 2, torch.tensor([True, False])).tolist() == [[-inf, -inf, 2, -inf], [4, 5, 6, 7]]
+    assert logits.tolist() == [[0, 1, 2, 3], [4, 5, 6, 7]]  # the scorer's own stay as they were
+
+
+@pytest.mark.parametrize(
+    ("alpha", "offset", "score"),
+    [(0.0, 0.0, -6.0), (0.0, 5.0, -6.0), (1.0, 0.0, -2.0), (1.0, 5.0, -4.5), (2.0, 5.0, -3.375)],
+)
+def test_length_penalties(alpha: float, offset: float, score: float) -> None:
+    found = LengthPenalty(alpha=alpha, offset=offset)(torch.tensor([-6.0]), torch.tensor([3]))
+    assert found.tolist() == pytest.approx([score])

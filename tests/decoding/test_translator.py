@@ -1,0 +1,187 @@
+"""nmt.decoding.translator: every line comes back in its place, whole, whatever it holds."""
+
+import random
+from pathlib import Path
+from typing import NamedTuple
+
+import pytest
+import torch
+from hypothesis import example, given
+from hypothesis import settings as examples
+from hypothesis import strategies as st
+from torch import Tensor
+
+from nmt.data.tokenizer import SentencePieceTokenizer, Tokenizer, WordTokenizer
+from nmt.data.vocabulary import BOS, EOS, SPECIALS, Vocabulary
+from nmt.decoding.candidates import LengthPenalty
+from nmt.decoding.search import SearchSettings, Step
+from nmt.decoding.translator import Translator, split_text
+from nmt.evaluation.alignment import Link
+from nmt.models import Source
+
+
+class At(NamedTuple):
+    position: Tensor  # (N,)
+
+
+class Copier:
+    """A scorer whose favourite output is the source itself, and whose attention says so.
+
+    At the piece `silent` it ends.
+    """
+
+    def __init__(self, size: int, silent: int = EOS) -> None:
+        self.size, self.silent = size, silent
+
+    def start(self, source: Source) -> tuple[Tensor, At]:
+        return source.ids, At(torch.zeros(len(source.ids), dtype=torch.long))
+
+    def step(self, y_prev: Tensor, memory: Tensor, state: At) -> Step:
+        ids = memory.repeat_interleave(len(y_prev) // len(memory), dim=0)  # (N, Tx)
+        position = state.position.clamp(max=ids.shape[1] - 1).unsqueeze(1)
+        logits = torch.zeros(len(ids), self.size, dtype=torch.float64)
+        wanted = ids.gather(1, position)
+        logits.scatter_(1, wanted.masked_fill(wanted == self.silent, EOS), 12.0)
+        alignment = torch.zeros(ids.shape, dtype=torch.float64).scatter_(1, position, 1.0)
+        return Step(logits, logits.logsumexp(-1, keepdim=True), At(state.position + 1), alignment)
+
+
+def _words() -> SentencePieceTokenizer:
+    chance = random.Random(1)
+    words = "der Hund läuft schnell über die Straße , . the dog runs".split()
+    texts = [" ".join(chance.choices(words, k=8)) for _ in range(200)]
+    return SentencePieceTokenizer.train(texts, kind="bpe", vocab_size=320)
+
+
+SUBWORDS = _words()
+
+
+def copier(
+    tokenizer: Tokenizer = SUBWORDS, *, max_source: int = 1000, beam: int = 1, tokens_per_batch: int = 500
+) -> Translator:
+    settings = SearchSettings(
+        beam, LengthPenalty(alpha=1.0, offset=5.0), BOS, EOS, tuple(tokenizer.banned), n_best=beam
+    )
+    return Translator(
+        Copier(len(tokenizer.vocabulary)),
+        tokenizer,
+        tokenizer,
+        settings,
+        max_source=max_source,
+        tokens_per_batch=tokens_per_batch,
+        device=torch.device("cpu"),
+    )
+
+
+# sentencepiece writes the space as U+2581, so that this one character comes back as a space.
+LINE = st.text(st.characters(codec="utf-8", exclude_characters="\n\u2581"), max_size=30)
+ODD = [
+    "",
+    " ",
+    "a\tb",
+    "\x00\x1b[31m",
+    "👩‍👩‍👧 Ünïcödé 東京",
+    "a\u2028b\u0085c\u2029",
+    "\u0085",
+    " x  y ",
+    "</s> <s>",
+]
+
+
+@examples(max_examples=40)
+@given(st.lists(LINE, max_size=8))
+@example(ODD)
+def test_a_line_out_for_each_line_in(lines: list[str]) -> None:
+    assert copier().translate(lines) == [line.strip() for line in lines]
+
+
+@examples(max_examples=40)
+@given(
+    st.lists(LINE | st.lists(st.sampled_from("ab .,\t。"), min_size=10, max_size=80).map("".join), max_size=4)
+)
+@example(["     " * 20 + "x" + "\t" * 50 + "y"])
+def test_long_lines_lose_nothing_but_spaces(lines: list[str]) -> None:
+    found = copier(max_source=6).translate(lines)
+    assert ["".join(text.split()) for text in found] == ["".join(line.split()) for line in lines]
+    assert all("  " not in text or "  " in line for text, line in zip(found, lines, strict=True))
+
+
+def test_the_parts_of_a_long_line_are_joined_as_they_were() -> None:
+    line = " ".join(["der Hund läuft, schnell. Über die Straße! 東京。京都。the dog"] * 200)
+    assert copier(max_source=12).translate([line, "", "x" * 20_000]) == [line, "", "x" * 20_000]
+
+
+def test_order_and_batch_size_change_nothing(tiny_run: Path) -> None:
+    import nmt
+
+    translator = nmt.load(tiny_run)
+    lines = [*ODD, "der Hund läuft.", "the dog runs quickly across a street " * 4, "die"]
+    together = translator.translate(lines)
+    assert translator.translate(lines[::-1])[::-1] == together
+    translator.tokens_per_batch = 1
+    assert translator.translate(lines) == together
+    assert [text for line in lines for text in translator.translate([line])] == together
+    assert [bool(text) for text in together] == [bool(line.strip()) for line in lines]
+
+
+def test_the_n_best_are_ranked_and_blank_lines_have_one() -> None:
+    blank, dog = copier(beam=3).translations(["\t ", "der Hund"])
+    assert blank.ranked == [("", 0.0)]
+    assert len(dog.ranked) == 3
+    assert dog.text == dog.ranked[0].text == "der Hund"
+    scores = [score for _, score in dog.ranked]
+    assert scores == sorted(scores, reverse=True)
+
+
+def test_links_are_between_words_of_the_line() -> None:
+    line = "der Hund läuft schnell. über die Straße the dog runs"
+    count = len(line.split())
+    for max_source in (1000, 12, 6):
+        (found,) = copier(max_source=max_source).translations([line], attention=True)
+        assert found.text == line
+        assert found.links() == [Link(i, i) for i in range(count)]
+    assert copier().translations([line])[0].attended == []
+    assert copier().translations([" "], attention=True)[0].links() == []
+
+
+def test_a_word_cut_in_two_is_one_word() -> None:
+    (found,) = copier(max_source=6).translations(["x" * 20 + " der Hund"], attention=True)
+    assert len(found.attended) > 2
+    assert found.links() == [Link(0, 0), Link(1, 1), Link(2, 2)]
+
+
+def test_a_part_without_output_keeps_the_places_of_the_others() -> None:
+    words = WordTokenizer(Vocabulary([*SPECIALS, "a", "b", "c", "d"]), lowercase=False)
+    translator = copier(words, max_source=2)
+    translator.scorer = Copier(len(words.vocabulary), silent=words.vocabulary.id("c"))
+    (found,) = translator.translations(["a b c d b a"], attention=True)
+    assert found.text == "a b b a"
+    assert found.links() == [Link(0, 0), Link(1, 1), Link(4, 2), Link(5, 3)]
+
+
+@given(text=st.text("ab ., 。\t", min_size=1, max_size=60), most=st.integers(1, 12))
+def test_stretches_fit_and_together_are_the_text(text: str, most: int) -> None:
+    parts = list(split_text(text, lambda part: len(part) <= most))
+    assert "".join(parts) == text
+    assert all(0 < len(part) <= most for part in parts)
+
+
+@given(text=st.text(min_size=1, max_size=20))
+def test_what_never_fits_ends_in_single_characters(text: str) -> None:
+    assert list(split_text(text, lambda part: False))[-1:] == [text[-1]]
+    assert "".join(split_text(text, lambda part: False)) == text
+
+
+@pytest.mark.parametrize(
+    ("text", "parts"),
+    [
+        ("One two. Three! Four?", ["One two. ", "Three! ", "Four?"]),
+        ("One. Two. Three four.", ["One. Two. ", "Three four."]),
+        ("one two, three, four", ["one two, ", "three, four"]),
+        ("one two three four", ["one two ", "three four"]),
+        ("一二三四。五六七八九十。十一", ["一二三四。", "五六七八九十。十一"]),
+        ("abcdefghijklmnop", ["abcdefgh", "ijklmnop"]),
+    ],
+)
+def test_cuts_are_at_sentence_ends_else_clause_ends_else_spaces(text: str, parts: list[str]) -> None:
+    assert list(split_text(text, lambda part: len(part) <= 11)) == parts

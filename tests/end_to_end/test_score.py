@@ -1,0 +1,142 @@
+"""`nmt score` and `nmt show`, run as a person runs them."""
+
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import sacrebleu
+
+import nmt
+from nmt.cli import main
+from nmt.results import read_result
+
+REFERENCES = ["The dog runs across the street.", "A man sits there.", "It is late."]
+HYPOTHESES = ["The dog runs over the street.", "A man sits there.", "it was late"]
+
+
+def write(path: Path, lines: list[str]) -> Path:
+    path.write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
+    return path
+
+
+@pytest.fixture
+def command(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> "Command":
+    return Command(monkeypatch, capsys)
+
+
+class Command:
+    """Runs nmt in this process; calling it gives the exit code, standard output and standard error."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+        self.monkeypatch, self.capsys = monkeypatch, capsys
+
+    def __call__(self, *arguments: str | Path) -> tuple[object, str, str]:
+        self.monkeypatch.setattr(sys, "argv", ["nmt", *map(str, arguments)])
+        with pytest.raises(SystemExit) as ended:
+            main()
+        return ended.value.code, *self.capsys.readouterr()
+
+
+def test_scores_of_two_files_are_sacrebleus(tmp_path: Path) -> None:
+    hyp, ref = write(tmp_path / "out.en", HYPOTHESES), write(tmp_path / "ref.en", REFERENCES)
+    code = "from nmt.cli import main; main()"
+    done = subprocess.run(
+        [sys.executable, "-c", code, "score", "--hyp", str(hyp), "--ref", str(ref)],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    result = read_result(tmp_path / "out.en.result.json")
+    wanted = {
+        ("BLEU", "cased, detokenised"): sacrebleu.corpus_bleu(HYPOTHESES, [REFERENCES]).score,
+        ("chrF2", "cased, detokenised"): sacrebleu.corpus_chrf(HYPOTHESES, [REFERENCES]).score,
+        ("BLEU", "lowercased, 13a"): sacrebleu.corpus_bleu(HYPOTHESES, [REFERENCES], lowercase=True).score,
+    }
+    for (metric, form), value in wanted.items():
+        found = result.score(metric, form)
+        assert found is not None
+        assert found.score == pytest.approx(value)
+        assert found.signature in done.stdout
+    assert result.score("TER") is not None
+    assert (result.schema_version, result.sentences, result.training) == (1, 3, None)
+
+
+def test_files_that_cannot_be_scored(tmp_path: Path, command: Command) -> None:
+    hyp, ref = write(tmp_path / "out.en", HYPOTHESES[:2]), write(tmp_path / "ref.en", REFERENCES)
+    empty = write(tmp_path / "empty", [])
+    for arguments, message in [
+        (
+            (hyp, ref),
+            f"nmt: {hyp} has 2 lines and {ref} has 3; line n of one must translate line n of the other",
+        ),
+        ((tmp_path / "nowhere", ref), f"nmt: {tmp_path / 'nowhere'}: cannot be read"),
+        ((empty, empty), "nothing to score"),
+    ]:
+        code, out, err = command("score", "--hyp", arguments[0], "--ref", arguments[1])
+        assert (code, out, len(err.splitlines())) == (2, "", 1)
+        assert message in err
+    assert not list(tmp_path.glob("*.json"))
+    code, _, err = command("score", "--hyp", hyp)
+    assert code == 2
+    assert err.startswith("nmt: give --model RUN, or --model RUN --src FILE --ref FILE, or")
+
+
+def test_a_run_is_scored_on_its_test_split(tiny_run: Path, tmp_path: Path, command: Command) -> None:
+    run = Path(shutil.copytree(tiny_run, tmp_path / "run"))
+    saved = tmp_path / "out.txt"
+    code, out, _ = command(
+        "score",
+        "--model",
+        run,
+        "--save",
+        saved,
+        "--set",
+        "decoding.length_penalty={kind: none}",
+        "--beam",
+        "3",
+    )
+    assert code == 0
+    pairs = [line.split("\t") for line in (tiny_run.parent / "test.tsv").read_text("utf-8").splitlines()]
+    outputs = saved.read_text("utf-8").removesuffix("\n").split("\n")
+    result = read_result(run / "result.json")
+    assert len(outputs) == len(pairs)
+    assert (result.name, result.split, result.sentences) == ("tiny", "test", len(pairs))
+    assert result.decoding is not None
+    assert result.decoding.settings["beam"] == 3
+    assert result.decoding.settings["length_penalty"] == {"kind": "none"}
+    bleu = result.score("BLEU")
+    assert bleu is not None
+    assert bleu.score == pytest.approx(sacrebleu.corpus_bleu(outputs, [[trg for _, trg in pairs]]).score)
+    assert bleu.signature in out
+    assert set(result.tokenizers) == {"src", "trg"}
+
+
+def test_a_run_is_scored_on_files(tiny_run: Path, tmp_path: Path, command: Command) -> None:
+    run = Path(shutil.copytree(tiny_run, tmp_path / "run"))
+    src, ref = write(tmp_path / "a.de", ["der Hund", "", "die Straße"]), write(tmp_path / "a.en", REFERENCES)
+    code, _, _ = command("score", "--model", run, "--src", src, "--ref", ref, "--save", tmp_path / "out")
+    assert code == 0
+    assert (tmp_path / "out").read_text("utf-8").split("\n")[:-1] == nmt.load(run).translate(
+        ["der Hund", "", "die Straße"]
+    )
+    result = read_result(run / "result-a.en.json")
+    assert (result.dataset, result.split, result.sentences) == (str(ref), None, 3)
+    code, _, err = command("score", "--model", run, "--src", src, "--ref", write(tmp_path / "b.en", ["one"]))
+    assert code == 2
+    assert f"{src} has 3 lines" in err
+    code, _, err = command("score", "--model", run, "--split", "tset")
+    assert code == 2
+    assert "has no split 'tset'; there is train, validation, test" in err
+
+
+def test_show_prints_translations_beside_references_and_a_drawing(tiny_run: Path, command: Command) -> None:
+    code, out, _ = command("show", "--model", tiny_run, "--count", "2")
+    assert code == 0
+    pairs = [line.split("\t") for line in (tiny_run.parent / "test.tsv").read_text("utf-8").splitlines()]
+    for src, ref in (pairs[0], pairs[10]):
+        (translation,) = nmt.load(tiny_run).translate([src])
+        assert f"source       {src}\nreference    {ref}\ntranslation  {translation}\n" in out
+    assert "where it looked" in out
+    assert "░" in out

@@ -1,0 +1,238 @@
+"""prepare, train, stop, go on, score and translate, as a person types it."""
+
+import io
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from nmt.cli import main
+from nmt.results import read_result
+from nmt.training.checkpoint import Checkpoints, read_tensors
+
+NMT = Path(sys.executable).with_name("nmt")
+TIMES = {"train/minutes", "train/trg_tokens_per_s", "validation/seconds"}
+CONFIG = """
+name: tiny
+data:
+  builtin: {train: 150, validation: 10, test: 10}
+  tokenizer: {kind: bpe, vocab_size: 450}
+  prepared: PREPARED
+model:
+  embedding: 8
+  tie_embeddings: three_way
+  dropout: 0.2
+  encoder: {hidden: 8}
+  decoder: {hidden: 8}
+training:
+  tokens_per_batch: 300
+  max_updates: 160
+  validate_every: 50
+  save_every: 7
+  log_every: 10
+  precision: float32
+  device: cpu
+  threads: 1
+  optimizer: {lr: 1.0e-2}
+  schedule: {kind: linear, warmup: 10}
+  averaging: {kind: ema, decay: 0.9}
+decoding: {max_ratio: 1.0, max_extra: 2}
+"""
+
+
+class Printed:
+    """What a command in this process printed, and how it ended."""
+
+    def __init__(self, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+        self.capsys, self.monkeypatch = capsys, monkeypatch
+
+    def __call__(self, *arguments: str | Path, stdin: str = "") -> tuple[int, str, str]:
+        """Return exit code, stdout and stderr; the same entry point as the console command's."""
+        self.capsys.readouterr()
+        self.monkeypatch.setattr(sys, "argv", ["nmt", *map(str, arguments)])
+        self.monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(stdin.encode())))
+        code = 0
+        try:
+            main()
+        except SystemExit as end:
+            code = int(end.code or 0)
+        out, err = self.capsys.readouterr()
+        return code, out, err
+
+
+@pytest.fixture
+def nmt(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Printed:
+    return Printed(capsys, monkeypatch)
+
+
+@pytest.fixture(scope="module")
+def config(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("config")
+    path = folder / "config.yaml"
+    path.write_text(CONFIG.replace("PREPARED", str(folder / "prepared")))
+    return path
+
+
+def started(*arguments: str | Path) -> subprocess.Popen[str]:
+    command = [str(NMT), *map(str, arguments)]
+    return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+
+
+def wait_for_checkpoint(run: Path, process: subprocess.Popen[str], after: int) -> None:
+    for _ in range(3000):
+        if max(Checkpoints(run / "checkpoints", keep=1, every=1).steps(), default=0) > after:
+            return
+        assert process.poll() is None, process.communicate()
+        time.sleep(0.02)
+    raise AssertionError("no checkpoint")
+
+
+def everything(run: Path) -> dict[str, Any]:
+    lines = [json.loads(line) for line in (run / "metrics.jsonl").read_text().splitlines()]
+    found = Checkpoints(run / "checkpoints", keep=1, every=1).newest()
+    assert found is not None
+    step, groups, state, _ = found
+    state["at"] |= {"seconds": 0, "cpu_seconds": 0}
+    groups["best"] = read_tensors(run / "model.safetensors")
+    return {
+        "step": step,
+        "state": state,
+        "metrics": [{k: v for k, v in line.items() if k not in TIMES} for line in lines],
+        "tensors": {f"{g}/{n}": t.tolist() for g, content in groups.items() for n, t in content.items()},
+    }
+
+
+@pytest.fixture
+def process() -> Iterator[list[subprocess.Popen[str]]]:
+    """Processes that a test starts, none of which outlives it."""
+    running: list[subprocess.Popen[str]] = []
+    yield running
+    for each in running:
+        each.kill()
+        each.communicate()
+
+
+def test_from_text_to_a_score_with_every_kind_of_stop_on_the_way(
+    config: Path, tmp_path: Path, nmt: Printed, process: list[subprocess.Popen[str]]
+) -> None:
+    code, out, _ = nmt("prepare", config)
+    assert code == 0
+    assert "150 pairs read" in out
+
+    parts, whole = tmp_path / "parts", tmp_path / "whole"
+    process.append(started("train", config, "--run", parts))
+    wait_for_checkpoint(parts, process[0], 0)
+    code, _, err = nmt("train", config, "--run", parts)
+    assert code == 2
+    assert err.splitlines() == [
+        f"nmt: {parts} is in use by process {process[0].pid}; wait for it or give another --run"
+    ]
+    process[0].send_signal(signal.SIGTERM)
+    out, err = process[0].communicate()
+    assert (process[0].returncode, err) == (130, "")
+    stopped = max(Checkpoints(parts / "checkpoints", keep=1, every=1).steps())
+    assert f"stopped at update {stopped}; the same command goes on from there" in out
+
+    process.append(started("train", config, "--run", parts))
+    wait_for_checkpoint(parts, process[1], stopped)
+    os.kill(process[1].pid, signal.SIGKILL)
+    process[1].communicate()
+    assert process[1].returncode == -signal.SIGKILL
+
+    code, out, _ = nmt("train", config, "--run", parts)
+    assert code == 0
+    assert "going on from update" in out
+    assert "done: 160 updates" in out
+    assert nmt("train", config, "--run", whole)[0] == 0
+    assert everything(parts) == everything(whole)
+
+    code, out, _ = nmt("score", "--model", parts, "--beam", "2")
+    assert code == 0
+    assert "BLEU (cased, detokenised)" in out
+    result = read_result(parts / "result.json")
+    assert (result.split, result.sentences) == ("test", 10)
+    assert result.training is not None
+    assert result.training.updates == 160
+
+    # What is done stays done, and keeps its scores.
+    code, out, _ = nmt("train", config, "--run", parts)
+    assert code == 0
+    assert read_result(parts / "result.json") == result
+    assert everything(parts) == everything(whole)
+
+    code, out, err = nmt(
+        "translate", "--model", parts, "--beam", "1", stdin="Der Hund schläft.\n\nEin Haus.\n"
+    )
+    assert (code, err) == (0, "")
+    assert len(out.split("\n")) == 4
+    assert out.split("\n")[1] == ""
+
+    code, out, _ = nmt("train", config, "--run", parts, "--set", "training.max_updates=165")
+    assert code == 0
+    assert "going on from update 160" in out
+    assert "done: 165 updates" in out
+
+    code, _, err = nmt("train", config, "--run", parts, "--set", "training.clip_norm=2")
+    assert code == 2
+    assert err.splitlines() == [
+        f"nmt: {parts} was begun with another configuration: training.clip_norm (was 1.0, now 2.0); "
+        "give another --run, or put the values back to go on"
+    ]
+
+
+@pytest.mark.parametrize(
+    ("override", "said"),
+    [
+        ("training.max_update=5", "training.max_update: unknown key; did you mean training.max_updates?"),
+        ("training.precision=float17", "training.precision: expected"),
+        ("training.device=gpu", "training.device 'gpu' is not a device; try auto, cpu or cuda"),
+        ("training.device=meta", "training.device 'meta' is not supported; try auto, cpu or cuda"),
+        ("data.tokenizer.vocab_size=30000", "data.tokenizer.vocab_size is 30000"),
+    ],
+)
+def test_a_mistake_is_one_line(config: Path, tmp_path: Path, nmt: Printed, override: str, said: str) -> None:
+    code, _, err = nmt("train", config, "--run", tmp_path / "run", "--set", override)
+    (line,) = err.splitlines()
+    assert code == 2
+    assert line.startswith("nmt: ")
+    assert said in line
+    assert not (tmp_path / "run" / "config.yaml").exists()
+
+
+def test_a_mistake_is_one_line_from_the_shell_too(config: Path, tmp_path: Path) -> None:
+    process = started("train", config.with_name("none.yaml"), "--run", tmp_path / "run")
+    out, err = process.communicate()
+    assert (process.returncode, out) == (2, "")
+    (line,) = err.splitlines()
+    assert "none.yaml: cannot read the configuration" in line
+
+
+def test_a_full_disk_is_one_line_and_the_run_goes_on_when_there_is_room(
+    config: Path, tmp_path: Path, nmt: Printed
+) -> None:
+    resource = pytest.importorskip("resource")
+    run = tmp_path / "run"
+    short = ("train", config, "--run", run, "--set", "training.max_updates=14")
+    assert nmt(*short, "--set", "training.max_updates=7")[0] == 0
+    before = everything(run)
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (10_000, hard))
+    try:
+        code, _, err = nmt(*short)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    assert code == 2
+    (line,) = err.splitlines()
+    assert "could not be written" in line
+    assert "File too large" in line
+    assert everything(run)["step"] == 7
+    assert everything(run)["tensors"] == before["tensors"]
+    assert nmt(*short)[0] == 0
+    assert everything(run)["step"] == 14

@@ -1,0 +1,127 @@
+"""nmt.models: the sequence-to-sequence model as training and search use it."""
+
+import pytest
+import torch
+from torch import Tensor
+
+from nmt.build.model import build_model
+from nmt.config.model import ModelConfig
+from nmt.models import Seq2Seq, Source
+
+STYLES = ["input_feeding", "layer_parallel"]
+SOURCE = Source(torch.tensor([[4, 5, 6, 3], [7, 3, 0, 0]]), torch.tensor([4, 2]))
+TRG_IN = torch.tensor([[2, 4, 5], [2, 6, 0]])
+
+
+def model(style: str, *, dropout: float = 0.0, bridge: str = "last", layers: int = 2) -> Seq2Seq:
+    return build_model(
+        ModelConfig.model_validate(
+            {
+                "embedding": 6,
+                "dropout": dropout,
+                "encoder": {"hidden": 8, "layers": layers},
+                "decoder": {"style": style, "hidden": 8, "layers": layers, "bridge": bridge},
+            }
+        ),
+        8,
+        9,
+    ).double()
+
+
+def features(of: Seq2Seq, seed: int = 1) -> Tensor:
+    torch.manual_seed(seed)
+    return of(SOURCE, TRG_IN).features
+
+
+@pytest.mark.parametrize("style", STYLES)
+def test_shapes(style: str) -> None:
+    made = model(style)
+    output = made(SOURCE, TRG_IN)
+    assert output.features.shape == (2, 3, 8)
+    assert output.alignment.shape == (2, 3, 4)
+    logits, alignment, _ = made.step(TRG_IN[:, 0], *made.start(SOURCE))
+    assert logits.shape == (2, 9)
+    assert alignment.shape == (2, 4)
+
+
+@pytest.mark.parametrize("style", STYLES)
+def test_features_depend_on_no_later_target(style: str) -> None:
+    made = model(style)
+    changed = TRG_IN.clone()
+    changed[:, 2] = 7
+    before, after = made(SOURCE, TRG_IN).features, made(SOURCE, changed).features
+    torch.testing.assert_close(after[:, :2], before[:, :2], rtol=0, atol=1e-12)
+    assert not torch.equal(after[:, 2], before[:, 2])
+
+
+@pytest.mark.parametrize("style", STYLES)
+def test_features_depend_on_every_source_token(style: str) -> None:
+    made = model(style)
+    before = made(SOURCE, TRG_IN).features
+    for position in range(4):
+        ids = SOURCE.ids.clone()
+        ids[0, position] = 1
+        after = made(SOURCE._replace(ids=ids), TRG_IN).features
+        assert after[0].ne(before[0]).any()
+        torch.testing.assert_close(after[1], before[1], rtol=0, atol=1e-12)
+
+
+@pytest.mark.parametrize("style", STYLES)
+@pytest.mark.parametrize("layers", [1, 2])
+def test_dropout_acts_in_training_alone(style: str, layers: int) -> None:
+    made = model(style, dropout=0.4, layers=layers).train()
+    assert torch.equal(features(made), features(made))
+    assert not torch.equal(features(made, seed=1), features(made, seed=2))
+    made.eval()
+    assert torch.equal(features(made, seed=1), features(made, seed=2))
+    assert not torch.equal(features(made.train()), features(made.eval()))
+
+
+@pytest.mark.parametrize("style", STYLES)
+def test_no_dropout_is_evaluation(style: str) -> None:
+    made = model(style)
+    torch.testing.assert_close(features(made.train()), features(made.eval()), rtol=0, atol=1e-12)
+
+
+@pytest.mark.parametrize("style", STYLES)
+def test_dropout_keeps_the_expectation_of_embeddings_and_features(style: str) -> None:
+    made = model(style, dropout=0.5).train()
+    assert (made(SOURCE, TRG_IN).features == 0).double().mean() == pytest.approx(0.5, abs=0.25)
+    ones = torch.ones(200, 200)
+    assert made._drop(ones).unique().tolist() == [0.0, 2.0]
+    assert made._drop(ones).mean().item() == pytest.approx(1.0, abs=0.05)
+
+
+@pytest.mark.parametrize("style", STYLES)
+def test_a_step_in_training_drops_too(style: str) -> None:
+    made = model(style, dropout=0.4).train()
+    logits = [made.step(TRG_IN[:, 0], *made.start(SOURCE))[0] for _ in range(2)]
+    assert not torch.equal(*logits)
+
+
+@pytest.mark.parametrize("bridge", ["last", "mean", "zero"])
+def test_the_bridge_gives_the_first_state(bridge: str) -> None:
+    made = model("layer_parallel", bridge=bridge)
+    _, state = made.start(SOURCE)
+    expected = made.bridge(made.encoder(made.src_embedding(SOURCE.ids), SOURCE.lengths))
+    assert len(state) == len(expected) == 2
+    for cell, h in zip(state, expected, strict=True):
+        torch.testing.assert_close(cell.h, h, rtol=0, atol=1e-12)
+        assert not cell.c.any()
+        assert bool(cell.h.any()) is (bridge != "zero")
+
+
+def test_input_feeding_begins_with_nothing_fed() -> None:
+    made = model("input_feeding")
+    _, state = made.start(SOURCE)
+    assert not state.fed.any()
+    _, _, after = made.step(TRG_IN[:, 0], *made.start(SOURCE))
+    assert after.fed.any()
+
+
+def test_what_is_fed_enters_the_next_step() -> None:
+    made = model("input_feeding")
+    memory, state = made.start(SOURCE)
+    plain, _, _ = made.step(TRG_IN[:, 0], memory, state)
+    fed, _, _ = made.step(TRG_IN[:, 0], memory, state._replace(fed=torch.ones_like(state.fed)))
+    assert not torch.equal(plain, fed)

@@ -1,0 +1,517 @@
+"""The loop, on a task of which it knows nothing: a regression, so small that a run takes milliseconds."""
+
+import io
+import json
+import math
+import signal
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from rich.console import Console
+from torch import Tensor, nn
+
+from nmt.config import Experiment
+from nmt.config.training import (
+    AveragingConfig,
+    ConstantSchedule,
+    OptimizerConfig,
+    PlateauSchedule,
+    TrainingConfig,
+)
+from nmt.data.batches import Batch, Batches
+from nmt.data.encoded import EncodedSplit
+from nmt.errors import UserError
+from nmt.layers.losses import LossSum
+from nmt.tasks import Validation
+from nmt.training.checkpoint import Checkpoints, read_tensors, write_tensors
+from nmt.training.progress import Progress
+from nmt.training.tracking import Tracker
+from nmt.training.trainer import Interrupted, Trainer
+
+TIMES = {"train/minutes", "train/trg_tokens_per_s", "validation/seconds"}
+SPLIT = EncodedSplit.of([[4] * (i % 7 + 1) for i in range(60)], [[4] * (i % 5 + 1) for i in range(60)])
+CPU = torch.device("cpu")
+
+
+@dataclass
+class Regression:
+    """Learns 2·Tx − Ty + 0.5 from (Tx, Ty); events happen at losses counted from 1."""
+
+    validations: list[float] = field(default_factory=list)  # figures to report in the place of real ones
+    events: dict[int, Callable[[], float]] = field(default_factory=dict)  # gives a factor for the loss
+    losses: int = 0
+    validated: list[Tensor] = field(default_factory=list)
+
+    def loss(self, model: nn.Module, batch: Batch) -> LossSum:
+        self.losses += 1
+        event = self.events.get(self.losses)
+        factor = event() if event else 1.0
+        dtype = next(model.parameters()).dtype
+        x = torch.stack([batch.src_len, batch.trg_len], dim=1).to(dtype)  # (B, 2)
+        wanted = 2 * x[:, 0] - x[:, 1] + 0.5
+        loss = ((model(x).squeeze(1) - wanted) ** 2).sum() * factor
+        return LossSum(loss, loss.detach(), len(batch))
+
+    @torch.inference_mode()
+    def validate(self, model: nn.Module) -> Validation:
+        assert not model.training
+        first = next(model.parameters())
+        self.validated.append(first.clone())
+        figure = self.validations.pop(0) if self.validations else model(first.new_ones(1, 2)).sum().item()
+        return Validation({"figure": figure}, [("a", "b", "c")])
+
+    def better(self, a: Mapping[str, float], b: Mapping[str, float]) -> bool:
+        return a["figure"] > b["figure"]
+
+
+def settings(**changes: Any) -> TrainingConfig:
+    base = TrainingConfig(
+        tokens_per_batch=40,
+        max_updates=20,
+        validate_every=5,
+        save_every=4,
+        log_every=3,
+        optimizer=OptimizerConfig(lr=0.05),
+        schedule=ConstantSchedule(),
+    )
+    return TrainingConfig.model_validate({**base.model_dump(), **changes})
+
+
+def make(
+    folder: Path,
+    config: TrainingConfig,
+    task: Regression | None = None,
+    *,
+    dtype: torch.dtype = torch.float64,
+    dropout: float = 0.2,
+    seed: int = 1,
+    identity: dict[str, str] | None = None,
+    out: io.StringIO | None = None,
+) -> Trainer:
+    """A trainer as a new process would build it."""
+    folder.mkdir(exist_ok=True)
+    torch.manual_seed(seed)
+    model = nn.Sequential(nn.Linear(2, 8), nn.Dropout(dropout), nn.Linear(8, 1)).to(dtype)
+    experiment = Experiment.model_validate({"name": "x", "data": {"builtin": {}}})
+    return Trainer(
+        model=model,
+        task=task or Regression(),
+        batches=Batches(SPLIT, config.tokens_per_batch, seed=seed),
+        config=config,
+        precision=dtype,
+        device=CPU,
+        checkpoints=Checkpoints(
+            folder / "checkpoints", keep=config.keep_checkpoints, every=config.save_every
+        ),
+        tracker=Tracker(folder, experiment),
+        progress=Progress(Console(file=out or io.StringIO())),
+        keep_best=lambda: write_tensors(folder / "model.safetensors", dict(model.named_parameters())),
+        identity=identity or {"data": "abc"},
+    )
+
+
+def metrics(folder: Path) -> list[dict[str, Any]]:
+    """Every logged figure but the times."""
+    lines = [json.loads(line) for line in (folder / "metrics.jsonl").read_text().splitlines()]
+    return [{key: value for key, value in line.items() if key not in TIMES} for line in lines]
+
+
+def everything(folder: Path) -> dict[str, Any]:
+    """All that a run leaves, times aside: to be compared bit by bit."""
+    checkpoints = Checkpoints(folder / "checkpoints", keep=1, every=1)
+    found = checkpoints.newest()
+    assert found is not None
+    step, groups, state, damaged = found
+    assert not damaged
+    for name in ("seconds", "cpu_seconds"):
+        del state["at"][name]
+    groups["best"] = read_tensors(folder / "model.safetensors")
+    tensors = {f"{group}/{name}": tensor for group, c in groups.items() for name, tensor in c.items()}
+    return {
+        "step": step,
+        "state": state,
+        "metrics": metrics(folder),
+        "tensors": {name: (str(t.dtype), t.tolist()) for name, t in tensors.items()},
+    }
+
+
+class Killed(BaseException):
+    """The process is gone, in the middle of an update."""
+
+
+def killed() -> float:
+    raise Killed
+
+
+def asked_to_stop(number: int = signal.SIGTERM) -> float:
+    signal.raise_signal(number)
+    return 1.0
+
+
+def weights(trainer: Trainer) -> list[Tensor]:
+    return [p.detach().clone() for p in trainer.model.parameters()]
+
+
+def test_it_trains_what_it_does_not_know(tmp_path: Path) -> None:
+    trainer = make(tmp_path, settings(max_updates=120, log_every=40, save_every=60, validate_every=60), dropout=0.0)
+    reached = trainer.train()
+    losses = [line["train/loss"] for line in metrics(tmp_path) if "train/loss" in line]
+    assert reached.update == 120
+    assert losses[-1] < 0.1 * losses[0]
+
+
+AVERAGES = [
+    AveragingConfig(kind="none"),
+    AveragingConfig(kind="ema", decay=0.9),
+    AveragingConfig(kind="checkpoints", last=3),
+]
+
+
+@pytest.mark.parametrize("averaging", AVERAGES, ids=lambda a: a.kind)
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64], ids=str)
+@pytest.mark.parametrize("stop", [killed, asked_to_stop], ids=["killed", "asked"])
+def test_a_resumed_run_is_bit_for_bit_the_one_that_never_stopped(
+    tmp_path: Path, stop: Callable[[], float], dtype: torch.dtype, averaging: AveragingConfig
+) -> None:
+    # Saved every 4, logged every 3, validated every 5, an epoch of 11: no two of them meet.
+    config = settings(averaging=averaging, max_updates=30, keep_checkpoints=2)
+    make(tmp_path / "whole", config, dtype=dtype).train()
+
+    parts = tmp_path / "parts"
+    seen = [0]
+    for at in (3, 7, 11, 9):  # the first is killed before there is a checkpoint
+        trainer = make(parts, config, Regression(events={at: stop}), dtype=dtype)
+        torch.rand(seen[-1])  # whatever a new process does before it goes on
+        assert trainer.resume() is (seen[-1] > 0)
+        with pytest.raises((Killed, Interrupted)):
+            trainer.train()
+        seen.append(max(trainer.checkpoints.steps(), default=0))
+    trainer = make(parts, config, dtype=dtype)
+    assert trainer.resume()
+    trainer.train()
+
+    assert seen == ([0, 0, 4, 12, 20] if stop is killed else [0, 3, 10, 21, 30])
+    assert everything(parts) == everything(tmp_path / "whole")
+
+
+def test_a_run_that_is_done_is_left_as_it_is(tmp_path: Path) -> None:
+    config = settings(max_updates=8)
+    make(tmp_path, config).train()
+    before = everything(tmp_path)
+    trainer = make(tmp_path, config)
+    assert trainer.resume()
+    assert trainer.train().update == 8
+    assert everything(tmp_path) == before
+
+
+def test_the_last_update_is_validated_once_and_its_checkpoint_knows(tmp_path: Path) -> None:
+    make(tmp_path, settings(max_updates=8)).train()
+    assert [line["step"] for line in metrics(tmp_path) if "validation/figure" in line] == [5, 8]
+    state = everything(tmp_path)["state"]
+    assert (state["at"]["update"], state["at"]["validated_update"]) == (8, 8)
+
+
+def test_a_run_that_is_done_can_be_extended(tmp_path: Path) -> None:
+    make(tmp_path / "whole", settings(max_updates=20)).train()
+    make(tmp_path / "longer", settings(max_updates=10)).train()
+    trainer = make(tmp_path / "longer", settings(max_updates=20))
+    assert trainer.resume()
+    trainer.train()
+    assert everything(tmp_path / "longer") == everything(tmp_path / "whole")
+
+
+def test_a_lower_budget_than_was_used_still_leaves_a_validated_model(tmp_path: Path) -> None:
+    trainer = make(tmp_path, settings(), Regression(events={7: asked_to_stop}))
+    with pytest.raises(Interrupted):
+        trainer.train()
+    trainer = make(tmp_path, settings(max_updates=6))
+    assert trainer.resume()
+    reached = trainer.train()
+    assert (reached.update, reached.validated_update) == (7, 7)
+    assert everything(tmp_path)["state"]["at"]["validated_update"] == 7
+
+
+def test_epochs_end_a_run(tmp_path: Path) -> None:
+    trainer = make(tmp_path, settings(max_epochs=2, max_updates=None))
+    per_epoch = trainer.batches.per_epoch
+    assert trainer.train().update == 2 * per_epoch
+    assert (trainer.batches.epoch, trainer.batches.position) == (2, 0)
+
+
+def test_minutes_end_a_run_and_count_over_resumes(tmp_path: Path) -> None:
+    trainer = make(tmp_path, settings(max_updates=None, max_minutes=1e-4))
+    reached = trainer.train()
+    assert reached.seconds >= 0.006
+    assert reached.validated_update == reached.update
+    trainer = make(tmp_path, settings(max_updates=None, max_minutes=1e-4))
+    assert trainer.resume()
+    assert trainer.train().update == reached.update
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_ends_the_update_saves_and_is_given_back(tmp_path: Path, number: signal.Signals) -> None:
+    before = signal.getsignal(number)
+    trainer = make(tmp_path, settings(), Regression(events={5: lambda: asked_to_stop(number)}))
+    with pytest.raises(Interrupted):
+        trainer.train()
+    assert trainer.at.update == 5
+    assert trainer.checkpoints.steps() == [4, 5]
+    assert [line["step"] for line in metrics(tmp_path) if "validation/figure" in line] == [5]
+    assert signal.getsignal(number) is before
+
+
+def test_a_second_signal_acts_as_before(tmp_path: Path) -> None:
+    def twice() -> float:
+        asked_to_stop(signal.SIGINT)
+        return asked_to_stop(signal.SIGINT)
+
+    with pytest.raises(KeyboardInterrupt):
+        make(tmp_path, settings(), Regression(events={5: twice})).train()
+
+
+def test_pieces_of_a_batch_add_up_to_the_whole(tmp_path: Path) -> None:
+    trainers = []
+    for pieces in (1, 3):
+        folder = tmp_path / str(pieces)
+        trainer = make(folder, settings(accumulate=pieces, max_updates=12), dropout=0.0)
+        trainer.train()
+        trainers.append(trainer)
+    for a, b in zip(*map(weights, trainers), strict=True):
+        torch.testing.assert_close(a, b, rtol=1e-10, atol=1e-10)
+    for one, three in zip(metrics(tmp_path / "1"), metrics(tmp_path / "3"), strict=True):
+        assert one == pytest.approx(three, rel=1e-10)
+
+
+def test_the_logged_norm_is_the_one_before_clipping(tmp_path: Path) -> None:
+    # SGD-like: with lr so small the weights stand still, so that every norm can be computed by hand.
+    config = settings(clip_norm=2.0, max_updates=6, log_every=6, optimizer=OptimizerConfig(lr=1e-300))
+    trainer = make(tmp_path, config, dropout=0.0)
+    norms, losses, tokens = [], 0.0, 0
+    batches = Batches(SPLIT, config.tokens_per_batch, seed=1)
+    for _ in range(6):
+        batch = next(batches)
+        count = int(batch.trg_len.sum())
+        loss = Regression().loss(trainer.model, batch).loss
+        gradients = torch.autograd.grad(loss / count, list(trainer.model.parameters()))
+        norms.append(math.sqrt(sum(float((g**2).sum()) for g in gradients)))
+        losses, tokens = losses + loss.item(), tokens + count
+    limit = sorted(norms)[3]
+    trainer.config = settings(**{**config.model_dump(), "clip_norm": limit})
+    trainer.train()
+    line = next(line for line in metrics(tmp_path) if "train/loss" in line)
+    assert line["train/gradient_norm"] == pytest.approx(sum(norms) / 6, rel=1e-10)
+    assert line["train/clipped_share"] == pytest.approx(2 / 6)
+    assert line["train/loss"] == pytest.approx(losses / tokens, rel=1e-10)
+    assert line["train/epoch"] == pytest.approx(6 / batches.per_epoch)
+
+
+def test_the_gradient_is_clipped_to_the_limit(tmp_path: Path) -> None:
+    seen = []
+    for clip in (None, 0.25):
+        trainer = make(tmp_path / str(clip), settings(clip_norm=clip, max_updates=1), dropout=0.0)
+        trainer.train()
+        # Adam's first moment after one update is (1 − β₁) times the gradient.
+        moments = [trainer.optimizer.state[p]["exp_avg"] for p in trainer.model.parameters()]
+        seen.append(math.sqrt(sum(float((m**2).sum()) for m in moments)) / 0.1)
+    assert seen[0] > 1.0
+    assert seen[1] == pytest.approx(0.25, rel=1e-4)
+
+
+@pytest.mark.parametrize("bad", [math.nan, math.inf])
+def test_an_update_that_is_not_finite_is_skipped_and_counted(tmp_path: Path, bad: float) -> None:
+    out = io.StringIO()
+    task = Regression()
+    trainer = make(tmp_path, settings(max_updates=9, validate_every=100), task, out=out)
+    seen: list[list[Tensor]] = []
+
+    def look(factor: float) -> float:
+        seen.append(weights(trainer))
+        return factor
+
+    task.events = {4: lambda: look(bad), 5: lambda: look(1.0), 6: lambda: look(1.0)}
+    reached = trainer.train()
+    before, after, later = seen
+    assert all(torch.equal(a, b) for a, b in zip(before, after, strict=True))
+    assert not all(torch.equal(a, b) for a, b in zip(after, later, strict=True))
+    assert (reached.update, reached.skipped, reached.skipped_in_row) == (9, 1, 0)
+    lines = [line for line in metrics(tmp_path) if "train/skipped" in line]
+    assert [line["train/skipped"] for line in lines] == [0, 1, 1]
+    assert all(math.isfinite(line["train/loss"]) for line in lines)
+    assert all(torch.isfinite(p).all() for p in trainer.model.parameters())
+    assert "update 4 skipped" in out.getvalue()
+
+
+def test_a_window_of_skipped_updates_has_no_loss(tmp_path: Path) -> None:
+    task = Regression(events={n: lambda: math.nan for n in (1, 2, 3)})
+    trainer = make(tmp_path, settings(max_updates=4, save_every=2), task)
+    trainer.train()
+    first = metrics(tmp_path)[0]
+    assert first["step"] == 3
+    assert first["train/skipped"] == 3
+    assert "train/loss" not in first
+
+
+def test_many_in_a_row_stop_the_run_with_advice(tmp_path: Path) -> None:
+    task = Regression(events={n: lambda: math.nan for n in (3, 4, 6, 7, 8)})
+    trainer = make(tmp_path, settings(max_bad_updates=3), task)
+    with pytest.raises(UserError) as caught:
+        trainer.train()
+    (line,) = str(caught.value).splitlines()
+    assert trainer.at.update == 8
+    for part in ("3 updates in a row were not finite", "training.optimizer.lr", "another --run"):
+        assert part in line
+    assert trainer.checkpoints.steps() == [4]
+
+
+def test_skipped_before_the_first_step_can_be_resumed(tmp_path: Path) -> None:
+    events: dict[int, Callable[[], float]] = {n: lambda: math.nan for n in (1, 2, 3)}
+    config = settings(save_every=2)
+    make(tmp_path / "whole", config, Regression(events=dict(events))).train()
+    stopped = {1: events[1], 2: lambda: asked_to_stop() * math.nan}
+    with pytest.raises(Interrupted):
+        make(tmp_path / "parts", config, Regression(events=stopped)).train()
+    trainer = make(tmp_path / "parts", config, Regression(events={1: events[3]}))
+    assert trainer.resume()
+    trainer.train()
+    assert everything(tmp_path / "parts") == everything(tmp_path / "whole")
+
+
+def test_patience_ends_a_run_and_the_best_is_kept(tmp_path: Path) -> None:
+    task = Regression(validations=[1.0, 3.0, 2.0, 3.0, 2.0, 9.0])
+    trainer = make(tmp_path, settings(max_updates=100, patience=3), task)
+    reached = trainer.train()
+    assert (reached.update, reached.best_update, reached.best) == (25, 10, {"figure": 3.0})
+    kept = read_tensors(tmp_path / "model.safetensors")
+    assert torch.equal(kept["0.weight"], task.validated[1])
+    best = [line["validation/best"] for line in metrics(tmp_path) if "validation/best" in line]
+    assert best == [1, 1, 0, 0, 0]
+
+
+def test_more_patience_goes_on(tmp_path: Path) -> None:
+    make(tmp_path, settings(max_updates=100, patience=1), Regression(validations=[2.0, 1.0])).train()
+    trainer = make(tmp_path, settings(max_updates=100, patience=2), Regression(validations=[0.0]))
+    assert trainer.resume()
+    assert trainer.at.update == 10
+    reached = trainer.train()
+    assert (reached.update, reached.best_update) == (15, 5)
+
+
+def test_a_plateau_lowers_the_rate(tmp_path: Path) -> None:
+    schedule = PlateauSchedule(factor=0.5, patience=1)
+    config = settings(schedule=schedule, log_every=1, max_updates=15)
+    make(tmp_path, config, Regression(validations=[2.0, 1.0, 1.0])).train()
+    rates = [line["train/lr"] for line in metrics(tmp_path) if "train/lr" in line]
+    assert rates == [0.05] * 10 + [0.025] * 5
+
+
+def test_the_rate_is_that_of_the_schedule(tmp_path: Path) -> None:
+    config = settings(schedule={"kind": "linear", "warmup": 4}, log_every=1, max_updates=10)
+    make(tmp_path, config).train()
+    rates = [line["train/lr"] for line in metrics(tmp_path) if "train/lr" in line]
+    expected = [0.25, 0.5, 0.75, 0.6, 0.5, 0.4, 0.3, 0.2, 0.1, 0.0]
+    assert rates == pytest.approx([0.05 * share for share in expected])
+
+
+def test_the_ema_is_what_is_validated_and_kept(tmp_path: Path) -> None:
+    task = Regression(validations=[1.0])
+    config = settings(averaging=AveragingConfig(kind="ema", decay=0.5), max_updates=5)
+    trainer = make(tmp_path, config, task)
+    trainer.train()
+    assert trainer.ema is not None
+    kept = read_tensors(tmp_path / "model.safetensors")
+    for name, average in trainer.ema.average.items():
+        assert torch.equal(kept[name], average)
+        assert not torch.equal(kept[name], trainer.parameters[name])
+    assert torch.equal(task.validated[0], kept["0.weight"])
+
+
+def test_the_mean_of_checkpoints_is_what_is_validated_and_kept(tmp_path: Path) -> None:
+    # Saved at 2, 4, 6 and, by a signal, at 5, which is not part of the mean.
+    config = settings(
+        averaging=AveragingConfig(kind="checkpoints", last=3), max_updates=7, save_every=2, validate_every=100
+    )
+    with pytest.raises(Interrupted):
+        make(tmp_path, config, Regression(events={5: asked_to_stop})).train()
+    trainer = make(tmp_path, config)
+    assert trainer.resume()
+    trainer.train()
+    assert trainer.checkpoints.steps() == [2, 4, 5, 6, 7]
+    saved = [trainer.checkpoints.load(step)[0]["model"] for step in (4, 6)]
+    kept = read_tensors(tmp_path / "model.safetensors")
+    for name, parameter in trainer.parameters.items():
+        mean = (saved[0][name] + saved[1][name] + parameter.detach()) / 3
+        torch.testing.assert_close(kept[name], mean, rtol=1e-14, atol=1e-14)
+
+
+def test_a_damaged_checkpoint_is_left_out_of_the_mean(tmp_path: Path) -> None:
+    config = settings(
+        averaging=AveragingConfig(kind="checkpoints", last=3), max_updates=8, validate_every=100
+    )
+    with pytest.raises(Interrupted):
+        make(tmp_path, config, Regression(events={6: asked_to_stop})).train()
+    (tmp_path / "checkpoints" / "step-4" / "model.safetensors").write_bytes(b"")
+    out = io.StringIO()
+    trainer = make(tmp_path, config, out=out)
+    assert trainer.resume()
+    trainer.train()
+    assert "damaged, not averaged" in out.getvalue()
+    kept = read_tensors(tmp_path / "model.safetensors")
+    assert all(torch.equal(kept[name], p) for name, p in trainer.parameters.items())
+
+
+def test_a_damaged_checkpoint_is_named_and_the_run_ends_as_if_it_had_not_been(tmp_path: Path) -> None:
+    make(tmp_path / "whole", settings()).train()
+    parts = tmp_path / "parts"
+    with pytest.raises(Killed):
+        make(parts, settings(), Regression(events={15: killed})).train()
+    (parts / "checkpoints" / "step-12" / "optimizer.safetensors").write_bytes(b"short")
+    out = io.StringIO()
+    trainer = make(parts, settings(), out=out)
+    assert trainer.resume()
+    assert trainer.at.update == 8
+    assert max(line["step"] for line in metrics(parts)) <= 8
+    assert "step-12" in out.getvalue()
+    assert "going on from step 8" in out.getvalue()
+    trainer.train()
+    assert everything(parts) == everything(tmp_path / "whole")
+
+
+def test_figures_of_a_run_without_a_checkpoint_are_cut_off(tmp_path: Path) -> None:
+    config = settings(save_every=100)
+    with pytest.raises(Killed):
+        make(tmp_path, config, Regression(events={9: killed})).train()
+    assert metrics(tmp_path)
+    assert not make(tmp_path, config).resume()
+    assert metrics(tmp_path) == []
+
+
+def test_other_data_is_refused(tmp_path: Path) -> None:
+    make(tmp_path, settings()).train()
+    before = metrics(tmp_path)
+    with pytest.raises(UserError, match=r"step-20 was trained with other data \(abc, now xyz\)"):
+        make(tmp_path, settings(), identity={"data": "xyz"}).resume()
+    assert metrics(tmp_path) == before
+
+
+@pytest.mark.parametrize("seed", [1, 2])
+def test_the_seed_decides(tmp_path: Path, seed: int) -> None:
+    found = []
+    for number, each in enumerate((1, seed)):
+        trainer = make(tmp_path / str(number), settings(), seed=each)
+        trainer.train()
+        found.append(weights(trainer))
+    assert all(torch.equal(a, b) for a, b in zip(*found, strict=True)) is (seed == 1)
+
+
+def test_bfloat16_is_for_products_and_the_weights_stay_wide(tmp_path: Path) -> None:
+    trainer = make(tmp_path, settings(max_updates=2), dtype=torch.float32)
+    trainer.precision = torch.bfloat16
+    seen: list[torch.dtype] = []
+    trainer.model.register_forward_hook(lambda m, i, o: seen.append(o.dtype))
+    trainer.train()
+    assert set(seen) == {torch.bfloat16}
+    assert {p.dtype for p in trainer.model.parameters()} == {torch.float32}
