@@ -11,7 +11,7 @@ import typer
 
 from nmt.cli.arguments import Beam, Device, Model, Threads, use_threads
 
-WINDOW = 2000
+WINDOW = 500
 
 
 class Errors(StrEnum):

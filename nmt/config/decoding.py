@@ -38,4 +38,4 @@ class DecodingConfig(Section):
     max_ratio: float = Field(2.0, gt=0, description="longest output = max_ratio · Tx + max_extra pieces")
     max_extra: int = Field(10, ge=0)
     max_source: int = Field(200, ge=4, description="pieces; a longer line is translated in parts")
-    tokens_per_batch: int = Field(4096, ge=1, description="source pieces × beam, padding included")
+    tokens_per_batch: int = Field(8192, ge=1, description="source pieces × beam, padding included")

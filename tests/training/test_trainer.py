@@ -3,6 +3,7 @@
 import io
 import json
 import math
+import resource
 import signal
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -157,7 +158,9 @@ def weights(trainer: Trainer) -> list[Tensor]:
 
 
 def test_it_trains_what_it_does_not_know(tmp_path: Path) -> None:
-    trainer = make(tmp_path, settings(max_updates=120, log_every=40, save_every=60, validate_every=60), dropout=0.0)
+    trainer = make(
+        tmp_path, settings(max_updates=120, log_every=40, save_every=60, validate_every=60), dropout=0.0
+    )
     reached = trainer.train()
     losses = [line["train/loss"] for line in metrics(tmp_path) if "train/loss" in line]
     assert reached.update == 120
@@ -487,6 +490,36 @@ def test_figures_of_a_run_without_a_checkpoint_are_cut_off(tmp_path: Path) -> No
     assert metrics(tmp_path)
     assert not make(tmp_path, config).resume()
     assert metrics(tmp_path) == []
+
+
+def test_a_disk_that_fills_up_with_figures_is_one_line_and_the_run_goes_on_when_there_is_room(
+    tmp_path: Path,
+) -> None:
+    make(tmp_path / "whole", settings()).train()
+    parts = tmp_path / "parts"
+    with pytest.raises(Killed):
+        make(parts, settings(), Regression(events={20: killed})).train()
+    trainer = make(parts, settings())
+    assert trainer.resume()
+    # With this line the figures are the largest file, and so the one that reaches the limit.
+    with (parts / "metrics.jsonl").open("a") as file:
+        file.write(json.dumps({"step": 16, "padding": "x" * 20_000}) + "\n")
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (len((parts / "metrics.jsonl").read_bytes()) + 9, hard))
+    try:
+        with pytest.raises(UserError) as caught:
+            trainer.train()
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    (line,) = str(caught.value).splitlines()
+    assert "metrics.jsonl: cannot write: File too large" in line
+    assert not (parts / "metrics.jsonl").read_bytes().endswith(b"\n")
+    trainer = make(parts, settings())
+    assert trainer.resume()
+    trainer.train()
+    found = everything(parts)
+    found["metrics"] = [each for each in found["metrics"] if "padding" not in each]
+    assert found == everything(tmp_path / "whole")
 
 
 def test_other_data_is_refused(tmp_path: Path) -> None:
