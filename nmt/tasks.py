@@ -71,7 +71,7 @@ class TranslationTask:
         for cpu_batch in ordered_batches(self.validation, self.tokens_per_batch):
             batch = cpu_batch.to(self.device)
             piece = self.loss(model, batch)
-            loss, nll, tokens = loss + piece.loss.item(), nll + piece.nll.item(), tokens + piece.tokens
+            loss, nll, tokens = loss + piece.loss.item(), nll + piece.nll.item(), tokens + piece.count
             limits = self.search.limits(batch.src_len)
             found = beam_search(ModelScorer(model), Source(batch.src, batch.src_len), limits, self.search)
             for row, hypotheses in zip(batch.indices.tolist(), found, strict=True):

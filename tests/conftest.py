@@ -8,7 +8,6 @@ from hypothesis import settings
 
 # Small products: a second thread costs more than it brings. The commands that tests start inherit it.
 os.environ["OMP_NUM_THREADS"] = "1"
-os.environ["HF_HUB_OFFLINE"] = "1"
 
 # Tests check behaviour, never speed: a busy machine is no failure.
 settings.register_profile("nmt", deadline=None)

@@ -67,7 +67,7 @@ def test_the_loss_is_the_smoothed_cross_entropy_of_every_real_token(task: Transl
             nll += surprise
             loss += 0.9 * surprise - 0.1 * at.mean().item()
     found = task.loss(network, batch)
-    assert found.tokens == sum(len(p.trg.split()) + 1 for p in PAIRS)
+    assert found.count == sum(len(p.trg.split()) + 1 for p in PAIRS)
     assert found.loss.item() == pytest.approx(loss, rel=1e-12)
     assert found.nll.item() == pytest.approx(nll, rel=1e-12)
 
@@ -77,8 +77,8 @@ def test_a_validation_is_over_the_whole_split_and_by_real_decoding(task: Transla
     whole = task.loss(network, collate(task.validation, torch.arange(len(PAIRS)).numpy()))
     figures, samples = task.validate(network)
     assert set(figures) == {"loss", "nll", "ppl", "bleu", "length_ratio"}
-    assert figures["loss"] == pytest.approx(whole.loss.item() / whole.tokens, rel=1e-12)
-    assert figures["nll"] == pytest.approx(whole.nll.item() / whole.tokens, rel=1e-12)
+    assert figures["loss"] == pytest.approx(whole.loss.item() / whole.count, rel=1e-12)
+    assert figures["nll"] == pytest.approx(whole.nll.item() / whole.count, rel=1e-12)
     assert figures["ppl"] == pytest.approx(math.exp(figures["nll"]))
     # One batch for all and many batches find the same translations.
     other = replace(task, tokens_per_batch=1000).validate(network)

@@ -8,11 +8,11 @@ from torch import Tensor
 
 
 class LossSum(NamedTuple):
-    """loss: Σ over real tokens of what is minimised; nll: Σ −log p(token), nats; tokens: their count."""
+    """loss: Σ over real tokens of what is minimised; nll: Σ −log p(token), nats; count: of those tokens."""
 
     loss: Tensor
     nll: Tensor
-    tokens: int
+    count: int
 
 
 class _SmoothedCrossEntropy(torch.autograd.Function):

@@ -50,6 +50,11 @@ class _Window:
     clipped: int = 0
     began: float = field(default_factory=time.perf_counter)
 
+    def add(self, loss: float, nll: float, tokens: int, norm: float, *, clipped: bool) -> None:
+        """Take in an update: sums over its tokens, and its gradient's norm before clipping."""
+        self.loss, self.nll, self.tokens = self.loss + loss, self.nll + nll, self.tokens + tokens
+        self.updates, self.norms, self.clipped = self.updates + 1, self.norms + norm, self.clipped + clipped
+
     def sums(self) -> dict[str, float | int]:
         """Return everything but the clock."""
         return {name: value for name, value in asdict(self).items() if name != "began"}
@@ -181,26 +186,20 @@ class Trainer:
     def update(self) -> None:
         """Make one update: a batch, its gradient, one step of the optimiser."""
         batch = next(self.batches).to(self.device)
-        tokens = int(batch.trg_len.sum())
         loss = nll = 0.0
+        tokens = 0
         for piece in batch.pieces(self.config.accumulate):
             with self._autocast():
                 part = self.task.loss(self.model, piece)
-            (part.loss / tokens).backward()
-            loss, nll = loss + part.loss.item(), nll + part.nll.item()
+            part.loss.backward()
+            loss, nll, tokens = loss + part.loss.item(), nll + part.nll.item(), tokens + part.count
+        torch._foreach_div_([p.grad for p in self.parameters.values() if p.grad is not None], tokens)
         clip = self.config.clip_norm
         norm = nn.utils.clip_grad_norm_(self.parameters.values(), math.inf if clip is None else clip).item()
         self.at.update += 1
         if math.isfinite(norm) and math.isfinite(loss):
             self._apply()
-            window = self._window
-            window.loss, window.nll, window.tokens = (
-                window.loss + loss,
-                window.nll + nll,
-                window.tokens + tokens,
-            )
-            window.updates, window.norms = window.updates + 1, window.norms + norm
-            window.clipped += clip is not None and norm > clip
+            self._window.add(loss, nll, tokens, norm, clipped=clip is not None and norm > clip)
             self.at.trg_tokens, self.at.skipped_in_row = self.at.trg_tokens + tokens, 0
         else:
             self._skip(loss, norm)

@@ -92,7 +92,7 @@ def case() -> Case:
 def loss_of(model: Seq2Seq, batch: Case) -> Tensor:
     features = model(batch.source, batch.trg_in).features
     found = smoothed_cross_entropy(features, model.head, batch.trg_out, batch.mask, smoothing=0.1)
-    return found.loss / found.tokens
+    return found.loss / found.count
 
 
 def unrolled(model: Seq2Seq, batch: Case) -> DecoderOutput:

@@ -25,7 +25,7 @@ def test_it_is_torchs_times_the_tokens(smoothing: float) -> None:
     nll = F.cross_entropy(logits, wanted, reduction="sum")
     torch.testing.assert_close(found.loss, expected, rtol=0, atol=1e-10)
     torch.testing.assert_close(found.nll, nll.detach(), rtol=0, atol=1e-10)
-    assert found.tokens == 10
+    assert found.count == 10
     leaves = (features, head.weight, head.bias)
     torch.testing.assert_close(
         torch.autograd.grad(3.0 * found.loss, leaves),
@@ -69,14 +69,14 @@ def test_pieces_add_up_to_the_whole() -> None:
     whole, parts = piece(slice(None)), [piece(slice(b, b + 1)) for b in range(B)]
     torch.testing.assert_close(sum(p.loss for p in parts), whole.loss, rtol=0, atol=1e-12)
     torch.testing.assert_close(sum(p.nll for p in parts), whole.nll, rtol=0, atol=1e-12)
-    assert sum(p.tokens for p in parts) == whole.tokens
+    assert sum(p.count for p in parts) == whole.count
 
 
 def test_nothing_real_costs_nothing() -> None:
     features, head, targets = case()
     found = smoothed_cross_entropy(features, head, targets, torch.zeros_like(MASK), smoothing=0.1)
     found.loss.backward()
-    assert (found.loss.item(), found.nll.item(), found.tokens) == (0.0, 0.0, 0)
+    assert (found.loss.item(), found.nll.item(), found.count) == (0.0, 0.0, 0)
     assert features.grad is not None
     assert not features.grad.any()
 
