@@ -1,13 +1,15 @@
 """Losses: a sum over tokens and their count, so that pieces of a batch add up."""
 
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor
 
 
-class LossSum(NamedTuple):
+@dataclass(frozen=True)
+class LossSum:
     """loss: Σ over real tokens of what is minimised; nll: Σ −log p(token), nats; count: of those tokens."""
 
     loss: Tensor
