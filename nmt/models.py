@@ -3,10 +3,10 @@
 from typing import Any, NamedTuple
 
 from torch import Tensor, nn
-from torch.nn import functional as F
 
 from nmt.layers.attention import Memory
 from nmt.layers.decoders import Decoder, DecoderOutput
+from nmt.layers.dropout import dropout
 from nmt.layers.encoders import Bridge, RecurrentEncoder
 
 
@@ -59,4 +59,4 @@ class Seq2Seq(nn.Module):
         return self.head(self._drop(output.features)), output.alignment, state
 
     def _drop(self, x: Tensor) -> Tensor:
-        return F.dropout(x, self.dropout, self.training)
+        return dropout(x, self.dropout, training=self.training)

@@ -10,6 +10,7 @@ hundredth of the pairs tells.
 import argparse
 import multiprocessing
 import resource
+import sys
 import tempfile
 import time
 from pathlib import Path
@@ -60,7 +61,8 @@ def stage(name: str, folder: str, pairs: int, results: "multiprocessing.Queue[tu
         trainer, _, _ = build_trainer(experiment, Run(Path(folder) / f"run-{pairs}"), Console(quiet=True))
         for _ in range(30):
             trainer.update()
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    unit = 2**20 if sys.platform == "darwin" else 2**10
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / unit
     results.put((time.perf_counter() - began, peak))
 
 

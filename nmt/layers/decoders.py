@@ -9,11 +9,11 @@ from typing import Any, NamedTuple, Protocol
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional as F
 
 from nmt.layers.attention import Attention, Memory
 from nmt.layers.cells import Cell, stack
 from nmt.layers.collecting import Collecting, collecting
+from nmt.layers.dropout import dropout
 
 
 class DecoderOutput(NamedTuple):
@@ -117,7 +117,7 @@ class InputFeedingDecoder(nn.Module):
         h, after = self.cells[0].advance(projected, state.cells[0])
         states = [after]
         for cell, before in zip(self.cells[1:], state.cells[1:], strict=True):
-            projected = cell.project(F.dropout(h, self.dropout, self.training))
+            projected = cell.project(dropout(h, self.dropout, training=self.training))
             h, after = cell.advance(projected, before)
             states.append(after)
         context, alignment = attend(self.attention, h, memory)
@@ -178,4 +178,4 @@ class LayerParallelDecoder(nn.Module):
         return DecoderOutput(self.combine(context, h), alignment), tuple(states)
 
     def _above(self, h: Tensor, context: Tensor) -> Tensor:
-        return F.dropout(torch.cat([h, context], dim=-1), self.dropout, self.training)
+        return dropout(torch.cat([h, context], dim=-1), self.dropout, training=self.training)

@@ -5,9 +5,9 @@ from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional as F
 
 from nmt.layers.cells import Cell, stack
+from nmt.layers.dropout import dropout
 
 
 class Encoded(NamedTuple):
@@ -54,7 +54,7 @@ class RecurrentEncoder(nn.Module):
         """Encode embedded sources x (B, Tx, E) of the given lengths (B,)."""
         for layer, cell in enumerate(self.forward_cells):
             if layer:
-                x = F.dropout(x, self.dropout, self.training)
+                x = dropout(x, self.dropout, training=self.training)
             y = cell.sequence(x)
             if self.bidirectional:
                 backward = self.backward_cells[layer].sequence(reverse_within(x, lengths))
