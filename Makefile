@@ -22,7 +22,7 @@ test: $(INSTALLED)
 	$(VENV)/bin/python -m pytest -q
 
 bench: $(INSTALLED)
-	$(VENV)/bin/python scripts/bench.py
+	$(VENV)/bin/python scripts/bench.py experiments/demo/config.yaml
 
 format: $(INSTALLED)
 	$(VENV)/bin/ruff format .
@@ -33,8 +33,8 @@ clean:
 	rm -rf .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis build dist *.egg-info
 	find nmt tests scripts -name __pycache__ -type d -prune -exec rm -rf {} +
 
-# An environment made in advance is kept, and so is the build of torch that is in it.
+# An environment made in advance is kept, and so is the build of torch that is in it; one without pip is not.
 $(INSTALLED): setup.cfg pyproject.toml constraints.txt
-	test -x $(VENV)/bin/python || $(PYTHON) -m venv $(VENV)
+	$(VENV)/bin/python -m pip --version >/dev/null 2>&1 || $(PYTHON) -m venv $(VENV)
 	$(VENV)/bin/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev,torchtext]'
 	touch $(INSTALLED)

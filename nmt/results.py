@@ -109,7 +109,7 @@ class Result(Record):
     commit: str | None = None
     versions: Versions
     machine: Machine | None = None
-    data_hashes: dict[str, str] = {}  # split → sha256 of its raw text
+    data_hashes: dict[str, str] = {}  # split or file → sha256 of its raw text
     tokenizers: dict[str, str] = {}  # src, trg → fingerprint
 
     def score(self, metric: str, form: str | None = None) -> Score | None:
@@ -133,6 +133,10 @@ def read_result(path: Path) -> Result:
     except json.JSONDecodeError as error:
         raise UserError(
             f"{path}:{error.lineno}: broken JSON ({error.msg}); write it anew with nmt score"
+        ) from None
+    except (ValueError, RecursionError):
+        raise UserError(
+            f"{path}: a number with thousands of digits, or nested too deeply; write it anew with nmt score"
         ) from None
     version = content.get("schema_version") if isinstance(content, dict) else None
     if type(version) is not int or version < 1:

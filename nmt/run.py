@@ -4,7 +4,7 @@ import fcntl
 import os
 import shutil
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from safetensors import SafetensorError, safe_open
@@ -51,9 +51,10 @@ class Run:
                 raise UserError(
                     f"{self.folder} is in use by process {holder}; wait for it or give another --run"
                 ) from None
-            file.truncate(0)
-            file.write(f"{os.getpid()}\n")
-            file.flush()
+            # Who holds it is for the message above: a full disk that cannot take it is no reason to stop.
+            with suppress(OSError):
+                os.truncate(file.fileno(), 0)
+                os.write(file.fileno(), f"{os.getpid()}\n".encode())
             yield
 
     def experiment(self) -> Experiment:
@@ -69,10 +70,16 @@ class Run:
         replace_text(self.config, dump_experiment(experiment))
 
     def save_tokenizers(self, source: Path) -> None:
-        """Copy a folder of tokenizers; a full disk is a UserError."""
+        """Put a folder of tokenizers in the place of what is there; a full disk is a UserError."""
+        new = self.folder / f".{self.tokenizer.name}.tmp"
         try:
-            shutil.copytree(source, self.tokenizer, dirs_exist_ok=True)
+            shutil.rmtree(new, ignore_errors=True)
+            shutil.copytree(source, new)
+            # As a whole: a shared tokenizer left beside separate ones would be read in their place.
+            shutil.rmtree(self.tokenizer, ignore_errors=True)
+            new.rename(self.tokenizer)
         except OSError as error:  # shutil.Error, one of them, has no strerror but a list of all that failed
+            shutil.rmtree(new, ignore_errors=True)
             raise UserError(f"{self.tokenizer} could not be written: {error.strerror or error}") from error
 
     def save_model(self, model: nn.Module, tokenizers: tuple[str, str]) -> None:
@@ -110,5 +117,9 @@ class Run:
                 raise UserError(
                     f"{self.model} does not fit {self.config}: {name} should be {tuple(parameter.shape)}, "
                     f"found {'nothing' if found is None else tuple(found)}"
+                )
+            if not weights[name].isfinite().all():
+                raise UserError(
+                    f"{self.model} is damaged: {name} holds numbers that are not finite; restore it"
                 )
             parameter.data.copy_(weights[name])

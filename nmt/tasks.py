@@ -81,7 +81,7 @@ class TranslationTask:
         figures = {
             "loss": loss / tokens,
             "nll": nll / tokens,
-            "ppl": math.exp(min(nll / tokens, 700.0)),
+            "ppl": math.exp(nll / tokens) if nll / tokens < 700 else math.inf,
             "bleu": corpus_bleu(texts, references),
             "length_ratio": words,
         }
@@ -90,7 +90,10 @@ class TranslationTask:
         return Validation(figures, [(self.raw[i].src, references[i], texts[i]) for i in shown])
 
     def better(self, a: Mapping[str, float], b: Mapping[str, float]) -> bool:
-        """Say whether a has the higher BLEU or the lower loss, as the run was asked to choose by."""
-        if self.best_by == "bleu":
+        """Say whether a has the higher BLEU or the lower loss, as the run was asked to choose by.
+
+        Of equal BLEU the lower loss is better: early on BLEU is 0 while the loss falls.
+        """
+        if self.best_by == "bleu" and a["bleu"] != b["bleu"]:
             return a["bleu"] > b["bleu"]
         return a["loss"] < b["loss"] or (math.isnan(b["loss"]) and not math.isnan(a["loss"]))

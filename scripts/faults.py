@@ -8,6 +8,7 @@ of its own, forked after the imports: starting is cheap, and a SIGKILL is a SIGK
 
 import argparse
 import contextlib
+import itertools
 import json
 import math
 import multiprocessing
@@ -17,12 +18,12 @@ import resource
 import shutil
 import signal
 import socket
-import statistics
 import subprocess
 import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -30,10 +31,14 @@ from typing import Any
 os.environ["OMP_NUM_THREADS"] = "1"
 
 import torch
+import torch._dynamo  # the optimiser asks for it: seconds, which no start should spend anew
+from torch import Tensor
 
-from nmt.build import result, trainer  # noqa: F401
+import nmt.build.result
+import nmt.build.trainer  # noqa: F401
 from nmt.build.recovery import compare_runs
-from nmt.cli import main as nmt
+from nmt.cli import main as command
+from nmt.data.batches import Batch
 from nmt.layers.losses import LossSum
 from nmt.run import Run
 from nmt.tasks import TranslationTask
@@ -50,7 +55,7 @@ model:
   tie_embeddings: three_way
   dropout: 0.2
   encoder: {hidden: 16}
-  decoder: {hidden: 16}
+  decoder: {hidden: 16, style: layer_parallel}
 training:
   tokens_per_batch: 400
   max_updates: UPDATES
@@ -121,7 +126,7 @@ class Child:
         os.dup2(file, 2)
         sys.argv = self.arguments
         before()
-        nmt()
+        command()
 
     def wait(self) -> int | None:
         """Return the exit code; minus the signal that ended it."""
@@ -148,34 +153,318 @@ def checkpoints(run: Run) -> Checkpoints:
     return Checkpoints(run.checkpoints, keep=1, every=1)
 
 
+def newest(run: Run) -> int:
+    """The update of the newest checkpoint, 0 for none."""
+    return max(checkpoints(run).steps(), default=0)
+
+
+def unfinished(run: Run, since: int) -> bool:
+    """Say whether a checkpoint begun after that moment (ns) is not done; one that a kill left is older."""
+    with contextlib.suppress(FileNotFoundError):  # done while we look
+        return any(path.stat().st_mtime_ns > since for path in run.checkpoints.glob(".step-*.tmp"))
+    return False
+
+
+def seconds(run: Run) -> float:
+    """How long the loop of a run took, by its own clock."""
+    state = checkpoints(run).load(newest(run))[1]
+    return float(state["at"]["seconds"])
+
+
 def differences(place: Place, run: Run, updates: int) -> list[str]:
     return [line for part in compare_runs(place.whole(updates), run) for line in part.differences]
 
 
 def kills(score: Score, place: Place, chance: random.Random, count: int) -> None:
-    """SIGKILL one run again and again: half at any moment, half while a checkpoint is being written."""
+    """SIGKILL one run again and again: half the times at any moment, half while a checkpoint is written."""
     print(f"kills: {count} SIGKILLs of one run", flush=True)
-    updates, run = 1500, Run(place.folder / "killed")
+    updates, run = 1000, Run(place.folder / "killed")
     config = place.config(updates)
+    training = seconds(place.whole(updates))
     began = time.perf_counter()
-    place.whole(updates)
-    life = 0.5 * (time.perf_counter() - began) / count
-    done = saving = 0
+    Child(config, place.whole(updates)).wait()  # done already: it starts, and ends
+    start = time.perf_counter() - began
+    # A life ends uniformly in 0 … start + longest; so chosen, all of them together train 0.7 of the run.
+    share = 0.7 * training / count
+    longest = share + math.sqrt(share * (share + 2 * start))
+    killed = saving = at_start = 0
     for number in range(count):
+        born, before = time.time_ns(), newest(run)
         child = Child(config, run)
-        limit = time.perf_counter() + 30
-        # Past what was there before: a temporary folder that an earlier kill left is no sign of a save.
-        left = {path.stat().st_ino for path in run.checkpoints.glob(".step-*.tmp")}
-        while "going on" not in child.text_or_nothing() and number and time.perf_counter() < limit:
-            if not child.process.is_alive() or chance.random() < 0.0005:
-                break  # now and then in the start too
-            time.sleep(0.002)
-        time.sleep(chance.uniform(0, 2 * life))
+        time.sleep(chance.uniform(0, start + longest))
         if number % 2:
-            while child.process.is_alive() and not any(
-                path.stat().st_ino not in left for path in run.checkpoints.glob(".step-*.tmp")
-            ):
-                pass
-            time.sleep(chance.uniform(0, 0.01))
-        done += child.kill()
-        saving += any(run.checkpoints.glob(".step-*.tmp"))
+            while child.process.is_alive() and not unfinished(run, born):
+                time.sleep(0.0002)
+            time.sleep(chance.uniform(0, 0.005))
+        killed += child.kill()
+        saving += unfinished(run, born)
+        at_start += newest(run) == before and not unfinished(run, born)
+    reached = newest(run)
+    code = Child(config, run).wait()
+    found = differences(place, run, updates)
+    print(
+        f"  the last of them past update {reached} of {updates}; {at_start} before the first save of a life"
+    )
+    score.check(f"{killed} SIGKILLs of {count} met a live process", holds=killed == count)
+    score.check(f"{saving} of them in the middle of a save", holds=saving >= count // 10)
+    score.check("the end is, bit for bit, that of the run nobody touched", holds=not code and not found,
+                why=f"exit code {code}, {found[:1]}")  # fmt: skip
+
+
+def damages(score: Score, place: Place, chance: random.Random, count: int) -> None:
+    """Cut, change or remove a file of the newest checkpoint, and go on."""
+    print(f"damages: {count} checkpoints", flush=True)
+    updates = 60
+    whole, config = place.whole(updates), place.config(updates)
+    step = newest(whole)
+    names = sorted(path.name for path in checkpoints(whole).path(step).iterdir())
+    loaded = crashed = different = 0
+    for number in range(count):
+        run = Run(place.folder / f"damaged-{number}")
+        shutil.copytree(whole.folder, run.folder)
+        damage(checkpoints(run).path(step) / names[number // 3 % len(names)], number % 3, chance)
+        with contextlib.suppress(DamagedCheckpoint):
+            checkpoints(run).load(step)
+            loaded += 1
+        child = Child(config, run)
+        crashed += child.wait() != 0
+        named = f"damaged, not used: {checkpoints(run).path(step)}" in child.text()
+        different += not named or bool(differences(place, run, updates))
+    score.check(f"{count} damaged, {loaded} loaded", holds=not loaded)
+    score.check(f"{crashed} of the runs crashed", holds=not crashed)
+    score.check(
+        f"{count - different} named it, took the one before and ended as the run nobody touched",
+        holds=not different,
+    )
+    run = Run(place.folder / "all-damaged")
+    shutil.copytree(whole.folder, run.folder)
+    for step in checkpoints(run).steps():
+        damage(checkpoints(run).path(step) / "model.safetensors", 1, chance)
+    child = Child(config, run)
+    child.wait()
+    score.check("with none left whole it ends with one clear line", holds="is whole" in (child.error() or ""))
+
+
+def damage(path: Path, kind: int, chance: random.Random) -> None:
+    content = bytearray(path.read_bytes())
+    if kind == 0:
+        path.write_bytes(content[: chance.randrange(len(content))])
+    elif kind == 1:
+        content[chance.randrange(len(content))] ^= 1 << chance.randrange(8)
+        path.write_bytes(content)
+    else:
+        path.unlink()
+
+
+def outages(score: Score, place: Place) -> None:
+    """Train with wandb's address at a closed port, and at one that takes the call and never answers."""
+    print("outages: wandb out of reach, best of three interleaved runs each", flush=True)
+    updates = 1000
+    config, whole = place.config(updates), place.whole(updates)
+    with socket.create_server(("127.0.0.1", 0)) as closed:
+        port = closed.getsockname()[1]
+    with socket.create_server(("127.0.0.1", 0), backlog=100) as silent:
+        addresses = {"off": None, "closed": port, "silent": silent.getsockname()[1]}
+        loops: dict[str, list[float]] = {name: [] for name in addresses}
+        totals: dict[str, list[float]] = {name: [] for name in addresses}
+        lost = dict.fromkeys(addresses, 0)
+        for number in range(3):
+            for name, address in addresses.items():
+                run = Run(place.folder / f"{name}-{number}")
+                began = time.perf_counter()
+                mode = "off" if address is None else "online"
+                child = Child(config, run, f"tracking.wandb={mode}", before=lambda a=address: reach(a))
+                lost[name] += child.wait() != 0 or bool(differences(place, run, updates))
+                totals[name].append(time.perf_counter() - began)
+                loops[name].append(seconds(run))
+    lines = len(whole.metrics.read_text(encoding="utf-8").splitlines())
+    for name in ("closed", "silent"):
+        slower = min(loops[name]) / min(loops["off"]) - 1
+        waits = min(totals[name]) - min(totals["off"]) - min(loops[name]) + min(loops["off"])
+        print(f"  {name}: waits {waits:.0f} s once, at start and end; "
+              f"{max(0, waits) / 0.05 / 60:.0f} min of training make that 5 %")  # fmt: skip
+        score.check(f"{name}: training is {slower:+.1%} slower", holds=slower < 0.05)
+        score.check(f"{name}: all {lines} lines of metrics.jsonl are there, 3 times", holds=not lost[name])
+
+
+def reach(port: int | None) -> None:
+    """Let wandb look for its server there, with a key that no server knows."""
+    if port is not None:
+        os.environ |= {"WANDB_BASE_URL": f"http://127.0.0.1:{port}", "WANDB_API_KEY": "0" * 40}
+
+
+def full_disks(score: Score, place: Place) -> None:
+    """Train on a disk with too little room, then with more."""
+    updates = 60
+    whole, config = place.whole(updates), place.config(updates)
+    everything = Run(place.folder / "everything")
+    Child(config, everything, "training.keep_checkpoints=99").wait()
+    needed = sum(path.stat().st_size for path in everything.folder.rglob("*") if path.is_file())
+    largest = max(path.stat().st_size for path in whole.folder.rglob("*") if path.is_file())
+    shares = [0.01, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9]
+    clear = loadable = went_on = saved = 0
+    with tempfile.TemporaryDirectory(dir=place.folder) as folder:
+        small = mounts(Path(folder))
+    print(
+        f"full disks: {len(shares)} of them, {'tmpfs' if small else 'limits on the size of a file'}",
+        flush=True,
+    )
+    for number, share in enumerate(shares):
+        folder = place.folder / f"disk-{number}"
+        folder.mkdir()
+        run = Run(folder / f"full-{number}")
+        with room(folder, int(needed * share)) if small else contextlib.nullcontext() as grow:
+            limit = None if small else int(10_000 + (largest - 10_000) * share)
+            child = Child(config, run, "training.keep_checkpoints=99", before=lambda n=limit: limit_files(n))
+            child.wait()
+            error = child.error()
+            clear += error is not None
+            if error is None:
+                print(child.text())
+            before = checkpoints(run).newest()
+            loadable += before is None or before[3] == []
+            saved += before is not None
+            if grow is not None:
+                grow(2 * needed + 2**20)
+            code = Child(config, run, "training.keep_checkpoints=99").wait()
+            went_on += code == 0 and not differences(place, run, updates)
+    score.check(
+        f"{clear} of {len(shares)} ended with one clear line and exit code 2", holds=clear == len(shares)
+    )
+    score.check(
+        f"{loadable} kept whole what they had saved ({saved} had something)", holds=loadable == len(shares)
+    )
+    score.check(
+        f"{went_on} went on, with room, to the end of the run nobody touched", holds=went_on == len(shares)
+    )
+
+
+def mounts(folder: Path) -> bool:
+    """Say whether this process may mount a disk of its own."""
+    try:
+        with room(folder, 2**16):
+            return True
+    except (OSError, subprocess.CalledProcessError):
+        return False
+
+
+@contextlib.contextmanager
+def room(folder: Path, size: int) -> Iterator[Callable[[int], None]]:
+    """Mount a disk of so many bytes; yield what makes it larger."""
+    mount = ["mount", "-t", "tmpfs", "none", str(folder), "-o"]
+    subprocess.run([*mount, f"size={size}"], check=True, capture_output=True)
+
+    def grow(size: int) -> None:
+        subprocess.run([*mount, f"remount,size={size}"], check=True, capture_output=True)
+
+    try:
+        yield grow
+    finally:
+        # Lazily: tensors read from it are mapped, and may be held for a moment longer.
+        subprocess.run(["umount", "--lazy", str(folder)], check=True)
+
+
+def limit_files(size: int | None) -> None:
+    if size is not None:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (size, resource.RLIM_INFINITY))
+
+
+def not_numbers(score: Score, place: Place) -> None:
+    """Put NaN and infinity into the loss, or into one gradient alone, of some batches."""
+    print("not numbers: three batches of one run, then all of them", flush=True)
+    updates = 60
+    config = place.config(updates)
+    run = Run(place.folder / "three")
+    child = Child(config, run, before=lambda: poison({11: "loss", 25: "gradient", 40: "infinity"}))
+    code = child.wait()
+    lines = [json.loads(line) for line in run.metrics.read_text(encoding="utf-8").splitlines()]
+    skipped = [line["train/skipped"] for line in lines if "train/skipped" in line]
+    score.check("the run goes on to its end", holds=code == 0, why=child.text())
+    said = [f"update {n} skipped" in child.text() for n in (11, 25, 40)]
+    score.check(
+        f"{sum(said)} of 3 skipped and named, {skipped[-1]} counted", holds=all(said) and skipped[-1] == 3
+    )
+    found = checkpoints(run).newest()
+    tensors = [t for group in found[1].values() for t in group.values()] if found else []
+    tensors += read_tensors(run.model).values()
+    finite = all(bool(t.isfinite().all()) for t in tensors) and None not in [
+        v for x in lines for v in x.values()
+    ]
+    score.check(f"{len(tensors)} tensors and every figure are finite", holds=bool(tensors) and finite)
+
+    run = Run(place.folder / "poisoned")
+    child = Child(config, run, before=lambda: poison(dict.fromkeys(range(25, 61), "loss")))
+    child.wait()
+    told = child.error() or ""
+    score.check(
+        "a run that yields nothing else ends with one clear line", holds="in a row were not finite" in told
+    )
+    code = Child(config, run).wait()
+    score.check("its last checkpoint goes on", holds=code == 0)
+
+
+def poison(kinds: dict[int, str]) -> None:
+    """Spoil the training batches of these numbers, counted in this process from 1."""
+    healthy, numbers = TranslationTask.loss, itertools.count(1)
+
+    def loss(self: TranslationTask, model: torch.nn.Module, batch: Batch) -> LossSum:
+        result = healthy(self, model, batch)
+        match kinds.get(next(numbers)) if model.training else None:
+            case "loss":
+                return replace(result, loss=result.loss * math.nan)
+            case "infinity":
+                return replace(result, loss=result.loss * math.inf)
+            case "gradient":  # a loss of the same value, whose gradient is none
+                first = next(model.parameters())
+                return replace(result, loss=result.loss + _Spoilt.apply(first))
+        return result
+
+    TranslationTask.loss = loss  # type: ignore[method-assign]
+
+
+class _Spoilt(torch.autograd.Function):
+    """Zero, with a gradient that is NaN in one number."""
+
+    @staticmethod
+    def forward(ctx: Any, parameter: Tensor) -> Tensor:
+        ctx.shape = parameter.shape
+        return parameter.new_zeros(())
+
+    @staticmethod
+    def backward(ctx: Any, gradient: Tensor) -> Tensor:
+        spoilt = gradient.new_zeros(ctx.shape)
+        spoilt.view(-1)[0] = math.nan
+        return spoilt
+
+
+PARTS = ("kills", "damages", "outages", "full_disks", "not_numbers")
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--part", choices=PARTS, action="append", help="this one only; repeatable")
+    parser.add_argument("--kills", type=int, default=50)
+    parser.add_argument("--damages", type=int, default=20)
+    parser.add_argument("--seed", type=int, default=1, help="of the moments and of what is damaged")
+    args = parser.parse_args()
+    chosen, chance, score = args.part or PARTS, random.Random(args.seed), Score()
+    with tempfile.TemporaryDirectory() as folder:
+        place = Place(Path(folder))
+        if "kills" in chosen:
+            kills(score, place, chance, args.kills)
+        if "damages" in chosen:
+            damages(score, place, chance, args.damages)
+        if "outages" in chosen:
+            outages(score, place)
+        if "full_disks" in chosen:
+            full_disks(score, place)
+        if "not_numbers" in chosen:
+            not_numbers(score, place)
+    print(f"{score.passed} passed, {score.failed} failed")
+    sys.exit(score.failed > 0)
+
+
+if __name__ == "__main__":
+    main()

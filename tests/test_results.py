@@ -86,6 +86,9 @@ def test_a_missing_folder_is_named(tmp_path: Path) -> None:
     ("text", "message"),
     [
         ('{"schema_version": 1,\n', r"result\.json:2: broken JSON"),
+        pytest.param("[" * 100_000, "nested too deeply", id="deep"),
+        pytest.param(f'{{"schema_version": {"1" * 5000}}}', "thousands of digits", id="digits"),
+        ('{"schema_version": 1, "name": "\\ud800"}', "Invalid JSON"),
         ("[]", "expected a result with schema_version 1, found none"),
         ('{"name": "x"}', "expected a result with schema_version 1, found none"),
         ('{"schema_version": true}', "found True"),

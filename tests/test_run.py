@@ -1,6 +1,7 @@
 """The run folder: one process at a time, and a model that only comes back as what it was."""
 
 import resource
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -152,4 +153,17 @@ def test_a_full_disk_leaves_model_configuration_and_tokenizers(tmp_path: Path) -
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
     assert (run.model.read_bytes(), run.config.read_bytes()) == (model, config)
-    assert {path.name for path in run.folder.iterdir()} - {"tokenizer"} == before
+    assert {path.name for path in run.folder.iterdir()} == before
+
+
+def test_tokenizers_take_the_place_of_those_before(tmp_path: Path) -> None:
+    run, source = Run(tmp_path / "run"), tmp_path / "source"
+    for names in ({"shared.json"}, {"src.json", "trg.json"}):
+        shutil.rmtree(source, ignore_errors=True)
+        source.mkdir()
+        for name in names:
+            (source / name).write_text("{}", encoding="utf-8")
+        run.folder.mkdir(exist_ok=True)
+        run.save_tokenizers(source)
+        assert {path.name for path in run.tokenizer.iterdir()} == names
+        assert {path.name for path in run.folder.iterdir()} == {"tokenizer"}

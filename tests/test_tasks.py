@@ -114,7 +114,9 @@ def test_validation_leaves_the_random_numbers_alone(task: TranslationTask) -> No
     ("best_by", "a", "b", "expected"),
     [
         ("bleu", {"bleu": 2.0, "loss": 9.0}, {"bleu": 1.0, "loss": 1.0}, True),
-        ("bleu", {"bleu": 1.0, "loss": 1.0}, {"bleu": 1.0, "loss": 9.0}, False),
+        ("bleu", {"bleu": 1.0, "loss": 1.0}, {"bleu": 2.0, "loss": 9.0}, False),
+        ("bleu", {"bleu": 0.0, "loss": 1.0}, {"bleu": 0.0, "loss": 9.0}, True),
+        ("bleu", {"bleu": 0.0, "loss": 1.0}, {"bleu": 0.0, "loss": 1.0}, False),
         ("loss", {"bleu": 1.0, "loss": 1.0}, {"bleu": 2.0, "loss": 2.0}, True),
         ("loss", {"bleu": 9.0, "loss": 2.0}, {"bleu": 1.0, "loss": 2.0}, False),
         ("loss", {"bleu": 0.0, "loss": 5.0}, {"bleu": 0.0, "loss": math.nan}, True),

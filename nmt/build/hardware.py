@@ -12,17 +12,13 @@ def choose_device(name: str) -> torch.device:
     try:
         device = torch.device(name)
     except RuntimeError as error:
-        raise UserError(f"training.device {name!r} is not a device; try auto, cpu or cuda") from error
+        raise UserError(f"device {name!r} is unknown; try auto, cpu or cuda") from error
     if device.type not in ("cpu", "cuda"):
-        raise UserError(f"training.device {name!r} is not supported; try auto, cpu or cuda")
+        raise UserError(f"device {name!r} is not supported; try auto, cpu or cuda")
     if device.type == "cuda" and not torch.cuda.is_available():
-        raise UserError(
-            f"training.device is {name}, and this machine or this torch has no CUDA; take auto or cpu"
-        )
+        raise UserError(f"device is {name}, and this machine or this torch has no CUDA; take auto or cpu")
     if device.type == "cuda" and (device.index or 0) >= torch.cuda.device_count():
-        raise UserError(
-            f"training.device is {name}, and there is cuda:0 to cuda:{torch.cuda.device_count() - 1}"
-        )
+        raise UserError(f"device is {name}, and there is cuda:0 to cuda:{torch.cuda.device_count() - 1}")
     return device
 
 

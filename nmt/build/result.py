@@ -1,7 +1,5 @@
 """What happened → result.json."""
 
-import time
-from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -10,7 +8,6 @@ import torch
 from nmt.config.data import DataConfig
 from nmt.config.experiment import Experiment
 from nmt.data.prepared import Prepared
-from nmt.decoding.translator import Translator
 from nmt.evaluation.metrics import CASED, bleu_signature
 from nmt.results import Decoding, Machine, Result, Score, Training, Versions, source_commit
 from nmt.training.trainer import Trainer
@@ -64,13 +61,6 @@ def machine(device: torch.device) -> Machine:
     """Return where this process computes."""
     accelerator = torch.cuda.get_device_name(device) if device.type == "cuda" else None
     return Machine.here(device.type, accelerator=accelerator, threads=torch.get_num_threads())
-
-
-def timed(translator: Translator, lines: Sequence[str]) -> tuple[list[str], float]:
-    """Return the translations of the lines, and sentences a second with tokenisation, without loading."""
-    began = time.perf_counter()
-    outputs = translator.translate(lines)
-    return outputs, len(lines) / (time.perf_counter() - began)
 
 
 def _name(dtype: torch.dtype) -> str:

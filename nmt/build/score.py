@@ -1,5 +1,6 @@
 """A run or a file of translations, and references → result.json."""
 
+import hashlib
 import time
 from collections.abc import Sequence
 from datetime import UTC, datetime
@@ -9,20 +10,31 @@ from nmt.build.result import machine
 from nmt.build.translator import load_translator
 from nmt.config.data import FilePair, TextFiles
 from nmt.config.experiment import Experiment
-from nmt.config.loading import load_experiment
+from nmt.config.loading import changed_keys, load_experiment
 from nmt.data.corpus import Pair, TextCorpus, open_corpus
+from nmt.data.filtering import scan
 from nmt.data.lines import read_lines
 from nmt.errors import UserError
-from nmt.evaluation.metrics import scores
+from nmt.evaluation.metrics import Comparison, compare, scores
 from nmt.results import Decoding, Result, Versions, read_result, source_commit
 from nmt.run import Run
 
 
 def run_experiment(folder: Path, overrides: Sequence[str]) -> Experiment:
-    """Return the configuration of a run, with overrides such as the place of its data."""
+    """Return the configuration of a run, with overrides of its data and decoding alone.
+
+    UserError where one would say of the model what it is not.
+    """
     run = Run(folder)
-    run.experiment()
-    return load_experiment(run.config, overrides)
+    trained = run.experiment()
+    experiment = load_experiment(run.config, overrides)
+    for key, was, now in changed_keys(trained, experiment):
+        if not key.startswith(("data.", "decoding.")) or key.startswith("data.tokenizer"):
+            raise UserError(
+                f"--set {key}: {folder} was trained with {was!r}, found {now!r}; "
+                "only what is translated (data) and how (decoding) can be set here"
+            )
+    return experiment
 
 
 def held_out(experiment: Experiment, split: str) -> list[Pair]:
@@ -31,7 +43,9 @@ def held_out(experiment: Experiment, split: str) -> list[Pair]:
     for name in corpus.splits:
         if name == split:
             return list(corpus.pairs(name))
-    raise UserError(f"{corpus.describe()} has no split {split!r}; there is {', '.join(corpus.splits)}")
+    raise UserError(
+        f"{corpus.describe()} has no split {split!r}; give --split with one of {', '.join(corpus.splits)}"
+    )
 
 
 def pairs_of_files(src: Path, ref: Path) -> list[Pair]:
@@ -55,7 +69,14 @@ def score_files(hypotheses: Path, references: Path) -> Result:
         sentences=len(wanted),
         scores=tuple(scores(outputs, wanted)),
         versions=Versions.installed(),
+        data_hashes={str(references): hashlib.sha256("".join(f"{w}\n" for w in wanted).encode()).hexdigest()},
     )
+
+
+def compare_files(hypotheses: Path, references: Path, baseline: Path) -> list[Comparison]:
+    """Return how a file of translations differs from a baseline's, and whether by more than chance."""
+    outputs, wanted, others = (list(read_lines(path)) for path in (hypotheses, references, baseline))
+    return compare(wanted, others, {hypotheses.name: outputs})
 
 
 def score_run(
@@ -96,7 +117,8 @@ def score_run(
         commit=source_commit(),
         versions=Versions.installed(),
         machine=machine(translator.device),
-        data_hashes=trained.data_hashes if trained else {},
+        # What was translated is hashed anew: it need not be what lay there when the run was trained.
+        data_hashes={**(trained.data_hashes if trained else {}), split or dataset: scan(pairs).sha256},
         tokenizers={"src": translator.src_tokenizer.fingerprint, "trg": translator.trg_tokenizer.fingerprint},
     )
     return result, outputs

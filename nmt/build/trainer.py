@@ -46,6 +46,7 @@ def build_trainer(experiment: Experiment, run: Run, console: Console) -> tuple[T
     """
     config = experiment.training
     checkpoints = Checkpoints(run.checkpoints, keep=config.keep_checkpoints, every=config.save_every)
+    checkpoints.mend()
     begun = bool(checkpoints.steps())
     if begun:
         refuse_changes(run, experiment)

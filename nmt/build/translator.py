@@ -2,6 +2,8 @@
 
 from pathlib import Path
 
+import torch
+
 from nmt.build.hardware import choose_device
 from nmt.build.model import build_model
 from nmt.build.search import build_search
@@ -19,10 +21,11 @@ def load_translator(
     beam: int | None = None,
     n_best: int = 1,
     device: str = "auto",
+    dtype: torch.dtype = torch.float32,
 ) -> Translator:
     """Return a translator with the model of a run; what is not given is as the run's configuration says.
 
-    experiment: the run's configuration with overrides.
+    experiment: the run's configuration with overrides. dtype: what the model computes in.
 
     Raises UserError when the folder is no run, or its parts are damaged or do not belong together.
     """
@@ -34,7 +37,7 @@ def load_translator(
     where = choose_device(device)
     decoding = experiment.decoding
     return Translator(
-        ModelScorer(model.to(where).eval()),
+        ModelScorer(model.to(where, dtype).eval()),
         src,
         trg,
         build_search(decoding, trg, beam=beam or max(decoding.beam, n_best), n_best=n_best),

@@ -4,6 +4,9 @@ import sys
 
 import typer
 
+from nmt.cli.check import check
+from nmt.cli.check_resume import check_resume
+from nmt.cli.plot import plot
 from nmt.cli.prepare import prepare
 from nmt.cli.report import report
 from nmt.cli.score import score
@@ -20,7 +23,7 @@ app = typer.Typer(
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
 )
-for command in (prepare, train, translate, score, show, report):
+for command in (prepare, train, translate, score, show, plot, report, check, check_resume):
     app.command()(command)
 
 

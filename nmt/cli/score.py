@@ -12,6 +12,9 @@ def score(
     model: Annotated[Path | None, typer.Option("--model", metavar="RUN", help="a run folder")] = None,
     hyp: Annotated[Path | None, typer.Option(metavar="FILE", help="translations, one a line")] = None,
     ref: Annotated[Path | None, typer.Option(metavar="FILE", help="references, one a line")] = None,
+    baseline: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="with --hyp: is the difference to these chance?")
+    ] = None,
     src: Annotated[Path | None, typer.Option(metavar="FILE", help="with --model: sources of --ref")] = None,
     overrides: Overrides = None,
     split: Annotated[
@@ -42,9 +45,18 @@ def score(
             raise UserError(
                 "give --model RUN, or --model RUN --src FILE --ref FILE, or --hyp FILE --ref FILE"
             )
+    if baseline and kind != "files":
+        raise UserError("--baseline compares two files of translations: give it with --hyp and --ref")
     use_threads(threads)
     from nmt.build.result import dataset_name
-    from nmt.build.score import held_out, pairs_of_files, run_experiment, score_files, score_run
+    from nmt.build.score import (
+        compare_files,
+        held_out,
+        pairs_of_files,
+        run_experiment,
+        score_files,
+        score_run,
+    )
     from nmt.results import replace_text, write_result
 
     if kind == "files":
@@ -71,4 +83,10 @@ def score(
         print(f"{each.label:<26} {each.score:6.2f}   {each.signature}")
     if result.decoding and result.decoding.sentences_per_second:
         print(f"{result.sentences} sentences, {result.decoding.sentences_per_second:.1f} a second")
+    if baseline and hyp and ref:
+        for found in compare_files(hyp, ref, baseline):
+            difference = (
+                f"{found.metric:<6} {found.difference:+.2f} to {baseline.name}, p = {found.p_value:.4f}"
+            )
+            print(f"{difference}   {found.signature}")
     print(f"written to {output}")

@@ -1,17 +1,22 @@
-"""nmt translate: lines in on standard input, lines out on standard output."""
+"""nmt translate: lines in, lines out; from standard input or a file, to standard output or a file."""
 
-import queue
+import os
+import stat
 import sys
-import threading
 from collections.abc import Iterator
+from contextlib import nullcontext
 from enum import StrEnum
-from typing import Annotated, BinaryIO
+from itertools import islice
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, BinaryIO
 
 import typer
 
 from nmt.cli.arguments import Beam, Device, Model, Threads, use_threads
+from nmt.errors import UserError
 
-WINDOW = 500
+if TYPE_CHECKING:
+    from nmt.data.windows import Shard
 
 
 class Errors(StrEnum):
@@ -23,6 +28,17 @@ class Errors(StrEnum):
 
 def translate(
     model: Model,
+    source: Annotated[
+        Path | None, typer.Option("--input", metavar="FILE", help="lines to translate, .gz too")
+    ] = None,
+    output: Annotated[Path | None, typer.Option(metavar="FILE", help="a new file for what comes out")] = None,
+    resume: Annotated[bool, typer.Option("--resume", help="go on where --output was interrupted")] = False,
+    shard: Annotated[
+        str | None,
+        typer.Option(
+            metavar="i/n", help="part i of n of --input; the outputs in order are that of the whole"
+        ),
+    ] = None,
     beam: Beam = None,
     n_best: Annotated[int, typer.Option(min=1, help="translations a line, as NUMBER ||| TEXT ||| SCORE")] = 1,
     alignments: Annotated[
@@ -34,22 +50,21 @@ def translate(
     device: Device = "auto",
     threads: Threads = None,
 ) -> None:
-    """Translate standard input, line by line.
+    """Translate standard input or a file, line by line.
 
     One line out for each line in, in order, as soon as it is ready.
     """
-    from nmt.errors import UserError
+    from nmt.data.output import open_output
+    from nmt.data.windows import Shard
 
-    if sys.stdin is None:
-        raise UserError("standard input is closed; give it the lines to translate")
+    _refuse(source, output, resume=resume, shard=shard)
+    part = Shard.parse(shard or "1/1")
     use_threads(threads)
     from nmt.build.translator import load_translator
     from nmt.decoding.translator import Translation
     from nmt.evaluation.alignment import pharaoh
 
     translator = load_translator(model, beam=beam, n_best=n_best, device=device)
-    out = sys.stdout
-    out.reconfigure(encoding="utf-8", newline="\n")  # type: ignore[union-attr]
 
     def lines(number: int, translation: Translation) -> Iterator[str]:
         links = f" ||| {pharaoh(translation.links())}" if alignments else ""
@@ -59,50 +74,79 @@ def translate(
         for rank, (text, score) in enumerate(translation.ranked):
             yield f"{number} ||| {text} ||| {score:.6f}{links if rank == 0 else ''}"
 
-    done = 0
+    begin, end = _extent(source, part)
+    numbered_from = None if n_best == 1 else begin
+    opened = open_output(output, resume=resume, numbered_from=numbered_from) if output else nullcontext()
+    with opened as out:
+        write, done = (out.write, begin + out.done) if out else (_print, begin)
+        for window, problem in _windows(source, errors, done, end):
+            found = enumerate(translator.translations(window, attention=alignments), done)
+            write("".join(f"{line}\n" for number, each in found for line in lines(number, each)))
+            done += len(window)
+            if problem is not None:
+                raise problem
+
+
+def _refuse(source: Path | None, output: Path | None, *, resume: bool, shard: str | None) -> None:
+    """Raise UserError for what cannot go well, before anything is loaded or written."""
+    from nmt.data.output import already_there
+
+    if source is None and (resume or shard):
+        raise UserError(f"{'--resume' if resume else '--shard'} needs the lines as --input FILE")
+    if source is None and sys.stdin is None:
+        raise UserError("standard input is closed; give it the lines to translate, or --input FILE")
+    if source is not None and (source.is_dir() or not os.access(source, os.R_OK)):
+        raise UserError(f"--input {source}: expected a file of text, found {_found(source)}")
+    if resume and output is None:
+        raise UserError("--resume needs the file to go on with as --output FILE")
+    if output is not None and output.exists():
+        if source is not None and output.samefile(source):
+            raise UserError(f"--input and --output are one file, {output}; give another --output")
+        if not resume:
+            raise already_there(output)
+
+
+def _found(path: Path) -> str:
+    if path.is_dir():
+        return "a folder"
+    return "one that may not be read" if path.exists() else "no such file"
+
+
+def _extent(source: Path | None, shard: "Shard") -> tuple[int, int | None]:
+    """Return the first line to translate, from 0, and the one behind the last; None is the end."""
+    from nmt.data.lines import read_lines
+
+    if source is None or shard.parts == 1:
+        return 0, None
+    lines = shard.lines(sum(1 for _ in read_lines(source, "replace")))
+    return lines.start, lines.stop
+
+
+def _windows(
+    source: Path | None, errors: Errors, begin: int, end: int | None
+) -> Iterator[tuple[list[str], UserError | None]]:
+    """Yield the lines from begin to end; those of a terminal or a pipe as soon as they are there."""
+    from nmt.data.lines import read_lines
+    from nmt.data.windows import ready_windows, windows
+
+    if source is not None:
+        return windows(islice(read_lines(source, errors.value), begin, end))
     # A file of its own: at the end Python would wait for sys.stdin, which the reading thread may hold.
     stream = open(sys.stdin.fileno(), "rb", closefd=False)  # noqa: SIM115
-    for window, problem in _windows(stream, errors):
-        for number, translation in enumerate(translator.translations(window, attention=alignments), done):
-            for line in lines(number, translation):
-                out.write(line + "\n")
-        out.flush()
-        done += len(window)
-        if problem is not None:
-            raise problem
+    whole = stat.S_ISREG(os.fstat(stream.fileno()).st_mode)
+    return (windows if whole else ready_windows)(_standard_input(stream, errors))
 
 
-def _windows(stream: BinaryIO, errors: Errors) -> Iterator[tuple[list[str], Exception | None]]:
-    """Yield the lines that are there, at most WINDOW at once, and at last what went wrong after them.
-
-    A thread reads ahead, so that a slow writer's lines are answered one by one and a fast one's together.
-    """
+def _standard_input(stream: BinaryIO, errors: Errors) -> Iterator[str]:
     from nmt.data.lines import decode_lines
-    from nmt.errors import UserError
 
     name = "standard input"
-    ready: queue.Queue[str | UserError | None] = queue.Queue(maxsize=WINDOW)
+    try:
+        yield from decode_lines(stream, name, errors.value)
+    except OSError as error:
+        raise UserError(f"{name}: cannot be read ({error.strerror}); give it lines of text") from error
 
-    def read() -> None:
-        try:
-            for line in decode_lines(stream, name, errors.value):
-                ready.put(line)
-            ready.put(None)
-        except UserError as problem:
-            ready.put(problem)
-        except OSError as error:
-            ready.put(UserError(f"{name}: cannot be read ({error.strerror}); give it lines of text"))
 
-    threading.Thread(target=read, daemon=True).start()
-    while True:
-        window: list[str] = []
-        while len(window) < WINDOW:
-            try:
-                line = ready.get(block=not window)
-            except queue.Empty:
-                break
-            if not isinstance(line, str):
-                yield window, line
-                return
-            window.append(line)
-        yield window, None
+def _print(text: str) -> None:
+    sys.stdout.buffer.write(text.encode())
+    sys.stdout.buffer.flush()

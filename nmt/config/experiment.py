@@ -15,7 +15,7 @@ from nmt.config.training import TrainingConfig
 class Experiment(Section):
     """Everything that a run depends on."""
 
-    name: str = Field(pattern=r"^[\w.-]+$", description="the run folder is runs/NAME")
+    name: str = Field(pattern=r"^\w[\w.-]*$", description="the run folder is runs/NAME")
     seed: int = Field(1, ge=0)
     data: DataConfig
     model: ModelConfig = ModelConfig()

@@ -28,7 +28,7 @@ _EXPECTED = {
     "bool_type": "true or false",
     "string_type": "text",
     "tuple_type": "a list",
-    "string_pattern_mismatch": "letters, digits, dots, hyphens and underscores only",
+    "string_pattern_mismatch": "letters, digits, dots, hyphens and underscores, the first no dot or hyphen",
 }
 
 
@@ -54,7 +54,11 @@ def load_experiment(path: Path, overrides: Sequence[str] = ()) -> Experiment:
     keys = [_override(tree, override) for override in overrides]
     try:
         # Strict JSON: true is not 1 and '5' is not 5, yet a list may be a tuple.
-        return Experiment.model_validate_json(json.dumps(tree, default=str), strict=True)
+        content = json.dumps(tree, default=str)
+    except ValueError as error:
+        raise UserError(f"{path}: not a configuration: {error}") from None
+    try:
+        return Experiment.model_validate_json(content, strict=True)
     except ValidationError as invalid:
         lines = [_line(error, str(path), keys) for error in invalid.errors(include_url=False)]
         raise UserError("\n".join(lines)) from None
@@ -99,7 +103,7 @@ def _yaml() -> "YAML":
 
 
 def _parse(text: str, origin: str) -> object:
-    from ruamel.yaml.error import MarkedYAMLError, YAMLError
+    from ruamel.yaml.error import MarkedYAMLError
 
     try:
         return _text_keys(_yaml().load(text))
@@ -108,10 +112,10 @@ def _parse(text: str, origin: str) -> object:
         where = f", line {mark.line + 1}, column {mark.column + 1}" if mark else ""
         problem = " ".join(str(part) for part in (error.context, error.problem) if part)
         raise UserError(f"{origin}{where}: not valid YAML: {' '.join(problem.split())}") from None
-    except (YAMLError, ValueError) as error:
-        raise UserError(f"{origin}: not valid YAML: {' '.join(str(error).split())}") from None
     except RecursionError:
         raise UserError(f"{origin}: not a configuration: nested too deeply, or an alias of itself") from None
+    except Exception as error:  # of several kinds: `!!bool x` is a KeyError, "\\UFFFFFFFF" an OverflowError
+        raise UserError(f"{origin}: not valid YAML: {' '.join(str(error).split())}") from None
 
 
 def _text_keys(value: object) -> object:
@@ -162,7 +166,8 @@ def _line(error: "ErrorDetails", file: str, overrides: Sequence[str]) -> str:
         case "value_error":
             return start + str(context["error"])
         case "json_invalid":
-            return f"{start}holds text that is not Unicode, such as half of a surrogate pair"
+            problem = "holds text that is not Unicode, such as half of a surrogate pair"
+            return f"{start}{problem}, or lists nested too deeply"
         case "model_type" | "model_attributes_type" | "dict_type":
             return f"{start}expected a mapping of keys, found {_show(found)}"
         case "greater_than" | "greater_than_equal" | "less_than" | "less_than_equal":

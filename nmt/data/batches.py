@@ -31,24 +31,9 @@ class Batch:
         return len(self.src)
 
     @property
-    def src_mask(self) -> Tensor:
-        """True where src is a real token; (B, Tx)."""
-        return self.src != PAD
-
-    @property
     def trg_mask(self) -> Tensor:
         """True where trg_out is a real token; (B, Ty)."""
         return self.trg_out != PAD
-
-    @property
-    def real_tokens(self) -> int:
-        """Source and target tokens, EOS counted, padding not."""
-        return int(self.src_len.sum() + self.trg_len.sum())
-
-    @property
-    def padded_tokens(self) -> int:
-        """Source and target positions that are computed, padding counted."""
-        return self.src.numel() + self.trg_out.numel()
 
     def to(self, device: torch.device | str) -> Self:
         """The same batch on a device."""

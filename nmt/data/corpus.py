@@ -36,8 +36,8 @@ class Corpus(Protocol):
     def fingerprint(self, split: Split) -> str:
         """A sha256 that changes when the text of the split may have changed."""
 
-    def describe(self) -> str:
-        """What this is, in a few words for a message."""
+    def describe(self, split: Split = "train") -> str:
+        """What this is, in a few words for a message; of files, those of the split."""
 
 
 def open_corpus(data: DataConfig) -> Corpus:
@@ -89,9 +89,9 @@ class TextCorpus:
         """sha256 over both files as they lie on disk."""
         return _hash_files(self._paths[split])
 
-    def describe(self) -> str:
-        """The names of the training files."""
-        return f"text files {' and '.join(map(str, self._paths['train']))}"
+    def describe(self, split: Split = "train") -> str:
+        """The names of the files."""
+        return f"text files {' and '.join(map(str, self._paths[split]))}"
 
 
 class TsvCorpus:
@@ -122,9 +122,9 @@ class TsvCorpus:
         """sha256 over the file as it lies on disk."""
         return _hash_files([self._paths[split]])
 
-    def describe(self) -> str:
-        """The name of the training file."""
-        return f"TSV file {self._paths['train']}"
+    def describe(self, split: Split = "train") -> str:
+        """The name of the file."""
+        return f"TSV file {self._paths[split]}"
 
 
 class BuiltinCorpus:
@@ -156,7 +156,7 @@ class BuiltinCorpus:
             digest.update(f"{pair.src}\t{pair.trg}\n".encode())
         return digest.hexdigest()
 
-    def describe(self) -> str:
+    def describe(self, split: Split = "train") -> str:
         """Which seed."""
         return f"the builtin corpus, seed {self._config.seed}"
 
@@ -226,7 +226,7 @@ class DatasetCorpus:
             return f"{self._folder_hash}:{self._names[split]}"
         return str(self._rows(split)._fingerprint)
 
-    def describe(self) -> str:
+    def describe(self, split: Split = "train") -> str:
         """The id or folder, config name and revision."""
         parts = [self._dataset, *(part for part in (self._name, self._revision) if part is not None)]
         return f"dataset {' '.join(parts)}"

@@ -212,10 +212,10 @@ def _write(
     folder.mkdir()
     scans: dict[Split, Scan] = {}
     for split in corpus.splits:
-        say(f"reading {split} of {corpus.describe()}")
+        say(f"reading {split} of {corpus.describe(split)}")
         scans[split] = scan(corpus.pairs(split))
         if not len(scans[split]):
-            raise UserError(f"{corpus.describe()}: split {split} is empty; expected at least one pair")
+            raise UserError(f"{corpus.describe(split)}: split {split} is empty; expected at least one pair")
     reasons, overlap = by_text(scans, data.filters)
     chosen = reasons == Reason.KEPT
     _something_left(corpus, reasons)

@@ -339,7 +339,7 @@ def _torchtext(module: str) -> Any:
     except ImportError as error:
         raise UserError(
             f"data.tokenizer.kind torchtext needs the extra of that name ({error}); "
-            "install it with: pip install 'nmt[torchtext]'"
+            "install it with: pip install torchtext==0.6.0"
         ) from None
 
 

@@ -13,6 +13,7 @@ from nmt.data.batches import pad
 from nmt.data.tokenizer import Tokenizer
 from nmt.data.vocabulary import EOS
 from nmt.decoding.search import Hypothesis, SearchSettings, StepScorer, beam_search
+from nmt.errors import UserError
 from nmt.evaluation.alignment import Link, best_links, merge_pieces
 from nmt.models import Source
 
@@ -57,7 +58,7 @@ class Translation:
         return list(dict.fromkeys(links))
 
 
-class _Part(NamedTuple):
+class Part(NamedTuple):
     """A stretch of a line that is translated as a whole; spaced: white space stands behind it."""
 
     ids: list[int]
@@ -92,12 +93,15 @@ class Translator:
         A line of more than `max_source` pieces is translated in parts: cut at sentence ends, else clause
         ends, else spaces, else anywhere; nothing is dropped.
         """
-        parts = [self._parts(line) for line in lines]
+        if isinstance(lines, str):  # which is a sequence of strings too, each a character
+            raise TypeError("expected a list of lines, found one text; give [text]")
+        parts = [self.parts(line) for line in lines]
         flat = [part.ids for line in parts for part in line]
-        found = iter(self._search(flat, attention=attention))
+        found = iter(self.hypotheses(flat, attention=attention))
         return [self._join(line, [next(found) for _ in line]) for line in parts]
 
-    def _parts(self, line: str) -> list[_Part]:
+    def parts(self, line: str) -> list[Part]:
+        """Return the stretches that the line is translated in, none for a blank one."""
         if not line.strip():
             return []
 
@@ -106,12 +110,16 @@ class Translator:
 
         texts = [line] if fits(line) else list(split_text(line, fits))
         return [
-            _Part(ids, text[-1:].isspace() or after[:1].isspace())
+            Part(ids, text[-1:].isspace() or after[:1].isspace())
             for text, after in pairwise([*texts, ""])
             if (ids := self.src_tokenizer.encode(text.strip()))
         ]
 
-    def _search(self, rows: list[list[int]], *, attention: bool) -> list[list[Hypothesis]]:
+    def hypotheses(self, rows: list[list[int]], *, attention: bool = False) -> list[list[Hypothesis]]:
+        """Return what the search finds for each row of source ids, in order, something for each.
+
+        Raises UserError where all that the search reached has probability 0 or none (not a number).
+        """
         results: list[list[Hypothesis]] = [[]] * len(rows)
         for chosen in self._batches(rows):
             ids = pad([rows[i] for i in chosen], last=EOS).to(self.device)
@@ -120,6 +128,11 @@ class Translator:
             found = beam_search(self.scorer, Source(ids, lengths), limits, self.search, alignments=attention)
             for i, hypotheses in zip(chosen, found, strict=True):
                 results[i] = hypotheses
+        if not all(results):
+            raise UserError(
+                "the model gives no translation a probability above 0: its weights are damaged, or too large "
+                "for the precision"
+            )
         return results
 
     def _batches(self, rows: list[list[int]]) -> Iterator[list[int]]:
@@ -135,7 +148,7 @@ class Translator:
         if batch:
             yield batch
 
-    def _join(self, parts: list[_Part], found: list[list[Hypothesis]]) -> Translation:
+    def _join(self, parts: list[Part], found: list[list[Hypothesis]]) -> Translation:
         if not parts:
             return Translation([Ranked("", 0.0)], [])
         ranked = []
@@ -152,7 +165,7 @@ class Translator:
         ]
         return Translation(ranked, attended)
 
-    def _attended(self, part: _Part, best: Hypothesis) -> Attended:
+    def _attended(self, part: Part, best: Hypothesis) -> Attended:
         assert best.alignment is not None
         src_starts = self.src_tokenizer.word_starts(part.ids)
         trg_starts = self.trg_tokenizer.word_starts(best.ids)

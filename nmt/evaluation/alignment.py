@@ -1,20 +1,15 @@
-"""From attention to word alignment: merging pieces, Pharaoh format, error rate, a drawing."""
+"""From attention to word alignment: merging pieces, Pharaoh format, a drawing."""
 
-import re
 import unicodedata
 from bisect import bisect_right
-from collections.abc import Collection, Iterable, Sequence
-from pathlib import Path
+from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from nmt.errors import UserError
-
 Matrix = NDArray[np.floating]
 
-_LINK = re.compile(r"([0-9]+)([-p?])([0-9]+)")
 _SHADES = " ░▒▓█"
 _THRESHOLDS = (0.05, 0.25, 0.5, 0.75)
 
@@ -24,13 +19,6 @@ class Link(NamedTuple):
 
     src: int
     trg: int
-
-
-class Gold(NamedTuple):
-    """A person's alignment of one sentence; the possible links include the sure ones."""
-
-    sure: frozenset[Link]
-    possible: frozenset[Link]
 
 
 def merge_pieces(attention: Matrix, src_starts: Sequence[bool], trg_starts: Sequence[bool]) -> Matrix:
@@ -67,67 +55,6 @@ def best_links(words: Matrix) -> list[Link]:
 def pharaoh(links: Iterable[Link]) -> str:
     """One line of Pharaoh format, "0-0 1-2 …", ordered by source and then by target."""
     return " ".join(f"{src}-{trg}" for src, trg in sorted(links))
-
-
-def parse_pharaoh(line: str, where: str, size: tuple[int, int] | None = None) -> Gold:
-    """Read "0-0 1-2 …"; a possible link is written 1p2 or 1?2.
-
-    `size` is the number of source and target words. UserError names `where` and the link that is
-    no link or lies out of range.
-    """
-    sure, possible = set(), set()
-    for word in line.split():
-        match = _LINK.fullmatch(word)
-        if match is None:
-            raise UserError(f"{where}: {word!r} is no link; expected SOURCE-TARGET, such as 0-2")
-        link = Link(int(match[1]), int(match[3]))
-        if size is not None and (link.src >= size[0] or link.trg >= size[1]):
-            raise UserError(
-                f"{where}: link {word} is out of range; source and target have {size[0]} and {size[1]} "
-                "words, counted from 0; correct the link or leave it out"
-            )
-        possible.add(link)
-        if match[2] == "-":
-            sure.add(link)
-    return Gold(frozenset(sure), frozenset(possible))
-
-
-def read_pharaoh(path: Path, sizes: Sequence[tuple[int, int]] | None = None) -> list[Gold]:
-    """Read a file with one sentence a line; `sizes` are the (source, target) word counts to check against.
-
-    UserError names the file, the sentence (counted from 1, as the line is) and the link.
-    """
-    try:
-        lines = path.read_text(encoding="utf-8").removesuffix("\n").split("\n")
-    except OSError as error:
-        raise UserError(f"{path}: cannot be read ({error.strerror})") from None
-    except UnicodeDecodeError as error:
-        raise UserError(f"{path}: not UTF-8 at byte {error.start}; expected lines like 0-0 1-2") from None
-    if sizes is not None and len(lines) != len(sizes):
-        raise UserError(
-            f"{path}: {len(lines)} alignments, but {len(sizes)} sentences; give one line for each"
-        )
-    return [
-        parse_pharaoh(line, f"{path}, sentence {n + 1}", sizes[n] if sizes is not None else None)
-        for n, line in enumerate(lines)
-    ]
-
-
-def alignment_error_rate(found: Sequence[Collection[Link]], gold: Sequence[Gold]) -> float:
-    """AER over a corpus, 0 (best) to 1: 1 - (|A ∩ S| + |A ∩ P|) / (|A| + |S|) (Och & Ney 2003, eq. 12).
-
-    UserError where the counts of sentences differ or neither side has a link.
-    """
-    if len(found) != len(gold):
-        raise UserError(f"{len(found)} alignments, but {len(gold)} in the gold standard; give one for each")
-    hits = total = 0
-    for links, reference in zip(found, gold, strict=True):
-        claimed = frozenset(links)
-        hits += len(claimed & reference.sure) + len(claimed & reference.possible)
-        total += len(claimed) + len(reference.sure)
-    if not total:
-        raise UserError("no links, neither found nor in the gold standard; there is nothing to score")
-    return 1 - hits / total
 
 
 def draw(words: Matrix, src_words: Sequence[str], trg_words: Sequence[str], width: int = 100) -> str:

@@ -15,7 +15,9 @@ _SUPERSCRIPTS = str.maketrans("0123456789", "⁰¹²³⁴⁵⁶⁷⁸⁹")
 
 
 def load_results(folder: Path) -> list[Result]:
-    """Every `folder`/*/result.json, ordered by folder name; UserError names a file that cannot be read."""
+    """Every `folder`/*/result.json, ordered by folder name; UserError names what cannot be read."""
+    if not folder.is_dir():
+        raise UserError(f"{folder}: expected the folder of the experiments, found none; give --results")
     return [read_result(path) for path in sorted(folder.glob("*/result.json"))]
 
 

@@ -5,7 +5,7 @@ from torch import Tensor
 
 
 def dropout(x: Tensor, share: float, *, training: bool) -> Tensor:
-    """Return x with `share` of its elements at 0 and the rest scaled so that the mean stays (Srivastava 2014).
+    """Return x with `share` of its elements at 0, the rest scaled to keep the mean (Srivastava 2014).
 
     Random bytes decide, eight of them to a draw; on a CPU that takes a quarter of the time of a Bernoulli
     draw an element. So the share is rounded to 1/256 and is at most 255/256.

@@ -94,7 +94,7 @@ class Checkpoints:
         """
         temporary = self.folder / f".step-{step}.tmp"
         try:
-            for left in self.folder.glob(".step-*.tmp"):
+            for left in (*self.folder.glob(".step-*.tmp"), *self.folder.glob(".step-*.old")):
                 shutil.rmtree(left, ignore_errors=True)
             temporary.mkdir(parents=True)
             for group, content in tensors.items():
@@ -105,11 +105,15 @@ class Checkpoints:
             (temporary / "state.json").write_text(f"{body}\n{seal}\n", encoding="utf-8")
             sync(temporary / "state.json")
             sync(temporary)
-            shutil.rmtree(self.path(step), ignore_errors=True)
+            aside = self.folder / f".step-{step}.old"
+            if self.path(step).exists():
+                self.path(step).rename(aside)
             temporary.rename(self.path(step))
             sync(self.folder)
+            shutil.rmtree(aside, ignore_errors=True)
         except (OSError, SafetensorError) as error:
             shutil.rmtree(temporary, ignore_errors=True)
+            self.mend()
             raise UserError(
                 f"checkpoint {self.path(step)} could not be written: {error}; "
                 "make room and run the same command again, it goes on from the checkpoint before"
@@ -123,8 +127,9 @@ class Checkpoints:
         """Return the tensors by group and the state of one checkpoint, or raise DamagedCheckpoint."""
         path = self.path(step)
         try:
-            body, seal = (path / "state.json").read_text(encoding="utf-8").splitlines()
-            if hashlib.sha256(body.encode()).hexdigest() != seal:
+            # As bytes: text would read other line ends, and so a changed file, as if it were whole.
+            body, seal, rest = (path / "state.json").read_bytes().split(b"\n")
+            if rest or hashlib.sha256(body).hexdigest().encode() != seal:
                 raise DamagedCheckpoint(f"{path / 'state.json'} does not match its checksum")
             content = json.loads(body)
             for name, expected in content["sha256"].items():
@@ -152,6 +157,13 @@ class Checkpoints:
                 "delete the run folder or give another --run to begin anew"
             )
         return None
+
+    def mend(self) -> None:
+        """Undo a replacement that was killed between its two renames; for the process that holds the run."""
+        for aside in self.folder.glob(".step-*.old"):
+            path = self.folder / aside.name[1:-4]
+            if not path.exists():
+                aside.rename(path)
 
 
 def rng_state(device: torch.device) -> dict[str, Tensor]:

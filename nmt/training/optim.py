@@ -1,5 +1,6 @@
 """Optimiser, learning rate, clipping and averaged weights."""
 
+import math
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 
@@ -26,9 +27,9 @@ class Schedule:
     """The learning rate as a share of the configured one.
 
     A linear warm-up over `warmup` updates, then what the configuration says: constant, inverse square
-    root (Vaswani 2017), linear, cosine (Loshchilov & Hutter 2017) or plateau. Linear and cosine end
-    where the run's budget ends: `progress` in 0 … 1 is the larger share of updates, epochs or minutes
-    used.
+    root (Vaswani 2017), linear, cosine (Loshchilov & Hutter 2017) or plateau. Linear and cosine run
+    from the end of the warm-up to where the budget ends: `progress` in 0 … 1 is the larger share of
+    updates, epochs or minutes used.
     """
 
     def __init__(self, config: ScheduleConfig) -> None:
@@ -41,17 +42,18 @@ class Schedule:
         config = self.config
         if update < config.warmup:
             return update / config.warmup
+        # At the pace so far, this share of the budget was used when the warm-up ended.
+        warm = progress * config.warmup / update
+        done = 1.0 if progress >= 1.0 else (progress - warm) / (1.0 - warm)
         match config.kind:
             case "constant":
                 return 1.0
             case "inverse_sqrt":
                 return float((config.warmup / update) ** 0.5)
             case "linear":
-                return 1.0 - (1.0 - config.final) * min(progress, 1.0)
+                return 1.0 - (1.0 - config.final) * done
             case "cosine":
-                half = 0.5 + 0.5 * float(
-                    torch.cos(torch.tensor(min(progress, 1.0) * torch.pi, dtype=torch.float64))
-                )
+                half = 0.5 + 0.5 * math.cos(math.pi * done)
                 return config.final + (1.0 - config.final) * half
             case "plateau":
                 return max(config.factor**self.reductions, config.minimum)

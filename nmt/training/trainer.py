@@ -21,6 +21,10 @@ from nmt.training.optim import Ema, Schedule, fill, make_optimizer, mean_weights
 from nmt.training.progress import Progress
 from nmt.training.tracking import Tracker
 
+# What no two runs share: logged figures, and fields of Progressed.
+TIMES = frozenset({"train/minutes", "train/trg_tokens_per_s", "validation/seconds"})
+CLOCKS = frozenset({"seconds", "cpu_seconds"})
+
 
 @dataclass
 class Progressed:
@@ -180,8 +184,7 @@ class Trainer:
         return tired or self._share_used() >= 1.0
 
     def _autocast(self) -> AbstractContextManager[Any]:
-        low = self.precision in (torch.bfloat16, torch.float16)
-        return torch.autocast(self.device.type, torch.bfloat16, enabled=low)
+        return torch.autocast(self.device.type, torch.bfloat16, enabled=self.precision == torch.bfloat16)
 
     def update(self) -> None:
         """Make one update: a batch, its gradient, one step of the optimiser."""

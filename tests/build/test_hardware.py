@@ -23,7 +23,7 @@ def test_a_named_device_is_taken() -> None:
 
 
 def test_a_device_that_is_none_is_refused() -> None:
-    with pytest.raises(UserError, match="'gpu' is not a device; try auto, cpu or cuda"):
+    with pytest.raises(UserError, match="'gpu' is unknown; try auto, cpu or cuda"):
         choose_device("gpu")
 
 

@@ -4,6 +4,9 @@ import shutil
 from pathlib import Path
 
 import pytest
+import torch
+from safetensors import safe_open
+from safetensors.torch import load_file, save_file
 
 import nmt
 from nmt.build.translator import load_translator
@@ -68,6 +71,31 @@ def test_weights_cut_short(run: Path, length: int) -> None:
     weights.write_bytes(weights.read_bytes()[:length])
     with pytest.raises(UserError, match=r"model\.safetensors is damaged"):
         load_translator(run)
+
+
+@pytest.mark.parametrize(
+    ("value", "message"),
+    [
+        (float("nan"), r"model\.safetensors is damaged: .* holds numbers that are not finite"),
+        (3e38, "the model gives no translation a probability above 0: its weights are damaged"),
+    ],
+)
+def test_weights_that_give_no_number(run: Path, value: float, message: str) -> None:
+    path = run / "model.safetensors"
+    weights = load_file(path)
+    with safe_open(path, "pt") as file:
+        metadata = file.metadata()
+    save_file({name: tensor.fill_(value) for name, tensor in weights.items()}, path, metadata)
+    with pytest.raises(UserError, match=message):
+        load_translator(run).translate(["der Hund"])
+
+
+def test_the_model_computes_in_the_precision_asked_for(tiny_run: Path) -> None:
+    (line,) = load_translator(tiny_run, dtype=torch.float64).translations(["der Hund"], attention=True)
+    (rough,) = load_translator(tiny_run).translations(["der Hund"])
+    assert line.text == rough.text
+    assert line.ranked[0].score == pytest.approx(rough.ranked[0].score, abs=1e-4)
+    assert line.ranked[0].score != rough.ranked[0].score
 
 
 def test_a_tokenizer_of_another_run(run: Path) -> None:

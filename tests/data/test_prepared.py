@@ -262,7 +262,7 @@ def test_nothing_to_train_on_is_said(tmp_path: Path) -> None:
     with pytest.raises(UserError, match=r"no pair of train .* is left: 1 with an empty side, .* 6 too long"):
         run(data)
     (tmp_path / "validation.tsv").write_text("")
-    with pytest.raises(UserError, match="split validation is empty"):
+    with pytest.raises(UserError, match=r"validation\.tsv: split validation is empty"):
         run(data)
     (tmp_path / "validation.tsv").write_text("a\tb\n")
     (tmp_path / "train.tsv").write_text(" \t \n")

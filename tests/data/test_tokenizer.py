@@ -297,7 +297,7 @@ def test_torchtext_splits_as_basic_english_does() -> None:
 
 def test_without_torchtext_the_extra_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "torchtext.data.utils", None)
-    with pytest.raises(UserError, match=r"nmt\[torchtext\]"):
+    with pytest.raises(UserError, match=r"pip install torchtext==0\.6\.0"):
         TorchtextTokenizer.train(["a"], vocab_size=None, min_frequency=1, lowercase=True)
 
 

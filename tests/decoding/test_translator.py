@@ -95,6 +95,11 @@ def test_a_line_out_for_each_line_in(lines: list[str]) -> None:
     assert copier().translate(lines) == [line.strip() for line in lines]
 
 
+def test_one_text_is_not_taken_for_many_lines() -> None:
+    with pytest.raises(TypeError, match="expected a list of lines"):
+        copier().translate("der Hund")
+
+
 @examples(max_examples=40)
 @given(
     st.lists(LINE | st.lists(st.sampled_from("ab .,\t。"), min_size=10, max_size=80).map("".join), max_size=4)

@@ -63,6 +63,16 @@ def test_scores_of_two_files_are_sacrebleus(tmp_path: Path) -> None:
     assert (result.schema_version, result.sentences, result.training) == (1, 3, None)
 
 
+def test_a_baseline_is_compared_with(tmp_path: Path, command: Command) -> None:
+    hyp, ref = write(tmp_path / "out.en", HYPOTHESES), write(tmp_path / "ref.en", REFERENCES)
+    code, out, _ = command("score", "--hyp", hyp, "--ref", ref, "--baseline", hyp)
+    assert code == 0
+    assert "BLEU   +0.00 to out.en, p = 1.0000" in out
+    code, _, err = command("score", "--model", tmp_path, "--baseline", hyp)
+    assert code == 2
+    assert "give it with --hyp and --ref" in err
+
+
 def test_files_that_cannot_be_scored(tmp_path: Path, command: Command) -> None:
     hyp, ref = write(tmp_path / "out.en", HYPOTHESES[:2]), write(tmp_path / "ref.en", REFERENCES)
     empty = write(tmp_path / "empty", [])
@@ -111,6 +121,20 @@ def test_a_run_is_scored_on_its_test_split(tiny_run: Path, tmp_path: Path, comma
     assert bleu.score == pytest.approx(sacrebleu.corpus_bleu(outputs, [[trg for _, trg in pairs]]).score)
     assert bleu.signature in out
     assert set(result.tokenizers) == {"src", "trg"}
+    before = result.data_hashes["test"]
+    other = write(tmp_path / "other.tsv", ["der Hund\tthe dog"])
+    assert command("score", "--model", run, "--set", f"data.tsv.test={other}")[0] == 0
+    assert read_result(run / "result.json").data_hashes["test"] != before
+
+
+@pytest.mark.parametrize("override", ["seed=77", "model.dropout=0.1", "data.tokenizer={kind: char}"])
+def test_a_score_does_not_say_of_a_model_what_it_is_not(
+    tiny_run: Path, command: Command, override: str
+) -> None:
+    code, _, err = command("score", "--model", tiny_run, "--set", override)
+    assert (code, len(err.splitlines())) == (2, 1)
+    assert f"--set {override.partition('=')[0]}" in err
+    assert not (tiny_run / "result.json").exists()
 
 
 def test_a_run_is_scored_on_files(tiny_run: Path, tmp_path: Path, command: Command) -> None:
@@ -128,7 +152,7 @@ def test_a_run_is_scored_on_files(tiny_run: Path, tmp_path: Path, command: Comma
     assert f"{src} has 3 lines" in err
     code, _, err = command("score", "--model", run, "--split", "tset")
     assert code == 2
-    assert "has no split 'tset'; there is train, validation, test" in err
+    assert "has no split 'tset'; give --split with one of train, validation, test" in err
 
 
 def test_show_prints_translations_beside_references_and_a_drawing(tiny_run: Path, command: Command) -> None:

@@ -197,8 +197,8 @@ def test_from_text_to_a_score_with_every_kind_of_stop_on_the_way(
     [
         ("training.max_update=5", "training.max_update: unknown key; did you mean training.max_updates?"),
         ("training.precision=float17", "training.precision: expected"),
-        ("training.device=gpu", "training.device 'gpu' is not a device; try auto, cpu or cuda"),
-        ("training.device=meta", "training.device 'meta' is not supported; try auto, cpu or cuda"),
+        ("training.device=gpu", "device 'gpu' is unknown; try auto, cpu or cuda"),
+        ("training.device=meta", "device 'meta' is not supported; try auto, cpu or cuda"),
         ("data.tokenizer.vocab_size=30000", "data.tokenizer.vocab_size is 30000"),
     ],
 )

@@ -1,10 +1,13 @@
 """`nmt translate`, run as a person runs it."""
 
+import gzip
 import re
 import shutil
 import signal
 import subprocess
 import sys
+import time
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -23,6 +26,7 @@ ODD = [
     " \u2028 ",
     "die Straße, " * 1700,
 ]
+NUMBERED = b"".join(b"der Hund %d l\xc3\xa4uft%s\n" % (n, b" schnell" * (n % 4)) for n in range(1700))
 
 
 def translate(run: Path, data: bytes, *options: str) -> subprocess.CompletedProcess[bytes]:
@@ -39,6 +43,65 @@ def test_whatever_the_line_a_line_comes_out(tiny_run: Path) -> None:
     assert nothing == ""
     assert found == nmt.load(tiny_run).translate([*ODD, "ohne Ende"])
     assert [bool(line) for line in found] == [bool(line.strip()) for line in ODD] + [True]
+
+
+@pytest.fixture
+def here(tiny_run: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., object]:
+    """Runs `nmt translate` with the tiny run in this process; calling it gives the exit code."""
+
+    def run(*options: str | Path) -> object:
+        monkeypatch.setattr(sys, "argv", ["nmt", "translate", "--model", str(tiny_run), *map(str, options)])
+        with pytest.raises(SystemExit) as ended:
+            main()
+        return ended.value.code
+
+    return run
+
+
+def test_a_killed_job_goes_on(tiny_run: Path, tmp_path: Path, here: Callable[..., object]) -> None:
+    data, whole, cut = tmp_path / "in.gz", tmp_path / "whole", tmp_path / "cut"
+    data.write_bytes(gzip.compress(NUMBERED))
+    assert here("--beam", "1", "--input", data, "--output", whole) == 0
+    expected = whole.read_bytes()
+    assert expected.count(b"\n") == NUMBERED.count(b"\n")
+
+    job = [*TRANSLATE, str(tiny_run), "--beam", "1", "--input", str(data), "--output", str(cut)]
+    with subprocess.Popen(job) as process:
+        while not (cut.exists() and cut.stat().st_size):
+            assert process.poll() is None
+            time.sleep(0.01)
+        process.kill()
+    assert cut.stat().st_size < len(expected)
+    cut.write_bytes(cut.read_bytes()[:-5])
+    assert here("--beam", "1", "--input", data, "--output", cut) == 2  # without --resume nothing is touched
+    assert here("--beam", "1", "--input", data, "--output", cut, "--resume") == 0
+    assert cut.read_bytes() == expected
+
+
+def test_the_shards_are_the_whole(tiny_run: Path, tmp_path: Path, here: Callable[..., object]) -> None:
+    (tmp_path / "in").write_bytes(NUMBERED)
+    for shard in ("1/1", "1/3", "2/3", "3/3"):
+        output = tmp_path / shard.replace("/", " of ")
+        assert here("--beam", "1", "--input", tmp_path / "in", "--shard", shard, "--output", output) == 0
+    parts = [(tmp_path / f"{number} of 3").read_bytes() for number in (1, 2, 3)]
+    assert [part.count(b"\n") for part in parts] == [500, 500, 700]
+    assert b"".join(parts) == (tmp_path / "1 of 1").read_bytes()
+    with (tmp_path / "in").open("rb") as file:
+        redirected = subprocess.run(
+            [*TRANSLATE, str(tiny_run), "--beam", "1"], stdin=file, capture_output=True
+        )
+    assert redirected.stdout == b"".join(parts)
+
+
+def test_the_numbers_of_a_shard_are_those_of_the_whole(tmp_path: Path, here: Callable[..., object]) -> None:
+    (tmp_path / "in").write_text("der Hund\n" * 503)
+    job = ["--n-best", "2", "--input", tmp_path / "in", "--shard", "2/2", "--resume", "--output"]
+    assert here(*job, tmp_path / "a") == 0
+    (tmp_path / "b").write_bytes((tmp_path / "a").read_bytes()[:-30])
+    assert here(*job, tmp_path / "b") == 0
+    lines = (tmp_path / "a").read_text().splitlines()
+    assert [int(line.split(" ||| ")[0]) for line in lines] == [500, 500, 501, 501, 502, 502]
+    assert (tmp_path / "a").read_bytes() == (tmp_path / "b").read_bytes()
 
 
 def test_a_byte_that_is_not_utf8_is_an_error_behind_the_lines_before_it(tiny_run: Path) -> None:
@@ -99,6 +162,19 @@ def test_output_comes_before_the_input_ends(tiny_run: Path) -> None:
         (["--model", "tests"], "nmt: tests is not a run: it has no config.yaml"),
         (["--model", "RUN", "--beam", "2", "--n-best", "5"], "nmt: a beam of 2 cannot give the 5 best"),
         (["--model", "CUT"], "model.safetensors is damaged"),
+        (["--model", "RUN", "--resume"], "--resume needs the lines as --input FILE"),
+        (["--model", "RUN", "--shard", "1/2"], "--shard needs the lines as --input FILE"),
+        (["--model", "RUN", "--input", "setup.cfg", "--resume"], "as --output FILE"),
+        (["--model", "RUN", "--input", "setup.cfg", "--shard", "0/2"], "expected i/n such as 1/4"),
+        (["--model", "RUN", "--input", "setup.cfg", "--shard", "3/2"], "expected i/n such as 1/4"),
+        (["--model", "RUN", "--input", "setup.cfg", "--shard", "1/0"], "expected i/n such as 1/4"),
+        (["--model", "RUN", "--input", "nowhere"], "--input nowhere: expected a file of text, found no such"),
+        (["--model", "RUN", "--input", "tests"], "--input tests: expected a file of text, found a folder"),
+        (["--model", "RUN", "--input", "setup.cfg", "--output", "README.md"], "README.md exists"),
+        (
+            ["--model", "RUN", "--input", "setup.cfg", "--output", "setup.cfg", "--resume"],
+            "--input and --output are one file",
+        ),
     ],
 )
 def test_a_mistake_is_one_line(

@@ -38,6 +38,11 @@ FULL = result("multi30k-de-en", 37.25).model_copy(
 )
 
 
+def test_a_folder_that_is_not_there_is_no_empty_table(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match="nowhere: expected the folder of the experiments"):
+        load_results(tmp_path / "nowhere")
+
+
 def test_a_row_shows_what_is_known() -> None:
     lines = table([FULL]).split("\n")
     assert lines[2] == (

@@ -1,0 +1,176 @@
+"""Does what a run translates depend on batch size, order or precision? Every difference, and may it be.
+
+The reference is the search in float64, in the order of the file and with the run's own batches.
+"""
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from random import Random
+from typing import Literal, NamedTuple, TypeAlias
+
+import torch
+
+from nmt.build.translator import load_translator
+from nmt.data.batches import pad
+from nmt.data.vocabulary import EOS
+from nmt.data.windows import WINDOW
+from nmt.decoding.candidates import forbid, only
+from nmt.decoding.search import select_rows
+from nmt.decoding.translator import Translator
+from nmt.models import Source
+
+TIE = 1e-4  # of log-probabilities; what lies closer float32 may decide either way
+RATE = 2000  # in float32 fewer than one line in so many may differ
+
+Precision: TypeAlias = Literal["float64", "float32"]
+Order: TypeAlias = Literal["as it is", "reversed", "shuffled"]
+Batch: TypeAlias = Literal["usual", "an eighth", "one"]
+
+
+class Way(NamedTuple):
+    """A precision, an order of the lines, and how much of the usual batch is decoded together."""
+
+    precision: Precision
+    order: Order
+    batch: Batch
+
+
+class Difference(NamedTuple):
+    """A line, counted from 1, whose pieces are not as expected; the closest decision of its search."""
+
+    line: int
+    expected: str
+    found: str
+    closest: float
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What one way of decoding gave beside the reference; score_gap is the largest of the lines alike."""
+
+    way: Way
+    lines: int
+    differences: list[Difference]
+    score_gap: float
+
+    @property
+    def passed(self) -> bool:
+        """In float64 no line differs; in float32 a single one or less than one in RATE, and only ties."""
+        if self.way.precision == "float64":
+            return not self.differences
+        rare = len(self.differences) <= 1 or len(self.differences) * RATE < self.lines
+        return rare and all(difference.closest <= TIE for difference in self.differences)
+
+
+class _Decoded(NamedTuple):
+    ids: list[list[int]]  # of each part of the line
+    score: float
+
+
+_VARIED: list[tuple[Order, Batch]] = [
+    ("as it is", "an eighth"),
+    ("as it is", "one"),
+    ("reversed", "usual"),
+    ("shuffled", "an eighth"),
+]
+WAYS = [
+    *(Way("float64", *varied) for varied in _VARIED),
+    Way("float32", "as it is", "usual"),
+    *(Way("float32", *varied) for varied in _VARIED),
+]
+
+
+def check_run(folder: Path, lines: Sequence[str], *, beam: int | None, device: str) -> Iterator[Outcome]:
+    """Yield the outcome of each way to decode the lines with a run's model, as soon as it is there."""
+
+    def load(precision: Precision) -> Translator:
+        dtype = torch.float64 if precision == "float64" else torch.float32
+        return load_translator(folder, beam=beam, device=device, dtype=dtype)
+
+    return check(load, lines)
+
+
+def check(load: Callable[[Precision], Translator], lines: Sequence[str]) -> Iterator[Outcome]:
+    """Yield the outcome of each of WAYS for the translators that `load` gives."""
+    exact = load("float64")
+    translators: dict[Precision, Translator] = {"float64": exact, "float32": load("float32")}
+    expected = _decode(exact, lines, "as it is", "usual")
+    for way in WAYS:
+        found = _decode(translators[way.precision], lines, way.order, way.batch)
+        pairs = list(enumerate(zip(expected, found, strict=True)))
+        differences = [
+            Difference(i + 1, _pieces(exact, a), _pieces(exact, b), closest_decision(exact, lines[i]))
+            for i, (a, b) in pairs
+            if a.ids != b.ids
+        ]
+        gap = max((abs(a.score - b.score) for _, (a, b) in pairs if a.ids == b.ids), default=0.0)
+        yield Outcome(way, len(lines), differences, gap)
+
+
+def _decode(translator: Translator, lines: Sequence[str], order: Order, batch: Batch) -> list[_Decoded]:
+    numbers = list(range(len(lines)))
+    if order == "reversed":
+        numbers.reverse()
+    elif order == "shuffled":
+        Random(1).shuffle(numbers)
+    usual = translator.tokens_per_batch
+    translator.tokens_per_batch = {"usual": usual, "an eighth": usual // 8, "one": 0}[batch]
+    decoded: dict[int, _Decoded] = {}
+    for begin in range(0, len(numbers), WINDOW):
+        window = numbers[begin : begin + WINDOW]
+        parts = {i: [part.ids for part in translator.parts(lines[i])] for i in window}
+        found = iter(translator.hypotheses([ids for rows in parts.values() for ids in rows]))
+        for i, rows in parts.items():
+            best = [next(found)[0] for _ in rows]
+            decoded[i] = _Decoded([each.ids for each in best], sum(each.score for each in best))
+    translator.tokens_per_batch = usual
+    return [decoded[i] for i in range(len(lines))]
+
+
+def _pieces(translator: Translator, decoded: _Decoded) -> str:
+    return " ".join(piece for ids in decoded.ids for piece in translator.trg_tokenizer.pieces(ids))
+
+
+@torch.inference_mode()
+def closest_decision(translator: Translator, line: str) -> float:
+    """Return the smallest gap between what the search for a line kept and what it dropped for it.
+
+    That is, of log-probabilities, at each step between the last candidate kept and the first dropped, and at
+    the end, of scores, between the best two. The search is written anew, for one sentence and as plainly as
+    can be.
+    """
+    return min((_closest(translator, part.ids) for part in translator.parts(line)), default=float("inf"))
+
+
+def _closest(translator: Translator, src: list[int]) -> float:
+    scorer, settings, device = translator.scorer, translator.search, translator.device
+    lengths = torch.tensor([len(src) + 1], device=device)
+    memory, state = scorer.start(Source(pad([src], last=EOS).to(device), lengths))
+    limit = settings.limits(lengths)
+    banned = torch.tensor(settings.banned, dtype=torch.long, device=device)
+    y_prev = torch.tensor([settings.bos], device=device)
+    live = torch.zeros(1, dtype=torch.float64, device=device)
+    finished: list[float] = []
+    closest = float("inf")
+    for length in range(1, int(limit) + 1):
+        step = scorer.step(y_prev, memory, state)
+        logits = forbid(step.logits, banned)
+        if length == limit:
+            logits = only(logits, settings.eos, torch.ones_like(y_prev, dtype=torch.bool))
+        log_probs = (live.unsqueeze(1) + logits - step.log_z).flatten()
+        free = settings.beam - len(finished)
+        values, places = log_probs.topk(min(free + 1, int(log_probs.isfinite().sum())))
+        if len(values) > free:
+            closest = min(closest, float(values[free - 1] - values[free]))
+        values, places = values[:free], places[:free]
+        pieces = places % logits.shape[1]
+        goes_on = pieces != settings.eos
+        ended = settings.penalty(values[~goes_on], torch.tensor(length, device=device))
+        finished += ended.tolist()
+        live, y_prev = values[goes_on], pieces[goes_on]
+        if not len(live) or (finished and max(finished) > settings.penalty(live.max(), limit)):
+            break
+        state = select_rows(step.state, places[goes_on] // logits.shape[1])
+    best = sorted(finished)[-2:]
+    return min(closest, best[-1] - best[0]) if len(best) == 2 else closest

@@ -1,0 +1,85 @@
+"""Lines in windows of a fixed size, and shards made of whole windows.
+
+What a kernel computes for a sentence can depend, in the last bits, on the batch that it is in. So the cuts
+that a person makes (a shard, a resumed job) fall only between windows, and batches never reach across one.
+"""
+
+import queue
+import re
+import threading
+from collections.abc import Iterator
+from itertools import islice
+from typing import NamedTuple, Self
+
+from nmt.errors import UserError
+
+WINDOW = 500  # lines
+
+
+class Shard(NamedTuple):
+    """Part `number`, counted from 1, of a text in `parts`."""
+
+    number: int
+    parts: int
+
+    @classmethod
+    def parse(cls, text: str) -> Self:
+        """Read `i/n`; UserError unless 1 ≤ i ≤ n."""
+        found = re.fullmatch(r"(\d{1,9})/(\d{1,9})", text)
+        if found and 1 <= int(found[1]) <= int(found[2]):
+            return cls(int(found[1]), int(found[2]))
+        raise UserError(f"--shard {text}: expected i/n such as 1/4, whole numbers with i from 1 to n")
+
+    def lines(self, total: int) -> range:
+        """Which of the text's lines, from 0: neighbouring windows, so that the shards in order are the text.
+
+        Where there are more shards than windows some have no line.
+        """
+        windows = -(-total // WINDOW)
+        first, last = ((windows * i // self.parts) * WINDOW for i in (self.number - 1, self.number))
+        return range(first, min(last, total))
+
+
+def windows(lines: Iterator[str]) -> Iterator[tuple[list[str], UserError | None]]:
+    """Yield the lines WINDOW at a time, and with those of the last window what went wrong after them."""
+    problem = None
+    while problem is None:
+        window: list[str] = []
+        try:
+            for line in islice(lines, WINDOW):
+                window.append(line)
+        except UserError as error:
+            problem = error
+        if not window and problem is None:
+            return
+        yield window, problem
+
+
+def ready_windows(lines: Iterator[str]) -> Iterator[tuple[list[str], UserError | None]]:
+    """Yield like `windows`, but at once what is there, be it a single line.
+
+    A thread reads ahead, so that a slow writer's lines are answered one by one and a fast one's together.
+    """
+    ready: queue.Queue[str | UserError | None] = queue.Queue(maxsize=WINDOW)
+
+    def read() -> None:
+        try:
+            for line in lines:
+                ready.put(line)
+            ready.put(None)
+        except UserError as problem:
+            ready.put(problem)
+
+    threading.Thread(target=read, daemon=True).start()
+    while True:
+        window: list[str] = []
+        while len(window) < WINDOW:
+            try:
+                line = ready.get(block=not window)
+            except queue.Empty:
+                break
+            if not isinstance(line, str):
+                yield window, line
+                return
+            window.append(line)
+        yield window, None

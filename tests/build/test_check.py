@@ -1,0 +1,100 @@
+"""nmt.build.check: what depends on the neighbours is found, and a tie is told from a mistake."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+from torch import Tensor
+
+from nmt.build.check import WAYS, Difference, Outcome, Precision, Way, check, check_run, closest_decision
+from nmt.build.translator import load_translator
+from nmt.data.vocabulary import EOS
+from nmt.decoding.search import Step
+from nmt.decoding.translator import Translator
+from nmt.models import Source
+
+LINES = ["der Hund läuft", "", "the dog runs quickly across a street", "schnell.", "die Straße, der Hund"]
+
+
+class Swayed:
+    """A scorer that likes piece 100 best and 101 less by `gap`, unless many rows come together."""
+
+    def __init__(self, size: int, gap: float, *, sway: float) -> None:
+        self.size, self.gap, self.sway = size, gap, sway
+
+    def start(self, source: Source) -> tuple[Tensor, Tensor]:
+        return source.lengths, torch.zeros(len(source.ids))
+
+    def step(self, y_prev: Tensor, memory: Tensor, state: Tensor) -> Step:
+        logits = torch.zeros(len(y_prev), self.size, dtype=torch.float64)
+        logits[:, 100] = 5.0
+        logits[:, 101] = 5.0 - self.gap + (self.sway if len(memory) > 1 else 0.0)
+        logits[:, EOS] = 3.0
+        return Step(logits, logits.logsumexp(-1, keepdim=True), state, None)
+
+
+def swayed(
+    run: Path, gap: float, *, exact: float, rough: float, beam: int = 1
+) -> dict[Precision, Translator]:
+    found: dict[Precision, Translator] = {}
+    for precision, sway in (("float64", exact), ("float32", rough)):
+        translator = load_translator(run, beam=beam)
+        translator.scorer = Swayed(len(translator.trg_tokenizer.vocabulary), gap, sway=sway)
+        found[precision] = translator  # type: ignore[index]
+    return found
+
+
+def test_a_run_is_the_same_in_every_way(tiny_run: Path) -> None:
+    lines = [*LINES, "der Hund, " * 40]
+    outcomes = list(check_run(tiny_run, lines, beam=None, device="cpu"))
+    assert [each.way for each in outcomes] == WAYS
+    assert {each.way.precision for each in outcomes} == {"float64", "float32"}
+    assert all(each.passed and each.lines == len(lines) and not each.differences for each in outcomes)
+    assert max(each.score_gap for each in outcomes if each.way.precision == "float64") < 1e-12
+
+
+def test_what_the_neighbours_change_in_float64_is_wrong(tiny_run: Path) -> None:
+    outcomes = list(check(swayed(tiny_run, 1e-6, exact=1e-3, rough=0.0).__getitem__, LINES))
+    wrong = {each.way: each for each in outcomes if not each.passed}
+    assert Way("float64", "as it is", "one") in wrong
+    differences = wrong[Way("float64", "as it is", "one")].differences
+    assert [each.line for each in differences] == [1, 3, 4, 5]
+    assert differences[0].expected != differences[0].found
+    assert differences[0].closest == pytest.approx(1e-6)
+
+
+@pytest.mark.parametrize(("gap", "passed"), [(1e-6, True), (1e-3, False)])
+def test_in_float32_one_line_may_differ_where_it_is_a_tie(tiny_run: Path, gap: float, passed: bool) -> None:
+    translators = swayed(tiny_run, gap, exact=0.0, rough=2 * gap)
+    outcomes = {each.way: each for each in check(translators.__getitem__, ["", *LINES[:1] * 2])}
+    assert all(each.passed for way, each in outcomes.items() if way.precision == "float64")
+    usual = outcomes[Way("float32", "as it is", "usual")]
+    assert len(usual.differences) == 2  # too many of three
+    assert not usual.passed
+    assert outcomes[Way("float32", "as it is", "one")].differences == []
+    assert Outcome(usual.way, 3, usual.differences[:1], 0.0).passed == passed
+
+
+def test_the_rate_is_one_in_2000() -> None:
+    way, tie = Way("float32", "as it is", "usual"), Difference(1, "a", "b", 1e-5)
+    assert Outcome(way, 10_000, [tie] * 4, 0.0).passed
+    assert not Outcome(way, 10_000, [tie] * 5, 0.0).passed
+    assert not Outcome(Way("float64", "as it is", "one"), 10_000, [tie], 0.0).passed
+
+
+@pytest.mark.parametrize(
+    ("beam", "gap", "closest"),
+    [
+        (1, 0.25, 0.25),  # one slot keeps 100 and drops 101
+        (2, 0.25, 0.25 * 6 / 7),  # two keep both and drop </s>; at the end their scores are compared
+        (2, 1.9, 0.1),  # 101 is hardly better than </s>
+    ],
+)
+def test_the_closest_decision_is_between_the_last_kept_and_the_first_dropped(
+    tiny_run: Path, beam: int, gap: float, closest: float
+) -> None:
+    translator = swayed(tiny_run, gap, exact=0.0, rough=0.0, beam=beam)["float64"]
+    translator.search = replace(translator.search, max_ratio=0.01, max_extra=2)  # two steps
+    assert closest_decision(translator, "der Hund") == pytest.approx(closest)
+    assert closest_decision(translator, " ") == float("inf")

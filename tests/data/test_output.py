@@ -1,0 +1,123 @@
+"""nmt.data.output: wherever a job was cut, the resumed one leaves the file of the undisturbed one."""
+
+import resource
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, given
+from hypothesis import settings as examples
+from hypothesis import strategies as st
+
+from nmt.data.output import open_output
+from nmt.data.windows import WINDOW
+from nmt.errors import UserError
+
+LINES = 2 * WINDOW + 7
+
+
+def plain(number: int) -> str:
+    return f"line {number}\n" if number % 10 else "\n"
+
+
+def n_best(number: int) -> str:
+    return "".join(f"{number} ||| {rank} ||| x\n" for rank in range(1 + number % 3))
+
+
+def work(path: Path, form: Callable[[int], str], *, resume: bool, first: int = 0, lines: int = LINES) -> int:
+    """Write what a job of so many lines writes; return how many lines it did."""
+    numbers = range(first, first + lines)
+    with open_output(path, resume=resume, numbered_from=None if form is plain else first) as output:
+        todo = numbers[output.done :]
+        for begin in range(0, len(todo), WINDOW):
+            output.write("".join(map(form, todo[begin : begin + WINDOW])))
+    return len(todo)
+
+
+@examples(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(share=st.floats(0, 1), first=st.sampled_from([0, 3 * WINDOW]))
+@pytest.mark.parametrize("form", [plain, n_best])
+def test_a_job_goes_on_where_it_was_cut(
+    tmp_path: Path, form: Callable[[int], str], share: float, first: int
+) -> None:
+    path = tmp_path / "out"
+    whole = "".join(map(form, range(first, first + LINES))).encode()
+    path.write_bytes(whole[: int(share * len(whole))])
+    done = path.read_bytes().count(b"\n")
+    todo = work(path, form, resume=True, first=first)
+    assert path.read_bytes() == whole
+    if form is plain:
+        assert LINES - done <= todo <= LINES - done + WINDOW
+
+
+def test_a_new_file_is_written_and_an_old_one_refused(tmp_path: Path) -> None:
+    path = tmp_path / "out"
+    work(path, plain, resume=False, lines=3)
+    assert path.read_text() == "\nline 1\nline 2\n"
+    with pytest.raises(UserError, match=r"out exists; go on with it by --resume, or give another --output"):
+        work(path, plain, resume=False)
+    assert path.read_text() == "\nline 1\nline 2\n"
+
+
+def test_resuming_what_is_not_there_begins(tmp_path: Path) -> None:
+    assert work(tmp_path / "out", plain, resume=True) == LINES
+    assert work(tmp_path / "out", plain, resume=True) <= WINDOW
+
+
+@pytest.mark.parametrize("half", ["", "half a li", "\ufffd" * 9])
+def test_a_half_written_line_is_cut_whatever_it_holds(tmp_path: Path, half: str) -> None:
+    path = tmp_path / "out"
+    path.write_text(plain(0) + plain(1) + half, encoding="utf-8")
+    work(path, plain, resume=True, lines=4)
+    assert path.read_text() == "".join(map(plain, range(4)))
+
+
+@pytest.mark.parametrize(
+    ("content", "form", "message"),
+    [
+        ("line 0, of another model\n", plain, "its last lines are not what this command writes there"),
+        ("\nline 1\nline 2\nline 3\n\nhalf", plain, "its last lines are not what this command writes there"),
+        ("\n" * (2 * WINDOW), plain, "holds more lines than the input asks for"),
+        ("line 0\n", n_best, r"line 1: expected 'NUMBER \|\|\| TEXT \|\|\| SCORE' with a number from 0"),
+        (f"{'9' * 5000} ||| a ||| b\n", n_best, "line 1: expected 'NUMBER"),
+        ("800 ||| 0 ||| x\n", n_best, "holds more lines than the input asks for"),
+    ],
+)
+def test_a_file_of_another_job_is_refused_and_stays(
+    tmp_path: Path, content: str, form: Callable[[int], str], message: str
+) -> None:
+    path = tmp_path / "out"
+    path.write_text(content)
+    with pytest.raises(UserError, match=message):
+        work(path, form, resume=True, lines=3)
+    assert path.read_text() == content
+
+
+def test_a_file_in_use_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "out"
+    with open_output(path, resume=False), pytest.raises(UserError, match="is in use by another process"):
+        work(path, plain, resume=True)
+    assert work(path, plain, resume=True) == LINES
+
+
+def test_a_place_that_cannot_be_written_is_one_line(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match=r"nowhere/out: cannot be written \(No such file or directory\)"):
+        work(tmp_path / "nowhere" / "out", plain, resume=False)
+    with pytest.raises(UserError, match="cannot be written"):
+        work(tmp_path, plain, resume=True)
+
+
+def test_a_full_disk_is_one_line_and_the_job_can_go_on(tmp_path: Path) -> None:
+    path = tmp_path / "out"
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (WINDOW * 12, hard))
+    try:
+        with pytest.raises(
+            UserError, match=r"out: cannot be written \(File too large\); make room, then go on"
+        ):
+            work(path, plain, resume=False)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    assert path.stat().st_size == WINDOW * 12
+    work(path, plain, resume=True)
+    assert path.read_text() == "".join(map(plain, range(LINES)))
