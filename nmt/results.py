@@ -41,7 +41,7 @@ class Training(Record):
 
     updates: int
     epochs: float
-    wall_minutes: float
+    wall_minutes: float  # preparation of the data included
     cpu_minutes: float | None = None  # of all threads together
     trg_tokens_per_second: float | None = None  # real target tokens, padding not counted
     precision: str | None = None

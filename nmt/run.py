@@ -84,10 +84,8 @@ class Run:
 
     def save_model(self, model: nn.Module, tokenizers: tuple[str, str]) -> None:
         """Write the model's present weights, a tied tensor once, sealed with its tokenizers' fingerprints."""
-        src, trg = tokenizers
-        write_tensors(
-            self.model, dict(model.named_parameters()), {"src_tokenizer": src, "trg_tokenizer": trg}
-        )
+        # One key: safetensors writes several in any order, and equal runs should be equal files.
+        write_tensors(self.model, dict(model.named_parameters()), {"tokenizers": " ".join(tokenizers)})
 
     def load_model(self, model: nn.Module, tokenizers: tuple[str, str]) -> None:
         """Fill the model with the run's weights; a file that does not fit is a UserError."""
@@ -103,8 +101,8 @@ class Run:
             raise UserError(
                 f"{self.model} is damaged ({error}); restore it or go on training, which writes it anew"
             ) from error
-        for side, fingerprint in zip(("src", "trg"), tokenizers, strict=True):
-            expected = sealed.get(f"{side}_tokenizer", "none")
+        fingerprints = sealed.get("tokenizers", "none none").split()
+        for side, fingerprint, expected in zip(("src", "trg"), tokenizers, fingerprints, strict=True):
             if fingerprint != expected:
                 raise UserError(
                     f"{self.tokenizer} does not belong to {self.model}: the {side} tokenizer has fingerprint "

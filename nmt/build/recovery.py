@@ -6,8 +6,9 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, NamedTuple, TypeAlias
+from typing import Any, TypeAlias
 
 import torch
 from torch import Tensor
@@ -32,7 +33,8 @@ NAMES = {
 }
 
 
-class Part(NamedTuple):
+@dataclass(frozen=True)
+class Part:
     """One part of two runs: how much of it was compared, and a line for each difference."""
 
     name: str
@@ -153,8 +155,8 @@ def _flat(tree: Mapping[str, Any], prefix: str = "") -> dict[str, str]:
 
 
 def _compare(name: str, one: Mapping[str, Tensor | str], other: Mapping[str, Tensor | str]) -> Part:
-    kind = "tensors" if any(isinstance(item, Tensor) for item in (one | other).values()) else "figures"
-    pairs = [(key, one.get(key), other.get(key)) for key in one | other]
+    kind = "tensors" if any(isinstance(item, Tensor) for item in {**one, **other}.values()) else "figures"
+    pairs = [(key, one.get(key), other.get(key)) for key in {**one, **other}]
     differences = [f"{name}: {key}: {found}" for key, a, b in pairs if (found := _difference(a, b))]
     return Part(name, kind, len(pairs), differences)
 

@@ -1,5 +1,6 @@
 """An experiment and a run folder → a trainer, ready to begin or to go on."""
 
+import time
 from pathlib import Path
 
 import torch
@@ -60,7 +61,9 @@ def build_trainer(experiment: Experiment, run: Run, console: Console) -> tuple[T
     if config.threads is not None:
         torch.set_num_threads(config.threads)
     progress = Progress(console)
+    began = time.perf_counter(), time.process_time()
     prepared = prepare_data(experiment, progress.say)
+    took = time.perf_counter() - began[0], time.process_time() - began[1]
     progress.say(prepared.summary())
     src, trg = prepared.src_tokenizer, prepared.trg_tokenizer
     if not begun:
@@ -106,7 +109,9 @@ def build_trainer(experiment: Experiment, run: Run, console: Console) -> tuple[T
     )
     resumed = trainer.resume()
     run.save_experiment(experiment)
-    if resumed:
+    if not resumed:
+        trainer.at.seconds, trainer.at.cpu_seconds = took
+    else:
         progress.say(f"going on from update {trainer.at.update} of {run.folder}")
     return trainer, prepared, tracker
 

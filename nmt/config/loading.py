@@ -3,7 +3,7 @@
 import difflib
 import json
 import types
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Union, get_args, get_origin
 
@@ -226,7 +226,17 @@ def _unknown_key(key: str, section: type[Section], kind: str | None, overrides: 
     nearest = difflib.get_close_matches(name, section.model_fields, n=1)
     if nearest:
         return f"{start}; did you mean {parent}{dot}{nearest[0]}?"
+    elsewhere = [path for path in dict.fromkeys(_paths(Experiment)) if path.rpartition(".")[2] == name]
+    if elsewhere:
+        return f"{start}; did you mean {' or '.join(elsewhere)}?"
     return f"{start}; expected one of {', '.join(section.model_fields)}"
+
+
+def _paths(section: type[Section], prefix: str = "") -> Iterator[str]:
+    for name, field in section.model_fields.items():
+        yield prefix + name
+        for inner in _sections(field):
+            yield from _paths(inner, f"{prefix}{name}.")
 
 
 def _show(value: object) -> str:

@@ -76,6 +76,7 @@ def test_overrides_are_applied_in_turn(file: Path) -> None:
     [
         ("model.encoder.hiden=3", "model.encoder.hiden: unknown key; did you mean model.encoder.hidden?"),
         ("sead=3", "sead: unknown key; did you mean seed?"),
+        ("training.lr=3", "training.lr: unknown key; did you mean training.optimizer.lr?"),
         (
             "model.decoder.attention.head=2",
             "model.decoder.attention.head: unknown key of kind multi_head; "
