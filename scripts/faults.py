@@ -11,14 +11,11 @@ import contextlib
 import itertools
 import json
 import math
-import multiprocessing
 import os
 import random
 import resource
 import shutil
-import signal
 import socket
-import statistics
 import subprocess
 import sys
 import tempfile
@@ -28,151 +25,18 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-# One thread, set before torch is loaded: a process with threads could not be forked safely.
-os.environ["OMP_NUM_THREADS"] = "1"
+from fault_runs import Child, Place, Score, checkpoints, differences, newest, seconds, unfinished  # isort: skip
 
 import torch
-import torch._dynamo  # the optimiser asks for it: seconds, which no start should spend anew
 from torch import Tensor
 
-import nmt.build.result
-import nmt.build.trainer  # noqa: F401
-from nmt.build.recovery import compare_runs
-from nmt.cli import main as command
+from nmt.config import Experiment
 from nmt.data.batches import Batch
 from nmt.layers.losses import LossSum
 from nmt.run import Run
 from nmt.tasks import TranslationTask
-from nmt.training.checkpoint import Checkpoints, DamagedCheckpoint, read_tensors
-
-CONFIG = """
-name: faults
-data:
-  builtin: {train: 400, validation: 10, test: 10}
-  tokenizer: {kind: bpe, vocab_size: 450}
-  prepared: PREPARED
-model:
-  embedding: 16
-  tie_embeddings: three_way
-  dropout: 0.2
-  encoder: {hidden: 16}
-  decoder: {hidden: 16, style: layer_parallel}
-training:
-  tokens_per_batch: 400
-  max_updates: UPDATES
-  validate_every: 100
-  save_every: 10
-  precision: float32
-  device: cpu
-  threads: 1
-  schedule: {kind: linear, warmup: 10}
-  averaging: {kind: ema, decay: 0.9}
-decoding: {max_ratio: 1.0, max_extra: 2}
-"""
-
-
-class Score:
-    """Counts what passed and what failed, and says each."""
-
-    def __init__(self) -> None:
-        self.passed = self.failed = 0
-
-    def check(self, said: str, *, holds: bool, why: str = "") -> None:
-        """Count one expectation; `why` is told where it does not hold."""
-        self.passed, self.failed = self.passed + holds, self.failed + (not holds)
-        print(f"  {'pass' if holds else 'FAIL'}  {said}{f': {why}' if why and not holds else ''}", flush=True)
-
-
-class Place:
-    """A temporary folder with a configuration, and the undisturbed run of every length asked for."""
-
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
-        self._whole: dict[int, Run] = {}
-
-    def config(self, updates: int) -> Path:
-        """Return the configuration of a run of so many updates."""
-        path = self.folder / f"{updates}.yaml"
-        text = CONFIG.replace("PREPARED", str(self.folder / "prepared")).replace("UPDATES", str(updates))
-        path.write_text(text, encoding="utf-8")
-        return path
-
-    def whole(self, updates: int) -> Run:
-        """Return the run that nothing disturbed."""
-        if updates not in self._whole:
-            run = Run(self.folder / f"whole-{updates}")
-            child = Child(self.config(updates), run)
-            if child.wait():
-                raise SystemExit(f"the undisturbed run failed: {child.text()}")
-            self._whole[updates] = run
-        return self._whole[updates]
-
-
-class Child:
-    """`nmt train` in a forked process; what it prints goes to a file."""
-
-    def __init__(
-        self, config: Path, run: Run, *overrides: str, before: Callable[[], None] = lambda: None
-    ) -> None:
-        self.output = config.with_name(f"{run.folder.name}.log")
-        arguments = ["nmt", "train", str(config), "--run", str(run.folder)]
-        self.arguments = arguments + [part for o in overrides for part in ("--set", o)]
-        self.process = multiprocessing.get_context("fork").Process(target=self._run, args=(before,))
-        self.process.start()
-
-    def _run(self, before: Callable[[], None]) -> None:
-        file = os.open(self.output, os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
-        os.dup2(file, 1)
-        os.dup2(file, 2)
-        sys.argv = self.arguments
-        before()
-        command()
-
-    def wait(self) -> int | None:
-        """Return the exit code; minus the signal that ended it."""
-        self.process.join()
-        return self.process.exitcode
-
-    def kill(self) -> bool:
-        """Kill it; return whether it was still alive."""
-        self.process.kill()
-        return self.wait() == -signal.SIGKILL
-
-    def text(self) -> str:
-        """Return what it printed."""
-        return self.output.read_text(encoding="utf-8")
-
-    def error(self) -> str | None:
-        """Return the one line of a clear end with exit code 2, None for any other end."""
-        lines = [line for line in self.text().splitlines() if line.startswith("nmt: ")]
-        clear = self.process.exitcode == 2 and len(lines) == 1 and "Traceback" not in self.text()
-        return lines[0] if clear else None
-
-
-def checkpoints(run: Run) -> Checkpoints:
-    return Checkpoints(run.checkpoints, keep=1, every=1)
-
-
-def newest(run: Run) -> int:
-    """The update of the newest checkpoint, 0 for none."""
-    return max(checkpoints(run).steps(), default=0)
-
-
-def unfinished(run: Run, since: int) -> bool:
-    """Say whether a checkpoint begun after that moment (ns) is not done; one that a kill left is older."""
-    with contextlib.suppress(FileNotFoundError):  # done while we look
-        return any(path.stat().st_mtime_ns > since for path in run.checkpoints.glob(".step-*.tmp"))
-    return False
-
-
-def seconds(run: Run) -> float:
-    """How long the loop of a run took, by its own clock."""
-    state = checkpoints(run).load(newest(run))[1]
-    return float(state["at"]["seconds"])
-
-
-def differences(place: Place, run: Run, updates: int) -> list[str]:
-    return [line for part in compare_runs(place.whole(updates), run) for line in part.differences]
+from nmt.training.checkpoint import DamagedCheckpoint, read_tensors
+from nmt.training.tracking import Tracker
 
 
 def kills(score: Score, place: Place, chance: random.Random, count: int) -> None:
@@ -257,47 +121,78 @@ def damage(path: Path, kind: int, chance: random.Random) -> None:
 
 
 def outages(score: Score, place: Place) -> None:
-    """Train with wandb's address at a closed port, and at one that takes the call and never answers."""
-    print("outages: wandb out of reach, three interleaved runs each", flush=True)
+    """Train with wandb's address at a closed port, and at one that takes the call and never answers.
+
+    What wandb costs is counted where it is spent, not as the difference of two runs: on a machine that does
+    other work too, two equal runs differ by more than the 5 % in question.
+    """
+    print("outages: wandb out of reach", flush=True)
     updates = 600
     config, whole = place.config(updates), place.whole(updates)
+    lines = len(whole.metrics.read_text(encoding="utf-8").splitlines())
     with socket.create_server(("127.0.0.1", 0)) as closed:
         port = closed.getsockname()[1]
     with socket.create_server(("127.0.0.1", 0), backlog=100) as silent:
-        addresses = {"off": None, "closed port": port, "silent port": silent.getsockname()[1]}
-        rates: dict[str, list[list[float]]] = {name: [] for name in addresses}
-        totals: dict[str, list[float]] = {name: [] for name in addresses}
-        lost = dict.fromkeys(addresses, 0)
-        for number in range(3):
-            for name, address in addresses.items():
-                run = Run(place.folder / f"{name}-{number}")
-                mode = "off" if address is None else "online"
-                began = time.perf_counter()
-                child = Child(config, run, f"tracking.wandb={mode}", before=lambda a=address: reach(a))
-                lost[name] += child.wait() != 0 or bool(differences(place, run, updates))
-                totals[name].append(time.perf_counter() - began)
-                rates[name].append(speeds(run))
-    # Each window at the best of its three runs, the same batches in each: other work on the machine drops out.
-    best = {name: [max(window) for window in zip(*runs, strict=True)] for name, runs in rates.items()}
-    lines = len(whole.metrics.read_text(encoding="utf-8").splitlines())
-    for name in ("closed port", "silent port"):
-        slower = statistics.median(a / b for a, b in zip(best["off"], best[name], strict=True)) - 1
-        longer = min(totals[name]) - min(totals["off"])
-        print(f"  {name}: a run takes {longer:.0f} s longer in all, nearly all of it once, at its start")
-        score.check(f"{name}: from then on training is {slower:+.1%} slower", holds=slower < 0.05)
-        score.check(f"{name}: all {lines} lines of metrics.jsonl are there, 3 times", holds=not lost[name])
+        for name, address in (("closed", port), ("silent", silent.getsockname()[1])):
+            run, costs = Run(place.folder / name), place.folder / f"{name}.json"
+            child = Child(config, run, "tracking.wandb=online", before=lambda a=address, c=costs: reach(a, c))
+            code = child.wait()
+            lost = differences(place, run, updates)
+            score.check(
+                f"{name} port: all {lines} lines of metrics.jsonl are there",
+                holds=not code and not lost,
+                why=f"exit code {code}, {lost[:1]}",
+            )
+            spent = json.loads(costs.read_text(encoding="utf-8")) if costs.exists() else {}
+            offline = "recording offline" in child.text() and spent.get("messages", 0) > 0
+            score.check(f"{name} port: {spent.get('messages', 0):.0f} messages kept offline", holds=offline)
+            loop = seconds(run)
+            share = sum(spent.get(part, math.inf) for part in ("told", "threads", "service")) / loop
+            print(f"  {name} port: {spent}; the loop took {loop:.1f} s, {seconds(whole):.1f} s without wandb")
+            score.check(f"{name} port: wandb took {share:.1%} of the loop", holds=share < 0.05)
 
 
-def speeds(run: Run) -> list[float]:
-    """Tokens a second of each line of figures, what it takes to log them included."""
-    lines = [json.loads(line) for line in run.metrics.read_text(encoding="utf-8").splitlines()]
-    return [line["train/trg_tokens_per_s"] for line in lines if "train/trg_tokens_per_s" in line]
+def reach(port: int, costs: Path) -> None:
+    """Let wandb look for its server there, with a key that no server knows; write down what it takes.
+
+    Seconds: once (the start, and the first message of each kind, which loads code), told (all other
+    messages), threads and service (CPU of other threads and of wandb's own process).
+    """
+    os.environ |= {"WANDB_BASE_URL": f"http://127.0.0.1:{port}", "WANDB_API_KEY": "0" * 40}
+    spent = dict.fromkeys(("messages", "once", "told", "threads", "service"), 0.0)
+    start, tell, finish = Tracker.__init__, Tracker._tell, Tracker.finish
+    kinds = set()
+
+    def timed_start(self: Tracker, folder: Path, experiment: Experiment) -> None:
+        began = time.perf_counter()
+        start(self, folder, experiment)
+        spent["once"] += time.perf_counter() - began
+        spent["threads"] -= time.process_time() - time.thread_time()
+
+    def timed_tell(self: Tracker, message: Callable[[Any], None]) -> None:
+        began = time.perf_counter()
+        tell(self, message)
+        spent["told" if message.__qualname__ in kinds else "once"] += time.perf_counter() - began
+        spent["messages"] += self._wandb is not None
+        kinds.add(message.__qualname__)
+
+    def timed_finish(self: Tracker, *result: Any) -> None:
+        spent["threads"] += time.process_time() - time.thread_time()
+        spent["service"] = cpu_of_children()
+        finish(self, *result)
+        costs.write_text(json.dumps({k: round(v, 3) for k, v in spent.items()}), encoding="utf-8")
+
+    Tracker.__init__, Tracker._tell, Tracker.finish = timed_start, timed_tell, timed_finish  # type: ignore
 
 
-def reach(port: int | None) -> None:
-    """Let wandb look for its server there, with a key that no server knows."""
-    if port is not None:
-        os.environ |= {"WANDB_BASE_URL": f"http://127.0.0.1:{port}", "WANDB_API_KEY": "0" * 40}
+def cpu_of_children() -> float:
+    """CPU seconds of the processes that this one started and that live."""
+    ticks = 0
+    for path in Path("/proc").glob("[0-9]*/stat"):
+        with contextlib.suppress(OSError):
+            fields = path.read_text().rpartition(")")[2].split()
+            ticks += (int(fields[11]) + int(fields[12])) * (int(fields[1]) == os.getpid())
+    return ticks / os.sysconf("SC_CLK_TCK")
 
 
 def full_disks(score: Score, place: Place) -> None:

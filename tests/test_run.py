@@ -167,3 +167,14 @@ def test_tokenizers_take_the_place_of_those_before(tmp_path: Path) -> None:
         run.save_tokenizers(source)
         assert {path.name for path in run.tokenizer.iterdir()} == names
         assert {path.name for path in run.folder.iterdir()} == {"tokenizer"}
+
+
+def test_a_full_disk_is_no_reason_not_to_hold_the_folder(tmp_path: Path) -> None:
+    run = Run(tmp_path)
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (0, hard))
+    try:
+        with run.locked(), pytest.raises(UserError, match="in use by process unknown"), run.locked():
+            pass
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))

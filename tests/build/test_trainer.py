@@ -218,6 +218,17 @@ def test_moved_data_are_accepted_and_changed_data_refused(tmp_path: Path, prepar
     assert Run(run).experiment() == moved
 
 
+def test_a_kill_while_the_only_checkpoint_was_replaced_is_mended(
+    begun: Path, prepared: str, tmp_path: Path
+) -> None:
+    folder = tmp_path / "run"
+    shutil.copytree(begun, folder)
+    (folder / "checkpoints" / "step-2").rename(folder / "checkpoints" / ".step-2.old")
+    with pytest.raises(UserError, match="begun with another configuration"):
+        build(folder, experiment(prepared, seed=2))
+    assert build(folder, experiment(prepared)).at.update == 2
+
+
 def test_a_finished_run_without_checkpoints_is_not_trained_over(tmp_path: Path, prepared: str) -> None:
     (tmp_path / "result.json").write_text("{}")
     with pytest.raises(UserError, match="holds a finished run without checkpoints"):

@@ -112,6 +112,16 @@ def lose_the_state(step: Path) -> None:
     (step / "state.json").unlink()
 
 
+def change_a_line_end(step: Path) -> None:
+    path = step / "state.json"
+    path.write_bytes(path.read_bytes()[:-1] + b"\x0b")
+
+
+def lose_the_last_byte(step: Path) -> None:
+    path = step / "state.json"
+    path.write_bytes(path.read_bytes()[:-1])
+
+
 def empty_the_state(step: Path) -> None:
     (step / "state.json").write_text("")
 
@@ -128,6 +138,8 @@ DAMAGES: list[tuple[Callable[[Path], None], str]] = [
     (lose_the_state, "state.json"),
     (empty_the_state, "step-4"),
     (edit_the_state, "state.json"),
+    (change_a_line_end, "step-4"),
+    (lose_the_last_byte, "step-4"),
 ]
 
 
@@ -176,6 +188,41 @@ def test_a_full_disk_is_one_line_and_loses_nothing(checkpoints: Checkpoints, lim
 def test_a_checkpoint_saved_again_is_the_later_one(checkpoints: Checkpoints) -> None:
     checkpoints.save(4, groups(5.0), STATE)
     assert checkpoints.load(4)[0]["model"]["w"][0, 0] == 5.0
+
+
+class Killed(BaseException):
+    """The process is gone."""
+
+
+@pytest.mark.parametrize("renames", [0, 1, 2])
+def test_a_kill_while_the_only_checkpoint_is_replaced_loses_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, renames: int
+) -> None:
+    checkpoints = Checkpoints(tmp_path, keep=1, every=2)
+    checkpoints.save(4, groups(4.0), STATE)
+    rename, done = Path.rename, [0]
+
+    def until_killed(path: Path, target: Path) -> Path:
+        if done[0] == renames:
+            raise Killed
+        done[0] += 1
+        return rename(path, target)
+
+    def killed(path: Path, *, ignore_errors: bool) -> None:
+        if path.suffix == ".old":
+            raise Killed
+
+    with monkeypatch.context() as patched:
+        patched.setattr(Path, "rename", until_killed)
+        patched.setattr("nmt.training.checkpoint.shutil.rmtree", killed)
+        with pytest.raises(Killed):
+            checkpoints.save(4, groups(5.0), STATE)
+    checkpoints = Checkpoints(tmp_path, keep=1, every=2)
+    checkpoints.mend()
+    assert checkpoints.steps() == [4]
+    assert checkpoints.load(4)[0]["model"]["w"][0, 0] == (5.0 if renames == 2 else 4.0)
+    checkpoints.save(6, groups(6.0), STATE)
+    assert [path.name for path in tmp_path.iterdir()] == ["step-6"]
 
 
 def test_tensors_are_written_whole_or_not_at_all(tmp_path: Path) -> None:
