@@ -22,6 +22,7 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -135,7 +136,7 @@ def outages(score: Score, place: Place) -> None:
     with socket.create_server(("127.0.0.1", 0), backlog=100) as silent:
         for name, address in (("closed", port), ("silent", silent.getsockname()[1])):
             run, costs = Run(place.folder / name), place.folder / f"{name}.json"
-            child = Child(config, run, "tracking.wandb=online", before=lambda a=address, c=costs: reach(a, c))
+            child = Child(config, run, "tracking.wandb=online", before=partial(reach, address, costs))
             code = child.wait()
             lost = differences(place, run, updates)
             score.check(
@@ -198,15 +199,14 @@ def cpu_of_children() -> float:
 def full_disks(score: Score, place: Place) -> None:
     """Train on a disk with too little room, then with more."""
     updates = 60
-    whole, config = place.whole(updates), place.config(updates)
+    config = place.config(updates)
     everything = Run(place.folder / "everything")
     Child(config, everything, "training.keep_checkpoints=99").wait()
     needed = sum(path.stat().st_size for path in everything.folder.rglob("*") if path.is_file())
-    largest = max(path.stat().st_size for path in whole.folder.rglob("*") if path.is_file())
     shares = [0.01, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9]
     clear = loadable = went_on = saved = 0
-    with tempfile.TemporaryDirectory(dir=place.folder) as folder:
-        small = mounts(Path(folder))
+    with tempfile.TemporaryDirectory(dir=place.folder) as trial:
+        small = mounts(Path(trial))
     print(
         f"full disks: {len(shares)} of them, {'tmpfs' if small else 'limits on the size of a file'}",
         flush=True,
@@ -216,8 +216,9 @@ def full_disks(score: Score, place: Place) -> None:
         folder.mkdir()
         run = Run(folder / f"full-{number}")
         with room(folder, int(needed * share)) if small else contextlib.nullcontext() as grow:
-            limit = None if small else int(10_000 + (largest - 10_000) * share)
-            child = Child(config, run, "training.keep_checkpoints=99", before=lambda n=limit: limit_files(n))
+            # Without a disk of its own: from that update on no file may grow past 10,000 bytes.
+            full = {} if small else {math.ceil(updates * share): "full"}
+            child = Child(config, run, "training.keep_checkpoints=99", before=partial(poison, full))
             child.wait()
             error = child.error()
             clear += error is not None
@@ -266,11 +267,6 @@ def room(folder: Path, size: int) -> Iterator[Callable[[int], None]]:
         subprocess.run(["umount", "--lazy", str(folder)], check=True)
 
 
-def limit_files(size: int | None) -> None:
-    if size is not None:
-        resource.setrlimit(resource.RLIMIT_FSIZE, (size, resource.RLIM_INFINITY))
-
-
 def not_numbers(score: Score, place: Place) -> None:
     """Put NaN and infinity into the loss, or into one gradient alone, of some batches."""
     print("not numbers: three batches of one run, then all of them", flush=True)
@@ -316,9 +312,11 @@ def poison(kinds: dict[int, str]) -> None:
                 return replace(result, loss=result.loss * math.nan)
             case "infinity":
                 return replace(result, loss=result.loss * math.inf)
+            case "full":
+                resource.setrlimit(resource.RLIMIT_FSIZE, (10_000, resource.RLIM_INFINITY))
             case "gradient":  # a loss of the same value, whose gradient is none
                 first = next(model.parameters())
-                return replace(result, loss=result.loss + _Spoilt.apply(first))
+                return replace(result, loss=result.loss + _Spoilt.apply(first))  # type: ignore[no-untyped-call]
         return result
 
     TranslationTask.loss = loss  # type: ignore[method-assign]

@@ -141,7 +141,10 @@ def stated(key: str, value: object) -> Change:
 
 
 def written(text: str, instead: str) -> Change:
-    return lambda run: run.metrics.write_text(run.metrics.read_text().replace(text, instead)) and None
+    def change(run: Run) -> None:
+        run.metrics.write_text(run.metrics.read_text().replace(text, instead))
+
+    return change
 
 
 @pytest.mark.parametrize(
