@@ -9,13 +9,22 @@ import typer
 def report(
     files: Annotated[list[Path] | None, typer.Argument(help="Markdown files with the two markers")] = None,
     results: Annotated[Path, typer.Option(help="the folder of the experiments")] = Path("experiments"),
+    check: Annotated[
+        bool, typer.Option("--check", help="write nothing; exit 1 where a table differs")
+    ] = False,
 ) -> None:
     """Write the table of results into Markdown.
 
     From experiments/*/result.json into README.md and experiments/README.md, between their markers.
     """
-    from nmt.evaluation.report import load_results, update_table
+    from nmt.evaluation.report import load_results, table_is_current, update_table
 
     found = load_results(results)
-    for path in files or [Path("README.md"), Path("experiments/README.md")]:
+    paths = files or [Path("README.md"), Path("experiments/README.md")]
+    if check:
+        stale = [path for path in paths if not table_is_current(path, found)]
+        for path in stale:
+            print(f"{path}: differs from the results; run nmt report")
+        raise typer.Exit(1 if stale else 0)
+    for path in paths:
         print(f"{path}: {'updated' if update_table(path, found) else 'as it should be'}")
