@@ -85,8 +85,7 @@ def check_run(folder: Path, lines: Sequence[str], *, beam: int | None, device: s
     """Yield the outcome of each way to decode the lines with a run's model, as soon as it is there."""
 
     def load(precision: Precision) -> Translator:
-        dtype = torch.float64 if precision == "float64" else torch.float32
-        return load_translator(folder, beam=beam, device=device, dtype=dtype)
+        return load_translator(folder, beam=beam, device=device, precision=precision)
 
     return check(load, lines)
 

@@ -35,3 +35,20 @@ def choose_precision(name: str, device: torch.device) -> torch.dtype:
     if name == "auto":
         return torch.bfloat16 if has_bfloat16_units(device) else torch.float32
     return {"float64": torch.float64, "float32": torch.float32, "bfloat16": torch.bfloat16}[name]
+
+
+def choose_translation_precision(name: str, device: torch.device) -> str:
+    """Return the precision that translation multiplies in; auto takes int8 on a CPU with units for it.
+
+    UserError where the device has no such products.
+    """
+    on_cpu, packs = device.type == "cpu", torch.backends.mkldnn.is_available()
+    has_int8 = bool(on_cpu and packs and torch.cpu._is_vnni_supported())
+    if name == "auto":
+        return "int8" if has_int8 else "float32"
+    if name == "int8" and not has_int8:
+        raise UserError(
+            f"--precision int8 needs a CPU with 8-bit products (VNNI) and torch with oneDNN, found {device}; "
+            "take auto, float32 or bfloat16"
+        )
+    return name

@@ -88,10 +88,11 @@ def score_run(
     split: str | None,
     beam: int | None,
     device: str,
+    precision: str,
 ) -> tuple[Result, list[str]]:
     """Return the scores of a run on some pairs, with what its training cost, and its translations."""
     run = Run(folder)
-    translator = load_translator(folder, experiment=experiment, beam=beam, device=device)
+    translator = load_translator(folder, experiment=experiment, beam=beam, device=device, precision=precision)
     translator.translate([pair.src for pair in pairs[:8]])  # the first products pay for the kernels' making
     began = time.perf_counter()
     outputs = translator.translate([pair.src for pair in pairs])
@@ -109,7 +110,7 @@ def score_run(
         decoding=Decoding(
             settings={**experiment.decoding.model_dump(mode="json"), "beam": translator.search.beam},
             sentences_per_second=len(pairs) / seconds,
-            precision="float32",
+            precision=translator.precision,
         ),
         training=trained.training if trained else None,
         parameters=trained.parameters if trained else None,

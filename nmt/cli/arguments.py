@@ -1,5 +1,6 @@
 """Arguments that several commands share."""
 
+from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
 
@@ -16,6 +17,16 @@ Model = Annotated[Path, typer.Option("--model", metavar="RUN", help="a run folde
 Beam = Annotated[int | None, typer.Option(min=1, help="width of the search; 1 is greedy; default: the run's")]
 Device = Annotated[str, typer.Option(help="auto, cpu, cuda …")]
 Threads = Annotated[int | None, typer.Option(min=1, help="CPU threads; default: all cores")]
+
+
+class Precision(StrEnum):
+    """What the products of a translation are taken in."""
+
+    AUTO = "auto"
+    FLOAT64 = "float64"
+    FLOAT32 = "float32"
+    BFLOAT16 = "bfloat16"
+    INT8 = "int8"
 
 
 def use_threads(threads: int | None) -> None:

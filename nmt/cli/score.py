@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from nmt.cli.arguments import Beam, Device, Overrides, Threads, use_threads
+from nmt.cli.arguments import Beam, Device, Overrides, Precision, Threads, use_threads
 
 
 def score(
@@ -26,6 +26,9 @@ def score(
         Path | None, typer.Option(metavar="FILE", help="write the translations, one a line")
     ] = None,
     device: Device = "auto",
+    precision: Annotated[
+        Precision, typer.Option(help="of the products; auto is what nmt translate takes")
+    ] = Precision.FLOAT32,
     threads: Threads = None,
 ) -> None:
     """Score a run, or a file of translations.
@@ -74,7 +77,14 @@ def score(
             pairs, dataset, name = held_out(experiment, split), dataset_name(experiment.data), split
             output = output or model / ("result.json" if split == "test" else f"result-{split}.json")
         result, outputs = score_run(
-            model, experiment, pairs, dataset=dataset, split=name, beam=beam, device=device
+            model,
+            experiment,
+            pairs,
+            dataset=dataset,
+            split=name,
+            beam=beam,
+            device=device,
+            precision=precision.value,
         )
         if save:
             replace_text(save, "".join(f"{line}\n" for line in outputs))

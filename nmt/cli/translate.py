@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated, BinaryIO
 
 import typer
 
-from nmt.cli.arguments import Beam, Device, Model, Threads, use_threads
+from nmt.cli.arguments import Beam, Device, Model, Precision, Threads, use_threads
 from nmt.errors import UserError
 
 if TYPE_CHECKING:
@@ -48,6 +48,9 @@ def translate(
         Errors, typer.Option(help="bytes that are not UTF-8: refuse or replace by U+FFFD")
     ] = Errors.STRICT,
     device: Device = "auto",
+    precision: Annotated[
+        Precision, typer.Option(help="of the products; auto: int8 on a CPU with units for it, else float32")
+    ] = Precision.AUTO,
     threads: Threads = None,
 ) -> None:
     """Translate standard input or a file, line by line.
@@ -64,7 +67,7 @@ def translate(
     from nmt.decoding.translator import Translation
     from nmt.evaluation.alignment import pharaoh
 
-    translator = load_translator(model, beam=beam, n_best=n_best, device=device)
+    translator = load_translator(model, beam=beam, n_best=n_best, device=device, precision=precision.value)
 
     def lines(number: int, translation: Translation) -> Iterator[str]:
         links = f" ||| {pharaoh(translation.links())}" if alignments else ""

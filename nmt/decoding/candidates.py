@@ -23,24 +23,49 @@ class LengthPenalty:
 
 
 def top_pieces(logits: Tensor, count: int) -> tuple[Tensor, Tensor]:
-    """Return the `count` largest logits (N, count) of each row and their ids, ties to the smaller id.
-
-    torch.topk leaves open which of several equal values it takes; where that matters, in rows whose
-    last place is tied, a stable sort decides.
-    """
+    """Return the `count` largest logits (N, count) of each row and their ids, ties to the smaller id."""
     count = min(count, logits.shape[-1])
     reach = min(count + 1, logits.shape[-1])
-    values, ids = logits.topk(reach, dim=-1)
-    if reach > count:
-        tied = values[:, count - 1] == values[:, count]
-        if tied.any():
-            rows = tied.nonzero().squeeze(1)
-            exact, order = logits[rows].sort(dim=-1, descending=True, stable=True)
-            values[rows], ids[rows] = exact[:, :reach], order[:, :reach]
-        values, ids = values[:, :count], ids[:, :count]
-    ids, order = ids.sort(dim=-1)
-    values, best = values.gather(-1, order).sort(dim=-1, descending=True, stable=True)
-    return values, ids.gather(-1, best)
+    values, ids = _top(logits, reach)
+    # torch.topk leaves open which of several equal values it takes, and in what order.
+    tied = (values[:, 1:] == values[:, :-1]).any(dim=1) & ~values[:, 0].isnan()
+    if tied.any():
+        rows = tied.nonzero().squeeze(1)
+        values[rows, :count], ids[rows, :count] = _exact_top(logits[rows], values[rows, count - 1], count)
+    return values[:, :count], ids[:, :count]
+
+
+_CHUNKS = 512
+
+
+def _top(logits: Tensor, count: int) -> tuple[Tensor, Tensor]:
+    """Return the `count` largest of each row, and their ids, ties as they come.
+
+    In a long row, chunk c is made of the ids c, c + 512, c + 1024 …; the best are in the chunks with the
+    largest maxima, or in what is left at the end of the row.
+    """
+    deep = logits.shape[-1] // _CHUNKS
+    if deep < 4 or count > _CHUNKS // 8:
+        values, ids = logits.topk(count, dim=-1)
+        return values, ids
+    whole = deep * _CHUNKS
+    chunks = logits[:, :whole].unflatten(1, (deep, _CHUNKS)).amax(dim=1).topk(count, dim=-1).indices
+    inside = torch.arange(0, whole, _CHUNKS, device=logits.device)
+    ids = (chunks.unsqueeze(2) + inside).flatten(1)  # (N, count · deep)
+    rest = torch.arange(whole, logits.shape[-1], device=logits.device)
+    ids = torch.cat([ids, rest.expand(len(ids), -1)], dim=1)
+    values, places = logits.gather(1, ids).topk(count, dim=-1)
+    return values, ids.gather(1, places)
+
+
+def _exact_top(logits: Tensor, last: Tensor, count: int) -> tuple[Tensor, Tensor]:
+    """Return the `count` largest of each row, ties to the smaller id, given the last (n,)."""
+    last = last.unsqueeze(1)
+    above, equal = logits > last, logits == last
+    room = count - above.sum(dim=1, keepdim=True)
+    ids = (above | (equal & (equal.cumsum(dim=1) <= room))).nonzero()[:, 1].view(-1, count)
+    values, order = logits.gather(1, ids).sort(dim=-1, descending=True, stable=True)
+    return values, ids.gather(1, order)
 
 
 def best_candidates(scores: Tensor, ids: Tensor, count: int) -> Tensor:
@@ -51,8 +76,8 @@ def best_candidates(scores: Tensor, ids: Tensor, count: int) -> Tensor:
 
 
 def forbid(logits: Tensor, banned: Tensor) -> Tensor:
-    """Return the logits with the banned ids at −∞."""
-    return logits.index_fill(-1, banned, float("-inf")) if banned.numel() else logits
+    """Return the logits with the banned ids at −∞, which is written into them."""
+    return logits.index_fill_(-1, banned, float("-inf")) if banned.numel() else logits
 
 
 def only(logits: Tensor, piece: int, rows: Tensor) -> Tensor:

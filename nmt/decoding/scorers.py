@@ -2,6 +2,7 @@
 
 from typing import Any
 
+import torch
 from torch import Tensor
 
 from nmt.decoding.search import Step
@@ -22,4 +23,6 @@ class ModelScorer:
     def step(self, y_prev: Tensor, memory: Memory, state: Any) -> Step:
         """Score the next piece after y_prev (N,)."""
         logits, alignment, state = self.model.step(y_prev, memory, state)
-        return Step(logits, logits.logsumexp(dim=-1, keepdim=True), state, alignment)
+        # In one pass, which logsumexp is not.
+        log_probs = logits.log_softmax(dim=-1, dtype=torch.promote_types(logits.dtype, torch.float32))
+        return Step(log_probs, log_probs.new_zeros(len(log_probs), 1), state, alignment)

@@ -18,7 +18,10 @@ Tree = TypeVar("Tree")
 
 
 class Step(NamedTuple):
-    """logits (N, V), log_z (N, 1), the next state, alignment (N, Tx); log-probability = logits − log_z."""
+    """logits (N, V), log_z (N, 1), the next state, alignment (N, Tx); log-probability = logits − log_z.
+
+    The logits are the search's own: it may write into them.
+    """
 
     logits: Tensor
     log_z: Tensor
@@ -96,6 +99,11 @@ class _Beam:
         self.lengths = torch.zeros(shape, dtype=torch.long, device=device)
         self.ids = torch.full((*shape, size), settings.eos, device=device)
         self.alignments: Tensor | None = None
+        self.first_limit = int(limits.min())
+        self.first_row = settings.beam * torch.arange(len(limits), device=device).unsqueeze(1)
+        # How a finished hypothesis's candidates rank: itself before everything else, in the order of slots.
+        self.itself = torch.full((settings.beam, settings.beam), float("-inf"), dtype=dtype, device=device)
+        self.itself[:, 0] = torch.finfo(dtype).max / torch.arange(1, settings.beam + 1, device=device)
 
     def advance(self, step: Step, position: int) -> Tensor:
         """Extend every live hypothesis by its best pieces, keep K a sentence; return the rows kept (N,).
@@ -105,28 +113,24 @@ class _Beam:
         """
         settings, (size, beam) = self.settings, self.log_probs.shape
         logits = forbid(step.logits, self.banned)
-        at_limit = (self.limits <= position + 1).repeat_interleave(beam)
-        if at_limit.any():
+        if position + 1 >= self.first_limit:
+            at_limit = (self.limits <= position + 1).repeat_interleave(beam)
             logits = only(logits, settings.eos, at_limit)
         values, ids = top_pieces(logits, beam)  # C = min(K, V) candidates a row
-        before = self.log_probs.unsqueeze(-1)
-        log_probs = before + (values - step.log_z).view(size, beam, -1)  # (B, K, C)
-        kept = self.finished.unsqueeze(-1)
-        itself = kept & (torch.arange(log_probs.shape[-1], device=kept.device) == 0)
-        log_probs = torch.where(itself, before, log_probs.masked_fill(kept, float("-inf")))
-        rank = log_probs.masked_fill(itself, float("inf"))
-        ids = ids.view(size, beam, -1).masked_fill(kept, settings.eos)
+        log_probs = self.log_probs.unsqueeze(-1) + (values - step.log_z).view(size, beam, -1)  # (B, K, C)
+        rank = torch.where(self.finished.unsqueeze(-1), self.itself[:, : log_probs.shape[-1]], log_probs)
+        chosen = best_candidates(rank.flatten(1), ids.reshape(size, -1), beam)  # (B, K)
+        slots = chosen // log_probs.shape[-1]
+        chosen_rank = rank.flatten(1).gather(1, chosen)
 
-        chosen = best_candidates(rank.flatten(1), ids.flatten(1), beam)  # (B, K)
-        slots = chosen // ids.shape[-1]
-        self.log_probs = log_probs.flatten(1).gather(1, chosen)
-        pieces = ids.flatten(1).gather(1, chosen)
-        live = ~self.finished.gather(1, slots)
-        self.lengths = self.lengths.gather(1, slots) + live
+        was_finished = self.finished.gather(1, slots) & (chosen_rank != float("-inf"))
+        self.log_probs = torch.where(was_finished, self.log_probs.gather(1, slots), chosen_rank)
+        pieces = ids.reshape(size, -1).gather(1, chosen).masked_fill_(was_finished, settings.eos)
+        self.lengths = self.lengths.gather(1, slots) + ~was_finished
         # An empty slot never counts as finished, or it would keep its place from a real hypothesis.
-        self.finished = (~live | (pieces == settings.eos)) & (self.log_probs != float("-inf"))
-        origin = (torch.arange(size, device=slots.device).unsqueeze(1) * beam + slots).flatten()
-        self.ids = self.ids.flatten(0, 1)[origin].view_as(self.ids)
+        self.finished = (pieces == settings.eos) & (self.log_probs != float("-inf"))
+        origin = (self.first_row[:size] + slots).flatten()
+        self.ids = self.ids.flatten(0, 1).index_select(0, origin).view_as(self.ids)
         self.ids[:, :, position] = pieces
         if step.alignment is not None:
             self._align(step.alignment, origin, position)
@@ -165,6 +169,7 @@ class _Beam:
         for name in ("rows", "limits", "log_probs", "finished", "lengths", "ids"):
             setattr(self, name, getattr(self, name)[stay])
         self.alignments = None if self.alignments is None else self.alignments[stay]
+        self.first_limit = int(self.limits.min()) if len(stay) else 0
         return stay
 
     def _hypothesis(self, b: int, k: int, score: float) -> Hypothesis:
@@ -207,7 +212,8 @@ def beam_search(
         if search is None:
             dtype = torch.promote_types(step.log_z.dtype, torch.float32)  # a sum of many terms
             search = _Beam(limits, settings, dtype)
-        state = select_rows(step.state, search.advance(step, position))
+        origin = search.advance(step, position)
+        state = step.state if beam == 1 else select_rows(step.state, origin)
         done = search.done()
         if done.any():
             stay = search.leave(done, results)

@@ -14,7 +14,7 @@ from nmt.data.tokenizer import Tokenizer
 from nmt.data.vocabulary import EOS
 from nmt.decoding.search import Hypothesis, SearchSettings, StepScorer, beam_search
 from nmt.errors import UserError
-from nmt.evaluation.alignment import Link, best_links, merge_pieces
+from nmt.evaluation.alignment import Attended, Link, attended, best_links
 from nmt.models import Source
 
 _ENDS = (r"(?<=[.!?…。！？])\s+|(?<=[。！？])", r"(?<=[,;:–—、，；：])\s+|(?<=[、，；：])", r"\s+")
@@ -25,15 +25,6 @@ class Ranked(NamedTuple):
 
     text: str
     score: float
-
-
-class Attended(NamedTuple):
-    """Words of both sides and how much of its attention each target word gave to each source word."""
-
-    src_words: list[str]
-    trg_words: list[str]
-    weights: Tensor  # (target words, source words)
-    spaced: bool  # white space follows; else the last words go on in the next part
 
 
 @dataclass(frozen=True)
@@ -52,7 +43,7 @@ class Translation:
         """Return the word alignment of the best translation: where each target word looked most."""
         links, src, trg = [], 0, 0
         for part in self.attended:
-            links += [Link(link.src + src, link.trg + trg) for link in best_links(part.weights.numpy())]
+            links += [Link(link.src + src, link.trg + trg) for link in best_links(part.weights)]
             src += len(part.src_words) - (not part.spaced)
             trg += len(part.trg_words) - (not part.spaced and bool(part.trg_words))
         return list(dict.fromkeys(links))
@@ -78,10 +69,12 @@ class Translator:
         max_source: int,
         tokens_per_batch: int,
         device: torch.device,
+        precision: str,
     ) -> None:
         self.scorer, self.search = scorer, search
         self.src_tokenizer, self.trg_tokenizer = src_tokenizer, trg_tokenizer
         self.max_source, self.tokens_per_batch, self.device = max_source, tokens_per_batch, device
+        self.precision = precision
 
     def translate(self, lines: Sequence[str]) -> list[str]:
         """Return the best translation of each line; a blank line gives an empty one."""
@@ -158,24 +151,17 @@ class Translator:
             pairs = zip(texts, parts, strict=True)
             text = "".join(text + " " * (part.spaced and text != "") for text, part in pairs).rstrip(" ")
             ranked.append(Ranked(text, sum(hypothesis.score for hypothesis in chosen)))
-        attended = [
+        looked = [
             self._attended(part, hypotheses[0])
             for part, hypotheses in zip(parts, found, strict=True)
             if hypotheses[0].alignment is not None
         ]
-        return Translation(ranked, attended)
+        return Translation(ranked, looked)
 
     def _attended(self, part: Part, best: Hypothesis) -> Attended:
         assert best.alignment is not None
-        src_starts = self.src_tokenizer.word_starts(part.ids)
-        trg_starts = self.trg_tokenizer.word_starts(best.ids)
-        pieces = best.alignment[: len(best.ids), : len(part.ids)].double().numpy()
-        return Attended(
-            _words(self.src_tokenizer, part.ids, src_starts),
-            _words(self.trg_tokenizer, best.ids, trg_starts),
-            torch.from_numpy(merge_pieces(pieces, src_starts, trg_starts)),
-            part.spaced,
-        )
+        tokenizers = self.src_tokenizer, self.trg_tokenizer
+        return attended(tokenizers, part.ids, best.ids, best.alignment.double().numpy(), spaced=part.spaced)
 
 
 def split_text(text: str, fits: Callable[[str], bool]) -> Iterator[str]:
@@ -210,8 +196,3 @@ def _pack(text: str, fits: Callable[[str], bool], ends: list[str]) -> Iterator[s
             *whole, held = _pack(held, fits, ends[1:])
             yield from whole
     yield held
-
-
-def _words(tokenizer: Tokenizer, ids: list[int], starts: Sequence[bool]) -> list[str]:
-    begins = [i for i, start in enumerate(starts) if start or i == 0]
-    return [tokenizer.decode(ids[a:b]).strip() for a, b in pairwise([*begins, len(ids)])]

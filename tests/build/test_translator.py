@@ -91,8 +91,8 @@ def test_weights_that_give_no_number(run: Path, value: float, message: str) -> N
 
 
 def test_the_model_computes_in_the_precision_asked_for(tiny_run: Path) -> None:
-    (line,) = load_translator(tiny_run, dtype=torch.float64).translations(["der Hund"], attention=True)
-    (rough,) = load_translator(tiny_run).translations(["der Hund"])
+    (line,) = load_translator(tiny_run, precision="float64").translations(["der Hund"], attention=True)
+    (rough,) = load_translator(tiny_run, precision="float32").translations(["der Hund"])
     assert line.text == rough.text
     assert line.ranked[0].score == pytest.approx(rough.ranked[0].score, abs=1e-4)
     assert line.ranked[0].score != rough.ranked[0].score

@@ -31,10 +31,18 @@ def test_candidates_by_score_then_id_then_place(pairs: list[tuple[float, int]], 
 def test_forbidden_pieces_and_the_only_piece() -> None:
     logits = torch.arange(8.0).view(2, 4)
     inf = float("inf")
-    assert forbid(logits, torch.tensor([1, 3])).tolist() == [[0, -inf, 2, -inf], [4, -inf, 6, -inf]]
-    assert forbid(logits, torch.tensor([], dtype=torch.long)) is logits
     assert only(logits, 2, torch.tensor([True, False])).tolist() == [[-inf, -inf, 2, -inf], [4, 5, 6, 7]]
-    assert logits.tolist() == [[0, 1, 2, 3], [4, 5, 6, 7]]  # the scorer's own stay as they were
+    assert forbid(logits, torch.tensor([], dtype=torch.long)).tolist() == [[0, 1, 2, 3], [4, 5, 6, 7]]
+    assert forbid(logits, torch.tensor([1, 3])).tolist() == [[0, -inf, 2, -inf], [4, -inf, 6, -inf]]
+
+
+def test_the_best_of_a_long_row_are_those_of_a_sort() -> None:
+    logits = torch.randint(0, 400, (40, 5003), generator=torch.Generator().manual_seed(1)).double()
+    logits[:8] = torch.randn(8, 5003, generator=torch.Generator().manual_seed(2), dtype=torch.float64)
+    values, ids = top_pieces(logits, 7)
+    expected, order = logits.sort(dim=-1, descending=True, stable=True)
+    assert torch.equal(values, expected[:, :7])
+    assert torch.equal(ids, order[:, :7])
 
 
 @pytest.mark.parametrize(

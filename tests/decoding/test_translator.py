@@ -69,6 +69,7 @@ def copier(
         settings,
         max_source=max_source,
         tokens_per_batch=tokens_per_batch,
+        precision="float32",
         device=torch.device("cpu"),
     )
 

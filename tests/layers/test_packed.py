@@ -1,0 +1,85 @@
+import pytest
+import torch
+from torch import nn
+from torch.nn import functional as F
+
+from nmt.layers.cells import LSTMCell
+from nmt.layers.operands import Operand, twin
+from nmt.layers.packed import packed
+
+pytestmark = pytest.mark.skipif(
+    not (torch.backends.mkldnn.is_available() and torch.cpu._is_vnni_supported()),
+    reason="needs the CPU's units",
+)
+
+TOLERANCE = {"float32": 1e-5, "bfloat16": 2e-2, "int8": 2e-2}
+
+
+@pytest.fixture(autouse=True)
+def seeded() -> None:
+    torch.manual_seed(0)
+
+
+@pytest.mark.parametrize("precision", TOLERANCE)
+@pytest.mark.parametrize("bias", [True, False])
+@pytest.mark.parametrize("shape", [(5,), (3, 4)])
+@torch.inference_mode()
+def test_a_packed_product_is_the_plain_one_up_to_its_precision(
+    precision: str, bias: bool, shape: tuple[int, ...]
+) -> None:
+    linear = nn.Linear(96, 40, bias=bias)
+    x = torch.randn(*shape, 96)
+    expected, found = linear(x), packed(linear, precision)(x)
+    assert found.dtype == torch.float32
+    assert found.shape == expected.shape
+    assert (found - expected).abs().max() < TOLERANCE[precision] * expected.abs().max()
+
+
+@torch.inference_mode()
+def test_int8_is_the_product_of_rounded_integers() -> None:
+    linear = nn.Linear(33, 7)
+    x = torch.randn(6, 33) * torch.tensor([[1e-3], [1.0], [50.0], [0.0], [1.0], [7.0]])
+    w = linear.weight
+    w_scale = w.abs().amax(1) / 127
+    x_scale = x.abs().amax(1) / 127
+    q_w = (w / w_scale[:, None]).round().long()
+    q_x = torch.nan_to_num(x / x_scale[:, None]).round().long()
+    expected = (q_x @ q_w.T).double() * x_scale[:, None].double() * w_scale.double() + linear.bias.double()
+    found = packed(linear, "int8")(x)
+    assert (found.double() - expected).abs().max() <= 1e-5 * expected.abs().max()
+
+
+@torch.inference_mode()
+def test_in_int8_no_row_depends_on_its_neighbours() -> None:
+    matrix = packed(nn.Linear(64, 48), "int8")
+    x = torch.randn(9, 64)
+    together = matrix(torch.cat([x, 1e4 * torch.randn(4, 64)]))[:9]
+    assert torch.equal(together, torch.cat([matrix(row.unsqueeze(0)) for row in x]))
+
+
+@pytest.mark.parametrize("precision", TOLERANCE)
+@torch.inference_mode()
+def test_a_whole_sequence_is_near_the_plain_one(precision: str) -> None:
+    cell = LSTMCell(16, 32)
+    x = torch.randn(4, 7, 16)
+    expected, found = cell.sequence(x), packed(cell, precision).sequence(x)
+    assert found.dtype == torch.float32
+    assert (found - expected).abs().max() < TOLERANCE[precision]
+
+
+def test_a_shared_matrix_has_one_operand_and_everything_else_sees_the_tensor() -> None:
+    class Plain(Operand):
+        def __init__(self, parameter: nn.Parameter) -> None:
+            self.parameter = parameter
+
+        def tensor(self) -> torch.Tensor:
+            return self.parameter
+
+    embedding, linear = nn.Embedding(5, 3), nn.Linear(3, 5)
+    linear.weight = embedding.weight
+    both = twin(nn.ModuleList([embedding, linear]), Plain)
+    assert both[0].weight is both[1].weight
+    assert both[1].bias is linear.bias
+    ids = torch.tensor([4, 0])
+    assert torch.equal(both[1](both[0](ids)), F.linear(embedding(ids), embedding.weight, linear.bias))
+    assert torch.equal(torch.cat([both[0].weight, both[0].weight]), torch.cat([embedding.weight] * 2))
