@@ -1,28 +1,31 @@
 """Tasks: what a kind of model minimises, how it is validated, what counts as better."""
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple, Protocol
 
+import numpy as np
 import torch
 
-from nmt.data.batches import Batch, ordered_batches
+from nmt.data.batches import Batch, collate, ordered_batches
 from nmt.data.corpus import Pair
 from nmt.data.encoded import EncodedSplit
 from nmt.data.tokenizer import Tokenizer
 from nmt.decoding.scorers import ModelScorer
-from nmt.decoding.search import SearchSettings, beam_search
+from nmt.decoding.search import Hypothesis, SearchSettings, beam_search
+from nmt.evaluation.alignment import Attended, attended
 from nmt.evaluation.metrics import corpus_bleu
 from nmt.layers.losses import LossSum, smoothed_cross_entropy
 from nmt.models import Seq2Seq, Source
 
 
 class Validation(NamedTuple):
-    """figures by name, and some (source, reference, output) to look at."""
+    """figures by name, some (source, reference, output) to look at, and where the model looked in each."""
 
     figures: dict[str, float]
     samples: list[tuple[str, str, str]]
+    attended: Sequence[Attended] = ()  # none unless asked for
 
 
 class Task(Protocol):
@@ -43,16 +46,22 @@ SAMPLES = 5
 
 @dataclass(frozen=True)
 class TranslationTask:
-    """Translation: label-smoothed cross-entropy; validation by loss, perplexity and BLEU of real decoding."""
+    """Translation: label-smoothed cross-entropy; validation by loss, perplexity and BLEU of real decoding.
+
+    attention: a validation also says where the model looked in its samples, each of which it translates
+    once more for that.
+    """
 
     validation: EncodedSplit
     raw: list[Pair]
+    src_tokenizer: Tokenizer
     trg_tokenizer: Tokenizer
     search: SearchSettings
     smoothing: float
     best_by: str
     tokens_per_batch: int
     device: torch.device
+    attention: bool = False
 
     def loss(self, model: torch.nn.Module, batch: Batch) -> LossSum:
         """Return the label-smoothed cross-entropy over the real target tokens of the batch."""
@@ -72,9 +81,7 @@ class TranslationTask:
             batch = cpu_batch.to(self.device)
             piece = self.loss(model, batch)
             loss, nll, tokens = loss + piece.loss.item(), nll + piece.nll.item(), tokens + piece.count
-            limits = self.search.limits(batch.src_len)
-            found = beam_search(ModelScorer(model), Source(batch.src, batch.src_len), limits, self.search)
-            for row, hypotheses in zip(batch.indices.tolist(), found, strict=True):
+            for row, hypotheses in zip(batch.indices.tolist(), self._search(model, batch), strict=True):
                 texts[row] = self.trg_tokenizer.decode(hypotheses[0].ids)
         references = [pair.trg for pair in self.raw]
         words = sum(len(t.split()) for t in texts) / max(1, sum(len(r.split()) for r in references))
@@ -87,7 +94,23 @@ class TranslationTask:
         }
         step = max(1, len(texts) // SAMPLES)
         shown = range(0, len(texts), step)[:SAMPLES]
-        return Validation(figures, [(self.raw[i].src, references[i], texts[i]) for i in shown])
+        samples = [(self.raw[i].src, references[i], texts[i]) for i in shown]
+        return Validation(figures, samples, self._attended(model, shown) if self.attention else ())
+
+    def _search(self, model: Seq2Seq, batch: Batch, *, alignments: bool = False) -> list[list[Hypothesis]]:
+        source, limits = Source(batch.src, batch.src_len), self.search.limits(batch.src_len)
+        return beam_search(ModelScorer(model), source, limits, self.search, alignments=alignments)
+
+    def _attended(self, model: Seq2Seq, rows: Sequence[int]) -> list[Attended]:
+        """Return where the model looked in each of these rows."""
+        batch = collate(self.validation, np.array(rows)).to(self.device)
+        found = self._search(model, batch, alignments=True)
+        tokenizers = self.src_tokenizer, self.trg_tokenizer
+        return [
+            attended(tokenizers, src.tolist(), best.ids, best.alignment.double().numpy())
+            for src, (best, *_) in zip(self.validation.rows(rows)[0], found, strict=True)
+            if best.alignment is not None
+        ]
 
     def better(self, a: Mapping[str, float], b: Mapping[str, float]) -> bool:
         """Say whether a has the higher BLEU or the lower loss, as the run was asked to choose by.

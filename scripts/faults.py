@@ -8,7 +8,6 @@ of its own, forked after the imports: starting is cheap, and a SIGKILL is a SIGK
 
 import argparse
 import contextlib
-import itertools
 import json
 import math
 import os
@@ -38,6 +37,7 @@ from nmt.run import Run
 from nmt.tasks import TranslationTask
 from nmt.training.checkpoint import DamagedCheckpoint, read_tensors
 from nmt.training.tracking import Tracker
+from nmt.training.trainer import Trainer
 
 
 def kills(score: Score, place: Place, chance: random.Random, count: int) -> None:
@@ -302,12 +302,17 @@ def not_numbers(score: Score, place: Place) -> None:
 
 
 def poison(kinds: dict[int, str]) -> None:
-    """Spoil the training batches of these numbers, counted in this process from 1."""
-    healthy, numbers = TranslationTask.loss, itertools.count(1)
+    """Spoil the batches of these updates, counted in this process from 1."""
+    healthy, update, number = TranslationTask.loss, Trainer.update, 0
+
+    def counted(self: Trainer) -> None:
+        nonlocal number
+        number += 1
+        update(self)
 
     def loss(self: TranslationTask, model: torch.nn.Module, batch: Batch) -> LossSum:
         result = healthy(self, model, batch)
-        match kinds.get(next(numbers)) if model.training else None:
+        match kinds.get(number) if model.training else None:
             case "loss":
                 return replace(result, loss=result.loss * math.nan)
             case "infinity":
@@ -319,7 +324,7 @@ def poison(kinds: dict[int, str]) -> None:
                 return replace(result, loss=result.loss + _Spoilt.apply(first))  # type: ignore[no-untyped-call]
         return result
 
-    TranslationTask.loss = loss  # type: ignore[method-assign]
+    Trainer.update, TranslationTask.loss = counted, loss  # type: ignore[method-assign]
 
 
 class _Spoilt(torch.autograd.Function):

@@ -37,6 +37,7 @@ def task() -> TranslationTask:
     return TranslationTask(
         validation=EncodedSplit.of([src.encode(p.src) for p in PAIRS], [trg.encode(p.trg) for p in PAIRS]),
         raw=PAIRS,
+        src_tokenizer=src,
         trg_tokenizer=trg,
         search=SearchSettings(
             beam=2, penalty=LengthPenalty(alpha=0.0, offset=0.0), bos=BOS, eos=EOS, banned=tuple(trg.banned)
@@ -75,7 +76,8 @@ def test_the_loss_is_the_smoothed_cross_entropy_of_every_real_token(task: Transl
 def test_a_validation_is_over_the_whole_split_and_by_real_decoding(task: TranslationTask) -> None:
     network = model().eval()
     whole = task.loss(network, collate(task.validation, torch.arange(len(PAIRS)).numpy()))
-    figures, samples = task.validate(network)
+    figures, samples, attended = task.validate(network)
+    assert not attended
     assert set(figures) == {"loss", "nll", "ppl", "bleu", "length_ratio"}
     assert figures["loss"] == pytest.approx(whole.loss.item() / whole.count, rel=1e-12)
     assert figures["nll"] == pytest.approx(whole.nll.item() / whole.count, rel=1e-12)
@@ -90,12 +92,28 @@ def test_a_validation_is_over_the_whole_split_and_by_real_decoding(task: Transla
 
 def test_translations_stand_beside_their_own_references(task: TranslationTask) -> None:
     shown = replace(task, raw=PAIRS[:SAMPLES], validation=first(task, SAMPLES))
-    figures, samples = shown.validate(model().eval())
+    figures, samples, _ = shown.validate(model().eval())
     outputs = [output for _, _, output in samples]
     assert [(src, ref) for src, ref, _ in samples] == PAIRS[:SAMPLES]
     assert figures["bleu"] == corpus_bleu(outputs, [p.trg for p in PAIRS[:SAMPLES]])
     words = sum(len(p.trg.split()) for p in PAIRS[:SAMPLES])
     assert figures["length_ratio"] == pytest.approx(sum(len(o.split()) for o in outputs) / words)
+
+
+def test_where_the_model_looked_in_its_samples_stands_beside_them(task: TranslationTask) -> None:
+    network = model().eval()
+    plain, looking = task.validate(network), replace(task, attention=True).validate(network)
+    assert (looking.figures, looking.samples) == (plain.figures, plain.samples)
+    translated = [(src.split(), output.split()) for src, _, output in looking.samples]
+    assert any(output for _, output in translated)
+    assert [(part.src_words, part.trg_words) for part in looking.attended] == translated
+    # The same, from teacher forcing with what was found: a word a piece, and </s> left out.
+    for part in looking.attended:
+        src = torch.tensor([[*task.src_tokenizer.encode(" ".join(part.src_words)), EOS]])
+        trg = torch.tensor([[BOS, *task.trg_tokenizer.encode(" ".join(part.trg_words))]])
+        output = network(Source(src, torch.tensor([src.shape[1]])), trg)
+        expected = output.alignment[0, :-1, :-1].detach()
+        torch.testing.assert_close(torch.from_numpy(part.weights), expected, rtol=1e-12, atol=1e-12)
 
 
 def first(task: TranslationTask, count: int) -> EncodedSplit:

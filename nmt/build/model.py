@@ -24,7 +24,7 @@ from nmt.layers.attention import (
     MultiHeadAttention,
 )
 from nmt.layers.cells import Cell, LSTMCell
-from nmt.layers.decoders import InputFeedingDecoder, LayerParallelDecoder
+from nmt.layers.decoders import ConditionalDecoder, InputFeedingDecoder, LayerParallelDecoder
 from nmt.layers.encoders import Bridge, RecurrentEncoder
 from nmt.layers.heads import PlainHead, TiedHead
 from nmt.models import Seq2Seq
@@ -85,10 +85,12 @@ def _attention(config: AttentionConfig, memory_size: int, query_size: int) -> At
 
 def _decoder(
     config: DecoderConfig, memory_size: int, model: ModelConfig
-) -> InputFeedingDecoder | LayerParallelDecoder:
+) -> InputFeedingDecoder | ConditionalDecoder | LayerParallelDecoder:
     match config.style:
         case "input_feeding":
-            style: type[InputFeedingDecoder | LayerParallelDecoder] = InputFeedingDecoder
+            style: type[InputFeedingDecoder | ConditionalDecoder | LayerParallelDecoder] = InputFeedingDecoder
+        case "conditional":
+            style = ConditionalDecoder
         case "layer_parallel":
             style = LayerParallelDecoder
         case other:

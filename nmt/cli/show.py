@@ -40,4 +40,4 @@ def show(
             default=attended[0],
         )
         print("\nwhere it looked while it wrote (rows: output, columns: source)\n")
-        print(draw(longest.weights.numpy(), longest.src_words, longest.trg_words))
+        print(draw(longest.weights, longest.src_words, longest.trg_words))

@@ -12,25 +12,38 @@ def train(
     config: Config,
     overrides: Overrides = None,
     run: Annotated[Path | None, typer.Option(help="the run folder; default: runs/NAME")] = None,
+    *,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="print parameters, memory and time; train nothing")
+    ] = False,
 ) -> None:
     """Train a model, or go on training it.
 
     The same command goes on where a run stopped.
     """
+    from datetime import datetime
+
     from rich.console import Console
 
+    from nmt.build.dry_run import dry_run as print_dry_run
     from nmt.build.result import training_result
     from nmt.build.trainer import build_trainer, run_folder
     from nmt.config import load_experiment
     from nmt.results import write_result
+    from nmt.training.preflight import preflight
     from nmt.training.trainer import Interrupted
 
     experiment = load_experiment(config, overrides or ())
     console = Console(highlight=False)
+    if dry_run:
+        print_dry_run(experiment, console)
+        return
     place = run_folder(experiment, run)
     with place.locked():
         trainer, prepared, tracker = build_trainer(experiment, place, console)
         before = trainer.at.update
+        if (expected := preflight(trainer)) is not None:
+            trainer.progress.say(expected.line(datetime.now()))
         try:
             reached = trainer.train()
         except Interrupted:
@@ -43,6 +56,8 @@ def train(
         # A run that was done already may have the scores of its test split there.
         if reached.update > before or not place.result.is_file():
             write_result(place.result, result)
+        parts = [place.config, place.tokenizer, place.model, place.result]
+        tracker.model(parts, reached.best, trainer.task.better)
         tracker.finish(result.model_dump(mode="json"))
     best = "  ".join(f"{name} {value:.3f}" for name, value in reached.best.items())
     trainer.progress.say(

@@ -51,7 +51,7 @@ class EncoderConfig(Section):
 class DecoderConfig(Section):
     """A stack of recurrent layers over the target, with attention."""
 
-    style: Literal["input_feeding", "layer_parallel"] = "input_feeding"
+    style: Literal["input_feeding", "conditional", "layer_parallel"] = "input_feeding"
     cell: Literal["lstm"] = "lstm"
     layers: int = Field(1, ge=1)
     hidden: int = Field(512, ge=1)

@@ -6,10 +6,17 @@ from nmt.config.section import Section
 
 
 class TrackingConfig(Section):
-    """Weights & Biases, where asked for."""
+    """Weights & Biases, where asked for.
+
+    artifact: a run that is done hands its model folder over too, as a version of the artifact that has the
+    name of the run. The version is `latest`; it is also `best` unless the one that was best before, of
+    whichever run of that name, has better validation figures. Offline that one cannot be asked, and the
+    version is best.
+    """
 
     wandb: Literal["off", "offline", "online"] = "off"
     project: str = "nmt"
     group: str | None = None
     tags: tuple[str, ...] = ()
     notes: str | None = None
+    artifact: bool = True

@@ -5,6 +5,7 @@ Legend: B sentences, Tx and Ty lengths with the end piece counted.
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, fields
+from functools import partial
 from typing import NamedTuple, Self
 
 import numpy as np
@@ -13,6 +14,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from nmt.data.encoded import EncodedSplit, Ids, Lengths
+from nmt.data.prefetch import map_ahead
 from nmt.data.vocabulary import BOS, EOS, PAD
 
 
@@ -36,8 +38,12 @@ class Batch:
         return self.trg_out != PAD
 
     def to(self, device: torch.device | str) -> Self:
-        """The same batch on a device."""
-        return type(self)(*(getattr(self, f.name).to(device, non_blocking=True) for f in fields(self)))
+        """The same batch on a device; the host does not wait for it to arrive on a GPU."""
+        tensors: list[Tensor] = [getattr(self, field.name) for field in fields(self)]
+        if torch.device(device).type == "cuda" and self.src.is_cpu:
+            # Only from pinned memory does a copy run beside the host.
+            tensors = [tensor.contiguous().pin_memory() for tensor in tensors]
+        return type(self)(*(tensor.to(device, non_blocking=True) for tensor in tensors))
 
     def pieces(self, count: int) -> list[Self]:
         """The rows in at most `count` smaller batches of equal size, each no wider than it needs to be."""
@@ -147,25 +153,32 @@ def _cut(longer: Lengths, tokens_per_batch: int) -> NDArray[np.int64]:
 def _padding_share(src: Lengths, trg: Lengths, starts: NDArray[np.int64]) -> float:
     if not len(src):
         return 0.0
-    sizes = np.diff(starts)
-    widths = np.maximum.reduceat(src, starts[:-1]) + np.maximum.reduceat(trg, starts[:-1]) + 2
-    computed = int((sizes * widths).sum())
+    computed = int(_positions(src, trg, starts).sum())
     real = int(src.sum(dtype=np.int64) + trg.sum(dtype=np.int64)) + 2 * len(src)
     return 1 - real / computed
+
+
+def _positions(src: Lengths, trg: Lengths, starts: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Positions of every batch, padding and both sides counted."""
+    widths = np.maximum.reduceat(src, starts[:-1]) + np.maximum.reduceat(trg, starts[:-1]) + 2
+    positions: NDArray[np.int64] = np.diff(starts) * widths
+    return positions
 
 
 class Batches:
     """Training batches without end, epoch after epoch, each in an order drawn from (seed, epoch).
 
     state() names the batch that comes next; after load_state() the same ones follow as would have before.
+    A thread makes up to `ahead` of them before their turn, within an epoch; with 0 there is no thread.
     """
 
-    def __init__(self, split: EncodedSplit, tokens_per_batch: int, *, seed: int) -> None:
+    def __init__(self, split: EncodedSplit, tokens_per_batch: int, *, seed: int, ahead: int = 0) -> None:
         if not len(split):
             raise ValueError("a split without pairs makes no batches")
         self._split = split
         self._tokens_per_batch = tokens_per_batch
         self._seed = seed
+        self._ahead = ahead
         self._begin(0)
 
     @property
@@ -197,24 +210,51 @@ class Batches:
         self._begin(state["epoch"])
         if not 0 <= state["position"] < self.per_epoch:
             raise ValueError(f"position {state['position']} in an epoch of {self.per_epoch} batches")
-        self._position = state["position"]
+        self._go_to(state["position"])
 
     def __iter__(self) -> Self:
         return self
 
     def __next__(self) -> Batch:
-        batch = collate(self._split, self._plan.batch(self._order[self._position]), self._epoch)
+        batch = next(self._coming)
         self._position += 1
         if self._position == self.per_epoch:
             self._begin(self._epoch + 1)
         return batch
+
+    def close(self) -> None:
+        """Ends the thread; the batches go on from here with a new one when the next is asked for."""
+        self._go_to(self._position)
+
+    def largest(self) -> list[Batch]:
+        """The batch of this epoch with the most positions and the one with the longest pairs, often one.
+
+        They are handed out beside the order: what comes next is as it was.
+        """
+        src, trg = (lengths[self._plan.rows] for lengths in self._split.lengths(self._epoch))
+        most = int(_positions(src, trg, self._plan.starts).argmax())
+        return [self._make(number) for number in sorted({most, self.per_epoch - 1})]
+
+    def typical(self, count: int) -> list[Batch]:
+        """At most `count` batches of this epoch, evenly spread over the lengths, beside the order as well."""
+        numbers = {self.per_epoch * (2 * i + 1) // (2 * count) for i in range(count)}
+        return [self._make(number) for number in sorted(numbers)]
+
+    def _make(self, number: int) -> Batch:
+        return collate(self._split, self._plan.batch(number), self._epoch)
 
     def _begin(self, epoch: int) -> None:
         rng = np.random.default_rng((self._seed, epoch))
         self._plan = plan(*self._split.lengths(epoch), self._tokens_per_batch, rng)
         self._order = rng.permutation(self.per_epoch)
         self._epoch = epoch
-        self._position = 0
+        self._go_to(0)
+
+    def _go_to(self, position: int) -> None:
+        self._position = position
+        rows = map(self._plan.batch, self._order[position:])
+        # What came before is dropped, and its thread with it.
+        self._coming = map_ahead(partial(collate, self._split, epoch=self._epoch), rows, ahead=self._ahead)
 
 
 def ordered_batches(split: EncodedSplit, tokens_per_batch: int) -> Iterator[Batch]:

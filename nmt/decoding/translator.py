@@ -7,7 +7,6 @@ from itertools import pairwise
 from typing import Any, NamedTuple
 
 import torch
-from torch import Tensor
 
 from nmt.data.batches import pad
 from nmt.data.tokenizer import Tokenizer

@@ -1,12 +1,16 @@
-"""From attention to word alignment: merging pieces, Pharaoh format, a drawing."""
+"""From attention to word alignment: merging pieces, Pharaoh format, a drawing, a picture."""
 
 import unicodedata
+import warnings
 from bisect import bisect_right
 from collections.abc import Iterable, Sequence
+from itertools import pairwise
 from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
+
+from nmt.data.tokenizer import Tokenizer
 
 Matrix = NDArray[np.floating]
 
@@ -19,6 +23,42 @@ class Link(NamedTuple):
 
     src: int
     trg: int
+
+
+class Attended(NamedTuple):
+    """Words of both sides and how much of its attention each target word gave to each source word."""
+
+    src_words: list[str]
+    trg_words: list[str]
+    weights: Matrix  # (target words, source words)
+    spaced: bool = True  # white space follows; else the last words go on in the next part
+
+
+def attended(
+    tokenizers: tuple[Tokenizer, Tokenizer],
+    src_ids: Sequence[int],
+    trg_ids: Sequence[int],
+    attention: Matrix,
+    *,
+    spaced: bool = True,
+) -> Attended:
+    """Return where each word looked, from the ids of a sentence pair and its attention over pieces.
+
+    Rows and columns of the attention beyond the ids belong to </s> and padding and are left out.
+    """
+    src, trg = tokenizers
+    src_starts, trg_starts = src.word_starts(src_ids), trg.word_starts(trg_ids)
+    return Attended(
+        _words(src, src_ids, src_starts),
+        _words(trg, trg_ids, trg_starts),
+        merge_pieces(attention[: len(trg_ids), : len(src_ids)], src_starts, trg_starts),
+        spaced,
+    )
+
+
+def _words(tokenizer: Tokenizer, ids: Sequence[int], starts: Sequence[bool]) -> list[str]:
+    begins = [i for i, start in enumerate(starts) if start or i == 0]
+    return [tokenizer.decode(ids[a:b]).strip() for a, b in pairwise([*begins, len(ids)])]
 
 
 def merge_pieces(attention: Matrix, src_starts: Sequence[bool], trg_starts: Sequence[bool]) -> Matrix:
@@ -76,6 +116,36 @@ def draw(words: Matrix, src_words: Sequence[str], trg_words: Sequence[str], widt
         lines.append(" " * (margin - 1 - _columns(word)) + f"{word} {cells}".rstrip())
     legend = "  ".join(f"{shade} {limit:.2f}" for shade, limit in zip(_SHADES[1:], _THRESHOLDS, strict=True))
     return "\n".join([*lines, " " * margin + f"{legend} and more"])
+
+
+def paint(words: Matrix, src_words: Sequence[str], trg_words: Sequence[str]) -> NDArray[np.uint8]:
+    """Attention over words, (Wy, Wx), as a picture (height, width, RGBA): the darker, the more.
+
+    A row a target word, a column a source word, as in Bahdanau et al. 2015, figure 3; neither side may be
+    empty. Characters that matplotlib's font lacks become boxes.
+    """
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    if words.shape != (len(trg_words), len(src_words)):
+        raise ValueError(f"attention is {words.shape}, the words are ({len(trg_words)}, {len(src_words)})")
+    width, height = (min(1.5 + 0.3 * count, 40.0) for count in (len(src_words), len(trg_words)))
+    figure = Figure(figsize=(width, height), dpi=80, layout="constrained")
+    canvas, axes = FigureCanvasAgg(figure), figure.add_subplot()
+    axes.imshow(words, cmap="Blues", vmin=0.0, vmax=1.0, aspect="auto")
+    axes.xaxis.tick_top()
+    # A dollar sign in a text is no formula.
+    axes.set_xticks(range(len(src_words)), _labels(src_words), rotation=90, parse_math=False)
+    axes.set_yticks(range(len(trg_words)), _labels(trg_words), parse_math=False)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        canvas.draw()  # type: ignore[no-untyped-call]
+    return np.array(canvas.buffer_rgba())  # type: ignore[no-untyped-call]
+
+
+def _labels(words: Sequence[str], longest: int = 20) -> list[str]:
+    shown = [_printable(word) for word in words]
+    return [word if len(word) <= longest else f"{word[: longest - 1]}…" for word in shown]
 
 
 def _widest(src: Sequence[str], margin: int, cell: int) -> int:

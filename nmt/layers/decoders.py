@@ -1,6 +1,6 @@
 """Decoders: the target so far and the memory of the source become features for the next token.
 
-B sentences, N = B · K rows in a step, Ty target positions, E embedding, H hidden width. Both decoders
+B sentences, N = B · K rows in a step, Ty target positions, E embedding, H hidden width. All decoders
 take embedded targets; features feed the head. Forward over all Ty equals the unrolled step.
 """
 
@@ -123,6 +123,79 @@ class InputFeedingDecoder(nn.Module):
         context, alignment = attend(self.attention, h, memory)
         features = self.combine(context, h)
         return DecoderOutput(features, alignment), InputFeedingState(tuple(states), features)
+
+
+class ConditionalDecoder(nn.Module):
+    """The context enters the current step: two cells in sequence share a state, attention stands between.
+
+    Bahdanau 2015 in the form of Nematus (Sennrich et al. 2017, §2, the conditional GRU with attention),
+    for any cell: s' = cell₁(y, s); c = attention(s', memory); s = cell₂(c, s'). An LSTM passes h and c on
+    alike. features = tanh(c + W_h h + W_y y + b), with h of the topmost layer and c already projected.
+    Nothing returns from above to the bottom layer, which alone loops: each layer above it runs over the
+    whole target in one kernel call.
+    """
+
+    def __init__(
+        self,
+        cell: Callable[[int, int], Cell[Any]],
+        attention: Attention,
+        *,
+        input_size: int,
+        hidden_size: int,
+        layers: int,
+        dropout: float,
+    ) -> None:
+        super().__init__()
+        self.dropout = dropout
+        self.query_cell = cell(input_size, hidden_size)
+        self.context_cell = cell(hidden_size, hidden_size)
+        self.above = stack(cell, [hidden_size] * (layers - 1), hidden_size)
+        self.attention = attention
+        self.token = nn.Linear(input_size, hidden_size, bias=False)
+        self.combine = _Combine(hidden_size)
+
+    def start(self, h: list[Tensor]) -> tuple[Any, ...]:
+        """Return the first state of each layer; the two cells of the bottom one share theirs."""
+        cells = [self.query_cell, *self.above]
+        return tuple(cell.initial(part) for cell, part in zip(cells, h, strict=True))
+
+    def forward(self, x: Tensor, memory: Memory, state: tuple[Any, ...]) -> DecoderOutput:
+        """Unroll the bottom layer over x (B, Ty, E), gradients collected; run the rest over all at once."""
+        projected = self.query_cell.project(x)  # (B, Ty, gates)
+        loop = collecting(self) if torch.is_grad_enabled() else self
+        if memory.keys.requires_grad:
+            memory = Memory(Collecting(memory.keys), Collecting(memory.values), memory.mask)  # type: ignore[arg-type]
+        below, outputs = state[0], []
+        for part in projected.unbind(1):
+            output, below = loop._advance(part, memory, below)
+            outputs.append(output)
+        h, context, alignment = (torch.stack(parts, dim=1) for parts in zip(*outputs, strict=True))
+        for cell, before in zip(self.above, state[1:], strict=True):
+            h = cell.sequence(self._drop(h), before)  # (B, Ty, H)
+        return DecoderOutput(self.combine(context + self.token(x), h), alignment)
+
+    def step(
+        self, x: Tensor, memory: Memory, state: tuple[Any, ...]
+    ) -> tuple[DecoderOutput, tuple[Any, ...]]:
+        """Take one step from embedded tokens x (N, E)."""
+        (h, context, alignment), after = self._advance(self.query_cell.project(x), memory, state[0])
+        states = [after]
+        for cell, before in zip(self.above, state[1:], strict=True):
+            h, after = cell.advance(cell.project(self._drop(h)), before)
+            states.append(after)
+        return DecoderOutput(self.combine(context + self.token(x), h), alignment), tuple(states)
+
+    def _advance(
+        self, projected: Tensor, memory: Memory, state: Any
+    ) -> tuple[tuple[Tensor, Tensor, Tensor], Any]:
+        """Return the bottom layer's (h, context, alignment) and its next state."""
+        query, between = self.query_cell.advance(projected, state)
+        context, alignment = attend(self.attention, query, memory)
+        h, after = self.context_cell.advance(self.context_cell.project(context), between)
+        return (h, context, alignment), after
+
+    def _drop(self, x: Tensor) -> Tensor:
+        return dropout(x, self.dropout, training=self.training)
 
 
 class LayerParallelDecoder(nn.Module):

@@ -3,19 +3,23 @@
 import json
 import math
 import os
+import re
 import secrets
+import shutil
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from nmt.config.experiment import Experiment
 from nmt.errors import UserError
+from nmt.evaluation.alignment import Attended, paint
 
 if TYPE_CHECKING:
     import wandb
 
 Figure = float | int | str | None
+Better = Callable[[Mapping[str, float], Mapping[str, float]], bool]
 
 START_SECONDS = 20.0
 FINISH_SECONDS = 60.0
@@ -32,8 +36,14 @@ class Tracker:
         """Open the figures of the run in `folder`, which exists; a half-written last line is cut off."""
         self.path = folder / "metrics.jsonl"
         _mend(self.path)
+        self._experiment = experiment
         mode = experiment.tracking.wandb
         self._wandb = None if mode == "off" else _start(folder, experiment, mode)
+
+    @property
+    def shows_pictures(self) -> bool:
+        """Say whether there is anybody to show a picture to: metrics.jsonl holds none."""
+        return self._wandb is not None
 
     def truncate_after(self, step: int) -> None:
         """Cut off the lines past `step`: a resumed run writes them anew.
@@ -69,8 +79,10 @@ class Tracker:
             ) from None
         self._tell(lambda run: run.log({"update": step, **finite}))
 
-    def samples(self, step: int, rows: Sequence[tuple[str, str, str]]) -> None:
-        """Show sample translations as (source, reference, translation) in wandb."""
+    def samples(
+        self, step: int, rows: Sequence[tuple[str, str, str]], attended: Sequence[Attended] = ()
+    ) -> None:
+        """Show (source, reference, translation) of samples in wandb, and where the model looked in each."""
 
         def table(run: "wandb.Run") -> None:
             import wandb
@@ -78,14 +90,67 @@ class Tracker:
             shown = wandb.Table(["source", "reference", "translation"], [list(row) for row in rows])
             run.log({"update": step, "samples": shown})
 
+        def maps(run: "wandb.Run") -> None:
+            import wandb
+
+            # A key each: wandb takes the pictures of one key for equally large.
+            pictures = {
+                f"attention/{number}": wandb.Image(
+                    paint(part.weights, part.src_words, part.trg_words), caption=" ".join(part.trg_words)
+                )
+                for number, part in enumerate(attended, start=1)
+                if part.src_words and part.trg_words
+            }
+            run.log({"update": step, **pictures})
+
         self._tell(table)
+        if attended:
+            self._tell(maps)
+
+    def model(self, parts: Sequence[Path], figures: Mapping[str, float], better: Better) -> None:
+        """Hand the model over to wandb: files and folders of the run folder, and its validation figures.
+
+        A version of the artifact of the run's name: always its `latest`, and its `best` unless the
+        version that is so far is better. The files are kept beside wandb's own as they are now, for an
+        upload that comes later.
+        """
+
+        def hand_over(run: "wandb.Run") -> None:
+            import wandb
+
+            # wandb's server takes no other characters.
+            name = re.sub(r"[^A-Za-z0-9_.-]", "-", self._experiment.name)[:128]
+            finite = {key: _finite(value) for key, value in figures.items()}
+            artifact = wandb.Artifact(name, type="model", metadata={"validation": finite})
+            kept = Path(run.dir).resolve().parent / "model"
+            for file in _files(parts):
+                name_inside = file.relative_to(self.path.parent)
+                _keep(file, kept / name_inside)
+                artifact.add_file(
+                    str(kept / name_inside), name=name_inside.as_posix(), policy="immutable", skip_cache=True
+                )
+            best = _is_best(run, f"{run.entity}/{run.project}/{name}:best", figures, better)
+            run.log_artifact(artifact, aliases=["latest", "best"] if best else ["latest"])
+
+        def try_to(run: "wandb.Run") -> None:
+            try:
+                hand_over(run)
+            except Exception as error:  # the figures may still arrive
+                _warn(f"model not handed over: {_reason(error)}; the same command tries again")
+
+        if self._experiment.tracking.artifact:
+            self._tell(try_to)
 
     def finish(self, result: Mapping[str, object] | None = None) -> None:
         """Close the run, with its result where it has one; waits for an upload a minute at most."""
 
         def close(run: "wandb.Run") -> None:
             run.summary.update({"result": result} if result is not None else {})
-            run.finish()
+            place = Path(run.dir).parent
+            try:
+                run.finish()
+            except TimeoutError:
+                _warn(f"not all uploaded in {FINISH_SECONDS:.0f} s; for the rest: wandb sync {place}")
 
         self._tell(close)
         self._wandb = None
@@ -127,6 +192,40 @@ def _mend(path: Path) -> None:
 
 def _finite(value: Figure) -> Figure:
     return None if isinstance(value, float) and not math.isfinite(value) else value
+
+
+def _files(parts: Sequence[Path]) -> Iterator[Path]:
+    for part in parts:
+        yield from sorted(file for file in part.rglob("*") if file.is_file()) if part.is_dir() else [part]
+
+
+def _keep(file: Path, place: Path) -> None:
+    place.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        # Free of cost, and safe: a file of a run is replaced, never written into.
+        os.link(file, place)
+    except OSError:
+        shutil.copyfile(file, place)
+
+
+def _is_best(run: "wandb.Run", path: str, figures: Mapping[str, float], better: Better) -> bool:
+    """Say whether the version of the artifact at this path, where there is one, is not better.
+
+    Offline there is nobody to ask, and it is best; False where an answer should have come and did not.
+    """
+    if run.offline:
+        return True
+    try:
+        import wandb
+
+        known = wandb.Api(timeout=round(START_SECONDS)).artifact(path).metadata["validation"]
+        return not better({key: math.nan if v is None else v for key, v in known.items()}, figures)
+    except Exception as error:
+        # So wandb says that there is none; its own artifact_exists takes a failing server for that too.
+        if type(getattr(error, "exc", None)) is ValueError:
+            return True
+        _warn(f"best so far unknown: {_reason(error)}; this model is `latest` alone")
+        return False
 
 
 def _start(folder: Path, experiment: Experiment, mode: str) -> "wandb.Run | None":
@@ -186,8 +285,10 @@ def _let_go() -> None:
 def _run_id(folder: Path) -> str:
     """Return the id under which wandb knows the run; a resumed run is the same run."""
     path = folder / "wandb_id"
-    if not path.exists():
-        path.write_text(secrets.token_hex(4) + "\n", encoding="ascii")
+    # The agent of a sweep looks for the run under the id that it gave.
+    given = os.environ.get("WANDB_RUN_ID") if os.environ.get("WANDB_SWEEP_ID") else None
+    if given or not path.exists():
+        path.write_text((given or secrets.token_hex(4)) + "\n", encoding="ascii")
     return path.read_text(encoding="ascii").strip()
 
 

@@ -4,7 +4,7 @@ import math
 import signal
 import time
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, closing, contextmanager
 from dataclasses import asdict, dataclass, field
 from types import FrameType
 from typing import Any
@@ -13,12 +13,13 @@ import torch
 from torch import Tensor, nn
 
 from nmt.config.training import TrainingConfig
-from nmt.data.batches import Batches
+from nmt.data.batches import Batch, Batches
 from nmt.errors import UserError
 from nmt.tasks import Task, Validation
 from nmt.training.checkpoint import Checkpoints, DamagedCheckpoint, rng_state, set_rng_state
 from nmt.training.optim import Ema, Schedule, fill, make_optimizer, mean_weights, weights_of
 from nmt.training.progress import Progress
+from nmt.training.splitting import Splitting
 from nmt.training.tracking import Tracker
 
 # What no two runs share: logged figures, and fields of Progressed.
@@ -95,8 +96,10 @@ class Trainer:
         self.schedule = Schedule(config.schedule)
         averaging = config.averaging
         self.ema = Ema(self.parameters, averaging.decay) if averaging.kind == "ema" else None
+        self.splitting = Splitting(config.accumulate, device, undo=self._forget, say=progress.say)
         self.at = Progressed()
         self._window = _Window()
+        self._happened: list[Tensor] = []  # loss, nll, count, norm (4,) of each update not yet settled
         self._signal: int | None = None
 
     def train(self) -> Progressed:
@@ -113,16 +116,16 @@ class Trainer:
 
         self._window.began = began
         self.model.train()
-        with self._signals(), self.progress:
-            while not self._over():
+        with self._signals(), self.progress, closing(self.batches):
+            while not self.over():
                 self.update()
                 clock()
                 # The last update is validated before it is saved, so that its checkpoint knows of it.
-                if self.at.update % self.config.validate_every == 0 or self._over():
+                if self.at.update % self.config.validate_every == 0 or self.over():
                     self._validate()
                     clock()
                 stopping = self._signal is not None
-                if stopping or self.at.update % self.config.save_every == 0 or self._over():
+                if stopping or self.at.update % self.config.save_every == 0 or self.over():
                     self._save()
                 if stopping:
                     raise Interrupted
@@ -178,7 +181,8 @@ class Trainer:
             shares.append(self.at.seconds / 60 / config.max_minutes)
         return max(shares)
 
-    def _over(self) -> bool:
+    def over(self) -> bool:
+        """Say whether a budget is used up, or validation has stopped improving."""
         patience = self.config.patience
         tired = patience is not None and self.at.validations_without_improvement >= patience
         return tired or self._share_used() >= 1.0
@@ -187,40 +191,72 @@ class Trainer:
         return torch.autocast(self.device.type, torch.bfloat16, enabled=self.precision == torch.bfloat16)
 
     def update(self) -> None:
-        """Make one update: a batch, its gradient, one step of the optimiser."""
-        batch = next(self.batches).to(self.device)
-        loss = nll = 0.0
-        tokens = 0
-        for piece in batch.pieces(self.config.accumulate):
-            with self._autocast():
-                part = self.task.loss(self.model, piece)
-            part.loss.backward()
-            loss, nll, tokens = loss + part.loss.item(), nll + part.nll.item(), tokens + part.count
-        torch._foreach_div_([p.grad for p in self.parameters.values() if p.grad is not None], tokens)
+        """Make one update: a batch, its gradient, one step of the optimiser.
+
+        The host does not wait for the device here; what came of it is read by settle.
+        """
+        sums = self._gradients(next(self.batches))
+        gradients = [p.grad for p in self.parameters.values() if p.grad is not None]
+        torch._foreach_div_(gradients, sums[2].to(gradients[0].dtype))
         clip = self.config.clip_norm
-        norm = nn.utils.clip_grad_norm_(self.parameters.values(), math.inf if clip is None else clip).item()
+        norm = nn.utils.clip_grad_norm_(self.parameters.values(), math.inf if clip is None else clip)
         self.at.update += 1
-        if math.isfinite(norm) and math.isfinite(loss):
-            self._apply()
-            self._window.add(loss, nll, tokens, norm, clipped=clip is not None and norm > clip)
-            self.at.trg_tokens, self.at.skipped_in_row = self.at.trg_tokens + tokens, 0
-        else:
-            self._skip(loss, norm)
-        self.optimizer.zero_grad(set_to_none=True)
+        self._apply(finite=sums[0].isfinite() & norm.isfinite())
+        self._happened.append(torch.cat([sums, norm.double().unsqueeze(0)]))
+        self._forget()
         if self.at.update % self.config.log_every == 0:
             self._log()
 
-    def _apply(self) -> None:
+    def trial(self, batch: Batch) -> Tensor:
+        """Compute a batch as an update would and forget its gradients; return loss, nll and count (3,)."""
+        sums = self._gradients(batch)
+        self._forget()
+        return sums
+
+    def _gradients(self, batch: Batch) -> Tensor:
+        """Add the gradients of a batch on the host; return its sums loss, nll and count (3,), float64."""
+        return self.splitting.sum(self._forward_backward, batch)
+
+    def _forward_backward(self, piece: Batch) -> Tensor:
+        with self._autocast():
+            part = self.task.loss(self.model, piece.to(self.device))
+        part.loss.backward()
+        loss = part.loss.detach().double()
+        return torch.stack([loss, part.nll.double(), torch.full_like(loss, part.count)])
+
+    def _forget(self) -> None:
+        self.optimizer.zero_grad(set_to_none=True)
+
+    def _apply(self, *, finite: Tensor) -> None:
         rate = self.config.optimizer.lr * self.schedule.factor(self.at.update, self._share_used())
         for group in self.optimizer.param_groups:
             group["lr"] = rate
+        # Where it is 1 a fused optimiser leaves weights and moments alone: decided on the device.
+        self.optimizer.found_inf = 1 - finite.float()  # type: ignore[attr-defined]
         self.optimizer.step()
         if self.ema is not None:
             self.ema.update()
 
-    def _skip(self, loss: float, norm: float) -> None:
+    def settle(self) -> None:
+        """Wait for the device and take in what came of the updates since the last call.
+
+        Raises UserError when too many updates in a row were not finite.
+        """
+        if not self._happened:
+            return
+        happened, self._happened = torch.stack(self._happened).tolist(), []
+        clip = self.config.clip_norm
+        for update, (loss, nll, count, norm) in enumerate(happened, self.at.update - len(happened) + 1):
+            if math.isfinite(norm) and math.isfinite(loss):
+                tokens, clipped = int(count), clip is not None and norm > clip
+                self._window.add(loss, nll, tokens, norm, clipped=clipped)
+                self.at.trg_tokens, self.at.skipped_in_row = self.at.trg_tokens + tokens, 0
+            else:
+                self._skipped(update, loss, norm)
+
+    def _skipped(self, update: int, loss: float, norm: float) -> None:
         self.at.skipped, self.at.skipped_in_row = self.at.skipped + 1, self.at.skipped_in_row + 1
-        self.progress.say(f"update {self.at.update} skipped: loss {loss}, gradient norm {norm}")
+        self.progress.say(f"update {update} skipped: loss {loss}, gradient norm {norm}")
         if self.at.skipped_in_row >= self.config.max_bad_updates:
             raise UserError(
                 f"{self.at.skipped_in_row} updates in a row were not finite (the last: loss {loss}, gradient "
@@ -229,6 +265,7 @@ class Trainer:
             )
 
     def _log(self) -> None:
+        self.settle()
         window, self._window = self._window, _Window()
         seconds = max(time.perf_counter() - window.began, 1e-9)
         figures: dict[str, float | int] = {
@@ -290,11 +327,12 @@ class Trainer:
         self.tracker.log(
             at.update, {**figures, "validation/seconds": seconds, "validation/best": int(improved)}
         )
-        self.tracker.samples(at.update, validation.samples)
+        self.tracker.samples(at.update, validation.samples, validation.attended)
         self.progress.validated(at.update, at.seconds / 60, validation.figures, improved=improved)
-        self._window.began += seconds
+        self._window.began += time.perf_counter() - began
 
     def _save(self) -> None:
+        self.settle()
         began = time.perf_counter()
         optimizer = {
             f"{name}/{slot}": value

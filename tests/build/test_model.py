@@ -11,7 +11,7 @@ from nmt.build.model import build_model
 from nmt.config.model import ModelConfig
 from nmt.data.vocabulary import PAD
 from nmt.layers.attention import AdditiveAttention, DotAttention, GeneralAttention, MultiHeadAttention
-from nmt.layers.decoders import InputFeedingDecoder, LayerParallelDecoder
+from nmt.layers.decoders import ConditionalDecoder, InputFeedingDecoder, LayerParallelDecoder
 from nmt.layers.heads import PlainHead, TiedHead
 from nmt.models import Seq2Seq
 
@@ -66,6 +66,16 @@ def test_input_feeding_has_the_parameters_it_says() -> None:
     assert type(decoder) is InputFeedingDecoder
     assert count(decoder.cells) == lstm(E, H) + 2 * lstm(H, H)  # type: ignore[arg-type]
     assert count(decoder.feed) == 4 * H * H
+    assert count(decoder.combine) == H * H + H
+
+
+def test_conditional_has_the_parameters_it_says() -> None:
+    decoder = build({"style": "conditional", "layers": 3}).decoder
+    assert type(decoder) is ConditionalDecoder
+    assert count(decoder.query_cell) == lstm(E, H)  # type: ignore[arg-type]
+    assert count(decoder.context_cell) == lstm(H, H)  # type: ignore[arg-type]
+    assert count(decoder.above) == 2 * lstm(H, H)  # type: ignore[arg-type]
+    assert count(decoder.token) == E * H
     assert count(decoder.combine) == H * H + H
 
 
@@ -142,7 +152,7 @@ def test_dropout_reaches_every_part() -> None:
     ("model", "message"),
     [
         ({"decoder": {"attention": {"kind": "hard"}}}, "decoder.attention"),
-        ({"decoder": {"style": "conditional"}}, "'input_feeding' or 'layer_parallel'"),
+        ({"decoder": {"style": "plain"}}, "'input_feeding', 'conditional' or 'layer_parallel'"),
         ({"decoder": {"cell": "gru"}}, "'lstm'"),
         ({"decoder": {"layers": 0}}, "greater than or equal to 1"),
         ({"decoder": {"attention": {"kind": "general", "size": 3}}}, "Extra inputs are not permitted"),

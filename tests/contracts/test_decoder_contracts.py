@@ -18,7 +18,7 @@ from nmt.layers.decoders import DecoderOutput
 from nmt.layers.losses import smoothed_cross_entropy
 from nmt.models import Seq2Seq, Source
 
-STYLES = ["input_feeding", "layer_parallel"]
+STYLES = ["input_feeding", "conditional", "layer_parallel"]
 ATTENTIONS: list[dict[str, Any]] = [
     {"kind": "additive", "size": 5},
     {"kind": "dot"},

@@ -3,11 +3,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from nmt.data.tokenizer import WordTokenizer
 from nmt.evaluation.alignment import (
     Link,
+    attended,
     best_links,
     draw,
     merge_pieces,
+    paint,
     pharaoh,
 )
 
@@ -83,3 +86,36 @@ def test_no_control_character_reaches_the_terminal() -> None:
 
 def test_drawing_nothing_is_no_error() -> None:
     assert draw(np.zeros((0, 0)), [], []).strip().startswith("░")
+
+
+def test_where_words_looked_leaves_the_end_and_padding_out() -> None:
+    words = WordTokenizer.train(["a b c", "x y"], vocab_size=None, min_frequency=1, lowercase=False)
+    src, trg = words.encode("b a"), words.encode("y x c")
+    attention = np.arange(20.0).reshape(4, 5)  # a row for </s>, columns for </s> and padding
+    found = attended((words, words), src, trg, attention)
+    assert (found.src_words, found.trg_words) == (["b", "a"], ["y", "x", "c"])
+    np.testing.assert_array_equal(found.weights, attention[:3, :2])
+
+
+def test_the_picture_is_dark_where_the_attention_is() -> None:
+    src, trg = ["ein", "Hund", "schläft"], ["a", "dog", "sleeps", "now"]
+    places = [(1, 0), (1, 2), (3, 1)]
+    centres = []
+    for row, column in places:
+        attention = np.zeros((4, 3))
+        attention[row, column] = 1.0
+        picture = paint(attention, src, trg)
+        assert picture.dtype == np.uint8
+        # Blue and dark is the cell alone: words and frame are black.
+        dark = (picture[..., 2] > 80) & (picture[..., 0] < 40)
+        centres.append(np.argwhere(dark).mean(axis=0))
+    (y0, x0), (y1, x1), (y2, x2) = centres
+    assert y0 == y1 < y2
+    assert x0 < x2 < x1
+
+
+def test_a_picture_takes_any_word() -> None:
+    src = ["$a_{", "数学", "x" * 400, "a\x1bb"]
+    assert paint(np.eye(4), src, src[::-1]).shape[2] == 4
+    with pytest.raises(ValueError, match=r"attention is \(4, 4\), the words are \(3, 4\)"):
+        paint(np.eye(4), src, src[:3])

@@ -1,30 +1,37 @@
 import json
+import os
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import wandb
+import yaml
+from wandb import wandb_agent
+from wandb.errors import CommError
 
-from nmt.config import Experiment
+from nmt.config import Experiment, load_experiment
 from nmt.errors import UserError
+from nmt.evaluation.alignment import Attended
 from nmt.training.tracking import Tracker
 
+ROOT = Path(__file__).parents[2]
 
-def experiment(mode: str = "off") -> Experiment:
-    return Experiment.model_validate(
-        {"name": "demo", "data": {"builtin": {}}, "tracking": {"wandb": mode, "tags": ("a", "b")}}
-    )
+
+def experiment(mode: str = "off", name: str = "demo", **tracking: Any) -> Experiment:
+    section = {"wandb": mode, "tags": ("a", "b"), **tracking}
+    return Experiment.model_validate({"name": name, "data": {"builtin": {}}, "tracking": section})
 
 
 @pytest.fixture
 def clean_wandb(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """wandb as on a machine that has never seen it."""
-    for variable in ("WANDB_API_KEY", "WANDB_MODE", "WANDB_BASE_URL", "WANDB_DIR"):
-        monkeypatch.delenv(variable, raising=False)
+    for variable in [name for name in os.environ if name.startswith("WANDB_")]:
+        monkeypatch.delenv(variable)
     for variable in ("WANDB_CONFIG_DIR", "WANDB_CACHE_DIR", "WANDB_DATA_DIR", "NETRC"):
         monkeypatch.setenv(variable, str(tmp_path / "home" / variable))
     wandb.teardown()
@@ -179,3 +186,236 @@ def test_a_wandb_that_fails_midway_is_left_with_one_warning(
     tracker.finish({})
     assert capsys.readouterr().err == "warning: wandb: stopped: no room; figures go to metrics.jsonl alone\n"
     assert [line["step"] for line in metrics(tmp_path)] == [1, 2]
+
+
+@pytest.mark.usefixtures("clean_wandb")
+def test_an_upload_that_takes_too_long_is_left_to_wandb_sync(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    tracker = Tracker(tmp_path, experiment("offline"))
+    capsys.readouterr()
+    finish = wandb.Run.finish
+
+    def late(run: wandb.Run) -> None:
+        finish(run)
+        raise TimeoutError("Timed out finishing run.")
+
+    monkeypatch.setattr(wandb.Run, "finish", late)
+    tracker.finish({})
+    (place,) = tmp_path.glob("wandb/offline-run-*")
+    line = f"warning: wandb: not all uploaded in 60 s; for the rest: wandb sync {place}\n"
+    assert capsys.readouterr().err == line
+
+
+@pytest.mark.usefixtures("clean_wandb")
+def test_where_the_model_looked_is_a_picture_a_sample(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert not Tracker(tmp_path, experiment()).shows_pictures
+    tracker = Tracker(tmp_path, experiment("offline"))
+    assert tracker.shows_pictures
+    looked = [
+        Attended(["ein", "Hund"], ["a", "dog"], np.eye(2)),
+        Attended(["nein"], [], np.ones((0, 1))),
+        Attended(["ja"], ["oh", "yes"], np.ones((2, 1))),
+    ]
+    for step in (10, 20):
+        rows = [("ein Hund", "a dog", "a dog"), ("nein", "no", ""), ("ja", "yes", "oh yes")]
+        tracker.samples(step, rows, looked)
+    tracker.samples(30, [("ein Hund", "a dog", "")])
+    tracker.finish()
+    (records,) = recorded(tmp_path)
+    history = [record["history"]["item"] for record in records if record["type"] == "history"]
+    (place,) = tmp_path.glob("wandb/offline-run-*/files")
+    for number, caption in ((1, "a dog"), (3, "oh yes")):
+        key = f"attention/{number}"
+        shown = [item for item in history if item.get(f"{key}._type") == "image-file"]
+        assert [(item["update"], item[f"{key}.caption"]) for item in shown] == [(10, caption), (20, caption)]
+        assert all((place / i[f"{key}.path"]).read_bytes().startswith(b"\x89PNG") for i in shown)
+    assert not any(key.startswith("attention/2") for item in history for key in item)
+
+    tracker = Tracker(tmp_path, experiment("offline"))
+    monkeypatch.setattr(wandb.Run, "log", refuse)
+    tracker.log(40, {"loss": 1.0})
+    assert not tracker.shows_pictures
+
+
+def higher(a: Mapping[str, float], b: Mapping[str, float]) -> bool:
+    return a["bleu"] > b["bleu"]
+
+
+def hand_over(folder: Path, config: Experiment, bleu: float = 30.0) -> list[dict[str, Any]]:
+    """Record a run whose model folder holds three files; return the artifacts that wandb reads back."""
+    (folder / "tokenizer").mkdir(exist_ok=True)
+    parts = {"config.yaml": "a", "model.safetensors": "weights", "tokenizer/shared.json": "c"}
+    for name, text in parts.items():
+        (folder / name).write_text(text)
+    tracker = Tracker(folder, config)
+    paths = [folder / "config.yaml", folder / "tokenizer", folder / "model.safetensors"]
+    tracker.model(paths, {"bleu": bleu, "ppl": float("inf")}, higher)
+    tracker.finish()
+    # What is uploaded later is what it was when the run ended.
+    (folder / "new").write_text("other")
+    (folder / "new").replace(folder / "model.safetensors")
+    return [record["artifact"] for records in recorded(folder) for record in records if "artifact" in record]
+
+
+@pytest.mark.usefixtures("clean_wandb")
+def test_the_model_folder_is_an_artifact_that_can_be_synced_later(tmp_path: Path) -> None:
+    (artifact,) = hand_over(tmp_path, experiment("offline", name="größe-1.2_x"))
+    assert (artifact["name"], artifact["type"]) == ("gr--e-1.2_x", "model")
+    assert sorted(artifact["aliases"]) == ["best", "latest"]
+    assert json.loads(artifact["metadata"]) == {"validation": {"bleu": 30.0, "ppl": None}}
+    held = {entry["path"]: Path(entry["local_path"]) for entry in artifact["manifest"]["contents"]}
+    assert {name: path.read_text() for name, path in held.items()} == {
+        "config.yaml": "a",
+        "model.safetensors": "weights",
+        "tokenizer/shared.json": "c",
+    }
+    (place,) = tmp_path.glob("wandb/offline-run-*")
+    assert all(path.is_relative_to(place) for path in held.values())
+
+
+@pytest.mark.usefixtures("clean_wandb")
+def test_no_artifact_is_made_where_none_is_wanted(tmp_path: Path) -> None:
+    assert hand_over(tmp_path, experiment("offline", artifact=False)) == []
+
+
+@pytest.mark.usefixtures("clean_wandb")
+def test_a_model_that_cannot_be_handed_over_leaves_the_rest(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(wandb.Run, "log_artifact", refuse)
+    tracker = Tracker(tmp_path, experiment("offline"))
+    capsys.readouterr()
+    tracker.model([], {"bleu": 30.0}, higher)
+    tracker.finish({"bleu": {"score": 30.5}})
+    line = "warning: wandb: model not handed over: no room; the same command tries again\n"
+    assert capsys.readouterr().err == line
+    (records,) = recorded(tmp_path)
+    summary = [record["summary"]["update"] for record in records if record["type"] == "summary"]
+    assert any("result" in part for part in summary)
+
+
+def no_link(*_paths: object) -> None:
+    raise OSError("this disk has no links")
+
+
+@pytest.mark.usefixtures("clean_wandb")
+def test_files_are_copied_where_they_cannot_be_linked(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(os, "link", no_link)
+    (artifact,) = hand_over(tmp_path, experiment("offline"))
+    entries = {entry["path"]: Path(entry["local_path"]) for entry in artifact["manifest"]["contents"]}
+    assert entries["model.safetensors"].read_text() == "weights"
+
+
+@pytest.mark.usefixtures("clean_wandb")
+@pytest.mark.parametrize(
+    ("before", "expected"),
+    [
+        (None, ["best", "latest"]),
+        ({"bleu": 29.0}, ["best", "latest"]),
+        ({"bleu": 30.0}, ["best", "latest"]),
+        ({"bleu": 31.0}, ["latest"]),
+        ({"bleu": None}, ["best", "latest"]),
+        ({}, ["latest"]),
+    ],
+)
+def test_online_only_a_model_that_is_not_worse_becomes_the_best(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    before: dict[str, float | None] | None,
+    expected: list[str],
+) -> None:
+    asked, given = [], []
+
+    class Server:
+        def __init__(self, timeout: int) -> None:
+            assert timeout > 0
+
+        def artifact(self, path: str) -> wandb.Artifact:
+            asked.append(path)
+            if before is None:
+                raise CommError("not found", ValueError("not found"))
+            return wandb.Artifact("demo", type="model", metadata={"validation": before})
+
+    class Online:
+        entity, project, offline, url = "me", "p", False, "address"
+        dir, summary = str(tmp_path / "wandb" / "files"), {}
+
+        def define_metric(self, *_: object, **__: object) -> None: ...
+
+        def log_artifact(self, artifact: wandb.Artifact, aliases: list[str]) -> None:
+            given.append(sorted(aliases))
+
+        def finish(self) -> None: ...
+
+    monkeypatch.setattr(wandb, "Api", Server)
+    monkeypatch.setattr(wandb, "login", lambda **_: True)
+    monkeypatch.setattr(wandb, "init", lambda **_: Online())
+    hand_over(tmp_path, experiment("online"))
+    assert (asked, given) == (["me/p/demo:best"], [expected])
+    warned = ["warning: wandb: best so far unknown: 'bleu'; this model is `latest` alone"] * (before == {})
+    assert capsys.readouterr().err.splitlines() == ["wandb: address", *warned]
+
+
+@pytest.mark.usefixtures("clean_wandb")
+def test_in_a_sweep_the_agent_gives_the_id_and_the_folder_keeps_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "wandb_id").write_text("0123abcd\n")
+    with monkeypatch.context() as agent:
+        agent.setenv("WANDB_SWEEP_ID", "sweep1")
+        agent.setenv("WANDB_RUN_ID", "fromagent")
+        record(tmp_path, "offline")
+    wandb.teardown()
+    time.sleep(1.0)  # wandb names its folder by the second
+    record(tmp_path, "offline")
+    runs = [next(r["run"] for r in records if r["type"] == "run") for records in recorded(tmp_path)]
+    assert [run["run_id"] for run in runs] == ["fromagent", "fromagent"]
+    assert [run.get("sweep_id") for run in runs] == ["sweep1", None]
+
+
+def test_a_sweep_trains_in_folders_of_its_own_with_the_keys_it_chose(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What wandb's agent makes of scripts/sweep.yaml, with an nmt that says what it was given."""
+    sweep = yaml.safe_load((ROOT / "scripts" / "sweep.yaml").read_text())
+    (tmp_path / "nmt").write_text(f"#!{sys.executable}\nimport json, sys\nprint(json.dumps(sys.argv[1:]))\n")
+    (tmp_path / "nmt").chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
+    for variable, value in {"WANDB_SWEEP_ID": "s", "WANDB_RUN_ID": "", "WANDB_SWEEP_PARAM_PATH": ""}.items():
+        monkeypatch.setenv(variable, value)  # the agent sets them, and does not take them back
+    monkeypatch.setenv("WANDB_DIR", str(tmp_path))
+    given: list[list[str]] = []
+
+    class Process:
+        def __init__(self, command: list[str], env: dict[str, str], **_: object) -> None:
+            done = subprocess.run(command, env=env, cwd=ROOT, capture_output=True, text=True, check=True)
+            given.append(json.loads(done.stdout))
+
+    monkeypatch.setattr(wandb_agent, "AgentProcess", Process)
+    agent = wandb_agent.Agent(api=None, queue=None, sweep_id="s")
+    agent._sweep_command = sweep["command"]
+    for run_id, pick in (("1e5", min), ("b2", max)):
+        chosen = {key: {"value": pick(choices(space))} for key, space in sweep["parameters"].items()}
+        agent._command_run({"run_id": run_id, "program": sweep["program"], "args": chosen})
+
+    experiments = []
+    for command, config, *settings in given:
+        assert (command, settings[::2]) == ("train", ["--set"] * (len(settings) // 2))
+        experiments.append(load_experiment(ROOT / config, settings[1::2]))
+    first, second = experiments
+    assert [e.name for e in experiments] == ["sweep-1e5", "sweep-b2"]
+    assert {(e.tracking.wandb, e.tracking.project) for e in experiments} == {("online", sweep["project"])}
+    assert (first.training.optimizer.lr, second.training.optimizer.lr) == (0.0005, 0.01)
+    assert (first.model.dropout, second.model.dropout) == (0.0, 0.4)
+    assert first.model.decoder.attention.kind != second.model.decoder.attention.kind
+    assert sweep["metric"] == {"name": "validation/bleu", "goal": "maximize"}
+
+
+def choices(space: dict[str, Any]) -> list[Any]:
+    return space.get("values") or [space["min"], space["max"]]

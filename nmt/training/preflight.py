@@ -1,0 +1,134 @@
+"""Before the first update: what a run will take, in memory and in time."""
+
+import resource
+import sys
+import time
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+import torch
+from torch import nn
+
+from nmt.training.checkpoint import rng_state, set_rng_state
+from nmt.training.splitting import positions
+from nmt.training.trainer import Trainer
+
+TYPICAL = 3  # batches that are timed
+
+
+@dataclass(frozen=True)
+class Preflight:
+    """What was measured; memory in bytes, resident in this process or allocated on its GPU.
+
+    A GPU's will be about that. A process grows beyond it: batches of many shapes leave holes in its heap.
+    """
+
+    pairs: int  # of the largest batch
+    src_pieces: int
+    trg_pieces: int
+    memory: int
+    trg_tokens_per_second: float
+    seconds_left: float  # to the first of the run's budgets, validations not counted
+
+    def line(self, now: datetime) -> str:
+        """Return it as one line."""
+        end = now + timedelta(seconds=self.seconds_left)
+        day = "" if end.date() == now.date() else f" on {end:%Y-%m-%d}"
+        return (
+            f"largest batch {self.pairs} pairs of up to {self.src_pieces} source and "
+            f"{self.trg_pieces} target pieces, memory at least {self.memory / 1e6:,.0f} MB; "
+            f"about {self.trg_tokens_per_second:,.0f} target tokens/s, "
+            f"{duration(self.seconds_left)} to go, validations not counted, until {end:%H:%M}{day}"
+        )
+
+
+def duration(seconds: float) -> str:
+    """Return a length of time as a person would say it."""
+    if seconds < 90:
+        return f"{seconds:.0f} s"
+    return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"
+
+
+def preflight(trainer: Trainer) -> Preflight | None:
+    """Compute the largest and some typical batches of a run and say what it will take; None when it is over.
+
+    The largest come first, so that too little memory shows at once; the others tell the time. Weights,
+    random state, the order of batches and figures are left as they were; the run's clock goes on.
+    """
+    if trainer.over():
+        return None
+    began, rng, training = time.perf_counter(), rng_state(trainer.device), trainer.model.training
+    trainer.model.train()
+    largest, typical = trainer.batches.largest(), trainer.batches.typical(TYPICAL)
+    if trainer.device.type == "cuda":
+        torch.cuda.reset_peak_memory_stats(trainer.device)
+    for batch in largest:
+        trainer.trial(batch)
+    start = _now(trainer.device)
+    tokens = sum(float(trainer.trial(batch)[2]) for batch in typical)
+    seconds = _now(trainer.device) - start
+    memory = peak_memory(trainer.device)
+    if not trainer.optimizer.state:
+        # At its first step the optimiser makes two moments of every weight.
+        memory += 2 * sum(p.nbytes for p in trainer.parameters.values())
+    trainer.model.train(training)
+    set_rng_state(rng, trainer.device)
+    trainer.at.seconds += time.perf_counter() - began
+    first = max(largest, key=positions)
+    return Preflight(
+        pairs=len(first),
+        src_pieces=first.src.shape[1],
+        trg_pieces=first.trg_in.shape[1],
+        memory=memory,
+        trg_tokens_per_second=tokens / seconds,
+        seconds_left=_seconds_left(trainer, seconds / len(typical)),
+    )
+
+
+def _seconds_left(trainer: Trainer, seconds_per_update: float) -> float:
+    """How long a run goes on at this pace: to the first of its budgets."""
+    config, at, batches, left = trainer.config, trainer.at, trainer.batches, []
+    if config.max_updates is not None:
+        left.append((config.max_updates - at.update) * seconds_per_update)
+    if config.max_epochs is not None:
+        epochs = config.max_epochs - batches.epoch - batches.position / batches.per_epoch
+        left.append(epochs * batches.per_epoch * seconds_per_update)
+    if config.max_minutes is not None:
+        left.append(config.max_minutes * 60 - at.seconds)
+    return max(0.0, min(left))
+
+
+def parameter_table(model: nn.Module) -> list[str]:
+    """Return a line for each parameter, name, shape and count, and the total; a tied one counts once."""
+    first: dict[nn.Parameter, str] = {}
+    rows = []
+    for name, parameter in model.named_parameters(remove_duplicate=False):
+        tied = first.setdefault(parameter, name)
+        count = f"{parameter.numel():,}" if tied == name else f"= {tied}"
+        rows.append((name, " × ".join(map(str, parameter.shape)), count))
+    rows.append(("total", "", f"{sum(parameter.numel() for parameter in first):,}"))
+    names, shapes, counts = (max(map(len, column)) for column in zip(*rows, strict=True))
+    return [f"{name:<{names}}  {shape:>{shapes}}  {count:>{counts}}" for name, shape, count in rows]
+
+
+def weight_memory(trainer: Trainer) -> str:
+    """Return the memory of the weights and of what training keeps beside them, as one line."""
+    weights = sum(p.nbytes for p in trainer.parameters.values())
+    parts = {"weights": weights, "gradients": weights, "optimiser": 2 * weights}
+    if trainer.ema is not None:
+        parts["averaged weights (EMA)"] = weights
+    listed = ", ".join(f"{name} {size / 1e6:,.1f} MB" for name, size in parts.items())
+    return f"{listed}; together {sum(parts.values()) / 1e6:,.1f} MB"
+
+
+def peak_memory(device: torch.device) -> int:
+    """Return the most bytes there were so far: resident in this process, or allocated on its GPU."""
+    if device.type == "cuda":
+        return torch.cuda.max_memory_allocated(device)
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)
+
+
+def _now(device: torch.device) -> float:
+    if device.type == "cuda":
+        torch.cuda.synchronize(device)
+    return time.perf_counter()

@@ -1,0 +1,64 @@
+"""A run recorded offline: where the model looked at each validation, and the model at the end."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+import wandb
+
+import nmt
+from nmt.cli import main
+
+CONFIG = """
+name: tiny
+data:
+  builtin: {train: 120, validation: 10, test: 10}
+  tokenizer: {kind: bpe, vocab_size: 400}
+  prepared: PREPARED
+model: {embedding: 8, encoder: {hidden: 8}, decoder: {hidden: 8}}
+training: {tokens_per_batch: 400, max_updates: 4, validate_every: 2, log_every: 2, device: cpu, threads: 1}
+decoding: {max_ratio: 1.0, max_extra: 2}
+tracking: {wandb: offline}
+"""
+
+
+def items(records: list[dict[str, Any]], kind: str) -> list[dict[str, Any]]:
+    return [record[kind] for record in records if record["type"] == kind]
+
+
+def test_a_run_shows_where_it_looked_and_hands_its_model_over(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for variable in ("WANDB_CONFIG_DIR", "WANDB_CACHE_DIR", "WANDB_DATA_DIR"):
+        monkeypatch.setenv(variable, str(tmp_path / "home"))
+    config, run = tmp_path / "tiny.yaml", tmp_path / "run"
+    config.write_text(CONFIG.replace("PREPARED", str(tmp_path / "prepared")))
+    monkeypatch.setattr(sys, "argv", ["nmt", "train", str(config), "--run", str(run)])
+    try:
+        with pytest.raises(SystemExit) as end:
+            main()
+    finally:
+        wandb.teardown()
+    assert end.value.code in (0, None)
+    (file,) = run.glob("wandb/offline-run-*/*.wandb")
+    command = [sys.executable, "-m", "wandb", "leet", "inspect", "--json", str(file)]
+    output = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+    records = [json.loads(line) for line in output.splitlines()]
+    history = [entry["item"] for entry in items(records, "history")]
+    assert [item["update"] for item in history if "attention/5._type" in item] == [2, 4]
+
+    # The table of samples is an artifact too.
+    (artifact,) = [entry for entry in items(records, "artifact") if entry["type"] == "model"]
+    assert sorted(artifact["aliases"]) == ["best", "latest"]
+    held = {entry["path"]: Path(entry["local_path"]) for entry in artifact["manifest"]["contents"]}
+    assert {"config.yaml", "model.safetensors", "result.json"} < held.keys()
+    # What a person downloads is a model.
+    again = tmp_path / "again"
+    for name, path in held.items():
+        (again / name).parent.mkdir(parents=True, exist_ok=True)
+        (again / name).write_bytes(path.read_bytes())
+    text = ["Die junge Frau ruft ihren Vater an."]
+    assert nmt.load(str(again)).translate(text) == nmt.load(str(run)).translate(text)
