@@ -7,7 +7,7 @@ import re
 import secrets
 import shutil
 import sys
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -110,36 +110,19 @@ class Tracker:
     def model(self, parts: Sequence[Path], figures: Mapping[str, float], better: Better) -> None:
         """Hand the model over to wandb: files and folders of the run folder, and its validation figures.
 
-        A version of the artifact of the run's name: always its `latest`, and its `best` unless the
-        version that is so far is better. The files are kept beside wandb's own as they are now, for an
-        upload that comes later.
+        It becomes a version of the artifact of the run's name: its `latest`, and its `best` unless the
+        version that is so by now is better.
         """
+        name, folder = self._experiment.name, self.path.parent
 
         def hand_over(run: "wandb.Run") -> None:
-            import wandb
-
-            # wandb's server takes no other characters.
-            name = re.sub(r"[^A-Za-z0-9_.-]", "-", self._experiment.name)[:128]
-            finite = {key: _finite(value) for key, value in figures.items()}
-            artifact = wandb.Artifact(name, type="model", metadata={"validation": finite})
-            kept = Path(run.dir).resolve().parent / "model"
-            for file in _files(parts):
-                name_inside = file.relative_to(self.path.parent)
-                _keep(file, kept / name_inside)
-                artifact.add_file(
-                    str(kept / name_inside), name=name_inside.as_posix(), policy="immutable", skip_cache=True
-                )
-            best = _is_best(run, f"{run.entity}/{run.project}/{name}:best", figures, better)
-            run.log_artifact(artifact, aliases=["latest", "best"] if best else ["latest"])
-
-        def try_to(run: "wandb.Run") -> None:
             try:
-                hand_over(run)
+                _log_model(run, name, folder, parts, figures, better)
             except Exception as error:  # the figures may still arrive
                 _warn(f"model not handed over: {_reason(error)}; the same command tries again")
 
         if self._experiment.tracking.artifact:
-            self._tell(try_to)
+            self._tell(hand_over)
 
     def finish(self, result: Mapping[str, object] | None = None) -> None:
         """Close the run, with its result where it has one; waits for an upload a minute at most."""
@@ -177,6 +160,22 @@ class Tracker:
             _warn(f"stopped: {_reason(error)}; figures go to metrics.jsonl alone")
 
 
+class NoTracker(Tracker):
+    """Tells nobody: for the processes of a run that compute and do not write."""
+
+    def __init__(self) -> None:
+        self._wandb = None
+
+    def truncate_after(self, step: int) -> None:
+        pass
+
+    def log(self, step: int, figures: Mapping[str, Figure]) -> None:
+        pass
+
+    def model(self, parts: Sequence[Path], figures: Mapping[str, float], better: Better) -> None:
+        pass
+
+
 def _mend(path: Path) -> None:
     """Cut off a last line that a killed run left half-written."""
     try:
@@ -194,9 +193,31 @@ def _finite(value: Figure) -> Figure:
     return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
-def _files(parts: Sequence[Path]) -> Iterator[Path]:
+def _log_model(
+    run: "wandb.Run",
+    name: str,
+    folder: Path,
+    parts: Sequence[Path],
+    figures: Mapping[str, float],
+    better: Better,
+) -> None:
+    import wandb
+
+    name = re.sub(r"[^A-Za-z0-9_.-]", "-", name)[:128]  # all that wandb's server takes
+    finite = {key: _finite(value) for key, value in figures.items()}
+    artifact = wandb.Artifact(name, type="model", metadata={"validation": finite})
+    # Beside wandb's own files, for an upload that comes later, when the run may have gone on.
+    kept = Path(run.dir).resolve().parent / "model"
     for part in parts:
-        yield from sorted(file for file in part.rglob("*") if file.is_file()) if part.is_dir() else [part]
+        for file in sorted(part.rglob("*")) if part.is_dir() else [part]:
+            if file.is_file():
+                inside = file.relative_to(folder)
+                _keep(file, kept / inside)
+                artifact.add_file(
+                    str(kept / inside), name=inside.as_posix(), policy="immutable", skip_cache=True
+                )
+    best = _is_best(run, f"{run.entity}/{run.project}/{name}:best", figures, better)
+    run.log_artifact(artifact, aliases=["latest", "best"] if best else ["latest"])
 
 
 def _keep(file: Path, place: Path) -> None:

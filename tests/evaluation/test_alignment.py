@@ -104,18 +104,37 @@ def test_the_picture_is_dark_where_the_attention_is() -> None:
     for row, column in places:
         attention = np.zeros((4, 3))
         attention[row, column] = 1.0
-        picture = paint(attention, src, trg)
-        assert picture.dtype == np.uint8
-        # Blue and dark is the cell alone: words and frame are black.
-        dark = (picture[..., 2] > 80) & (picture[..., 0] < 40)
+        # The words and the frame are the same in every picture.
+        dark = paint(attention, src, trg) < paint(np.zeros((4, 3)), src, trg)
         centres.append(np.argwhere(dark).mean(axis=0))
+        assert dark.sum() == (np.ptp(np.argwhere(dark), axis=0) + 1).prod()
     (y0, x0), (y1, x1), (y2, x2) = centres
     assert y0 == y1 < y2
     assert x0 < x2 < x1
 
 
+def test_the_words_of_a_picture_stand_beside_their_rows_and_above_their_columns() -> None:
+    src, trg = ["lang", "lang", "lang"], ["long", "long", "long"]
+    cells = np.argwhere(paint(np.ones((3, 3)), src, trg) != paint(np.zeros((3, 3)), src, trg))
+    (top, left), (bottom, right) = cells.min(axis=0), cells.max(axis=0)
+    for number in range(3):
+        start, end = (top + (bottom - top) * n / 3 for n in (number, number + 1))
+        changed = changes(src, trg, src, [*trg[:number], "i", *trg[number + 1 :]])
+        assert (changed[:, 1] < left).all()
+        assert ((changed[:, 0] > start) & (changed[:, 0] < end)).all()
+        start, end = (left + (right - left) * n / 3 for n in (number, number + 1))
+        changed = changes(src, trg, [*src[:number], "i", *src[number + 1 :]], trg)
+        assert (changed[:, 0] < top).all()
+        assert ((changed[:, 1] > start) & (changed[:, 1] < end)).all()
+
+
+def changes(src: list[str], trg: list[str], other_src: list[str], other_trg: list[str]) -> np.ndarray:
+    nothing = np.zeros((len(trg), len(src)))
+    return np.argwhere(paint(nothing, src, trg) != paint(nothing, other_src, other_trg))
+
+
 def test_a_picture_takes_any_word() -> None:
     src = ["$a_{", "数学", "x" * 400, "a\x1bb"]
-    assert paint(np.eye(4), src, src[::-1]).shape[2] == 4
+    assert paint(np.eye(4), src, src[::-1]).min() == 0
     with pytest.raises(ValueError, match=r"attention is \(4, 4\), the words are \(3, 4\)"):
         paint(np.eye(4), src, src[:3])

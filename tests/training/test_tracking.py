@@ -244,122 +244,133 @@ def higher(a: Mapping[str, float], b: Mapping[str, float]) -> bool:
     return a["bleu"] > b["bleu"]
 
 
-def hand_over(folder: Path, config: Experiment, bleu: float = 30.0) -> list[dict[str, Any]]:
-    """Record a run whose model folder holds three files; return the artifacts that wandb reads back."""
-    (folder / "tokenizer").mkdir(exist_ok=True)
-    parts = {"config.yaml": "a", "model.safetensors": "weights", "tokenizer/shared.json": "c"}
-    for name, text in parts.items():
+def hand_over(folder: Path, config: Experiment, bleu: float = 30.0) -> None:
+    """Record a run whose model folder holds three files, one of which is another afterwards."""
+    (folder / "tokenizer").mkdir()
+    for name, text in MODEL.items():
         (folder / name).write_text(text)
     tracker = Tracker(folder, config)
     paths = [folder / "config.yaml", folder / "tokenizer", folder / "model.safetensors"]
     tracker.model(paths, {"bleu": bleu, "ppl": float("inf")}, higher)
-    tracker.finish()
-    # What is uploaded later is what it was when the run ended.
+    tracker.finish({"bleu": bleu})
     (folder / "new").write_text("other")
     (folder / "new").replace(folder / "model.safetensors")
-    return [record["artifact"] for records in recorded(folder) for record in records if "artifact" in record]
+
+
+MODEL = {"config.yaml": "a", "model.safetensors": "weights", "tokenizer/shared.json": "c"}
 
 
 @pytest.mark.usefixtures("clean_wandb")
 def test_the_model_folder_is_an_artifact_that_can_be_synced_later(tmp_path: Path) -> None:
-    (artifact,) = hand_over(tmp_path, experiment("offline", name="größe-1.2_x"))
+    hand_over(tmp_path, experiment("offline", name="größe-1.2_x"))
+    (records,) = recorded(tmp_path)
+    (artifact,) = [record["artifact"] for record in records if record["type"] == "artifact"]
     assert (artifact["name"], artifact["type"]) == ("gr--e-1.2_x", "model")
     assert sorted(artifact["aliases"]) == ["best", "latest"]
     assert json.loads(artifact["metadata"]) == {"validation": {"bleu": 30.0, "ppl": None}}
     held = {entry["path"]: Path(entry["local_path"]) for entry in artifact["manifest"]["contents"]}
-    assert {name: path.read_text() for name, path in held.items()} == {
-        "config.yaml": "a",
-        "model.safetensors": "weights",
-        "tokenizer/shared.json": "c",
-    }
+    assert {name: path.read_text() for name, path in held.items()} == MODEL
     (place,) = tmp_path.glob("wandb/offline-run-*")
     assert all(path.is_relative_to(place) for path in held.values())
 
 
-@pytest.mark.usefixtures("clean_wandb")
-def test_no_artifact_is_made_where_none_is_wanted(tmp_path: Path) -> None:
-    assert hand_over(tmp_path, experiment("offline", artifact=False)) == []
+class Online:
+    """A run of a wandb that is there; keeps what it is given."""
+
+    entity, project, offline, url = "me", "p", False, "address"
+
+    def __init__(self, folder: Path) -> None:
+        self.dir, self.summary = str(folder / "wandb" / "files"), dict[str, object]()
+        self.models: list[tuple[list[str], dict[str, str]]] = []
+        self.asked: list[str] = []
+
+    def define_metric(self, *_: object, **__: object) -> None: ...
+
+    def log_artifact(self, artifact: wandb.Artifact, aliases: list[str]) -> None:
+        held = {name: Path(entry.local_path).read_text() for name, entry in artifact.manifest.entries.items()}
+        self.models.append((sorted(aliases), held))
+
+    def finish(self) -> None: ...
 
 
-@pytest.mark.usefixtures("clean_wandb")
-def test_a_model_that_cannot_be_handed_over_leaves_the_rest(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    monkeypatch.setattr(wandb.Run, "log_artifact", refuse)
-    tracker = Tracker(tmp_path, experiment("offline"))
-    capsys.readouterr()
-    tracker.model([], {"bleu": 30.0}, higher)
-    tracker.finish({"bleu": {"score": 30.5}})
-    line = "warning: wandb: model not handed over: no room; the same command tries again\n"
-    assert capsys.readouterr().err == line
-    (records,) = recorded(tmp_path)
-    summary = [record["summary"]["update"] for record in records if record["type"] == "summary"]
-    assert any("result" in part for part in summary)
+@pytest.fixture
+def online(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, clean_wandb: None) -> Online:
+    run = Online(tmp_path)
+    monkeypatch.setattr(wandb, "login", lambda **_: True)
+    monkeypatch.setattr(wandb, "init", lambda **_: run)
+    answer(monkeypatch, run, None)
+    return run
 
 
-def no_link(*_paths: object) -> None:
-    raise OSError("this disk has no links")
-
-
-@pytest.mark.usefixtures("clean_wandb")
-def test_files_are_copied_where_they_cannot_be_linked(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(os, "link", no_link)
-    (artifact,) = hand_over(tmp_path, experiment("offline"))
-    entries = {entry["path"]: Path(entry["local_path"]) for entry in artifact["manifest"]["contents"]}
-    assert entries["model.safetensors"].read_text() == "weights"
-
-
-@pytest.mark.usefixtures("clean_wandb")
-@pytest.mark.parametrize(
-    ("before", "expected"),
-    [
-        (None, ["best", "latest"]),
-        ({"bleu": 29.0}, ["best", "latest"]),
-        ({"bleu": 30.0}, ["best", "latest"]),
-        ({"bleu": 31.0}, ["latest"]),
-        ({"bleu": None}, ["best", "latest"]),
-        ({}, ["latest"]),
-    ],
-)
-def test_online_only_a_model_that_is_not_worse_becomes_the_best(
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
-    capsys: pytest.CaptureFixture[str],
-    before: dict[str, float | None] | None,
-    expected: list[str],
-) -> None:
-    asked, given = [], []
+def answer(monkeypatch: pytest.MonkeyPatch, run: Online, best: object) -> None:
+    """Let wandb tell of a best version with this metadata, or raise this error, or know of none."""
 
     class Server:
         def __init__(self, timeout: int) -> None:
             assert timeout > 0
 
         def artifact(self, path: str) -> wandb.Artifact:
-            asked.append(path)
-            if before is None:
+            run.asked.append(path)
+            if best is None:
                 raise CommError("not found", ValueError("not found"))
-            return wandb.Artifact("demo", type="model", metadata={"validation": before})
-
-    class Online:
-        entity, project, offline, url = "me", "p", False, "address"
-        dir, summary = str(tmp_path / "wandb" / "files"), {}
-
-        def define_metric(self, *_: object, **__: object) -> None: ...
-
-        def log_artifact(self, artifact: wandb.Artifact, aliases: list[str]) -> None:
-            given.append(sorted(aliases))
-
-        def finish(self) -> None: ...
+            if isinstance(best, Exception):
+                raise best
+            return wandb.Artifact("demo", type="model", metadata={"validation": best})
 
     monkeypatch.setattr(wandb, "Api", Server)
-    monkeypatch.setattr(wandb, "login", lambda **_: True)
-    monkeypatch.setattr(wandb, "init", lambda **_: Online())
+
+
+@pytest.mark.parametrize(
+    ("before", "expected", "reason"),
+    [
+        (None, ["best", "latest"], None),
+        ({"bleu": 29.0}, ["best", "latest"], None),
+        ({"bleu": 30.0}, ["best", "latest"], None),
+        ({"bleu": 31.0}, ["latest"], None),
+        ({"bleu": None}, ["best", "latest"], None),
+        ({}, ["latest"], "'bleu'"),
+        (CommError("HTTP 500", RuntimeError("HTTP 500")), ["latest"], "HTTP 500"),
+    ],
+)
+def test_online_only_a_model_that_is_not_worse_becomes_the_best(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    online: Online,
+    before: object,
+    expected: list[str],
+    reason: str | None,
+) -> None:
+    answer(monkeypatch, online, before)
     hand_over(tmp_path, experiment("online"))
-    assert (asked, given) == (["me/p/demo:best"], [expected])
-    warned = ["warning: wandb: best so far unknown: 'bleu'; this model is `latest` alone"] * (before == {})
-    assert capsys.readouterr().err.splitlines() == ["wandb: address", *warned]
+    assert online.asked == ["me/p/demo:best"]
+    assert online.models == [(expected, MODEL)]
+    warned = [f"warning: wandb: best so far unknown: {reason}; this model is `latest` alone"]
+    assert capsys.readouterr().err.splitlines() == ["wandb: address", *(warned if reason else [])]
+
+
+def test_no_artifact_is_made_where_none_is_wanted(tmp_path: Path, online: Online) -> None:
+    hand_over(tmp_path, experiment("online", artifact=False))
+    assert (online.asked, online.models) == ([], [])
+
+
+def test_a_model_that_cannot_be_handed_over_leaves_the_rest(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], online: Online
+) -> None:
+    monkeypatch.setattr(online, "log_artifact", refuse)
+    hand_over(tmp_path, experiment("online"))
+    line = "warning: wandb: model not handed over: no room; the same command tries again"
+    assert capsys.readouterr().err.splitlines() == ["wandb: address", line]
+    assert online.summary == {"result": {"bleu": 30.0}}
+
+
+def test_files_are_copied_where_they_cannot_be_linked(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, online: Online
+) -> None:
+    monkeypatch.setattr(os, "link", refuse)
+    hand_over(tmp_path, experiment("online"))
+    assert online.models == [(["best", "latest"], MODEL)]
+    assert (tmp_path / "wandb" / "model" / "model.safetensors").read_text() == "weights"
 
 
 @pytest.mark.usefixtures("clean_wandb")
@@ -367,16 +378,25 @@ def test_in_a_sweep_the_agent_gives_the_id_and_the_folder_keeps_it(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (tmp_path / "wandb_id").write_text("0123abcd\n")
-    with monkeypatch.context() as agent:
-        agent.setenv("WANDB_SWEEP_ID", "sweep1")
-        agent.setenv("WANDB_RUN_ID", "fromagent")
-        record(tmp_path, "offline")
-    wandb.teardown()
-    time.sleep(1.0)  # wandb names its folder by the second
+    monkeypatch.setenv("WANDB_SWEEP_ID", "sweep1")
+    monkeypatch.setenv("WANDB_RUN_ID", "fromagent")
     record(tmp_path, "offline")
-    runs = [next(r["run"] for r in records if r["type"] == "run") for records in recorded(tmp_path)]
-    assert [run["run_id"] for run in runs] == ["fromagent", "fromagent"]
-    assert [run.get("sweep_id") for run in runs] == ["sweep1", None]
+    (records,) = recorded(tmp_path)
+    (run,) = [record["run"] for record in records if record["type"] == "run"]
+    assert (run["run_id"], run["sweep_id"]) == ("fromagent", "sweep1")
+    assert (tmp_path / "wandb_id").read_text() == "fromagent\n"
+
+
+@pytest.mark.usefixtures("clean_wandb")
+def test_outside_a_sweep_an_id_left_in_the_environment_is_no_other_run(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, online: Online
+) -> None:
+    monkeypatch.setenv("WANDB_RUN_ID", "leftover")
+    (tmp_path / "wandb_id").write_text("0123abcd\n")
+    given: dict[str, object] = {}
+    monkeypatch.setattr(wandb, "init", lambda **settings: given.update(settings) or online)
+    Tracker(tmp_path, experiment("online"))
+    assert (given["id"], given["resume"]) == ("0123abcd", "allow")
 
 
 def test_a_sweep_trains_in_folders_of_its_own_with_the_keys_it_chose(
