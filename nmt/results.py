@@ -65,7 +65,7 @@ class Machine(Record):
     @classmethod
     def here(cls, device: str, *, accelerator: str | None = None, threads: int | None = None) -> Self:
         """This machine; `accelerator` is the name of the GPU, where the device is one."""
-        system = f"{_processor()}, {_cores()} cores, {platform.system()}"
+        system = f"{_processor()}, {cores()} cores, {platform.system()}"
         description = f"{accelerator}; {system}" if accelerator else system
         return cls(device=device, description=description, threads=threads)
 
@@ -216,6 +216,6 @@ def _processor() -> str:
     return _output("sysctl", "-n", "machdep.cpu.brand_string") or platform.processor() or platform.machine()
 
 
-def _cores() -> int:
-    # A container may own fewer cores than the machine has.
+def cores() -> int:
+    """Return how many cores this process may use; a container may own fewer than the machine has."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

@@ -9,10 +9,12 @@ test split and times the commands a person waits for.
 """
 
 import argparse
+import resource
 import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import torch
@@ -23,9 +25,12 @@ from nmt.build.score import held_out
 from nmt.build.trainer import build_trainer
 from nmt.build.translator import load_translator
 from nmt.config import Experiment, load_experiment
+from nmt.evaluation.metrics import corpus_bleu
 from nmt.results import Machine, Versions
 from nmt.run import Run
 from nmt.training.trainer import Trainer
+
+NMT = [sys.executable, "-m", "nmt"]
 
 
 def main() -> None:
@@ -37,16 +42,22 @@ def main() -> None:
     parser.add_argument("--model", type=Path, help="a trained run, to time translation")
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--updates", type=int, default=25, help="measured, after five that are not")
+    parser.add_argument("--lines", type=int, default=20000, help="translated with one and two workers")
+    parser.add_argument("--memory", type=int, metavar="UPDATES", help="of a training whose memory is taken")
     args = parser.parse_args()
     torch.set_num_threads(args.threads)
     machine = Machine.here("cpu", threads=args.threads)
     print(f"{machine.description}, {args.threads} threads, torch {Versions.installed().torch}")
-    experiment = load_experiment(args.config, [*args.overrides, f"training.threads={args.threads}"])
+    overrides = [*args.overrides, f"training.threads={args.threads}"]
+    experiment = load_experiment(args.config, overrides)
     for precision in ("float32", "bfloat16"):
         bench_training(experiment, precision, args.updates)
     if args.model:
         bench_translation(args.model, experiment)
         bench_commands(args.model)
+        bench_workers(args.model, experiment, args.lines)
+    if args.memory:  # the last: what it reads is the largest of all processes that were started
+        bench_memory(args.config, overrides, args.memory)
 
 
 def products(dtype: torch.dtype, hidden: int) -> float:
@@ -120,22 +131,67 @@ def run_updates(trainer: Trainer, updates: int) -> tuple[float, int]:
 
 
 def bench_translation(folder: Path, experiment: Experiment) -> None:
-    lines = [pair.src for pair in held_out(experiment, "test")]
+    """Sentences a second and BLEU of the test split in each precision."""
+    pairs = held_out(experiment, "test")
+    lines, references = [pair.src for pair in pairs], [pair.trg for pair in pairs]
     for beam in (5, 1):
-        translator = load_translator(folder, beam=beam)
-        translator.translate(lines[:50])
+        for precision in ("float32", "bfloat16", "int8"):
+            bench_search(folder, lines, references, beam=beam, precision=precision)
+
+
+def bench_search(folder: Path, lines: list[str], references: list[str], *, beam: int, precision: str) -> None:
+    translator = load_translator(folder, beam=beam, device="cpu", precision=precision)
+    outputs, few = translator.translate(lines), lines[:100]
+    batched = len(lines) / best(lambda: translator.translate(lines))
+    single = len(few) / best(lambda: [translator.translate([line]) for line in few])
+    print(
+        f"beam {beam}, {precision}: {batched:.1f} sentences/s in batches, {single:.1f} one at a time, "
+        f"BLEU {corpus_bleu(outputs, references):.2f}"
+    )
+
+
+def best(work: Callable[[], object]) -> float:
+    """The shortest of three times that the work took, in seconds."""
+    seconds = []
+    for _ in range(3):
         began = time.perf_counter()
-        translator.translate(lines)
-        batched = len(lines) / (time.perf_counter() - began)
-        began = time.perf_counter()
-        for line in lines[:100]:
-            translator.translate([line])
-        single = 100 / (time.perf_counter() - began)
-        print(f"beam {beam}, float32: {batched:.1f} sentences/s in batches, {single:.1f} one at a time")
+        work()
+        seconds.append(time.perf_counter() - began)
+    return min(seconds)
+
+
+def bench_workers(folder: Path, experiment: Experiment, lines: int) -> None:
+    """Lines a second of `nmt translate` from a file to a file, start and end included."""
+    texts = [pair.src for pair in held_out(experiment, "test")]
+    with tempfile.TemporaryDirectory() as place:
+        source = Path(place) / "in"
+        source.write_text("".join(f"{texts[i % len(texts)]}\n" for i in range(lines)), encoding="utf-8")
+        speeds = []
+        for workers in (1, 2):
+            command = [*NMT, "translate", "--model", str(folder), "--input", str(source)]
+            output = Path(place) / f"out.{workers}"
+            began = time.perf_counter()
+            subprocess.run([*command, "--output", str(output), "--workers", str(workers)], check=True)
+            speeds.append(lines / (time.perf_counter() - began))
+        print(
+            f"nmt translate, {lines:,} lines: {speeds[0]:.0f} a second with one worker, "
+            f"{speeds[1]:.0f} with two, {speeds[1] / speeds[0]:.2f} times as many"
+        )
+
+
+def bench_memory(config: Path, overrides: Sequence[str], updates: int) -> None:
+    """Peak resident memory of `nmt train`, all in."""
+    with tempfile.TemporaryDirectory() as place:
+        stops = [f"training.max_updates={updates}", f"training.validate_every={updates}"]
+        sets = [word for each in (*overrides, *stops) for word in ("--set", each)]
+        command = [*NMT, "train", str(config), "--run", f"{place}/run", *sets]
+        subprocess.run(command, check=True, capture_output=True)
+    unit = 2**20 if sys.platform == "darwin" else 2**10
+    peak = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / unit
+    print(f"peak memory of training, {updates} updates and a validation: {peak:,.0f} MB")
 
 
 def bench_commands(folder: Path) -> None:
-    nmt = [sys.executable, "-m", "nmt"]
     for name, command in (
         ("nmt --help", ["--help"]),
         ("nmt translate, one line", ["translate", "--model", str(folder)]),
@@ -143,7 +199,7 @@ def bench_commands(folder: Path) -> None:
         times = []
         for _ in range(3):
             began = time.perf_counter()
-            subprocess.run([*nmt, *command], input=b"Ein Hund.\n", capture_output=True, check=True)
+            subprocess.run([*NMT, *command], input=b"Ein Hund.\n", capture_output=True, check=True)
             times.append(time.perf_counter() - began)
         print(f"{name}: {min(times):.2f} s from the shell, the best of 3")
 

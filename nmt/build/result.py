@@ -42,7 +42,7 @@ def training_result(experiment: Experiment, prepared: Prepared, trainer: Trainer
         seed=experiment.seed,
         commit=source_commit(),
         versions=Versions.installed(),
-        machine=machine(trainer.device),
+        machine=machine(trainer.device, trainer.processes.size),
         data_hashes=dict(prepared.meta.data_hashes),
         tokenizers={"src": prepared.src_tokenizer.fingerprint, "trg": prepared.trg_tokenizer.fingerprint},
     )
@@ -57,10 +57,12 @@ def dataset_name(data: DataConfig) -> str:
     return Path(data.tsv.train).name if data.tsv is not None else "builtin"
 
 
-def machine(device: torch.device) -> Machine:
-    """Return where this process computes."""
+def machine(device: torch.device, processes: int = 1) -> Machine:
+    """Return where this process computes, and with how many threads all processes together do."""
     accelerator = torch.cuda.get_device_name(device) if device.type == "cuda" else None
-    return Machine.here(device.type, accelerator=accelerator, threads=torch.get_num_threads())
+    if accelerator and processes > 1:
+        accelerator = f"{processes} × {accelerator}"
+    return Machine.here(device.type, accelerator=accelerator, threads=processes * torch.get_num_threads())
 
 
 def _name(dtype: torch.dtype) -> str:

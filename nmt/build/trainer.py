@@ -18,8 +18,9 @@ from nmt.errors import UserError
 from nmt.run import Run
 from nmt.tasks import TranslationTask
 from nmt.training.checkpoint import Checkpoints
+from nmt.training.distributed import ALONE, Processes
 from nmt.training.progress import Progress
-from nmt.training.tracking import Tracker
+from nmt.training.tracking import NoTracker, Tracker
 from nmt.training.trainer import Trainer
 
 MAY_CHANGE = (
@@ -40,43 +41,50 @@ MAY_CHANGE = (
 )
 
 
-def build_trainer(experiment: Experiment, run: Run, console: Console) -> tuple[Trainer, Prepared, Tracker]:
-    """Return a trainer in the run's folder, at its newest checkpoint if it has one.
+def build_trainer(
+    experiment: Experiment, run: Run, console: Console, processes: Processes = ALONE
+) -> tuple[Trainer, Prepared, Tracker]:
+    """Return this process's trainer, at the newest checkpoint of the run's folder if it has one.
 
-    Raises UserError when the folder holds a run whose configuration differs in a key that may not change.
+    Of several processes the first alone writes there. Raises UserError when the folder holds a run whose
+    configuration differs in a key that may not change, or that another number of processes trained.
     """
     config = experiment.training
     checkpoints = Checkpoints(run.checkpoints, keep=config.keep_checkpoints, every=config.save_every)
-    checkpoints.mend()
-    begun = bool(checkpoints.steps())
-    if begun:
-        refuse_changes(run, experiment)
-    elif run.result.is_file():
+    begun = processes.of_first(lambda: _begun(run, experiment, checkpoints))
+    if config.tokens_per_batch < processes.size:
         raise UserError(
-            f"{run.folder} holds a finished run without checkpoints to go on from; "
-            "give another --run, or delete the folder to train anew"
+            f"wrong world size: training.tokens_per_batch is {config.tokens_per_batch} for {processes.size} "
+            "processes together; raise it, or start fewer"
         )
-    device = choose_device(config.device)
-    precision = choose_precision(config.precision, device)
+    device = processes.device(choose_device(config.device))
+    precision = processes.of_first(lambda: choose_precision(config.precision, device))
     if config.threads is not None:
         torch.set_num_threads(config.threads)
     progress = Progress(console)
     began = time.perf_counter(), time.process_time()
-    prepared = prepare_data(experiment, progress.say)
+    prepared = processes.after_first(lambda: prepare_data(experiment, progress.say))
     took = time.perf_counter() - began[0], time.process_time() - began[1]
     progress.say(prepared.summary())
     src, trg = prepared.src_tokenizer, prepared.trg_tokenizer
     if not begun:
-        run.save_tokenizers(prepared.folder / "tokenizer")
+        processes.of_first(lambda: run.save_tokenizers(prepared.folder / "tokenizer"))
 
     torch.manual_seed(experiment.seed)
     model = build_model(experiment.model, len(src.vocabulary), len(trg.vocabulary)).to(device)
     if precision == torch.float64:
         model = model.double()
+    processes.reseed()
     # Making a batch takes less than a hundredth of an update on a CPU, where a thread would cost as much.
     ahead = 4 if device.type == "cuda" else 0
-    batches = Batches(prepared.split("train"), config.tokens_per_batch, seed=experiment.seed, ahead=ahead)
-    tracker = Tracker(run.folder, experiment)
+    batches = Batches(
+        prepared.split("train"),
+        config.tokens_per_batch,
+        seed=experiment.seed,
+        ahead=ahead,
+        rows=processes.rows,
+    )
+    tracker = Tracker(run.folder, experiment) if processes.first else NoTracker()
     task = TranslationTask(
         validation=prepared.split("validation"),
         raw=prepared.raw("validation"),
@@ -105,19 +113,36 @@ def build_trainer(experiment: Experiment, run: Run, console: Console) -> tuple[T
             "validation data": prepared.meta.splits["validation"].sha256,
             "tokenizers": f"{src.fingerprint} {trg.fingerprint}",
         },
+        processes=processes,
     )
+    each = f"{processes.size} processes of " if processes.size > 1 else ""
     progress.say(
         f"{sum(p.numel() for p in model.parameters()):,} parameters, {len(trg.vocabulary):,} target pieces, "
         f"{batches.per_epoch} batches an epoch, {batches.padding_share:.1%} padding, "
-        f"{str(precision).removeprefix('torch.')} on {device}, {torch.get_num_threads()} threads"
+        f"{str(precision).removeprefix('torch.')} on {device}, "
+        f"{each}{torch.get_num_threads()} threads"
     )
     resumed = trainer.resume()
-    run.save_experiment(experiment)
+    processes.of_first(lambda: run.save_experiment(experiment))
     if not resumed:
         trainer.at.seconds, trainer.at.cpu_seconds = took
     else:
         progress.say(f"going on from update {trainer.at.update} of {run.folder}")
     return trainer, prepared, tracker
+
+
+def _begun(run: Run, experiment: Experiment, checkpoints: Checkpoints) -> bool:
+    """Say whether there is something to go on from; UserError where it is another experiment's."""
+    checkpoints.mend()
+    if checkpoints.steps():
+        refuse_changes(run, experiment)
+        return True
+    if run.result.is_file():
+        raise UserError(
+            f"{run.folder} holds a finished run without checkpoints to go on from; "
+            "give another --run, or delete the folder to train anew"
+        )
+    return False
 
 
 def refuse_changes(run: Run, experiment: Experiment) -> None:

@@ -21,6 +21,7 @@ def train(
 
     The same command goes on where a run stopped.
     """
+    from contextlib import ExitStack
     from datetime import datetime
 
     from rich.console import Console
@@ -30,17 +31,19 @@ def train(
     from nmt.build.trainer import build_trainer, run_folder
     from nmt.config import load_experiment
     from nmt.results import write_result
+    from nmt.training.distributed import joined
     from nmt.training.preflight import preflight
     from nmt.training.trainer import Interrupted
 
-    experiment = load_experiment(config, overrides or ())
-    console = Console(highlight=False)
-    if dry_run:
-        print_dry_run(experiment, console)
-        return
-    place = run_folder(experiment, run)
-    with place.locked():
-        trainer, prepared, tracker = build_trainer(experiment, place, console)
+    with joined() as processes, ExitStack() as held:
+        experiment = processes.of_first(lambda: load_experiment(config, overrides or ()))
+        console = Console(highlight=False, quiet=not processes.first)
+        if dry_run:
+            processes.of_first(lambda: print_dry_run(experiment, console))
+            return
+        place = run_folder(experiment, run)
+        processes.of_first(lambda: held.enter_context(place.locked()))
+        trainer, prepared, tracker = build_trainer(experiment, place, console, processes)
         before = trainer.at.update
         if (expected := preflight(trainer)) is not None:
             trainer.progress.say(expected.line(datetime.now()))
@@ -52,13 +55,17 @@ def train(
                 f"stopped at update {trainer.at.update}; the same command goes on from there"
             )
             raise typer.Exit(130) from None
-        result = training_result(experiment, prepared, trainer)
-        # A run that was done already may have the scores of its test split there.
-        if reached.update > before or not place.result.is_file():
-            write_result(place.result, result)
-        parts = [place.config, place.tokenizer, place.model, place.result]
-        tracker.model(parts, reached.best, trainer.task.better)
-        tracker.finish(result.model_dump(mode="json"))
+
+        def conclude() -> None:
+            result = training_result(experiment, prepared, trainer)
+            # A run that was done already may have the scores of its test split there.
+            if reached.update > before or not place.result.is_file():
+                write_result(place.result, result)
+            parts = [place.config, place.tokenizer, place.model, place.result]
+            tracker.model(parts, reached.best, trainer.task.better)
+            tracker.finish(result.model_dump(mode="json"))
+
+        processes.of_first(conclude)
     best = "  ".join(f"{name} {value:.3f}" for name, value in reached.best.items())
     trainer.progress.say(
         f"done: {reached.update} updates in {reached.seconds / 60:.1f} min; "

@@ -68,6 +68,8 @@ def pad(rows: Sequence[Ids | Sequence[int]], *, first: int | None = None, last: 
     head = [] if first is None else [first]
     tail = [] if last is None else [last]
     full = [np.concatenate((head, row, tail)) for row in rows]
+    if not full:
+        return torch.empty((0, 0), dtype=torch.int64)
     lengths = np.array([len(row) for row in full])
     padded = np.full((len(rows), lengths.max()), PAD, np.int64)
     padded[np.arange(lengths.max()) < lengths[:, None]] = np.concatenate(full)
@@ -79,10 +81,10 @@ def collate(split: EncodedSplit, indices: NDArray[np.integer], epoch: int = 0) -
     src, trg = split.rows(indices, epoch)
     return Batch(
         src=pad(src, last=EOS),
-        src_len=torch.tensor([len(row) + 1 for row in src]),
+        src_len=torch.tensor([len(row) + 1 for row in src], dtype=torch.int64),
         trg_in=pad(trg, first=BOS),
         trg_out=pad(trg, last=EOS),
-        trg_len=torch.tensor([len(row) + 1 for row in trg]),
+        trg_len=torch.tensor([len(row) + 1 for row in trg], dtype=torch.int64),
         indices=torch.from_numpy(indices.astype(np.int64)),
     )
 
@@ -165,20 +167,33 @@ def _positions(src: Lengths, trg: Lengths, starts: NDArray[np.int64]) -> NDArray
     return positions
 
 
+ALL = slice(None)
+
+
 class Batches:
     """Training batches without end, epoch after epoch, each in an order drawn from (seed, epoch).
 
     state() names the batch that comes next; after load_state() the same ones follow as would have before.
     A thread makes up to `ahead` of them before their turn, within an epoch; with 0 there is no thread.
+    rows: of every batch these alone are handed out, which may be none; all by default.
     """
 
-    def __init__(self, split: EncodedSplit, tokens_per_batch: int, *, seed: int, ahead: int = 0) -> None:
+    def __init__(
+        self,
+        split: EncodedSplit,
+        tokens_per_batch: int,
+        *,
+        seed: int,
+        ahead: int = 0,
+        rows: slice = ALL,
+    ) -> None:
         if not len(split):
             raise ValueError("a split without pairs makes no batches")
         self._split = split
         self._tokens_per_batch = tokens_per_batch
         self._seed = seed
         self._ahead = ahead
+        self._part = rows
         self._begin(0)
 
     @property
@@ -241,7 +256,7 @@ class Batches:
         return [self._make(number) for number in sorted(numbers)]
 
     def _make(self, number: int) -> Batch:
-        return collate(self._split, self._plan.batch(number), self._epoch)
+        return collate(self._split, self._plan.batch(number)[self._part], self._epoch)
 
     def _begin(self, epoch: int) -> None:
         rng = np.random.default_rng((self._seed, epoch))
@@ -252,7 +267,8 @@ class Batches:
 
     def _go_to(self, position: int) -> None:
         self._position = position
-        rows = map(self._plan.batch, self._order[position:])
+        batches, part = self._plan, self._part
+        rows = (batches.batch(number)[part] for number in self._order[position:])
         # What came before is dropped, and its thread with it.
         self._coming = map_ahead(partial(collate, self._split, epoch=self._epoch), rows, ahead=self._ahead)
 

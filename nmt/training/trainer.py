@@ -17,6 +17,7 @@ from nmt.data.batches import Batch, Batches
 from nmt.errors import UserError
 from nmt.tasks import Task, Validation
 from nmt.training.checkpoint import Checkpoints, DamagedCheckpoint, rng_state, set_rng_state
+from nmt.training.distributed import ALONE, Processes
 from nmt.training.optim import Ema, Schedule, fill, make_optimizer, mean_weights, weights_of
 from nmt.training.progress import Progress
 from nmt.training.splitting import Splitting
@@ -86,11 +87,12 @@ class Trainer:
         progress: Progress,
         keep_best: Callable[[], None],
         identity: dict[str, str],
+        processes: Processes = ALONE,
     ) -> None:
         self.model, self.task, self.batches, self.config = model, task, batches, config
         self.device, self.precision = device, precision
         self.checkpoints, self.tracker, self.progress = checkpoints, tracker, progress
-        self.keep_best, self.identity = keep_best, identity
+        self.keep_best, self.identity, self.processes = keep_best, identity, processes
         self.parameters = dict(model.named_parameters())
         self.optimizer = make_optimizer(config.optimizer, list(self.parameters.values()))
         self.schedule = Schedule(config.schedule)
@@ -108,30 +110,34 @@ class Trainer:
         Raises UserError when too many updates in a row are not finite, Interrupted after SIGINT or SIGTERM.
         """
         began, cpu_began = time.perf_counter(), time.process_time()
-        before = (self.at.seconds, self.at.cpu_seconds)
+        before = self.processes.of_first(lambda: (self.at.seconds, self.at.cpu_seconds))
 
-        def clock() -> None:
-            self.at.seconds = before[0] + time.perf_counter() - began
-            self.at.cpu_seconds = before[1] + time.process_time() - cpu_began
+        def meet() -> bool:
+            """Take the time, which is the first process's, and say whether any of them was asked to stop."""
+            spent = time.perf_counter() - began, time.process_time() - cpu_began
+            mine = torch.tensor([*spent, self._signal is not None], dtype=torch.float64)
+            (seconds, *_), cpu_seconds, asked = self.processes.gather(mine).view(-1, 3).T.tolist()
+            self.at.seconds, self.at.cpu_seconds = before[0] + seconds, before[1] + sum(cpu_seconds)
+            return any(asked)
 
         self._window.began = began
         self.model.train()
         with self._signals(), self.progress, closing(self.batches):
+            meet()
             while not self.over():
                 self.update()
-                clock()
+                stopping = meet()
                 # The last update is validated before it is saved, so that its checkpoint knows of it.
                 if self.at.update % self.config.validate_every == 0 or self.over():
                     self._validate()
-                    clock()
-                stopping = self._signal is not None
+                    stopping = meet()
                 if stopping or self.at.update % self.config.save_every == 0 or self.over():
                     self._save()
                 if stopping:
                     raise Interrupted
             if self.at.validated_update != self.at.update:
                 self._validate()
-                clock()
+                meet()
                 self._save()
         return self.at
 
@@ -139,9 +145,9 @@ class Trainer:
         """Go on from the newest whole checkpoint; return False if there is none.
 
         What was logged after it is cut off. Raises UserError when no checkpoint is whole, or when the
-        newest was trained on something else.
+        newest was trained on something else or by another number of processes.
         """
-        found = self.checkpoints.newest()
+        found = self.processes.of_first(self.checkpoints.newest)
         if found is None:
             self.tracker.truncate_after(0)
             return False
@@ -154,6 +160,13 @@ class Trainer:
                     f"{self.checkpoints.path(step)} was trained with other {key} "
                     f"({str(state['identity'].get(key))[:12]}, now {value[:12]}); give another --run"
                 )
+        # Before there could be several, the number was not written down.
+        if (trained_by := state.get("processes", 1)) != self.processes.size:
+            raise UserError(
+                f"wrong world size: {self.checkpoints.path(step)} is of {trained_by} processes, found "
+                f"{self.processes.size}; start as many (torchrun --nproc-per-node {trained_by}), or give "
+                "another --run"
+            )
         fill(self.parameters, groups["model"])
         for name, parameter in self.parameters.items():
             slots = {
@@ -165,7 +178,7 @@ class Trainer:
         self.schedule.load_state(state["schedule"])
         self.batches.load_state(state["batches"])
         self.at, self._window = Progressed(**state["at"]), _Window(**state["window"])
-        set_rng_state(groups["rng"], self.device)
+        set_rng_state({k: self.processes.own(v) for k, v in groups["rng"].items()}, self.device)
         self.tracker.truncate_after(self.at.update)
         return True
 
@@ -196,6 +209,7 @@ class Trainer:
         The host does not wait for the device here; what came of it is read by settle.
         """
         sums = self._gradients(next(self.batches))
+        self.processes.add_up(sums, self.parameters.values())
         gradients = [p.grad for p in self.parameters.values() if p.grad is not None]
         torch._foreach_div_(gradients, sums[2].to(gradients[0].dtype))
         clip = self.config.clip_norm
@@ -211,10 +225,13 @@ class Trainer:
         """Compute a batch as an update would and forget its gradients; return loss, nll and count (3,)."""
         sums = self._gradients(batch)
         self._forget()
+        self.processes.add_up(sums)
         return sums
 
     def _gradients(self, batch: Batch) -> Tensor:
         """Add the gradients of a batch on the host; return its sums loss, nll and count (3,), float64."""
+        if not len(batch):  # it had fewer rows than there are processes
+            return torch.zeros(3, dtype=torch.float64, device=self.device)
         return self.splitting.sum(self._forward_backward, batch)
 
     def _forward_backward(self, piece: Batch) -> Tensor:
@@ -308,14 +325,7 @@ class Trainer:
 
     def _validate(self) -> None:
         began = time.perf_counter()
-        self.model.eval()
-        with weights_of(self.parameters, self._validated_weights()):
-            with self._autocast():
-                validation: Validation = self.task.validate(self.model)
-            improved = not self.at.best or self.task.better(validation.figures, self.at.best)
-            if improved:
-                self.keep_best()
-        self.model.train()
+        validation, improved = self.processes.of_first(self._validated)
         at = self.at
         at.validated_update = at.update
         at.validations_without_improvement = 0 if improved else at.validations_without_improvement + 1
@@ -331,6 +341,18 @@ class Trainer:
         self.progress.validated(at.update, at.seconds / 60, validation.figures, improved=improved)
         self._window.began += time.perf_counter() - began
 
+    def _validated(self) -> tuple[Validation, bool]:
+        """Validate, keep the weights that are better than the best so far, and say whether they were."""
+        self.model.eval()
+        with weights_of(self.parameters, self._validated_weights()):
+            with self._autocast():
+                validation = self.task.validate(self.model)
+            improved = not self.at.best or self.task.better(validation.figures, self.at.best)
+            if improved:
+                self.keep_best()
+        self.model.train()
+        return validation, improved
+
     def _save(self) -> None:
         self.settle()
         began = time.perf_counter()
@@ -342,7 +364,7 @@ class Trainer:
         groups: dict[str, dict[str, Tensor]] = {
             "model": {name: p.detach() for name, p in self.parameters.items()},
             "optimizer": optimizer,
-            "rng": rng_state(self.device),
+            "rng": {k: self.processes.gather(v) for k, v in rng_state(self.device).items()},
         }
         if self.ema is not None:
             groups["ema"] = self.ema.average
@@ -353,8 +375,9 @@ class Trainer:
             "ema_updates": self.ema.updates if self.ema else 0,
             "window": self._window.sums(),
             "identity": self.identity,
+            "processes": self.processes.size,
         }
-        self.checkpoints.save(self.at.update, groups, state)
+        self.processes.of_first(lambda: self.checkpoints.save(self.at.update, groups, state))
         self._window.began += time.perf_counter() - began
 
     @contextmanager

@@ -135,6 +135,21 @@ def test_a_pair_longer_than_the_budget_stands_alone() -> None:
     assert sorted(map(rows_of, ([b] for b in epoch))) == [[0], [1], [2]]
 
 
+def test_shares_of_rows_make_up_the_batches_and_may_be_empty() -> None:
+    split = split_of([(i % 9, i % 7) for i in range(40)] + [(30, 2)])
+    whole = epoch_of(Batches(split, 30, seed=3))
+    shares = [epoch_of(Batches(split, 30, seed=3, rows=slice(start, None, 3))) for start in range(3)]
+    assert min(map(len, whole)) == 1
+    for batch, *parts in zip(whole, *shares, strict=True):
+        assert sorted(rows_of(parts)) == sorted(rows_of([batch]))
+        assert max(map(len, parts)) - min(map(len, parts)) <= 1
+        for part in parts:
+            again = collate(split, part.indices.numpy())
+            for name in Batch.__dataclass_fields__:
+                assert getattr(part, name).equal(getattr(again, name))
+                assert getattr(part, name).dtype == torch.int64
+
+
 def test_batches_of_similar_length_need_little_padding() -> None:
     rng = np.random.default_rng(0)
     src = np.clip(rng.gamma(4, 4, 5000), 1, 80).astype(int)

@@ -1,0 +1,143 @@
+"""nmt train in two processes, as torchrun starts them."""
+
+import json
+import os
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import ExitStack
+from pathlib import Path
+
+import pytest
+
+from nmt.cli import main
+from nmt.results import read_result
+from nmt.training.checkpoint import Checkpoints
+
+CONFIG = """
+name: tiny
+data:
+  builtin: {train: 150, validation: 10, test: 10}
+  tokenizer: {kind: bpe, vocab_size: 450}
+  prepared: PREPARED
+model:
+  embedding: 8
+  dropout: 0.2
+  encoder: {hidden: 8}
+  decoder: {hidden: 8}
+training:
+  tokens_per_batch: 400
+  max_updates: 12
+  validate_every: 5
+  save_every: 4
+  log_every: 3
+  precision: float32
+  device: cpu
+  threads: 1
+decoding: {max_ratio: 1.0, max_extra: 2}
+"""
+TWO = ("-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2", "-m", "--", "nmt", "train")
+
+
+@pytest.fixture(scope="module")
+def config(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("config")
+    path = folder / "config.yaml"
+    path.write_text(CONFIG.replace("PREPARED", str(folder / "prepared")))
+    return path
+
+
+@pytest.fixture
+def started() -> Iterator[ExitStack]:
+    with ExitStack() as stack:
+        yield stack
+
+
+def start(stack: ExitStack, *arguments: str | Path, **variables: str) -> subprocess.Popen[str]:
+    """A process of this Python, which does not outlive its test."""
+    process = stack.enter_context(
+        subprocess.Popen(
+            [sys.executable, *map(str, arguments)],
+            env=os.environ | variables,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+    )
+    stack.callback(process.kill)
+    return process
+
+
+def start_two(stack: ExitStack, *arguments: str | Path) -> list[subprocess.Popen[str]]:
+    """Both processes, without torchrun, which would end one when the other ends."""
+    with socket.socket() as s:
+        s.bind(("127.0.0.1", 0))
+        port = str(s.getsockname()[1])
+    there = {"WORLD_SIZE": "2", "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": port}
+    return [
+        start(stack, "-m", "nmt", "train", *arguments, RANK=rank, LOCAL_RANK=rank, **there) for rank in "01"
+    ]
+
+
+def test_two_processes_leave_one_run(
+    config: Path,
+    tmp_path: Path,
+    started: ExitStack,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    run = tmp_path / "run"
+    torchrun = start(started, *TWO, config, "--run", run)
+    out, err = torchrun.communicate(timeout=300)
+    assert torchrun.returncode == 0, err
+    assert out.count("2 processes of 1 threads") == 1
+    assert out.count("done: 12 updates") == 1
+    steps = [json.loads(line)["step"] for line in (run / "metrics.jsonl").read_text().splitlines()]
+    assert steps == [3, 5, 6, 9, 10, 12, 12]
+    result = read_result(run / "result.json")
+    assert (result.training and result.training.updates, result.machine and result.machine.threads) == (12, 2)
+    assert sorted(path.name for path in run.iterdir()) == [
+        "checkpoints",
+        "config.yaml",
+        "lock",
+        "metrics.jsonl",
+        "model.safetensors",
+        "result.json",
+        "tokenizer",
+    ]
+
+    monkeypatch.setattr(sys, "argv", ["nmt", "train", str(config), "--run", str(run)])
+    with pytest.raises(SystemExit) as end:
+        main()
+    (line,) = capsys.readouterr().err.splitlines()
+    assert end.value.code == 2
+    assert line.startswith("nmt: wrong world size: ")
+    assert "is of 2 processes, found 1" in line
+
+
+def test_a_mistake_is_one_line_and_exit_code_2_in_both(
+    config: Path, tmp_path: Path, started: ExitStack
+) -> None:
+    two = start_two(started, config, "--run", tmp_path / "run", "--set", "training.max_update=5")
+    told = "".join(process.communicate(timeout=300)[1] for process in two)
+    (line,) = told.splitlines()
+    assert [process.returncode for process in two] == [2, 2]
+    assert line.startswith("nmt: ")
+    assert "did you mean training.max_updates?" in line
+
+
+def test_when_one_is_killed_the_other_ends_too(config: Path, tmp_path: Path, started: ExitStack) -> None:
+    run = tmp_path / "run"
+    two = start_two(started, config, "--run", run, "--set", "training.max_updates=100000")
+    checkpoints = Checkpoints(run / "checkpoints", keep=1, every=1)
+    while not checkpoints.steps():
+        assert [process.poll() for process in two] == [None, None]
+        time.sleep(0.02)
+    two[1].kill()
+    _, err = two[0].communicate(timeout=300)
+    (line,) = err.splitlines()
+    assert two[0].returncode == 2
+    assert line.startswith("nmt: another process of this run has ended")
+    assert "the same command goes on from the last checkpoint" in line
