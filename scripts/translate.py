@@ -2,4 +2,6 @@
 
 from nmt.cli import main
 
-main("translate")
+# A worker process imports this file.
+if __name__ == "__main__":
+    main("translate")

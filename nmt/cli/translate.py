@@ -6,17 +6,22 @@ import sys
 from collections.abc import Iterator
 from contextlib import nullcontext
 from enum import StrEnum
-from itertools import islice
+from functools import partial
+from itertools import chain, islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, BinaryIO
 
 import typer
 
-from nmt.cli.arguments import Beam, Device, Model, Precision, Threads, use_threads
+from nmt.cli.arguments import Beam, Device, Model, Precision
 from nmt.errors import UserError
 
 if TYPE_CHECKING:
     from nmt.data.windows import Shard
+
+    Windows = Iterator[tuple[list[str], UserError | None]]
+
+FEW = 4  # windows; for no more than these no other process is started unless asked for
 
 
 class Errors(StrEnum):
@@ -51,43 +56,44 @@ def translate(
     precision: Annotated[
         Precision, typer.Option(help="of the products; auto: int8 on a CPU with units for it, else float32")
     ] = Precision.AUTO,
-    threads: Threads = None,
+    workers: Annotated[
+        int | None,
+        typer.Option(min=1, help="processes; default: one a core for a file of more than 2000 lines, else 1"),
+    ] = None,
+    threads: Annotated[int, typer.Option(min=1, help="CPU threads a process")] = 1,
 ) -> None:
     """Translate standard input or a file, line by line.
 
     One line out for each line in, in order, as soon as it is ready.
     """
+    from nmt.build.workers import in_order, load_window_translator
     from nmt.data.output import open_output
     from nmt.data.windows import Shard
 
     _refuse(source, output, resume=resume, shard=shard)
     part = Shard.parse(shard or "1/1")
-    use_threads(threads)
-    from nmt.build.translator import load_translator
-    from nmt.decoding.translator import Translation
-    from nmt.evaluation.alignment import pharaoh
-
-    translator = load_translator(model, beam=beam, n_best=n_best, device=device, precision=precision.value)
-
-    def lines(number: int, translation: Translation) -> Iterator[str]:
-        links = f" ||| {pharaoh(translation.links())}" if alignments else ""
-        if n_best == 1:
-            yield translation.text + links
-            return
-        for rank, (text, score) in enumerate(translation.ranked):
-            yield f"{number} ||| {text} ||| {score:.6f}{links if rank == 0 else ''}"
-
+    load = partial(
+        load_window_translator,
+        model,
+        beam=beam,
+        n_best=n_best,
+        alignments=alignments,
+        device=device,
+        precision=precision.value,
+        threads=threads,
+    )
     begin, end = _extent(source, part)
+    if workers is None and not _is_file(source):
+        workers = 1
+    found = _windows(source, errors, begin, end, ready=workers == 1)
+    workers, found = _share(found, workers, device)
     numbered_from = None if n_best == 1 else begin
-    opened = open_output(output, resume=resume, numbered_from=numbered_from) if output else nullcontext()
-    with opened as out:
-        write, done = (out.write, begin + out.done) if out else (_print, begin)
-        for window, problem in _windows(source, errors, done, end):
-            found = enumerate(translator.translations(window, attention=alignments), done)
-            write("".join(f"{line}\n" for number, each in found for line in lines(number, each)))
-            done += len(window)
-            if problem is not None:
-                raise problem
+    with in_order(load, workers) as translated:
+        opened = open_output(output, resume=resume, numbered_from=numbered_from) if output else nullcontext()
+        with opened as out:
+            write, done = (out.write, begin + out.done) if out else (_print, begin)
+            for text in translated(_numbered(found, begin, done)):
+                write(text)
 
 
 def _refuse(source: Path | None, output: Path | None, *, resume: bool, shard: str | None) -> None:
@@ -125,19 +131,46 @@ def _extent(source: Path | None, shard: "Shard") -> tuple[int, int | None]:
     return lines.start, lines.stop
 
 
-def _windows(
-    source: Path | None, errors: Errors, begin: int, end: int | None
-) -> Iterator[tuple[list[str], UserError | None]]:
-    """Yield the lines from begin to end; those of a terminal or a pipe as soon as they are there."""
+def _is_file(source: Path | None) -> bool:
+    """Say whether all lines are there, as those of a terminal or a pipe need not be."""
+    return stat.S_ISREG(os.stat(source or 0).st_mode)
+
+
+def _windows(source: Path | None, errors: Errors, begin: int, end: int | None, *, ready: bool) -> "Windows":
+    """Yield the lines from begin to end; ready: those of a terminal or a pipe as soon as they are there."""
     from nmt.data.lines import read_lines
     from nmt.data.windows import ready_windows, windows
 
     if source is not None:
         return windows(islice(read_lines(source, errors.value), begin, end))
     # A file of its own: at the end Python would wait for sys.stdin, which the reading thread may hold.
-    stream = open(sys.stdin.fileno(), "rb", closefd=False)  # noqa: SIM115
-    whole = stat.S_ISREG(os.fstat(stream.fileno()).st_mode)
-    return (windows if whole else ready_windows)(_standard_input(stream, errors))
+    stream = open(0, "rb", closefd=False)  # noqa: SIM115
+    return (ready_windows if ready and not _is_file(None) else windows)(_standard_input(stream, errors))
+
+
+def _share(found: "Windows", workers: int | None, device: str) -> tuple[int, "Windows"]:
+    """Return how many processes the windows are for, never more than there are windows, and the windows."""
+    from nmt.build.workers import choose_workers
+
+    if workers == 1:
+        return 1, found
+    at_hand = []
+    if workers is None:
+        at_hand = list(islice(found, FEW + 1))
+        workers = choose_workers(device) if len(at_hand) > FEW else 1
+    at_hand += islice(found, max(0, workers - len(at_hand)))
+    return max(1, min(workers, len(at_hand))), chain(at_hand, found)
+
+
+def _numbered(found: "Windows", begin: int, done: int) -> Iterator[tuple[int, list[str]]]:
+    """Yield the windows from line `done` on, with the number of the first line; raise what went wrong."""
+    number = begin
+    for window, problem in found:
+        if window and number >= done:
+            yield number, window
+        number += len(window)
+        if problem is not None:
+            raise problem
 
 
 def _standard_input(stream: BinaryIO, errors: Errors) -> Iterator[str]:

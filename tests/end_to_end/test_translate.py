@@ -1,19 +1,22 @@
 """`nmt translate`, run as a person runs it."""
 
 import gzip
+import os
 import re
 import shutil
 import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
 import nmt
+from nmt.build import workers
 from nmt.cli import main
+from nmt.errors import UserError
 
 TRANSLATE = [sys.executable, "-c", "from nmt.cli import main; main()", "translate", "--model"]
 ODD = [
@@ -153,6 +156,106 @@ def test_output_comes_before_the_input_ends(tiny_run: Path) -> None:
         message = process.stderr.read().decode()
     assert "Traceback" not in message
     assert "Fatal" not in message
+
+
+@pytest.mark.parametrize(
+    ("lines", "options", "expected"),
+    [
+        (2000, [], 1),
+        (2001, [], 3),
+        (2001, ["--device", "cpu", "--workers", "2"], 2),
+        (1001, ["--workers", "9"], 3),
+        (5001, ["--shard", "1/2"], 3),
+        (5001, ["--shard", "1/9"], 1),
+        (0, ["--workers", "2"], 1),
+    ],
+)
+def test_a_large_file_is_for_every_core(
+    tmp_path: Path,
+    here: Callable[..., object],
+    monkeypatch: pytest.MonkeyPatch,
+    lines: int,
+    options: list[str],
+    expected: int,
+) -> None:
+    asked = []
+
+    def refuse(_: object, count: int) -> None:
+        asked.append(count)
+        raise UserError("enough")
+
+    monkeypatch.setattr(workers, "cores", lambda: 3)
+    monkeypatch.setattr(workers, "_has_cuda_driver", lambda: False)
+    monkeypatch.setattr(workers, "in_order", refuse)
+    (tmp_path / "in").write_text("der Hund\n" * lines)
+    assert here("--input", tmp_path / "in", *options) == 2
+    assert asked == [expected]
+
+
+def worker_ids(process: int) -> list[int]:
+    """The processes that one has started to work for it, by what /proc says."""
+    found = []
+    for stat in Path("/proc").glob("[0-9]*/stat"):
+        try:
+            parent = int(stat.read_text().rpartition(")")[2].split()[1])
+            command = stat.with_name("cmdline").read_bytes()
+        except OSError:  # has just ended
+            continue
+        if parent == process and b"spawn_main" in command:
+            found.append(int(stat.parent.name))
+    return found
+
+
+LARGE = ["--n-best", "2", "--alignments", "--input", "in", "--output"]
+
+
+@pytest.fixture
+def two_at_work(
+    tiny_run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[subprocess.Popen[bytes]]:
+    """`nmt translate` with two workers that has begun to write the file `out`, with more to do."""
+    monkeypatch.chdir(tmp_path)
+    Path("in").write_bytes(NUMBERED * 2)
+    job, out = [*TRANSLATE, str(tiny_run), *LARGE, "out", "--workers", "2"], Path("out")
+    with subprocess.Popen(
+        job, stdout=subprocess.PIPE, stderr=subprocess.PIPE, start_new_session=True
+    ) as process:
+        while not (out.exists() and out.stat().st_size):
+            assert process.poll() is None
+            time.sleep(0.01)
+        yield process
+        process.kill()
+
+
+@pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="finds the workers in /proc")
+def test_a_killed_worker_is_one_line_and_the_job_goes_on(
+    two_at_work: subprocess.Popen[bytes], here: Callable[..., object]
+) -> None:
+    os.kill(worker_ids(two_at_work.pid)[0], signal.SIGKILL)
+    _, errors = two_at_work.communicate(timeout=60)
+    assert two_at_work.returncode == 2
+    [message] = errors.decode().splitlines()
+    assert message.startswith("nmt: a worker process ended by SIGKILL")
+    written = Path("out").read_bytes()
+    assert here(*LARGE, "out", "--resume", "--workers", 2) == 0
+    assert here(*LARGE, "whole", "--workers", 1) == 0
+    whole = Path("whole").read_bytes()
+    assert written.count(b"\n") % (2 * 500) == 0
+    assert len(written) < len(whole)
+    assert whole.startswith(written)
+    assert Path("out").read_bytes() == whole
+
+
+@pytest.mark.parametrize("end", ["interrupted", "killed"])
+def test_no_worker_outlives_the_command(two_at_work: subprocess.Popen[bytes], end: str) -> None:
+    if end == "interrupted":
+        os.killpg(two_at_work.pid, signal.SIGINT)  # to every process, as a terminal does
+    else:
+        two_at_work.kill()
+    _, errors = two_at_work.communicate(timeout=60)  # returns when the last process is gone
+    assert two_at_work.returncode in (1, 130, -signal.SIGKILL)
+    assert b"Traceback" not in errors
+    assert len(errors.splitlines()) <= 1
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,140 @@
+"""nmt.build.workers: the results in the order of the jobs, whatever the processes do."""
+
+import multiprocessing
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+
+import pytest
+
+from nmt.build import workers
+from nmt.build.workers import choose_workers, in_order
+from nmt.errors import UserError
+
+
+@pytest.fixture(autouse=True)
+def _found_by_the_workers(pytestconfig: pytest.Config, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """The processes import this file for what it gives them; when a test ends, none is left."""
+    monkeypatch.syspath_prepend(pytestconfig.rootpath)
+    yield
+    assert multiprocessing.active_children() == []
+
+
+def slow_at_first() -> Callable[[int], int]:
+    return lambda job: (time.sleep(0.3 if job in (0, 5) else 0), job * job)[1]
+
+
+def refuses_seven() -> Callable[[int], int]:
+    def function(job: int) -> int:
+        if job == 7:
+            raise UserError("not seven")
+        return job
+
+    return function
+
+
+def killed_by_seven() -> Callable[[int], int]:
+    return lambda job: os.kill(os.getpid(), signal.SIGKILL) if job == 7 else job
+
+
+def refuses_all() -> Callable[[int], int]:
+    raise UserError("no model")
+
+
+def doubles() -> Callable[[str], str]:
+    return lambda job: job + job
+
+
+def test_the_results_come_in_order_and_few_jobs_are_taken_ahead() -> None:
+    taken = []
+
+    def jobs() -> Iterator[int]:
+        for job in range(40):
+            taken.append(job)
+            yield job
+
+    with in_order(slow_at_first, 3) as mapped:
+        for number, result in enumerate(mapped(jobs())):
+            assert result == number * number
+            assert len(taken) <= number + 1 + 2 * 3
+    assert number == 39
+
+
+@pytest.mark.parametrize("count", [0, 1])
+def test_fewer_jobs_than_processes(count: int) -> None:
+    with in_order(doubles, 2) as mapped:
+        assert list(mapped(["a"] * count)) == ["aa"] * count
+
+
+def test_jobs_and_results_larger_than_a_pipe() -> None:
+    jobs = [letter * 1_000_000 for letter in "abcdefgh"]
+    with in_order(doubles, 2) as mapped:
+        assert list(mapped(jobs)) == [job + job for job in jobs]
+
+
+@pytest.mark.parametrize("count", [1, 3])
+def test_a_problem_comes_behind_the_results_before_it(count: int) -> None:
+    def jobs() -> Iterator[int]:
+        yield from range(100, 104)
+        raise UserError("line 104")
+
+    for given, message, expected in (
+        (iter(range(20)), "not seven", list(range(7))),
+        (jobs(), "line 104", [100, 101, 102, 103]),
+    ):
+        results = []
+        with pytest.raises(UserError, match=message), in_order(refuses_seven, count) as mapped:
+            results.extend(mapped(given))
+        assert results == expected
+
+
+def test_a_process_that_dies_is_named_behind_the_results_before_its_job() -> None:
+    results: list[int] = []
+    message = r"a worker process ended by SIGKILL .* --resume"
+    with pytest.raises(UserError, match=message), in_order(killed_by_seven, 2) as mapped:
+        results.extend(mapped(range(20)))
+    assert results == list(range(7))
+
+
+@pytest.mark.parametrize("count", [1, 2])
+def test_what_cannot_be_made_is_told_on_entry(count: int) -> None:
+    with pytest.raises(UserError, match="no model"), in_order(refuses_all, count):
+        pytest.fail("entered")
+
+
+def test_processes_that_cannot_be_started(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse() -> None:
+        raise BlockingIOError(11, "Resource temporarily unavailable")
+
+    monkeypatch.setattr(workers, "Pipe", refuse)
+    message = r"--workers 2: the system starts no more than 0 \(Resource temp.*\); take fewer"
+    with pytest.raises(UserError, match=message), in_order(doubles, 2):
+        pytest.fail("entered")
+
+
+def test_one_worker_a_core_but_one_alone_on_cuda(monkeypatch: pytest.MonkeyPatch) -> None:
+    import torch
+
+    monkeypatch.setattr(workers, "cores", lambda: 5)
+    for driver, torch_has_cuda, device, expected in (
+        (False, False, "auto", 5),
+        (True, False, "auto", 5),
+        (True, True, "auto", 1),
+        (True, True, "cuda:0", 1),
+        (True, True, "cpu", 5),
+    ):
+        monkeypatch.setattr(workers, "_has_cuda_driver", lambda driver=driver: driver)
+        monkeypatch.setattr(torch.cuda, "is_available", lambda has=torch_has_cuda: has)
+        monkeypatch.setattr(torch.cuda, "device_count", lambda: 1)
+        assert choose_workers(device) == expected
+
+
+def test_the_process_that_deals_loads_no_torch() -> None:
+    code = (
+        "import sys; from nmt.build.workers import choose_workers, in_order; choose_workers('cpu')\n"
+        "with in_order(list, 2): assert 'torch' not in sys.modules"
+    )
+    assert subprocess.run([sys.executable, "-c", code]).returncode == 0
