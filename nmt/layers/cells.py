@@ -3,45 +3,67 @@
 B sentences (in a step N rows), T positions, D input width, H hidden width.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any, NamedTuple, Protocol, TypeVar, cast
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from nmt.layers.initialization import Draw, draw_by_gate, glorot, orthogonal
+
 State = TypeVar("State")
 
 
 class Cell(Protocol[State]):
-    """A recurrence (x, state) → (y, state); state tensors are batch-first."""
+    """A recurrence (x, state) → (y, state); state tensors are batch-first.
+
+    Of its inputs, x (input_size) can be projected before a loop; late (late_size) is known in the step
+    alone, as is h, and a cell may multiply the two together. Either size may be 0.
+    """
 
     input_size: int
     hidden_size: int
-    projected_size: int
+    late_size: int
 
     def initial(self, h: Tensor) -> State:
-        """Return the state whose output part is h (N, H) and whose other parts are zero."""
+        """Return the state that begins with h (N, H); what else a cell keeps is zero."""
 
-    def project(self, x: Tensor) -> Tensor:
-        """Return the inputs' share of the gates (…, projected_size), bias included.
+    def project(self, x: Tensor | None = None) -> Tensor:
+        """Return what x (…, D) gives to the gates (…, gates), bias included; without x the bias (gates,).
 
-        It is linear in x and needs no state, so that a loop can take it once for all positions.
+        It needs no state, so that a loop can take it once for all positions.
         """
 
-    def advance(self, projected: Tensor, state: State) -> tuple[Tensor, State]:
-        """Take one step from projected inputs (N, gates); return y (N, H) and the next state."""
+    def advance(self, projected: Tensor, state: State, late: Tensor | None = None) -> tuple[Tensor, State]:
+        """Take one step from projected inputs (N, gates) and late ones (N, L); return y (N, H), state."""
 
     def sequence(self, x: Tensor, state: State | None = None) -> Tensor:
-        """Return the outputs (B, T, H) of all positions of x (B, T, D)."""
+        """Return the outputs (B, T, H) of all positions of x (B, T, D), of a cell without late inputs."""
+
+    def run(self, x: Tensor, state: State | None = None) -> tuple[Tensor, State]:
+        """Return what `sequence` does, and the state after the last position, padding counted."""
+
+
+class CellType(Protocol):
+    """What makes a cell of given widths; a cell's class is one."""
+
+    def __call__(self, input_size: int, hidden_size: int, late_size: int = 0, /) -> Cell[Any]:
+        """Return a freshly drawn cell."""
 
 
 def stack(
-    cell: Callable[[int, int], Cell[State]], input_sizes: Sequence[int], hidden_size: int
-) -> Sequence[Cell[State]]:
+    cell: CellType, input_sizes: Sequence[int], hidden_size: int, *, late_size: int = 0
+) -> Sequence[Cell[Any]]:
     """Return one cell for each input width, in a list that torch registers with the module it is set on."""
-    modules: list[Any] = [cell(size, hidden_size) for size in input_sizes]
-    return cast("Sequence[Cell[State]]", nn.ModuleList(modules))
+    modules: list[Any] = [cell(size, hidden_size, late_size) for size in input_sizes]
+    return cast("Sequence[Cell[Any]]", nn.ModuleList(modules))
+
+
+class HiddenState(NamedTuple):
+    """h: (N, H)."""
+
+    h: Tensor
 
 
 class LSTMState(NamedTuple):
@@ -52,12 +74,12 @@ class LSTMState(NamedTuple):
 
 
 class _LSTMPointwise(torch.autograd.Function):
-    """Everything in an LSTM step that is not a matrix product, in the precision of c."""
+    """Everything in an LSTM step that is not a matrix product, in the precision of c; may overwrite gates."""
 
     @staticmethod
     def forward(ctx: Any, gates: Tensor, c: Tensor) -> tuple[Tensor, Tensor]:
         width = c.shape[-1]
-        a = gates.to(c.dtype, copy=True)
+        a = gates.to(c.dtype)
         a[:, : 2 * width].sigmoid_()
         a[:, 2 * width : 3 * width].tanh_()
         a[:, 3 * width :].sigmoid_()
@@ -89,46 +111,66 @@ class _LSTMPointwise(torch.autograd.Function):
 class LSTMCell(nn.Module):
     """Long short-term memory (Hochreiter & Schmidhuber 1997; forget gate: Gers et al. 2000).
 
-    i, f, o = σ(W x + U h + b);  g = tanh(W x + U h + b);  c' = f ⊙ c + i ⊙ g;  h' = o ⊙ tanh c'.
-    Weights have torch's layout, gates in the order i, f, g, o; the forget gate's bias begins at 1.
+    i, f, o = σ(a), g = tanh(a) of a = W x + U [late; h] + b;  c' = f ⊙ c + i ⊙ g;  h' = o ⊙ tanh c'.
+    Weights have torch's layout, gates in the order i, f, g, o; weight_hh is U, late inputs in its first
+    columns. The forget gate's bias begins at `forget_bias`; with `chrono`, the longest dependency to expect
+    in steps, T > 2, at log U(1, T − 1), and the input gate's at minus that (Tallec & Ollivier 2018).
     """
 
-    def __init__(self, input_size: int, hidden_size: int) -> None:
+    def __init__(
+        self,
+        input_size: int,
+        hidden_size: int,
+        late_size: int = 0,
+        *,
+        inputs: Draw = glorot,
+        recurrent: Draw = orthogonal,
+        forget_bias: float = 1.0,
+        chrono: int | None = None,
+    ) -> None:
         super().__init__()
-        self.input_size, self.hidden_size, self.projected_size = input_size, hidden_size, 4 * hidden_size
-        self.weight_ih = nn.Parameter(torch.empty(4 * hidden_size, input_size))
-        self.weight_hh = nn.Parameter(torch.empty(4 * hidden_size, hidden_size))
-        self.bias = nn.Parameter(torch.zeros(4 * hidden_size))
-        self.reset_parameters()
-
-    def reset_parameters(self) -> None:
-        """Draw the input weights Glorot-uniform and the recurrent ones orthogonal, gate by gate."""
-        for w in self.weight_ih.split(self.hidden_size):
-            nn.init.xavier_uniform_(w)
-        for w in self.weight_hh.split(self.hidden_size):
-            nn.init.orthogonal_(w)
-        nn.init.zeros_(self.bias)
-        nn.init.ones_(self.bias[self.hidden_size : 2 * self.hidden_size])
+        self.input_size, self.hidden_size, self.late_size = input_size, hidden_size, late_size
+        gates = 4 * hidden_size
+        self.weight_ih: Any = nn.Parameter(torch.empty(gates, input_size)) if input_size else None
+        self.weight_hh = nn.Parameter(torch.empty(gates, late_size + hidden_size))
+        self.bias = nn.Parameter(torch.zeros(gates))
+        with torch.no_grad():
+            late, own = self.weight_hh.split([late_size, hidden_size], dim=1)
+            draw_by_gate(inputs, self.weight_ih, hidden_size)
+            draw_by_gate(inputs, late, hidden_size)
+            draw_by_gate(recurrent, own, hidden_size)
+            i, f, _, _ = self.bias.split(hidden_size)
+            f.fill_(forget_bias)
+            if chrono is not None:
+                f.uniform_(1, chrono - 1).log_()
+                i.copy_(-f)
 
     def initial(self, h: Tensor) -> LSTMState:
         """Return (h, c = 0); c is kept in the weights' own precision."""
         return LSTMState(h, torch.zeros_like(h, dtype=self.bias.dtype))
 
-    def project(self, x: Tensor) -> Tensor:
-        """Return W x + b (…, 4H)."""
-        return F.linear(x, self.weight_ih, self.bias)
+    def project(self, x: Tensor | None = None) -> Tensor:
+        """Return W x + b (…, 4H), without x just b (4H,)."""
+        return self.bias if x is None else F.linear(x, self.weight_ih, self.bias)
 
-    def advance(self, projected: Tensor, state: LSTMState) -> tuple[Tensor, LSTMState]:
-        """Take one step from W x + b (N, 4H)."""
-        gates = projected + F.linear(state.h, self.weight_hh)
+    def advance(
+        self, projected: Tensor, state: LSTMState, late: Tensor | None = None
+    ) -> tuple[Tensor, LSTMState]:
+        """Take one step from W x + b (N, 4H) and, where the cell has them, late inputs (N, L)."""
+        h = state.h if late is None else torch.cat([late, state.h], dim=-1)  # (N, L + H)
+        gates = F.linear(h, self.weight_hh).add_(projected)
         h, c = _LSTMPointwise.apply(gates, state.c)  # type: ignore[no-untyped-call]
         return h, LSTMState(h, c)
 
     def sequence(self, x: Tensor, state: LSTMState | None = None) -> Tensor:
-        """Return the outputs (B, T, H) of torch's fused kernel, from a zero state unless one is given."""
+        """Return the outputs (B, T, H) of `run`."""
+        return self.run(x, state)[0]
+
+    def run(self, x: Tensor, state: LSTMState | None = None) -> tuple[Tensor, LSTMState]:
+        """Run torch's fused kernel, from a zero state unless one is given; return y (B, T, H), last state."""
         if state is None:
             state = self.initial(x.new_zeros(x.shape[0], self.hidden_size))
         h, c = (s.to(x.dtype).unsqueeze(0).contiguous() for s in state)  # (1, B, H)
         weights = [self.weight_ih, self.weight_hh, self.bias, torch.zeros_like(self.bias)]
-        y: Tensor = torch.lstm(x, (h, c), weights, True, 1, 0.0, self.training, False, True)[0]
-        return y  # (B, T, H)
+        y, h, c = torch.lstm(x, (h, c), weights, True, 1, 0.0, self.training, False, True)
+        return y, LSTMState(h[0], c[0].to(self.bias.dtype))

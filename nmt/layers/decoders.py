@@ -4,14 +4,13 @@ B sentences, N = B · K rows in a step, Ty target positions, E embedding, H hidd
 take embedded targets; features feed the head. Forward over all Ty equals the unrolled step.
 """
 
-from collections.abc import Callable
 from typing import Any, NamedTuple, Protocol
 
 import torch
 from torch import Tensor, nn
 
 from nmt.layers.attention import Attention, Memory
-from nmt.layers.cells import Cell, stack
+from nmt.layers.cells import CellType, stack
 from nmt.layers.collecting import Collecting, collecting
 from nmt.layers.dropout import dropout
 
@@ -68,7 +67,7 @@ class InputFeedingDecoder(nn.Module):
 
     def __init__(
         self,
-        cell: Callable[[int, int], Cell[Any]],
+        cell: CellType,
         attention: Attention,
         *,
         input_size: int,
@@ -78,11 +77,8 @@ class InputFeedingDecoder(nn.Module):
     ) -> None:
         super().__init__()
         self.dropout = dropout
-        sizes = [input_size] + [hidden_size] * (layers - 1)
-        self.cells = stack(cell, sizes, hidden_size)
-        self.feed = nn.Linear(hidden_size, self.cells[0].projected_size, bias=False)
-        for gate in self.feed.weight.split(hidden_size):
-            nn.init.xavier_uniform_(gate)
+        # What is fed to the bottom layer, and all that enters those above, comes late.
+        self.cells = stack(cell, [input_size] + [0] * (layers - 1), hidden_size, late_size=hidden_size)
         self.attention = attention
         self.combine = _Combine(hidden_size)
 
@@ -113,12 +109,11 @@ class InputFeedingDecoder(nn.Module):
     def _advance(
         self, projected: Tensor, memory: Memory, state: InputFeedingState
     ) -> tuple[DecoderOutput, InputFeedingState]:
-        projected = projected + self.feed(state.fed)
-        h, after = self.cells[0].advance(projected, state.cells[0])
+        h, after = self.cells[0].advance(projected, state.cells[0], state.fed)
         states = [after]
         for cell, before in zip(self.cells[1:], state.cells[1:], strict=True):
-            projected = cell.project(dropout(h, self.dropout, training=self.training))
-            h, after = cell.advance(projected, before)
+            below = dropout(h, self.dropout, training=self.training)
+            h, after = cell.advance(cell.project(), before, below)
             states.append(after)
         context, alignment = attend(self.attention, h, memory)
         features = self.combine(context, h)
@@ -137,7 +132,7 @@ class ConditionalDecoder(nn.Module):
 
     def __init__(
         self,
-        cell: Callable[[int, int], Cell[Any]],
+        cell: CellType,
         attention: Attention,
         *,
         input_size: int,
@@ -208,7 +203,7 @@ class LayerParallelDecoder(nn.Module):
 
     def __init__(
         self,
-        cell: Callable[[int, int], Cell[Any]],
+        cell: CellType,
         attention: Attention,
         *,
         input_size: int,

@@ -1,12 +1,11 @@
 """Encoders: a source sentence becomes a vector for each of its positions."""
 
-from collections.abc import Callable
 from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
 
-from nmt.layers.cells import Cell, stack
+from nmt.layers.cells import CellType, stack
 from nmt.layers.dropout import dropout
 
 
@@ -35,7 +34,7 @@ class RecurrentEncoder(nn.Module):
 
     def __init__(
         self,
-        cell: Callable[[int, int], Cell[object]],
+        cell: CellType,
         *,
         input_size: int,
         hidden_size: int,

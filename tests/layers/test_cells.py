@@ -5,6 +5,8 @@ import torch
 from torch import Tensor, nn
 
 from nmt.layers.cells import LSTMCell, LSTMState, stack
+from nmt.layers.initialization import uniform
+from nmt.layers.ln_lstm import LayerNormLSTMCell
 
 B, T, D, H = 3, 5, 4, 6
 
@@ -103,13 +105,6 @@ def test_the_state_of_a_step_may_be_used_alone() -> None:
     torch.testing.assert_close(torch.autograd.grad(after.c.sum(), (h, c)), expected, rtol=0, atol=1e-10)
 
 
-def test_a_second_derivative_is_refused_and_not_wrong() -> None:
-    ours, x = cell(), torch.randn(B, D, dtype=torch.float64, requires_grad=True)
-    y, _ = ours.advance(ours.project(x), state())
-    with pytest.raises(NotImplementedError, match="no second derivative"):
-        torch.autograd.grad(y.sum(), x, create_graph=True)
-
-
 def test_a_fresh_cell_keeps_what_it_remembers() -> None:
     fresh = LSTMCell(D, H)
     i, f, g, o = fresh.bias.chunk(4)
@@ -119,12 +114,57 @@ def test_a_fresh_cell_keeps_what_it_remembers() -> None:
         torch.testing.assert_close(gate @ gate.mT, torch.eye(H))
 
 
+@pytest.mark.parametrize("made", [LSTMCell, LayerNormLSTMCell])
+def test_the_forget_gate_begins_where_it_is_told(made: type[LSTMCell]) -> None:
+    i, f, g, o = made(D, H, forget_bias=-2.5).bias.chunk(4)
+    assert (f == -2.5).all()
+    assert not torch.cat([i, g, o]).any()
+
+
+@pytest.mark.parametrize("made", [LSTMCell, LayerNormLSTMCell])
+def test_chrono_spreads_what_is_kept_over_the_range(made: type[LSTMCell]) -> None:
+    """Tallec & Ollivier 2018: b_f = log u, b_i = −b_f, u even between 1 and T − 1."""
+    i, f, g, o = made(D, 1000, recurrent=uniform, chrono=41).bias.detach().double().chunk(4)
+    assert torch.equal(i, -f)
+    assert not torch.cat([g, o]).any()
+    u = f.exp()
+    assert 1 - 1e-6 <= u.min() < 1.5
+    assert 39.5 < u.max() <= 40 + 1e-5
+    assert abs(u.mean() - 20.5) < 1.4  # 39 / √12 / √1000 = 0.36
+    assert abs(u.std() - 39 / 12**0.5) < 0.8
+
+
 def test_the_initial_state_has_the_given_output_and_an_empty_cell() -> None:
     h = torch.randn(B, H, dtype=torch.bfloat16)
     first = LSTMCell(D, H).initial(h)
     assert first.h is h
     assert not first.c.any()
     assert first.c.dtype == torch.float32  # what is added up over time stays in full precision
+
+
+@pytest.mark.parametrize("input_size", [D, 0])
+def test_a_step_with_late_inputs_is_torchs_lstm_cell(input_size: int) -> None:
+    """weight_hh has the late inputs' columns first; torch's cell has all inputs in weight_ih."""
+    ours, before = LSTMCell(input_size, H, 2).double(), state()
+    theirs = nn.LSTMCell(input_size + 2, H, bias=False, dtype=torch.float64)
+    of_late, own = ours.weight_hh.detach().split([2, H], dim=1)
+    of_x = ours.weight_ih.detach() if input_size else of_late[:, :0]
+    with torch.no_grad():
+        ours.bias.zero_()
+        theirs.weight_ih.copy_(torch.cat([of_x, of_late], dim=1))
+        theirs.weight_hh.copy_(own)
+    x, late = (torch.randn(B, size, dtype=torch.float64) for size in (input_size, 2))
+    y, after = ours.advance(ours.project(x if input_size else None), before, late)
+    h, c = theirs(torch.cat([x, late], dim=1), tuple(before))
+    torch.testing.assert_close((y, *after), (h, h, c), rtol=0, atol=1e-10)
+
+
+def test_under_autocast_a_step_from_late_inputs_alone_is_narrow() -> None:
+    """Its bias is added to the product, and not the product widened to the bias."""
+    ours = LSTMCell(0, H, 2)
+    with torch.autocast("cpu", torch.bfloat16):
+        y, after = ours.advance(ours.project(), ours.initial(torch.randn(B, H)), torch.randn(B, 2))
+    assert (y.dtype, after.c.dtype) == (torch.bfloat16, torch.float32)
 
 
 def test_a_stack_belongs_to_the_module_it_is_set_on() -> None:

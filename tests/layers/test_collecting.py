@@ -7,7 +7,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from nmt.layers import collecting as module_of_collecting
 from nmt.layers.collecting import Collecting, collecting
+from nmt.layers.packed import PackedMatrix
 
 N, H, T = 3, 4, 5
 Weight = Tensor | Collecting
@@ -62,6 +64,36 @@ def test_gradients_are_plain_autograds(loop: Loop) -> None:
     )
 
 
+@pytest.mark.parametrize("loop", LOOPS.values(), ids=LOOPS.keys())
+def test_in_float32_too(loop: Loop) -> None:
+    x, w = leaves()
+    narrow = tuple(leaf.detach().float().requires_grad_() for leaf in (x, w))
+    expected, found = loop(x, w), loop(narrow[0], Collecting(narrow[1]))
+    torch.testing.assert_close(found.double(), expected, rtol=1e-5, atol=1e-5)
+    for share, wanted in zip(
+        torch.autograd.grad(found, narrow), torch.autograd.grad(expected, (x, w)), strict=True
+    ):
+        torch.testing.assert_close(share.double(), wanted, rtol=1e-4, atol=1e-4)
+
+
+@pytest.mark.skipif(not torch.backends.mkldnn.is_available(), reason="products are packed by oneDNN alone")
+def test_in_float32_a_weight_is_laid_out_once_for_each_way(monkeypatch: pytest.MonkeyPatch) -> None:
+    laid_out: list[tuple[int, ...]] = []
+
+    class Counted(PackedMatrix):
+        def __init__(self, weight: Tensor, dtype: torch.dtype) -> None:
+            laid_out.append(tuple(weight.shape))
+            super().__init__(weight, dtype)
+
+    monkeypatch.setattr(module_of_collecting, "PackedMatrix", Counted)
+    x, w = torch.randn(N, H), torch.randn(H, H + 2, requires_grad=True)
+    collected = Collecting(w)
+    for _ in range(T):
+        x = torch.tanh(x @ collected)[:, :H] + x
+    x.sum().backward()
+    assert laid_out == [(H + 2, H), (H, H + 2)]
+
+
 @pytest.mark.parametrize("transposed", [True, False])
 def test_a_batch_of_operands(transposed: bool) -> None:
     """As attention uses it: each sentence has its own keys and values."""
@@ -114,16 +146,17 @@ def test_a_pass_for_other_gradients_leaves_nothing_behind() -> None:
     )
 
 
-def test_second_derivatives_are_plain_autograds() -> None:
-    x, w = leaves()
+@pytest.mark.parametrize(("dtype", "tolerance"), [(torch.float64, 1e-10), (torch.float32, 1e-3)])
+def test_second_derivatives_are_plain_autograds(dtype: torch.dtype, tolerance: float) -> None:
+    x, w = (leaf.detach().to(dtype).requires_grad_() for leaf in leaves())
     found, expected = (
         torch.autograd.grad(LOOPS["both ways round"](x, operand), (x, w), create_graph=True)
         for operand in (Collecting(w), w)
     )
     torch.testing.assert_close(
         *(torch.autograd.grad(sum(g.square().sum() for g in part), (x, w)) for part in (found, expected)),
-        rtol=1e-10,
-        atol=1e-10,
+        rtol=tolerance,
+        atol=tolerance,
     )
 
 

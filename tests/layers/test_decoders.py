@@ -9,7 +9,13 @@ from torch import Tensor, nn
 
 from nmt.layers.attention import GeneralAttention, Memory
 from nmt.layers.cells import LSTMCell
-from nmt.layers.decoders import ConditionalDecoder, Decoder, DecoderOutput, LayerParallelDecoder
+from nmt.layers.decoders import (
+    ConditionalDecoder,
+    Decoder,
+    DecoderOutput,
+    InputFeedingDecoder,
+    LayerParallelDecoder,
+)
 
 B, Ty, Tx, E, M, H = 3, 4, 5, 3, 6, 4
 LENGTHS = [5, 3, 1]
@@ -19,7 +25,9 @@ Reading = Callable[[dict[str, Array], Array, Array, list[Array]], tuple[Array, A
 
 
 def made(
-    style: type[ConditionalDecoder | LayerParallelDecoder], layers: int, dropout: float = 0.0
+    style: type[InputFeedingDecoder | ConditionalDecoder | LayerParallelDecoder],
+    layers: int,
+    dropout: float = 0.0,
 ) -> Decoder:
     """Return a decoder in float64, every parameter drawn at random."""
     decoder = style(
@@ -50,6 +58,15 @@ def lstm(w: dict[str, Array], name: str, x: Array, state: State) -> State:
     return sigmoid(o) * np.tanh(c), c
 
 
+def lstm_of_late(w: dict[str, Array], name: str, x: Array, late: Array, state: State) -> State:
+    """Return (h, c) after one step from [x; late]; the first columns of weight_hh are those of late."""
+    of_late, own = np.split(w[f"{name}.weight_hh"], [len(late)], axis=1)
+    of_x = w.get(f"{name}.weight_ih", np.zeros((len(of_late), 0)))
+    whole = {"whole.weight_ih": np.hstack([of_x, of_late]), "whole.weight_hh": own}
+    whole["whole.bias"] = w[f"{name}.bias"]
+    return lstm(whole, "whole", np.concatenate([x, late]), state)
+
+
 def attend(w: dict[str, Array], query: Array, encoded: Array) -> tuple[Array, Array]:
     """Return the projected context and the alignment over the real outputs (Luong 2015, eq. 7 and 8)."""
     scores = np.exp([query @ w["attention.key.weight"] @ k for k in encoded])
@@ -73,6 +90,22 @@ def conditional(w: dict[str, Array], x: Array, encoded: Array, h: list[Array]) -
     return np.stack(features), np.stack(alignments)
 
 
+def input_feeding(w: dict[str, Array], x: Array, encoded: Array, h: list[Array]) -> tuple[Array, Array]:
+    """Luong 2015, §3.3: the attentional vector of eq. 5 enters the next step beside the token."""
+    states, fed = [(start, np.zeros(H)) for start in h], np.zeros(H)
+    features, alignments = [], []
+    for y in x:
+        states[0] = lstm_of_late(w, "cells.0", y, fed, states[0])
+        for layer in range(1, len(states)):
+            below = states[layer - 1][0]
+            states[layer] = lstm_of_late(w, f"cells.{layer}", np.zeros(0), below, states[layer])
+        context, alignment = attend(w, states[-1][0], encoded)
+        fed = np.tanh(context + w["combine.query.weight"] @ states[-1][0] + w["combine.query.bias"])
+        features.append(fed)
+        alignments.append(alignment)
+    return np.stack(features), np.stack(alignments)
+
+
 def luong(w: dict[str, Array], x: Array, encoded: Array, h: list[Array]) -> tuple[Array, Array]:
     """Luong 2015, §3, global attention without input feeding: h → attention → eq. 5, for one layer."""
     state = (h[0], np.zeros(H))
@@ -87,6 +120,8 @@ def luong(w: dict[str, Array], x: Array, encoded: Array, h: list[Array]) -> tupl
 
 
 READINGS = {
+    "input feeding, one layer": (InputFeedingDecoder, 1, input_feeding),
+    "input feeding, three layers": (InputFeedingDecoder, 3, input_feeding),
     "conditional, one layer": (ConditionalDecoder, 1, conditional),
     "conditional, three layers": (ConditionalDecoder, 3, conditional),
     "layer-parallel, one layer": (LayerParallelDecoder, 1, luong),

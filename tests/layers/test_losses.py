@@ -5,6 +5,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from nmt.layers import losses
+from nmt.layers.heads import TiedHead
 from nmt.layers.losses import LossSum, smoothed_cross_entropy
 
 B, Ty, H, V = 3, 5, 4, 7
@@ -16,8 +18,23 @@ def case() -> tuple[Tensor, nn.Linear, Tensor]:
     return features, nn.Linear(H, V, dtype=torch.float64), torch.randint(V, (B, Ty))
 
 
+class Watching(nn.Module):
+    """A head that remembers how many rows it was given each time."""
+
+    def __init__(self, head: nn.Module) -> None:
+        super().__init__()
+        self.head = head
+        self.seen: list[int] = []
+
+    def forward(self, rows: Tensor) -> Tensor:
+        self.seen.append(len(rows))
+        return self.head(rows)
+
+
+@pytest.mark.parametrize("rows", [1, 4, 10, 512])
 @pytest.mark.parametrize("smoothing", [0.0, 0.1, 0.5])
-def test_it_is_torchs_times_the_tokens(smoothing: float) -> None:
+def test_it_is_torchs_times_the_tokens(smoothing: float, rows: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(losses, "ROWS", rows)
     features, head, targets = case()
     found = smoothed_cross_entropy(features, head, targets, MASK, smoothing=smoothing)
     logits, wanted = head(features)[MASK], targets[MASK]
@@ -35,8 +52,10 @@ def test_it_is_torchs_times_the_tokens(smoothing: float) -> None:
     )
 
 
+@pytest.mark.parametrize("rows", [4, 512])
 @pytest.mark.parametrize("smoothing", [0.0, 0.3])
-def test_gradients_pass_gradcheck(smoothing: float) -> None:
+def test_gradients_pass_gradcheck(smoothing: float, rows: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(losses, "ROWS", rows)
     features, head, targets = case()
 
     def loss(features: Tensor, *_: Tensor) -> Tensor:
@@ -47,17 +66,84 @@ def test_gradients_pass_gradcheck(smoothing: float) -> None:
 
 def test_padding_is_not_even_computed() -> None:
     features, head, targets = case()
-    seen: list[int] = []
-
-    def watching(rows: Tensor) -> Tensor:
-        seen.append(len(rows))
-        return head(rows)
-
+    watching = Watching(head)
     plain = smoothed_cross_entropy(features, watching, targets, MASK, smoothing=0.1)
     garbage = torch.where(MASK.unsqueeze(-1), features, float("nan"))
     other = smoothed_cross_entropy(garbage, watching, targets.where(MASK, V - 1), MASK, smoothing=0.1)
-    assert seen == [10, 10]
+    assert watching.seen == [10, 10]
     assert (other.loss, other.nll) == (plain.loss, plain.nll)
+
+
+@pytest.mark.parametrize("learning", [True, False])
+def test_the_logits_are_there_a_piece_at_a_time(learning: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(losses, "ROWS", 4)
+    features, head, targets = case()
+    watching = Watching(head)
+    with torch.set_grad_enabled(learning):
+        smoothed_cross_entropy(features, watching, targets, MASK, smoothing=0.1)
+    assert watching.seen == [4, 4, 2]
+
+
+@pytest.mark.parametrize("mode", [torch.no_grad, torch.inference_mode])
+def test_without_gradients_the_numbers_are_the_same(mode: type, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(losses, "ROWS", 4)
+    features, head, targets = case()
+    expected = smoothed_cross_entropy(features, head, targets, MASK, smoothing=0.1)
+    with mode():
+        found = smoothed_cross_entropy(features * 1, head, targets, MASK, smoothing=0.1)
+    assert not found.loss.requires_grad
+    assert (found.loss.item(), found.nll.item()) == (expected.loss.item(), expected.nll.item())
+
+
+def test_a_tied_embedding_learns_from_both_sides(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(losses, "ROWS", 4)
+    _, _, targets = case()
+    embedding = nn.Embedding(V, 3, dtype=torch.float64)
+    head = TiedHead(3, embedding).double()
+    features = torch.tanh(embedding(targets))
+    found = smoothed_cross_entropy(features, head, targets, MASK, smoothing=0.1).loss
+    expected = F.cross_entropy(head(features)[MASK], targets[MASK], label_smoothing=0.1, reduction="sum")
+    leaves = list(head.parameters())
+    wanted = torch.autograd.grad(expected, leaves, retain_graph=True)
+    torch.testing.assert_close(torch.autograd.grad(found, leaves), wanted, rtol=0, atol=1e-10)
+
+
+def test_frozen_parts_stay_frozen() -> None:
+    features, head, targets = case()
+    head.weight.requires_grad_(False)
+    smoothed_cross_entropy(features.detach(), head, targets, MASK, smoothing=0.1).loss.backward()
+    logits = head(features.detach())[MASK]
+    expected = F.cross_entropy(logits, targets[MASK], label_smoothing=0.1, reduction="sum")
+    assert head.weight.grad is None
+    assert head.bias.grad is not None
+    torch.testing.assert_close(
+        head.bias.grad, torch.autograd.grad(expected, head.bias)[0], rtol=0, atol=1e-10
+    )
+
+
+def test_under_autocast_many_pieces_are_added_in_float32(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each piece's share is 1/500 of the whole: added in bfloat16, it would be lost."""
+    monkeypatch.setattr(losses, "ROWS", 4)
+    head, targets, mask = nn.Linear(16, V), torch.zeros(1, 2000, dtype=torch.int64), torch.ones(1, 2000) > 0
+    features = 1 + 0.1 * torch.randn(1, 2000, 16).requires_grad_()
+    with torch.autocast("cpu", torch.bfloat16):
+        found = smoothed_cross_entropy(features, head, targets, mask, smoothing=0.1)
+    expected = F.cross_entropy(head(features)[0], targets[0], label_smoothing=0.1, reduction="sum")
+    torch.testing.assert_close(found.loss, expected, rtol=5e-3, atol=0)
+    leaves = (features, head.weight, head.bias)
+    wanted = torch.autograd.grad(expected, leaves, retain_graph=True)
+    for share, exact in zip(torch.autograd.grad(found.loss, leaves), wanted, strict=True):
+        assert share.dtype == torch.float32
+        assert (share - exact).norm() <= 0.01 * exact.norm()
+
+
+def test_a_loss_can_be_differentiated_twice_over() -> None:
+    """retain_graph: what was formed on the way is not used up."""
+    features, head, targets = case()
+    found = smoothed_cross_entropy(features, head, targets, MASK, smoothing=0.1)
+    leaves = (features, head.weight, head.bias)
+    first = torch.autograd.grad(found.loss, leaves, retain_graph=True)
+    torch.testing.assert_close(torch.autograd.grad(found.loss, leaves), first, rtol=0, atol=0)
 
 
 def test_pieces_add_up_to_the_whole() -> None:
@@ -85,7 +171,7 @@ def test_bfloat16_logits_are_summed_in_float32() -> None:
     """Given the same bf16 logits, the loss is exact to 1e-5 and the gradient to bf16's own step."""
     logits = (4 * torch.randn(40, 3000)).bfloat16().requires_grad_()
     targets, mask = torch.randint(3000, (1, 40)), torch.ones(1, 40, dtype=torch.bool)
-    found = smoothed_cross_entropy(logits.unsqueeze(0), lambda rows: rows, targets, mask, smoothing=0.1)
+    found = smoothed_cross_entropy(logits.unsqueeze(0), nn.Identity(), targets, mask, smoothing=0.1)
     exact = logits.detach().double().requires_grad_()
     expected = F.cross_entropy(exact, targets[0], label_smoothing=0.1, reduction="sum")
     assert found.loss.dtype == torch.float32
@@ -101,7 +187,7 @@ def test_bfloat16_logits_are_summed_in_float32() -> None:
 def test_large_logits_stay_finite() -> None:
     logits = torch.tensor([[[1e4, -1e4, 0.0]]], requires_grad=True)
     mask = torch.ones(1, 1, dtype=torch.bool)
-    found = smoothed_cross_entropy(logits, lambda rows: rows, torch.tensor([[1]]), mask, smoothing=0.0)
+    found = smoothed_cross_entropy(logits, nn.Identity(), torch.tensor([[1]]), mask, smoothing=0.0)
     found.loss.backward()
     assert found.loss.item() == 2e4
     assert logits.grad is not None

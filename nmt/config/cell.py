@@ -1,0 +1,106 @@
+"""The recurrent cell of an encoder, a decoder or a language model."""
+
+from collections.abc import Mapping
+from typing import Annotated, Any, ClassVar, Literal, Self
+
+from pydantic import BeforeValidator, Field, model_validator
+
+from nmt.config.section import Section
+
+Matrix = Literal["orthogonal", "glorot", "uniform"]  # uniform: ± 1/√hidden, as torch's own layers
+
+
+class _CellConfig(Section):
+    _absent: ClassVar[Mapping[str, str]] = {}  # keys of other cells, and why this one cannot have them
+
+    kind: str
+    input: Matrix = Field("glorot", description="how the matrices of its inputs are drawn, gate by gate")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _say_why(cls, values: Any) -> Any:
+        for key, reason in cls._absent.items():
+            if isinstance(values, dict) and key in values:
+                raise ValueError(f"{values['kind']} cannot have {key}: {reason}; leave {key} out")
+        return values
+
+
+class RNNCellConfig(_CellConfig):
+    """Elman 1990: tanh(W x + U h + b)."""
+
+    _absent: ClassVar = {"forget_bias": "it has no gates", "chrono": "it has no gates"}
+    kind: Literal["rnn"] = "rnn"
+    recurrent: Matrix = Field("orthogonal", description="how the matrix of h is drawn")
+
+
+class IRNNCellConfig(_CellConfig):
+    """Le et al. 2015: ReLU(W x + U h + b), U the identity and b zero to begin with."""
+
+    _absent: ClassVar = {
+        "recurrent": "its recurrent matrix begins as the identity",
+        "forget_bias": "it has no gates",
+        "chrono": "it has no gates",
+    }
+    kind: Literal["irnn"] = "irnn"
+
+
+class GRUCellConfig(_CellConfig):
+    """Cho et al. 2014, the reset gate after the product."""
+
+    _absent: ClassVar = {"forget_bias": "it has no forget gate", "chrono": "it has no forget gate"}
+    kind: Literal["gru"] = "gru"
+    recurrent: Matrix = Field("orthogonal", description="how the matrices of h are drawn, gate by gate")
+
+
+class _ForgettingCellConfig(_CellConfig):
+    recurrent: Matrix = Field("orthogonal", description="how the matrices of h are drawn, gate by gate")
+    forget_bias: float = Field(1.0, description="where the forget gate's bias begins")
+    chrono: int | None = Field(
+        None,
+        ge=3,
+        description="longest dependency to expect, in tokens; biases begin as in Tallec & Ollivier 2018",
+    )
+
+    @model_validator(mode="after")
+    def _one_way_to_begin(self) -> Self:
+        if self.chrono is not None and self.forget_bias != 1.0:
+            raise ValueError(
+                f"chrono {self.chrono} draws the forget gate's bias, and forget_bias sets it to "
+                f"{self.forget_bias}; leave one out"
+            )
+        return self
+
+
+class LSTMCellConfig(_ForgettingCellConfig):
+    """Hochreiter & Schmidhuber 1997, with a forget gate (Gers et al. 2000)."""
+
+    kind: Literal["lstm"] = "lstm"
+
+
+class LayerNormLSTMCellConfig(_ForgettingCellConfig):
+    """Ba et al. 2016: the LSTM with layer normalisation of its products and of c."""
+
+    kind: Literal["ln_lstm"] = "ln_lstm"
+
+
+class SRUCellConfig(_CellConfig):
+    """Lei et al. 2018: a recurrence without matrix products."""
+
+    _absent: ClassVar = {
+        "recurrent": "no matrix multiplies its state",
+        "forget_bias": "its gates begin half open",
+        "chrono": "its gates begin half open",
+    }
+    kind: Literal["sru"] = "sru"
+
+
+def _named(value: Any) -> Any:
+    return {"kind": value} if isinstance(value, str) else value
+
+
+# A bare name stands for its kind with the defaults: `cell: gru` is `cell: {kind: gru}`.
+CellConfig = Annotated[
+    LSTMCellConfig | GRUCellConfig | RNNCellConfig | IRNNCellConfig | LayerNormLSTMCellConfig | SRUCellConfig,
+    Field(discriminator="kind"),
+    BeforeValidator(_named),
+]
