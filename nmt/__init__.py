@@ -10,6 +10,8 @@ if TYPE_CHECKING:
 # oneDNN keeps a kernel with its scratch memory for each shape it has met, 1024 of them unless told
 # otherwise; batches of text have so many shapes that this grows to gigabytes.
 os.environ.setdefault("ONEDNN_PRIMITIVE_CACHE_CAPACITY", "64")
+# torch keeps a second such cache above it, 1024 products unless told otherwise.
+os.environ.setdefault("LRU_CACHE_CAPACITY", "16")
 
 __all__ = ["__version__", "load"]
 

@@ -2,9 +2,11 @@
 
 from typing import Any, NamedTuple
 
+import torch
 from torch import Tensor, nn
 
 from nmt.layers.attention import Memory
+from nmt.layers.cells import CellType, stack
 from nmt.layers.decoders import Decoder, DecoderOutput
 from nmt.layers.dropout import dropout
 from nmt.layers.encoders import Bridge, RecurrentEncoder
@@ -57,6 +59,66 @@ class Seq2Seq(nn.Module):
         """Return logits (N, V), alignment (N, Tx) and the next state for the tokens y_prev (N,)."""
         output, state = self.decoder.step(self._drop(self.trg_embedding(y_prev)), memory, state)
         return self.head(self._drop(output.features)), output.alignment, state
+
+    def _drop(self, x: Tensor) -> Tensor:
+        return dropout(x, self.dropout, training=self.training)
+
+
+class LanguageModel(nn.Module):
+    """A stack of recurrent layers over text (Mikolov 2010; Graves 2013): each piece from those before it.
+
+    The state is a tuple with one state for each layer.
+    """
+
+    def __init__(
+        self,
+        *,
+        embedding: nn.Embedding,
+        cell: CellType,
+        hidden_size: int,
+        layers: int,
+        head: nn.Module,
+        dropout: float,
+    ) -> None:
+        super().__init__()
+        self.embedding, self.head, self.dropout = embedding, head, dropout
+        self.cells = stack(cell, [embedding.embedding_dim] + [hidden_size] * (layers - 1), hidden_size)
+
+    def start(self, rows: int) -> tuple[Any, ...]:
+        """Return the state of so many rows that have read nothing: zero."""
+        zero = self.embedding.weight.new_zeros
+        return tuple(cell.initial(zero(rows, cell.hidden_size)) for cell in self.cells)
+
+    def forward(self, trg_in: Tensor, state: tuple[Any, ...] | None = None) -> tuple[Tensor, tuple[Any, ...]]:
+        """Return features (B, T, H) of the pieces trg_in (B, T), read on from a state, and the state after.
+
+        What is predicted at a position is the piece that follows. The state after a padded row is that of
+        its padding.
+        """
+        x, after = self.embedding(trg_in), []
+        for cell, before in zip(self.cells, state or self.start(len(trg_in)), strict=True):
+            x, end = cell.run(self._drop(x), before)  # (B, T, H)
+            after.append(end)
+        return self._drop(x), tuple(after)
+
+    def step(self, y_prev: Tensor, state: tuple[Any, ...]) -> tuple[Tensor, tuple[Any, ...]]:
+        """Return logits (N, V) for what follows y_prev (N,), and the next state."""
+        x, after = self.embedding(y_prev), []
+        for cell, before in zip(self.cells, state, strict=True):
+            x, end = cell.advance(cell.project(self._drop(x)), before)  # (N, H)
+            after.append(end)
+        return self.head(self._drop(x)), tuple(after)
+
+    def flat(self, state: tuple[Any, ...]) -> Tensor:
+        """Return a state as one tensor (B, W), in the precision of the weights."""
+        parts = [part.to(self.embedding.weight.dtype) for of_layer in state for part in of_layer]
+        return torch.cat(parts, dim=1)
+
+    def unflat(self, flat: Tensor) -> tuple[Any, ...]:
+        """Return the state that `flat` made one tensor (B, W) of."""
+        like = self.start(len(flat))
+        parts = iter(flat.split([part.shape[1] for of_layer in like for part in of_layer], dim=1))
+        return tuple(type(of_layer)(*(next(parts) for _ in of_layer)) for of_layer in like)
 
     def _drop(self, x: Tensor) -> Tensor:
         return dropout(x, self.dropout, training=self.training)

@@ -1,12 +1,12 @@
-"""nmt.models: the sequence-to-sequence model as training and search use it."""
+"""nmt.models: the sequence-to-sequence and the language model as training and search use them."""
 
 import pytest
 import torch
 from torch import Tensor
 
-from nmt.build.model import build_model
-from nmt.config.model import ModelConfig
-from nmt.models import Seq2Seq, Source
+from nmt.build.model import build_language_model, build_model
+from nmt.config.model import LanguageModelConfig, ModelConfig
+from nmt.models import LanguageModel, Seq2Seq, Source
 
 STYLES = ["input_feeding", "layer_parallel"]
 SOURCE = Source(torch.tensor([[4, 5, 6, 3], [7, 3, 0, 0]]), torch.tensor([4, 2]))
@@ -125,3 +125,75 @@ def test_what_is_fed_enters_the_next_step() -> None:
     plain, _, _ = made.step(TRG_IN[:, 0], memory, state)
     fed, _, _ = made.step(TRG_IN[:, 0], memory, state._replace(fed=torch.ones_like(state.fed)))
     assert not torch.equal(plain, fed)
+
+
+CELLS = ["lstm", "gru", "rnn", "irnn", "ln_lstm", "sru"]
+TEXT = torch.tensor([[2, 4, 5, 6, 7], [2, 8, 8, 4, 5]])
+
+
+def language_model(
+    cell: str = "lstm", layers: int = 2, *, tied: str = "none", dropout: float = 0.0
+) -> LanguageModel:
+    config = {"embedding": 5, "hidden": 6, "cell": cell, "layers": layers}
+    section = LanguageModelConfig.model_validate({**config, "tie_embeddings": tied, "dropout": dropout})
+    made = build_language_model(section, 9).double()
+    for parameter in made.parameters():
+        if parameter.ndim == 1:
+            torch.nn.init.uniform_(parameter, -0.5, 0.5)
+    return made
+
+
+@pytest.mark.parametrize("cell", CELLS)
+@pytest.mark.parametrize("layers", [1, 3])
+def test_the_text_at_once_is_the_text_step_by_step(cell: str, layers: int) -> None:
+    made = language_model(cell, layers)
+    features, end = made(TEXT)
+    state, logits = made.start(2), []
+    for position in range(TEXT.shape[1]):
+        step, state = made.step(TEXT[:, position], state)
+        logits.append(step)
+    torch.testing.assert_close(made.head(features), torch.stack(logits, dim=1), rtol=0, atol=1e-12)
+    torch.testing.assert_close(made.flat(end), made.flat(state), rtol=0, atol=1e-12)
+
+
+@pytest.mark.parametrize("cell", CELLS)
+def test_a_text_in_parts_is_the_text_at_once(cell: str) -> None:
+    made = language_model(cell)
+    whole, end = made(TEXT)
+    first, middle = made(TEXT[:, :2])
+    second, last = made(TEXT[:, 2:], made.unflat(made.flat(middle)))
+    torch.testing.assert_close(torch.cat([first, second], dim=1), whole, rtol=0, atol=1e-12)
+    torch.testing.assert_close(made.flat(last), made.flat(end), rtol=0, atol=1e-12)
+    assert not torch.allclose(made(TEXT[:, 2:])[0], second)
+
+
+def test_a_flat_state_is_the_state() -> None:
+    made = language_model("lstm", 2)
+    state = made(TEXT)[1]
+    again = made.unflat(made.flat(state))
+    assert [type(part) for part in again] == [type(part) for part in state]
+    assert all(
+        a.equal(b) for one, other in zip(state, again, strict=True) for a, b in zip(one, other, strict=True)
+    )
+
+
+def test_a_feature_depends_on_no_later_piece() -> None:
+    made, changed = language_model(), TEXT.clone()
+    changed[:, 3] = 8
+    before, after = made(TEXT)[0], made(changed)[0]
+    torch.testing.assert_close(after[:, :3], before[:, :3], rtol=0, atol=1e-12)
+    assert after[:, 3].ne(before[:, 3]).any()
+
+
+def test_a_tied_language_model_has_one_matrix() -> None:
+    tied, plain = language_model(tied="two_way"), language_model()
+    assert tied.head.weight is tied.embedding.weight
+    assert plain.head.output.weight is not plain.embedding.weight
+
+
+def test_a_language_model_drops_in_training_alone() -> None:
+    made = language_model(dropout=0.4).train()
+    assert not torch.equal(made(TEXT)[0], made(TEXT)[0])
+    assert not torch.equal(made.step(TEXT[:, 0], made.start(2))[0], made.step(TEXT[:, 0], made.start(2))[0])
+    made.eval()
+    assert torch.equal(made(TEXT)[0], made(TEXT)[0])

@@ -23,6 +23,9 @@ def prepare_data(experiment: Experiment, say: Callable[[str], None]) -> Prepared
 def train_tokenizers(data: DataConfig, pairs: Callable[[], Iterator[Pair]]) -> tuple[Tokenizer, Tokenizer]:
     """Return a tokenizer for each side, the same one twice if it is shared."""
     config = data.tokenizer
+    if data.text:
+        only = train_tokenizer(config, (pair.trg for pair in pairs()))
+        return only, only
     if config.shared:
         shared = train_tokenizer(config, (text for pair in pairs() for text in pair))
         return shared, shared

@@ -1,17 +1,18 @@
 """The model section → a model."""
 
-from collections.abc import Callable
-from typing import Any, assert_never
+from typing import assert_never
 
 import torch
 from torch import nn
 
+from nmt.build.cell import build_cell
 from nmt.config.model import (
     AdditiveAttentionConfig,
     AttentionConfig,
     DecoderConfig,
     DotAttentionConfig,
     GeneralAttentionConfig,
+    LanguageModelConfig,
     ModelConfig,
     MultiHeadAttentionConfig,
 )
@@ -23,11 +24,10 @@ from nmt.layers.attention import (
     GeneralAttention,
     MultiHeadAttention,
 )
-from nmt.layers.cells import Cell, LSTMCell
 from nmt.layers.decoders import ConditionalDecoder, InputFeedingDecoder, LayerParallelDecoder
 from nmt.layers.encoders import Bridge, RecurrentEncoder
 from nmt.layers.heads import PlainHead, TiedHead
-from nmt.models import Seq2Seq
+from nmt.models import LanguageModel, Seq2Seq
 
 
 def build_model(config: ModelConfig, src_size: int, trg_size: int) -> Seq2Seq:
@@ -39,7 +39,7 @@ def build_model(config: ModelConfig, src_size: int, trg_size: int) -> Seq2Seq:
         src_embedding=src,
         trg_embedding=trg,
         encoder=RecurrentEncoder(
-            _cell(enc.cell),
+            build_cell(enc.cell),
             input_size=config.embedding,
             hidden_size=enc.hidden,
             layers=enc.layers,
@@ -48,7 +48,20 @@ def build_model(config: ModelConfig, src_size: int, trg_size: int) -> Seq2Seq:
         ),
         bridge=Bridge(enc.hidden, dec.hidden, dec.layers, summary=dec.bridge),
         decoder=_decoder(dec, enc.hidden, config),
-        head=_head(config, trg, trg_size),
+        head=_head(config, dec.hidden, trg),
+        dropout=config.dropout,
+    )
+
+
+def build_language_model(config: LanguageModelConfig, size: int) -> LanguageModel:
+    """Return a freshly drawn language model for a vocabulary of the given size."""
+    embedding = _embedding(size, config.embedding)
+    return LanguageModel(
+        embedding=embedding,
+        cell=build_cell(config.cell),
+        hidden_size=config.hidden,
+        layers=config.layers,
+        head=_head(config, config.hidden, embedding),
         dropout=config.dropout,
     )
 
@@ -59,14 +72,6 @@ def _embedding(size: int, width: int) -> nn.Embedding:
     with torch.no_grad():
         embedding.weight[PAD].zero_()
     return embedding
-
-
-def _cell(kind: str) -> Callable[[int, int], Cell[Any]]:
-    match kind:
-        case "lstm":
-            return LSTMCell
-        case other:
-            raise AssertionError(other)
 
 
 def _attention(config: AttentionConfig, memory_size: int, query_size: int) -> Attention:
@@ -96,7 +101,7 @@ def _decoder(
         case other:
             assert_never(other)
     return style(
-        _cell(config.cell),
+        build_cell(config.cell),
         _attention(config.attention, memory_size, config.hidden),
         input_size=model.embedding,
         hidden_size=config.hidden,
@@ -105,11 +110,11 @@ def _decoder(
     )
 
 
-def _head(config: ModelConfig, trg: nn.Embedding, trg_size: int) -> nn.Module:
+def _head(config: ModelConfig | LanguageModelConfig, width: int, trg: nn.Embedding) -> nn.Module:
     match config.tie_embeddings:
         case "none":
-            return PlainHead(config.decoder.hidden, trg_size)
+            return PlainHead(width, trg.num_embeddings)
         case "two_way" | "three_way":
-            return TiedHead(config.decoder.hidden, trg)
+            return TiedHead(width, trg)
         case other:
             assert_never(other)

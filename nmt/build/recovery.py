@@ -29,6 +29,7 @@ NAMES = {
     "ema": "averaged weights (EMA)",
     "rng": "random state",
     "batches": "place in the data",
+    "carried": "states carried over",
     "state": "progress, schedule, best scores",
 }
 

@@ -5,11 +5,11 @@ from pathlib import Path
 
 import torch
 
+from nmt.build.task import validation_scores
 from nmt.config.data import DataConfig
 from nmt.config.experiment import Experiment
 from nmt.data.prepared import Prepared
-from nmt.evaluation.metrics import CASED, bleu_signature
-from nmt.results import Decoding, Machine, Result, Score, Training, Versions, source_commit
+from nmt.results import Decoding, Machine, Result, Training, Versions, source_commit
 from nmt.training.trainer import Trainer
 
 
@@ -17,19 +17,22 @@ def training_result(experiment: Experiment, prepared: Prepared, trainer: Trainer
     """Return what a finished training knows: the best validation, and what the weights cost."""
     at, config = trainer.at, experiment.training
     batches = trainer.batches
+    decoding = Decoding(
+        settings={**experiment.decoding.model_dump(mode="json"), "beam": config.validation_beam},
+        precision=_name(trainer.precision),
+    )
     return Result(
         name=experiment.name,
         date=datetime.now(UTC),
-        src=experiment.data.src,
-        trg=experiment.data.trg,
+        src=prepared.meta.src,
+        trg=prepared.meta.trg,
         dataset=dataset_name(experiment.data),
         split="validation",
         sentences=len(prepared.split("validation")),
-        scores=(Score(metric="BLEU", form=CASED, score=at.best["bleu"], signature=bleu_signature()),),
-        decoding=Decoding(
-            settings={**experiment.decoding.model_dump(mode="json"), "beam": config.validation_beam},
-            precision=_name(trainer.precision),
-        ),
+        scores=validation_scores(experiment, prepared, at.best),
+        decoding=decoding
+        if prepared.meta.src
+        else None,  # text without sources is read, nothing searched for
         training=Training(
             updates=at.update,
             epochs=batches.epoch + batches.position / batches.per_epoch,
@@ -52,6 +55,8 @@ def dataset_name(data: DataConfig) -> str:
     """Return what the data is called: the hub id, or the name of the folder or file."""
     if data.dataset is not None:
         return Path(data.dataset).name if Path(data.dataset).is_dir() else data.dataset
+    if data.text is not None:
+        return Path(data.text.train).name
     if data.files is not None:
         return Path(data.files.train.src).name
     return Path(data.tsv.train).name if data.tsv is not None else "builtin"

@@ -8,15 +8,12 @@ from rich.console import Console
 
 from nmt.build.data import prepare_data
 from nmt.build.hardware import choose_device, choose_precision
-from nmt.build.model import build_model
-from nmt.build.search import build_search
+from nmt.build.task import build_batches, build_task, build_trained_model
 from nmt.config.experiment import Experiment
 from nmt.config.loading import changed_keys
-from nmt.data.batches import Batches
 from nmt.data.prepared import Prepared
 from nmt.errors import UserError
 from nmt.run import Run
-from nmt.tasks import TranslationTask
 from nmt.training.checkpoint import Checkpoints
 from nmt.training.distributed import ALONE, Processes
 from nmt.training.progress import Progress
@@ -36,6 +33,9 @@ MAY_CHANGE = (
     "data.revision",
     "data.files",
     "data.tsv",
+    "data.text.train",
+    "data.text.validation",
+    "data.text.test",
     "data.prepared",
     "decoding.",
 )
@@ -71,32 +71,14 @@ def build_trainer(
         processes.of_first(lambda: run.save_tokenizers(prepared.folder / "tokenizer"))
 
     torch.manual_seed(experiment.seed)
-    model = build_model(experiment.model, len(src.vocabulary), len(trg.vocabulary)).to(device)
+    model = build_trained_model(experiment, prepared).to(device)
     if precision == torch.float64:
         model = model.double()
     processes.reseed()
     # Making a batch takes less than a hundredth of an update on a CPU, where a thread would cost as much.
-    ahead = 4 if device.type == "cuda" else 0
-    batches = Batches(
-        prepared.split("train"),
-        config.tokens_per_batch,
-        seed=experiment.seed,
-        ahead=ahead,
-        rows=processes.rows,
-    )
+    batches = build_batches(experiment, prepared, processes, ahead=4 if device.type == "cuda" else 0)
     tracker = Tracker(run.folder, experiment) if processes.first else NoTracker()
-    task = TranslationTask(
-        validation=prepared.split("validation"),
-        raw=prepared.raw("validation"),
-        src_tokenizer=src,
-        trg_tokenizer=trg,
-        search=build_search(experiment.decoding, trg, beam=config.validation_beam),
-        smoothing=config.label_smoothing,
-        best_by=config.best_by,
-        tokens_per_batch=experiment.decoding.tokens_per_batch,
-        device=device,
-        attention=tracker.shows_pictures,
-    )
+    task = build_task(experiment, prepared, device, pictures=tracker.shows_pictures)
     trainer = Trainer(
         model=model,
         task=task,

@@ -8,9 +8,11 @@ from nmt.build.hardware import choose_device, choose_translation_precision
 from nmt.build.model import build_model
 from nmt.build.search import build_search
 from nmt.config.experiment import Experiment
+from nmt.config.model import ModelConfig
 from nmt.data.tokenizer import load_tokenizers
 from nmt.decoding.scorers import ModelScorer
 from nmt.decoding.translator import Translator
+from nmt.errors import UserError
 from nmt.layers.packed import packed
 from nmt.models import Seq2Seq
 from nmt.run import Run
@@ -37,6 +39,11 @@ def load_translator(
     where = choose_device(device)
     precision = choose_translation_precision(precision, where)
     experiment = experiment or run.experiment()
+    if not isinstance(experiment.model, ModelConfig):
+        raise UserError(
+            f"{folder} is a run of model.kind {experiment.model.kind}, which translates nothing; "
+            "see nmt sample and nmt score --text"
+        )
     src, trg = load_tokenizers(run.tokenizer)
     model = build_model(experiment.model, len(src.vocabulary), len(trg.vocabulary))
     run.load_model(model, (src.fingerprint, trg.fingerprint))

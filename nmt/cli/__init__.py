@@ -9,6 +9,7 @@ from nmt.cli.check_resume import check_resume
 from nmt.cli.plot import plot
 from nmt.cli.prepare import prepare
 from nmt.cli.report import report
+from nmt.cli.sample import sample
 from nmt.cli.score import score
 from nmt.cli.show import show
 from nmt.cli.train import train
@@ -23,7 +24,7 @@ app = typer.Typer(
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
 )
-for command in (prepare, train, translate, score, show, plot, report, check, check_resume):
+for command in (prepare, train, translate, score, sample, show, plot, report, check, check_resume):
     app.command()(command)
 
 

@@ -1,4 +1,4 @@
-"""nmt score: BLEU, chrF and TER with their signatures."""
+"""nmt score: BLEU, chrF and TER, or perplexity, with their signatures."""
 
 from pathlib import Path
 from typing import Annotated
@@ -16,6 +16,9 @@ def score(
         Path | None, typer.Option(metavar="FILE", help="with --hyp: is the difference to these chance?")
     ] = None,
     src: Annotated[Path | None, typer.Option(metavar="FILE", help="with --model: sources of --ref")] = None,
+    text: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="with --model, a language model: its perplexity")
+    ] = None,
     overrides: Overrides = None,
     split: Annotated[
         str, typer.Option(help="with --model and without --src: the split of the run's data")
@@ -33,24 +36,27 @@ def score(
 ) -> None:
     """Score a run, or a file of translations.
 
-    A run (--model) on its test split or on files (--src, --ref); a file (--hyp) against --ref.
+    A run (--model) on its test split or on files (--src, --ref); a file (--hyp) against --ref. A language
+    model on a split or on --text gets perplexity and bits a character.
     """
     from nmt.errors import UserError
 
-    match (model, hyp, src, ref):
-        case (None, Path(), None, Path()):
+    match (model, hyp, src, ref, text):
+        case (None, Path(), None, Path(), None):
             kind = "files"
-        case (Path(), None, None, None):
+        case (Path(), None, None, None, _):
             kind = "split"
-        case (Path(), None, Path(), Path()):
+        case (Path(), None, Path(), Path(), None):
             kind = "sources"
         case _:
             raise UserError(
-                "give --model RUN, or --model RUN --src FILE --ref FILE, or --hyp FILE --ref FILE"
+                "give --model RUN, or --model RUN --src FILE --ref FILE, or --hyp FILE --ref FILE, "
+                "or --model RUN --text FILE"
             )
     if baseline and kind != "files":
         raise UserError("--baseline compares two files of translations: give it with --hyp and --ref")
     use_threads(threads)
+    from nmt.build.language_model import score_text
     from nmt.build.result import dataset_name
     from nmt.build.score import (
         compare_files,
@@ -60,6 +66,8 @@ def score(
         score_files,
         score_run,
     )
+    from nmt.data.corpus import Pair
+    from nmt.data.lines import read_lines
     from nmt.results import replace_text, write_result
 
     if kind == "files":
@@ -73,19 +81,29 @@ def score(
         if src and ref:
             pairs, dataset, name = pairs_of_files(src, ref), str(ref), None
             output = output or model / f"result-{ref.name}.json"
+        elif text:
+            pairs, dataset, name = [Pair("", line) for line in read_lines(text)], str(text), None
+            output = output or model / f"result-{text.name}.json"
         else:
             pairs, dataset, name = held_out(experiment, split), dataset_name(experiment.data), split
             output = output or model / ("result.json" if split == "test" else f"result-{split}.json")
-        result, outputs = score_run(
-            model,
-            experiment,
-            pairs,
-            dataset=dataset,
-            split=name,
-            beam=beam,
-            device=device,
-            precision=precision.value,
-        )
+        outputs: list[str] = []
+        if text or (experiment.data.text and kind == "split"):
+            if save:
+                raise UserError("--save writes translations, and a language model makes none; leave it out")
+            lines = [pair.trg for pair in pairs]
+            result = score_text(model, experiment, lines, dataset=dataset, split=name, device=device)
+        else:
+            result, outputs = score_run(
+                model,
+                experiment,
+                pairs,
+                dataset=dataset,
+                split=name,
+                beam=beam,
+                device=device,
+                precision=precision.value,
+            )
         if save:
             replace_text(save, "".join(f"{line}\n" for line in outputs))
     write_result(output, result)

@@ -28,6 +28,7 @@ def train(
 
     from nmt.build.dry_run import dry_run as print_dry_run
     from nmt.build.result import training_result
+    from nmt.build.task import next_commands
     from nmt.build.trainer import build_trainer, run_folder
     from nmt.config import load_experiment
     from nmt.results import write_result
@@ -71,6 +72,4 @@ def train(
         f"done: {reached.update} updates in {reached.seconds / 60:.1f} min; "
         f"best at update {reached.best_update}: {best}"
     )
-    trainer.progress.say(
-        f"next: nmt score --model {place.folder}    nmt translate --model {place.folder} < FILE"
-    )
+    trainer.progress.say(f"next: {next_commands(experiment, place.folder)}")

@@ -133,7 +133,11 @@ def _extent(source: Path | None, shard: "Shard") -> tuple[int, int | None]:
 
 def _is_file(source: Path | None) -> bool:
     """Say whether all lines are there, as those of a terminal or a pipe need not be."""
-    return stat.S_ISREG(os.stat(source or 0).st_mode)
+    try:
+        found = os.fstat(sys.stdin.fileno()) if source is None else os.stat(source)
+    except OSError:  # a standard input that is no file of the system's
+        return False
+    return stat.S_ISREG(found.st_mode)
 
 
 def _windows(source: Path | None, errors: Errors, begin: int, end: int | None, *, ready: bool) -> "Windows":
@@ -142,10 +146,12 @@ def _windows(source: Path | None, errors: Errors, begin: int, end: int | None, *
     from nmt.data.windows import ready_windows, windows
 
     if source is not None:
-        return windows(islice(read_lines(source, errors.value), begin, end))
+        yield from windows(islice(read_lines(source, errors.value), begin, end))
+        return
     # A file of its own: at the end Python would wait for sys.stdin, which the reading thread may hold.
-    stream = open(0, "rb", closefd=False)  # noqa: SIM115
-    return (ready_windows if ready and not _is_file(None) else windows)(_standard_input(stream, errors))
+    stream = open(sys.stdin.fileno(), "rb", closefd=False)  # noqa: SIM115
+    cut = ready_windows if ready and not _is_file(None) else windows
+    yield from cut(_standard_input(stream, errors))
 
 
 def _share(found: "Windows", workers: int | None, device: str) -> tuple[int, "Windows"]:

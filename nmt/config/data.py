@@ -38,6 +38,32 @@ class TsvFiles(Section):
     test: str | None = None
 
 
+class PlainText(Section):
+    """Text of one language, for a language model; plain or .gz."""
+
+    train: str
+    validation: str | None = Field(None, description="a file; or give held_out")
+    test: str | None = None
+    held_out: float | None = Field(
+        None,
+        gt=0,
+        lt=1,
+        description="instead of a validation file: the last lines of train, this share of its characters",
+    )
+    lines: bool = Field(
+        True,
+        description="true: every line begins anew, as names or sentences do; false: one long text, each line "
+        "of which reads on from the one before",
+    )
+
+    @model_validator(mode="after")
+    def _one_validation(self) -> Self:
+        if (self.validation is None) == (self.held_out is None):
+            found = "neither" if self.validation is None else "both"
+            raise ValueError(f"give exactly one of validation, held_out; found {found}")
+        return self
+
+
 class BuiltinCorpus(Section):
     """The corpus that comes with the package: English–German pairs from a synchronous grammar."""
 
@@ -111,7 +137,7 @@ class Filters(Section):
 
 
 class DataConfig(Section):
-    """One corpus: exactly one of dataset, files, tsv, builtin."""
+    """One corpus: exactly one of dataset, files, tsv, builtin, text."""
 
     dataset: str | None = Field(None, description="hub id, or a local folder of the same layout")
     dataset_config: str | None = Field(None, description="the hub's config name, such as de-en")
@@ -120,7 +146,8 @@ class DataConfig(Section):
     files: TextFiles | None = None
     tsv: TsvFiles | None = None
     builtin: BuiltinCorpus | None = None
-    src: str = "de"
+    text: PlainText | None = None
+    src: str = Field("de", description="languages of the pairs; text has none")
     trg: str = "en"
     tokenizer: TokenizerConfig = SubwordTokenizer()
     filters: Filters = Filters()
@@ -128,10 +155,15 @@ class DataConfig(Section):
 
     @model_validator(mode="after")
     def _one_corpus(self) -> Self:
-        given = [k for k in ("dataset", "files", "tsv", "builtin") if getattr(self, k) is not None]
+        given = [k for k in ("dataset", "files", "tsv", "builtin", "text") if getattr(self, k) is not None]
         if len(given) != 1:
             found = " and ".join(given) or "none of them"
-            raise ValueError(f"give exactly one of dataset, files, tsv, builtin; found {found}")
+            raise ValueError(f"give exactly one of dataset, files, tsv, builtin, text; found {found}")
         if self.src == self.trg:
             raise ValueError(f"src and trg are both {self.src!r}; a translation needs two sides")
         return self
+
+    @property
+    def continuous(self) -> bool:
+        """Whether the text is one long one, of which no line may be left out."""
+        return self.text is not None and not self.text.lines

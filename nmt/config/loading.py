@@ -5,7 +5,7 @@ import json
 import types
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Union, get_args, get_origin
+from typing import TYPE_CHECKING, Annotated, Union, get_args, get_origin
 
 from pydantic import ValidationError
 from pydantic.fields import FieldInfo
@@ -203,17 +203,17 @@ def _locate(loc: tuple[int | str, ...]) -> tuple[str, type[Section] | None, str 
 def _sections(field: FieldInfo) -> list[type[Section]]:
     annotation = field.annotation
     options = get_args(annotation) if get_origin(annotation) in (Union, types.UnionType) else (annotation,)
+    options = tuple(get_args(o)[0] if get_origin(o) is Annotated else o for o in options)
     return [option for option in options if isinstance(option, type) and issubclass(option, Section)]
 
 
 def _members(field: FieldInfo | None) -> dict[str, type[Section]]:
     """Return the sections of a field that is chosen by `kind`, by kind; none for any other field."""
-    if field is None or not field.discriminator:
+    sections = _sections(field) if field else []
+    if len(sections) < 2:
         return {}
     return {
-        kind: section
-        for section in _sections(field)
-        for kind in get_args(section.model_fields["kind"].annotation)
+        kind: section for section in sections for kind in get_args(section.model_fields["kind"].annotation)
     }
 
 
@@ -226,7 +226,8 @@ def _unknown_key(key: str, section: type[Section], kind: str | None, overrides: 
     nearest = difflib.get_close_matches(name, section.model_fields, n=1)
     if nearest:
         return f"{start}; did you mean {parent}{dot}{nearest[0]}?"
-    elsewhere = [path for path in dict.fromkeys(_paths(Experiment)) if path.rpartition(".")[2] == name]
+    paths = dict.fromkeys(_paths(Experiment))
+    elsewhere = [path for path in paths if path != key and path.rpartition(".")[2] == name]
     if elsewhere:
         return f"{start}; did you mean {' or '.join(elsewhere)}?"
     return f"{start}; expected one of {', '.join(section.model_fields)}"

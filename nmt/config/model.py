@@ -1,9 +1,11 @@
 """The network: encoder, decoder, attention, embeddings."""
 
+from collections.abc import Mapping
 from typing import Annotated, Literal, Self
 
-from pydantic import Field, model_validator
+from pydantic import Discriminator, Field, Tag, model_validator
 
+from nmt.config.cell import CellConfig, LSTMCellConfig
 from nmt.config.section import Section
 
 
@@ -42,7 +44,7 @@ AttentionConfig = Annotated[
 class EncoderConfig(Section):
     """A stack of recurrent layers over the source."""
 
-    cell: Literal["lstm"] = "lstm"
+    cell: CellConfig = LSTMCellConfig()
     layers: int = Field(1, ge=1)
     hidden: int = Field(512, ge=2, description="width of the output, both directions together")
     bidirectional: bool = True
@@ -52,7 +54,7 @@ class DecoderConfig(Section):
     """A stack of recurrent layers over the target, with attention."""
 
     style: Literal["input_feeding", "conditional", "layer_parallel"] = "input_feeding"
-    cell: Literal["lstm"] = "lstm"
+    cell: CellConfig = LSTMCellConfig()
     layers: int = Field(1, ge=1)
     hidden: int = Field(512, ge=1)
     attention: AttentionConfig = GeneralAttentionConfig()
@@ -95,3 +97,30 @@ class ModelConfig(Section):
                     f"decoder.attention.heads is {heads}, which does not divide decoder.hidden {dec.hidden}"
                 )
         return self
+
+
+class LanguageModelConfig(Section):
+    """A stack of recurrent layers over text, each piece predicted from those before it."""
+
+    kind: Literal["language_model"] = "language_model"
+    embedding: int = Field(256, ge=1)
+    dropout: float = Field(
+        0.3, ge=0.0, lt=1.0, description="on embeddings, between layers and before the output"
+    )
+    tie_embeddings: Literal["none", "two_way"] = Field("none", description="two_way: embedding and output")
+    cell: CellConfig = LSTMCellConfig()
+    layers: int = Field(1, ge=1)
+    hidden: int = Field(512, ge=1)
+
+
+def _kind(model: object) -> object:
+    """The kind of a model section, which is seq2seq unless it says otherwise."""
+    if isinstance(model, Mapping):
+        return model.get("kind", "seq2seq")
+    return getattr(model, "kind", "seq2seq")
+
+
+AnyModelConfig = Annotated[
+    Annotated[ModelConfig, Tag("seq2seq")] | Annotated[LanguageModelConfig, Tag("language_model")],
+    Discriminator(_kind),
+]

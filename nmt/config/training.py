@@ -77,6 +77,11 @@ class TrainingConfig(Section):
     tokens_per_batch: int = Field(
         2048, ge=1, description="padded tokens of the longer side, all processes together"
     )
+    bptt: int = Field(
+        128,
+        ge=1,
+        description="of one long text (data.text.lines: false): positions that gradients reach back",
+    )
     accumulate: int = Field(1, ge=1, description="pieces a batch is computed in, one after the other")
     max_updates: int | None = Field(10000, ge=1)
     max_epochs: int | None = Field(None, ge=1)

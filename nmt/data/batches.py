@@ -3,10 +3,11 @@
 Legend: B sentences, Tx and Ty lengths with the end piece counted.
 """
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, fields
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, fields, replace
 from functools import partial
-from typing import NamedTuple, Self
+from types import MappingProxyType
+from typing import NamedTuple, Protocol, Self
 
 import numpy as np
 import torch
@@ -18,6 +19,34 @@ from nmt.data.prefetch import map_ahead
 from nmt.data.vocabulary import BOS, EOS, PAD
 
 
+class Carried:
+    """The states that the R rows of one long text hand from one window to the next.
+
+    A window may be computed in parts, and again: what it begins with stays until the next one's turn.
+    """
+
+    def __init__(self, rows: int, states: Tensor | None = None) -> None:
+        self._rows, self._entering = rows, states
+        self.states = states  # (R, W) after the present window; None: nothing was read
+
+    def turn(self) -> None:
+        """Let the next window begin with what the present one left."""
+        self._entering, self.states = self.states, None
+
+    def enter(self, rows: Tensor) -> Tensor | None:
+        """The states (B, W) that these rows (B,) begin the window with; None at the beginning of the text."""
+        if self._entering is None:
+            return None
+        # A window that overflowed must not take all that follow along.
+        return self._entering.to(rows.device)[rows].nan_to_num(0.0, 0.0, 0.0)
+
+    def leave(self, rows: Tensor, states: Tensor) -> None:
+        """Keeps the states (B, W) that these rows (B,) end the window with."""
+        if self.states is None:
+            self.states = states.new_zeros(self._rows, states.shape[1])
+        self.states[rows] = states.detach()
+
+
 @dataclass(frozen=True, slots=True)
 class Batch:
     """Sentence pairs of one update, padded on the right; every tensor is int64."""
@@ -27,7 +56,8 @@ class Batch:
     trg_in: Tensor  # (B, Ty) BOS + target
     trg_out: Tensor  # (B, Ty) target + EOS
     trg_len: Tensor  # (B,) EOS counted
-    indices: Tensor  # (B,) row numbers in the split
+    indices: Tensor  # (B,) row numbers in the split, or of one long text in its rows
+    carried: Carried | None = None  # what the rows read before this batch; None: they begin here
 
     def __len__(self) -> int:
         return len(self.src)
@@ -39,11 +69,14 @@ class Batch:
 
     def to(self, device: torch.device | str) -> Self:
         """The same batch on a device; the host does not wait for it to arrive on a GPU."""
-        tensors: list[Tensor] = [getattr(self, field.name) for field in fields(self)]
+        tensors = {field.name: getattr(self, field.name) for field in fields(self)}
+        del tensors["carried"]
         if torch.device(device).type == "cuda" and self.src.is_cpu:
             # Only from pinned memory does a copy run beside the host.
-            tensors = [tensor.contiguous().pin_memory() for tensor in tensors]
-        return type(self)(*(tensor.to(device, non_blocking=True) for tensor in tensors))
+            tensors = {name: tensor.contiguous().pin_memory() for name, tensor in tensors.items()}
+        return replace(
+            self, **{name: tensor.to(device, non_blocking=True) for name, tensor in tensors.items()}
+        )
 
     def pieces(self, count: int) -> list[Self]:
         """The rows in at most `count` smaller batches of equal size, each no wider than it needs to be."""
@@ -60,6 +93,7 @@ class Batch:
             trg_out=self.trg_out[rows, :ty],
             trg_len=trg_len,
             indices=self.indices[rows],
+            carried=self.carried,
         )
 
 
@@ -170,6 +204,46 @@ def _positions(src: Lengths, trg: Lengths, starts: NDArray[np.int64]) -> NDArray
 ALL = slice(None)
 
 
+class TrainingBatches(Protocol):
+    """What a trainer asks of its batches: an order without end that can be resumed."""
+
+    @property
+    def epoch(self) -> int:
+        """How many times everything has been handed out."""
+
+    @property
+    def position(self) -> int:
+        """How many batches of this epoch have been handed out."""
+
+    @property
+    def per_epoch(self) -> int:
+        """Batches of this epoch."""
+
+    @property
+    def padding_share(self) -> float:
+        """Padding among all positions of this epoch, from 0 to 1."""
+
+    def state(self) -> dict[str, int]:
+        """Where the next batch stands."""
+
+    def carried(self) -> dict[str, Tensor]:
+        """What the next batch needs of those before it, by name; nothing unless rows read on."""
+
+    def load_state(self, state: dict[str, int], carried: Mapping[str, Tensor]) -> None:
+        """Goes to where state() and carried() were taken."""
+
+    def __next__(self) -> Batch: ...
+
+    def close(self) -> None:
+        """Lets go of what works ahead."""
+
+    def largest(self) -> list[Batch]:
+        """The largest batches of this epoch, beside the order."""
+
+    def typical(self, count: int) -> list[Batch]:
+        """At most `count` batches of this epoch that stand for all, beside the order."""
+
+
 class Batches:
     """Training batches without end, epoch after epoch, each in an order drawn from (seed, epoch).
 
@@ -220,7 +294,11 @@ class Batches:
         """Where the next batch stands: its epoch, and its position in the order of that epoch."""
         return {"epoch": self._epoch, "position": self._position}
 
-    def load_state(self, state: dict[str, int]) -> None:
+    def carried(self) -> dict[str, Tensor]:
+        """Nothing: every pair begins anew."""
+        return {}
+
+    def load_state(self, state: dict[str, int], carried: Mapping[str, Tensor] = MappingProxyType({})) -> None:
         """Goes to where state() was taken; ValueError when this epoch has no such position."""
         self._begin(state["epoch"])
         if not 0 <= state["position"] < self.per_epoch:

@@ -1,14 +1,14 @@
-"""Parallel text as a stream of pairs: Hugging Face datasets, text files, TSV, the builtin corpus."""
+"""Parallel and monolingual text as a stream of pairs: datasets, text files, TSV, the builtin corpus."""
 
 import hashlib
 from collections.abc import Iterable, Iterator
 from functools import cached_property
-from itertools import zip_longest
+from itertools import accumulate, islice, takewhile, zip_longest
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, NamedTuple, Protocol
 
 from nmt.config.data import BuiltinCorpus as BuiltinConfig
-from nmt.config.data import DataConfig, FilePair, SplitNames, TextFiles, TsvFiles
+from nmt.config.data import DataConfig, FilePair, PlainText, SplitNames, TextFiles, TsvFiles
 from nmt.data.lines import read_lines
 from nmt.errors import UserError
 
@@ -19,7 +19,7 @@ Split = Literal["train", "validation", "test"]
 
 
 class Pair(NamedTuple):
-    """A sentence and its translation."""
+    """A sentence and its translation; a line of monolingual text has the source ""."""
 
     src: str
     trg: str
@@ -48,6 +48,8 @@ def open_corpus(data: DataConfig) -> Corpus:
         return TsvCorpus(data.tsv)
     if data.builtin is not None:
         return BuiltinCorpus(data.builtin, data.src, data.trg)
+    if data.text is not None:
+        return MonolingualCorpus(data.text)
     assert data.dataset is not None, "DataConfig admits exactly one corpus"
     return DatasetCorpus(
         data.dataset, data.src, data.trg, name=data.dataset_config, revision=data.revision, splits=data.splits
@@ -125,6 +127,43 @@ class TsvCorpus:
     def describe(self, split: Split = "train") -> str:
         """The name of the file."""
         return f"TSV file {self._paths[split]}"
+
+
+class MonolingualCorpus:
+    """Lines of one language, each a pair without a source."""
+
+    def __init__(self, text: PlainText) -> None:
+        self._held_out = text.held_out
+        held_out = text.train if text.validation is None else text.validation
+        names: dict[Split, str | None] = {"train": text.train, "validation": held_out, "test": text.test}
+        self._paths = {split: _path(f"data.text.{split}", name) for split, name in names.items() if name}
+        self.splits = tuple(self._paths)
+
+    def pairs(self, split: Split) -> Iterator[Pair]:
+        """Each line of the split, in order."""
+        lines = read_lines(self._paths[split])
+        if self._held_out is not None and split == "train":
+            lines = islice(lines, self._first_held_out)
+        if self._held_out is not None and split == "validation":
+            lines = islice(lines, self._first_held_out, None)
+        for line in lines:
+            yield Pair("", line)
+
+    def fingerprint(self, split: Split) -> str:
+        """sha256 over the file as it lies on disk, and the share of it that is held out."""
+        share = "" if self._held_out is None or split == "test" else f":{self._held_out}"
+        return _hash_files([self._paths[split]]) + share
+
+    def describe(self, split: Split = "train") -> str:
+        """The name of the file."""
+        return f"text file {self._paths[split]}"
+
+    @cached_property
+    def _first_held_out(self) -> int:
+        assert self._held_out is not None
+        kept = (1 - self._held_out) * sum(len(line) + 1 for line in read_lines(self._paths["train"]))
+        ends = accumulate(len(line) + 1 for line in read_lines(self._paths["train"]))
+        return sum(1 for _ in takewhile(lambda end: end <= kept, ends))
 
 
 class BuiltinCorpus:

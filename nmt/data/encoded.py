@@ -132,3 +132,14 @@ class EncodedSplit:
         """The sources and the targets of these rows as this epoch reads them."""
         number = epoch % len(self._src)
         return self._src[number].rows(indices), self._trg[number].rows(indices)
+
+    def targets(self, last: int, epoch: int = 0) -> Ids:
+        """All targets end to end, each followed by the piece `last`, as this epoch reads them."""
+        ids, offsets = self._trg[epoch % len(self._trg)]
+        joined, of_text = (
+            np.full(len(ids) + len(self), last, ids.dtype),
+            np.ones(len(ids) + len(self), np.bool_),
+        )
+        of_text[offsets[1:] + np.arange(len(self))] = False
+        joined[of_text] = ids
+        return joined

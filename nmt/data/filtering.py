@@ -38,22 +38,22 @@ class Scan:
 
     hashes: NDArray[np.uint64]  # (rows,) one for each pair
     empty: NDArray[np.bool_]  # (rows,)
-    sha256: str  # over "src \t trg \n" of all rows, UTF-8
+    sha256: str  # over "src \t trg \n", or "trg \n" of monolingual text, of all rows, UTF-8
 
     def __len__(self) -> int:
         return len(self.hashes)
 
 
-def scan(pairs: Iterable[Pair]) -> Scan:
-    """Reads pairs once; 9 bytes a pair stay in memory."""
+def scan(pairs: Iterable[Pair], *, monolingual: bool = False) -> Scan:
+    """Reads pairs once; 9 bytes a pair stay in memory. Of monolingual text there is only the target."""
     hashes, empty, digest = array("Q"), bytearray(), hashlib.sha256()
     for pair in pairs:
         src, trg = pair.src.encode(), pair.trg.encode()
-        digest.update(b"%b\t%b\n" % (src, trg))
+        digest.update(b"%b\n" % trg if monolingual else b"%b\t%b\n" % (src, trg))
         # 0xff stands in no UTF-8 text: no two pairs give the same bytes.
         short = hashlib.blake2b(b"%b\xff%b" % (src, trg), digest_size=8).digest()
         hashes.append(int.from_bytes(short, "little"))
-        empty.append(not pair.src.strip() or not pair.trg.strip())
+        empty.append(not (monolingual or pair.src.strip()) or not pair.trg.strip())
     return Scan(np.array(hashes, np.uint64), np.frombuffer(empty, np.bool_), digest.hexdigest())
 
 

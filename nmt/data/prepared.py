@@ -44,7 +44,7 @@ class SplitMeta(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    sha256: str  # over "src \t trg \n" of all pairs read, UTF-8
+    sha256: str  # over "src \t trg \n", or "trg \n" of monolingual text, of all that was read, UTF-8
     read: int
     kept: int
     segmentations: int
@@ -59,8 +59,8 @@ class Meta(BaseModel):
 
     key: str
     corpus: str
-    src: str
-    trg: str
+    src: str | None  # languages; of monolingual text null
+    trg: str | None
     dtype: Literal["uint16", "uint32"]  # of the pieces
     splits: dict[Split, SplitMeta]
     dropped: dict[str, int]  # training pairs by reason
@@ -110,12 +110,14 @@ class Prepared:
     def summary(self) -> str:
         """What was read, kept and dropped and why, as a few lines for a person."""
         meta = self.meta
-        lines = [f"{meta.corpus}, {meta.src} to {meta.trg}, prepared in {self.folder}"]
+        languages = f", {meta.src} to {meta.trg}" if meta.src else ""
+        lines = [f"{meta.corpus}{languages}, prepared in {self.folder}"]
         for name, split in meta.splits.items():
             several = f", {split.segmentations} segmentations" if split.segmentations > 1 else ""
+            rows, src_pieces = ("pairs", f"{split.src_pieces:,} + ") if meta.src else ("lines", "")
             lines.append(
-                f"  {name:<10} {split.read:>9,} pairs read, {split.kept:>9,} kept, "
-                f"{split.src_pieces:,} + {split.trg_pieces:,} pieces{several}"
+                f"  {name:<10} {split.read:>9,} {rows} read, {split.kept:>9,} kept, "
+                f"{src_pieces}{split.trg_pieces:,} pieces{several}"
             )
         gone = [f"{count:,} {_WORDS[reason]}" for reason, count in meta.dropped.items() if count]
         lines.append(f"  dropped from train: {', '.join(gone) or 'nothing'}")
@@ -150,7 +152,8 @@ def prepare(
     for each stage.
     """
     key = _key(data, corpus, seed)
-    folder = Path(data.prepared) / f"{data.src}-{data.trg}-{key[:16]}"
+    name = "text" if data.text else f"{data.src}-{data.trg}"
+    folder = Path(data.prepared) / f"{name}-{key[:16]}"
     if folder.exists():
         try:
             return Prepared(folder)
@@ -174,6 +177,7 @@ def _key(data: DataConfig, corpus: Corpus, seed: int) -> str:
         "text": {split: corpus.fingerprint(split) for split in corpus.splits},
         # Where the text lies is left out: the fingerprints say what it is.
         **data.model_dump(mode="json", include={"src", "trg", "tokenizer", "filters"}),
+        **({"continuous": True} if data.continuous else {}),
     }
     return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
 
@@ -213,10 +217,13 @@ def _write(
     scans: dict[Split, Scan] = {}
     for split in corpus.splits:
         say(f"reading {split} of {corpus.describe(split)}")
-        scans[split] = scan(corpus.pairs(split))
+        scans[split] = scan(corpus.pairs(split), monolingual=data.text is not None)
         if not len(scans[split]):
             raise UserError(f"{corpus.describe(split)}: split {split} is empty; expected at least one pair")
-    reasons, overlap = by_text(scans, data.filters)
+    filters = _filters(data)
+    reasons, overlap = np.full(len(scans["train"]), Reason.KEPT, np.uint8), dict[Split, int]()
+    if filters is not None:
+        reasons, overlap = by_text(scans, filters)
     chosen = reasons == Reason.KEPT
     _something_left(corpus, reasons)
 
@@ -236,7 +243,7 @@ def _write(
         files = folder / split
         if split == "train":
             samplers = _samplers(data, seed)
-            written[split] = _encode(train_pairs(), tokenizers, files, dtype, data.filters, samplers)
+            written[split] = _encode(train_pairs(), tokenizers, files, dtype, filters, samplers)
             reasons[chosen] = written[split].reasons
             _something_left(corpus, reasons)
         else:
@@ -246,8 +253,8 @@ def _write(
     meta = Meta(
         key=key,
         corpus=corpus.describe(),
-        src=data.src,
-        trg=data.trg,
+        src=None if data.text else data.src,
+        trg=None if data.text else data.trg,
         dtype=dtype,
         splits={
             split: SplitMeta(
@@ -268,6 +275,14 @@ def _write(
     for path in _files(folder):
         with path.open("rb+") as file:
             os.fsync(file.fileno())
+
+
+def _filters(data: DataConfig) -> Filters | None:
+    """The filters of the training rows; None where nothing may be left out."""
+    if data.continuous:
+        return None
+    # Where there is no source, no side is longer than the other.
+    return data.filters.model_copy(update={"max_ratio": np.inf}) if data.text else data.filters
 
 
 def _files(folder: Path) -> list[Path]:

@@ -1,8 +1,11 @@
-"""sacreBLEU's metrics, each number with its signature."""
+"""sacreBLEU's metrics and those of language models, each number with its signature."""
 
+import math
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
+from nmt.data.encoded import EncodedSplit
+from nmt.data.vocabulary import EOS, UNK
 from nmt.errors import UserError
 from nmt.results import Score
 
@@ -61,6 +64,26 @@ def corpus_bleu(hypotheses: Sequence[str], references: Sequence[str]) -> float:
 
     _check(hypotheses, references)
     return float(BLEU(force=True).corpus_score(hypotheses, [references]).score)
+
+
+def text_scores(
+    nll: float, text: EncodedSplit, characters: int, *, pieces: str, rows: int | None
+) -> tuple[Score, ...]:
+    """Perplexity exp(nll) and bits a character of a text that has `nll` nats a piece; less is better.
+
+    The end of a line is a piece (</s>) and a character. pieces: the kind of tokenizer. rows: as how many
+    rows side by side one long text was read, None where every line begins anew. Two figures can be compared
+    where the text is the same and nothing in it is unknown; perplexity needs the same pieces besides.
+    """
+    ids = text.targets(EOS)
+    context = "line" if rows is None else f"text{f'-in-{rows}-rows' if rows > 1 else ''}"
+    unknown = int((ids == UNK).sum())
+    shared = f"eos:yes|context:{context}|tokens:{len(ids)}|characters:{characters}|unknown:{unknown}"
+    bits = nll * len(ids) / math.log(2) / characters
+    return (
+        Score(metric="perplexity", form=f"{pieces} pieces", score=math.exp(nll), signature=shared),
+        Score(metric="bits/character", form="end of line counted", score=bits, signature=shared),
+    )
 
 
 def bleu_signature() -> str:

@@ -34,8 +34,10 @@ class Preflight:
         """Return it as one line."""
         end = now + timedelta(seconds=self.seconds_left)
         day = "" if end.date() == now.date() else f" on {end:%Y-%m-%d}"
+        # Text without a source has there but </s>.
+        source = f"pairs of up to {self.src_pieces} source and" if self.src_pieces > 1 else "rows of up to"
         return (
-            f"largest batch {self.pairs} pairs of up to {self.src_pieces} source and "
+            f"largest batch {self.pairs} {source} "
             f"{self.trg_pieces} target pieces, memory at least {self.memory / 1e6:,.0f} MB; "
             f"about {self.trg_tokens_per_second:,.0f} target tokens/s, "
             f"{duration(self.seconds_left)} to go, validations not counted, until {end:%H:%M}{day}"

@@ -103,7 +103,8 @@ class Tracker:
             }
             run.log({"update": step, **pictures})
 
-        self._tell(table)
+        if rows:
+            self._tell(table)
         if attended:
             self._tell(maps)
 

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from nmt.config.training import TrainingConfig
-from nmt.data.batches import Batch, Batches
+from nmt.data.batches import Batch, TrainingBatches
 from nmt.errors import UserError
 from nmt.tasks import Task, Validation
 from nmt.training.checkpoint import Checkpoints, DamagedCheckpoint, rng_state, set_rng_state
@@ -78,7 +78,7 @@ class Trainer:
         *,
         model: nn.Module,
         task: Task,
-        batches: Batches,
+        batches: TrainingBatches,
         config: TrainingConfig,
         precision: torch.dtype,
         device: torch.device,
@@ -176,7 +176,8 @@ class Trainer:
         if self.ema is not None:
             self.ema.load(groups["ema"], state["ema_updates"])
         self.schedule.load_state(state["schedule"])
-        self.batches.load_state(state["batches"])
+        carried = groups.get("carried", {})
+        self.batches.load_state(state["batches"], {k: self.processes.own(v) for k, v in carried.items()})
         self.at, self._window = Progressed(**state["at"]), _Window(**state["window"])
         set_rng_state({k: self.processes.own(v) for k, v in groups["rng"].items()}, self.device)
         self.tracker.truncate_after(self.at.update)
@@ -368,6 +369,8 @@ class Trainer:
         }
         if self.ema is not None:
             groups["ema"] = self.ema.average
+        if carried := self.batches.carried():
+            groups["carried"] = {k: self.processes.gather(v.cpu()) for k, v in carried.items()}
         state = {
             "at": asdict(self.at),
             "batches": self.batches.state(),

@@ -11,7 +11,9 @@ from nmt.build.model import build_model
 from nmt.config.model import ModelConfig
 from nmt.data.vocabulary import PAD
 from nmt.layers.attention import AdditiveAttention, DotAttention, GeneralAttention, MultiHeadAttention
+from nmt.layers.cells import LSTMCell
 from nmt.layers.decoders import ConditionalDecoder, InputFeedingDecoder, LayerParallelDecoder
+from nmt.layers.gru import GRUCell
 from nmt.layers.heads import PlainHead, TiedHead
 from nmt.models import Seq2Seq
 
@@ -64,8 +66,8 @@ def test_dot_attention() -> None:
 def test_input_feeding_has_the_parameters_it_says() -> None:
     decoder = build({"style": "input_feeding", "layers": 3}).decoder
     assert type(decoder) is InputFeedingDecoder
-    assert count(decoder.cells) == lstm(E, H) + 2 * lstm(H, H)  # type: ignore[arg-type]
-    assert count(decoder.feed) == 4 * H * H
+    # What is fed enters the bottom cell beside the token.
+    assert count(decoder.cells) == lstm(E + H, H) + 2 * lstm(H, H)  # type: ignore[arg-type]
     assert count(decoder.combine) == H * H + H
 
 
@@ -91,6 +93,14 @@ def test_the_encoders_width_is_of_both_directions_together(bidirectional: bool, 
     encoder = build(encoder={"bidirectional": bidirectional, "layers": 2}).encoder
     width = M // directions
     assert count(encoder) == directions * (lstm(E, width) + lstm(M, width))
+
+
+def test_encoder_and_decoder_have_each_their_cell() -> None:
+    model = build({"cell": {"kind": "lstm", "forget_bias": 3.0}}, encoder={"cell": "gru"})
+    assert type(model.encoder.forward_cells[0]) is GRUCell
+    (cell,) = model.decoder.cells  # type: ignore[misc]
+    assert type(cell) is LSTMCell
+    assert (cell.bias[H : 2 * H] == 3).all()
 
 
 @pytest.mark.parametrize(
@@ -153,7 +163,7 @@ def test_dropout_reaches_every_part() -> None:
     [
         ({"decoder": {"attention": {"kind": "hard"}}}, "decoder.attention"),
         ({"decoder": {"style": "plain"}}, "'input_feeding', 'conditional' or 'layer_parallel'"),
-        ({"decoder": {"cell": "gru"}}, "'lstm'"),
+        ({"decoder": {"cell": "qrnn"}}, "'lstm'"),
         ({"decoder": {"layers": 0}}, "greater than or equal to 1"),
         ({"decoder": {"attention": {"kind": "general", "size": 3}}}, "Extra inputs are not permitted"),
         ({"dropout": 1.0}, "less than 1"),

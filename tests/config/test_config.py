@@ -73,3 +73,44 @@ def test_a_run_must_end() -> None:
     for budget in ({"max_epochs": 3}, {"max_minutes": 5}):
         falling = {"max_updates": None, "schedule": {"kind": "cosine"}, **budget}
         assert experiment(training=falling).training.max_updates is None
+
+
+TEXT = {"text": {"train": "a.txt", "held_out": 0.1}}
+LANGUAGE_MODEL = {"model": {"kind": "language_model"}, "training": {"best_by": "loss"}}
+
+
+def test_a_model_is_seq2seq_unless_it_says_otherwise() -> None:
+    assert experiment(model={"embedding": 3}).model.kind == "seq2seq"
+    assert experiment(data=TEXT, **LANGUAGE_MODEL).model.kind == "language_model"
+
+
+@pytest.mark.parametrize(
+    ("text", "found"),
+    [({}, "neither"), ({"held_out": 0.1, "validation": "b.txt"}, "both")],
+)
+def test_a_text_has_one_validation(text: dict[str, Any], found: str) -> None:
+    message = f"exactly one of validation, held_out; found {found}"
+    assert message in refusal(data={"text": {"train": "a.txt", **text}}, **LANGUAGE_MODEL)
+
+
+@pytest.mark.parametrize(
+    ("sections", "message"),
+    [
+        ({"data": TEXT}, "model.kind seq2seq needs pairs and data.text has none"),
+        (LANGUAGE_MODEL, "model.kind language_model reads one language; give data.text"),
+        (
+            {"data": TEXT, "model": LANGUAGE_MODEL["model"]},
+            "training.best_by bleu needs translations",
+        ),
+        (
+            {
+                "data": {"text": {"train": "a.txt", "held_out": 0.1, "lines": False}},
+                "model": LANGUAGE_MODEL["model"],
+                "training": {"best_by": "loss", "tokens_per_batch": 64, "bptt": 65},
+            },
+            "tokens_per_batch is 64, less than a single row of training.bptt 65",
+        ),
+    ],
+)
+def test_data_and_model_go_together(sections: dict[str, Any], message: str) -> None:
+    assert message in refusal(**sections)

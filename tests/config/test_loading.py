@@ -94,7 +94,10 @@ def test_overrides_are_applied_in_turn(file: Path) -> None:
         ("model.encoder.bidirectional=no", 'expected true or false, found "no"'),
         ("training.optimizer.betas=[1, a]", 'training.optimizer.betas.1: expected a number, found "a"'),
         ("training.optimizer.lr=.nan", "training.optimizer.lr: expected a "),
-        ("model.encoder.cell=gru", "model.encoder.cell: expected 'lstm', found \"gru\""),
+        (
+            "model.encoder.cell=qrnn",
+            "model.encoder.cell: kind \"qrnn\" is unknown; expected one of 'lstm', 'gru', 'rnn', 'irnn', ",
+        ),
         (
             "model.decoder.attention.kind=dott",
             'model.decoder.attention: kind "dott" is unknown; '
@@ -107,7 +110,7 @@ def test_overrides_are_applied_in_turn(file: Path) -> None:
         ("model=3", "model: expected a mapping of keys, found 3"),
         (
             "data.builtin={}",
-            "data: give exactly one of dataset, files, tsv, builtin; found dataset and builtin",
+            "data: give exactly one of dataset, files, tsv, builtin, text; found dataset and builtin",
         ),
         (
             "name=..",
@@ -137,7 +140,7 @@ def test_a_new_kind_says_what_to_do_with_the_old_keys(file: Path) -> None:
 def test_every_mistake_has_its_line_and_says_where_it_is(file: Path) -> None:
     lines = refusal(file, "model.embeding=3", text=BASE + "training: {clip_norm: -1}\nextra: 1\n")
     assert sorted(lines) == [
-        "--set: model.embeding: unknown key; did you mean model.embedding?",
+        "--set: model.embeding: unknown key of kind seq2seq; did you mean model.embedding?",
         "FILE: extra: unknown key; expected one of name, seed, data, model, training, decoding, tracking",
         "FILE: training.clip_norm: expected a number greater than 0, found -1",
     ]
@@ -240,3 +243,25 @@ def test_changed_keys_are_dotted_and_ordered(file: Path) -> None:
         ("training.max_updates", 10000, 7),
         ("model.decoder.attention.size", None, 3),
     ]
+
+
+def test_a_language_model_is_read_as_strictly(tmp_path: Path) -> None:
+    path = tmp_path / "lm.yaml"
+    path.write_text(
+        "name: lm\ndata: {text: {train: a.txt, held_out: 0.1}}\n"
+        "model: {kind: language_model, layers: 2, tie_embeddings: two_way}\ntraining: {best_by: loss}\n",
+        encoding="utf-8",
+    )
+    loaded = load_experiment(path)
+    assert loaded.model.kind == "language_model"
+    path.with_name("again.yaml").write_text(dump_experiment(loaded), encoding="utf-8")
+    assert load_experiment(path.with_name("again.yaml")) == loaded
+    for override, message in {
+        "model.encoder={}": "model.encoder: unknown key of kind language_model; expected one of kind",
+        "model.layers=two": "model.layers: expected a whole number",
+        "model.tie_embeddings=three_way": "model.tie_embeddings: expected 'none' or 'two_way'",
+        "model.kind=lm": "model: kind \"lm\" is unknown; expected one of 'seq2seq', 'language_model'",
+    }.items():
+        with pytest.raises(UserError) as error:
+            load_experiment(path, [override])
+        assert message in str(error.value)

@@ -182,3 +182,31 @@ def test_the_builtin_corpus_turns_and_knows_its_languages() -> None:
     assert there.fingerprint("train") == open_corpus(data).fingerprint("train") != back.fingerprint("train")
     with pytest.raises(UserError, match=r"expected de and en, .* found de and fr"):
         open_corpus(data.model_copy(update={"trg": "fr"}))
+
+
+def text_of(folder: Path, **section: object) -> DataConfig:
+    (folder / "train.txt").write_text("one\n\ntwo\nthree\nfour\n", encoding="utf-8")
+    return DataConfig.model_validate({"text": {"train": str(folder / "train.txt"), **section}})
+
+
+def test_a_line_of_one_language_is_a_pair_without_a_source(tmp_path: Path) -> None:
+    (tmp_path / "dev.txt").write_text("dev\n", encoding="utf-8")
+    corpus = open_corpus(text_of(tmp_path, validation=str(tmp_path / "dev.txt")))
+    assert corpus.splits == ("train", "validation")
+    assert list(corpus.pairs("train")) == [Pair("", t) for t in ("one", "", "two", "three", "four")]
+    assert list(corpus.pairs("validation")) == [Pair("", "dev")]
+
+
+@pytest.mark.parametrize(("share", "kept"), [(0.4, 3), (0.01, 4), (0.99, 0)])
+def test_the_last_share_of_the_lines_is_held_out(tmp_path: Path, share: float, kept: int) -> None:
+    corpus = open_corpus(text_of(tmp_path, held_out=share))
+    whole = ["one", "", "two", "three", "four"]
+    assert [pair.trg for pair in corpus.pairs("train")] == whole[:kept]
+    assert [pair.trg for pair in corpus.pairs("validation")] == whole[kept:]
+    other = open_corpus(text_of(tmp_path, held_out=share / 2))
+    assert corpus.fingerprint("train") != other.fingerprint("train")
+
+
+def test_a_text_that_is_not_there_is_named(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match=r"data\.text\.validation: expected a text file, found no such file"):
+        open_corpus(text_of(tmp_path, validation=str(tmp_path / "dev.txt")))

@@ -1,0 +1,120 @@
+"""What kind of model a run trains → its model, batches and task."""
+
+from pathlib import Path
+from typing import assert_never
+
+import torch
+
+from nmt.build.model import build_language_model, build_model
+from nmt.build.search import build_search
+from nmt.config.experiment import Experiment
+from nmt.config.model import LanguageModelConfig, ModelConfig
+from nmt.data.batches import Batches, TrainingBatches
+from nmt.data.encoded import EncodedSplit
+from nmt.data.prepared import Prepared
+from nmt.data.stream import StreamBatches
+from nmt.errors import UserError
+from nmt.evaluation.metrics import CASED, bleu_signature, text_scores
+from nmt.models import LanguageModel, Seq2Seq
+from nmt.results import Score
+from nmt.tasks import LanguageModelTask, Task, TranslationTask
+from nmt.training.distributed import Processes
+
+# At validations a long text is read as at most so many rows side by side, each of so many pieces at least: a
+# row begins with a state that has read nothing, and one row alone would take that many times as long.
+VALIDATION_ROWS, ROW_LENGTH = 16, 1000
+
+
+def build_trained_model(experiment: Experiment, prepared: Prepared) -> Seq2Seq | LanguageModel:
+    """Return the freshly drawn model of an experiment."""
+    src, trg = len(prepared.src_tokenizer.vocabulary), len(prepared.trg_tokenizer.vocabulary)
+    match experiment.model:
+        case ModelConfig() as config:
+            return build_model(config, src, trg)
+        case LanguageModelConfig() as config:
+            return build_language_model(config, trg)
+        case other:
+            assert_never(other)
+
+
+def build_batches(
+    experiment: Experiment, prepared: Prepared, processes: Processes, *, ahead: int
+) -> TrainingBatches:
+    """Return the training batches of this process; a thread makes `ahead` of them before their turn."""
+    split, config = prepared.split("train"), experiment.training
+    if not experiment.data.continuous:
+        return Batches(split, config.tokens_per_batch, seed=experiment.seed, ahead=ahead, rows=processes.rows)
+    rows = config.tokens_per_batch // config.bptt
+    if rows < processes.size:
+        raise UserError(
+            f"wrong world size: {rows} rows of training.bptt {config.bptt} in training.tokens_per_batch "
+            f"{config.tokens_per_batch}, for {processes.size} processes; raise it, or start fewer"
+        )
+    return StreamBatches(split, config.tokens_per_batch, config.bptt, rows=processes.rows)
+
+
+def build_task(experiment: Experiment, prepared: Prepared, device: torch.device, *, pictures: bool) -> Task:
+    """Return what is minimised and how it is validated; pictures: somebody looks at attention."""
+    config, validation, raw = experiment.training, prepared.split("validation"), prepared.raw("validation")
+    match experiment.model:
+        case ModelConfig():
+            return TranslationTask(
+                validation=validation,
+                raw=raw,
+                src_tokenizer=prepared.src_tokenizer,
+                trg_tokenizer=prepared.trg_tokenizer,
+                search=build_search(experiment.decoding, prepared.trg_tokenizer, beam=config.validation_beam),
+                smoothing=config.label_smoothing,
+                best_by=config.best_by,
+                tokens_per_batch=experiment.decoding.tokens_per_batch,
+                device=device,
+                attention=pictures,
+            )
+        case LanguageModelConfig():
+            return LanguageModelTask(
+                validation=validation,
+                characters=sum(len(line.trg) + 1 for line in raw),
+                smoothing=config.label_smoothing,
+                tokens_per_batch=experiment.decoding.tokens_per_batch,
+                device=device,
+                continuous=experiment.data.continuous,
+                rows=_validation_rows(validation),
+            )
+        case other:
+            assert_never(other)
+
+
+def validation_scores(
+    experiment: Experiment, prepared: Prepared, best: dict[str, float]
+) -> tuple[Score, ...]:
+    """Return the best validation's figures as scores with their signatures."""
+    match experiment.model:
+        case ModelConfig():
+            return (Score(metric="BLEU", form=CASED, score=best["bleu"], signature=bleu_signature()),)
+        case LanguageModelConfig():
+            text = prepared.split("validation")
+            return text_scores(
+                best["nll"],
+                text,
+                sum(len(line.trg) + 1 for line in prepared.raw("validation")),
+                pieces=experiment.data.tokenizer.kind,
+                rows=_validation_rows(text) if experiment.data.continuous else None,
+            )
+        case other:
+            assert_never(other)
+
+
+def _validation_rows(text: EncodedSplit) -> int:
+    pieces = len(text) + int(text.trg_lengths.sum())
+    return max(1, min(VALIDATION_ROWS, pieces // ROW_LENGTH))
+
+
+def next_commands(experiment: Experiment, folder: Path) -> str:
+    """Return what a person may want to type when the model is trained."""
+    match experiment.model:
+        case ModelConfig():
+            return f"nmt score --model {folder}    nmt translate --model {folder} < FILE"
+        case LanguageModelConfig():
+            return f"nmt sample --model {folder}    nmt score --model {folder} --text FILE"
+        case other:
+            assert_never(other)

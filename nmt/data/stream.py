@@ -1,0 +1,137 @@
+"""One long text as rows that are read side by side, window by window (truncated back-propagation).
+
+Legend: B rows of a batch, R rows of the text, L pieces of a row, T positions of a window.
+"""
+
+from collections.abc import Iterator, Mapping
+from typing import Self
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from nmt.data.batches import ALL, Batch, Carried
+from nmt.data.encoded import EncodedSplit, Ids
+from nmt.data.vocabulary import EOS, PAD
+
+
+class Windows:
+    """A text cut into R rows of L consecutive pieces, and these into windows of at most T positions.
+
+    The last row is padded. Every piece is predicted from the piece before it in the text, the first one
+    from EOS, as if a line had ended there.
+    """
+
+    def __init__(self, text: Ids, rows: int, width: int) -> None:
+        length = -(-len(text) // rows)
+        flat = np.full(1 + rows * length, PAD, text.dtype)
+        flat[0], flat[1 : 1 + len(text)] = EOS, text
+        self._in, self._out = flat[:-1].reshape(rows, length), flat[1:].reshape(rows, length)  # (R, L)
+        self._width, self.rows = width, rows
+
+    def __len__(self) -> int:
+        return -(-self._out.shape[1] // self._width)
+
+    def window(self, number: int, carried: Carried | None = None, rows: slice = ALL) -> Batch:
+        """These rows of a window, of which `carried` knows what they read before; there is no source."""
+        columns = slice(number * self._width, (number + 1) * self._width)
+        trg_in, out = (
+            torch.from_numpy(side[rows, columns].astype(np.int64)) for side in (self._in, self._out)
+        )
+        return Batch(
+            src=torch.full((len(out), 1), EOS),
+            src_len=torch.ones(len(out), dtype=torch.int64),
+            trg_in=trg_in,
+            trg_out=out,
+            trg_len=(out != PAD).sum(dim=1),
+            indices=torch.arange(self.rows)[rows],
+            carried=carried,
+        )
+
+    def __iter__(self) -> Iterator[Batch]:
+        """All windows in order, each reading on from the one before."""
+        carried = Carried(self.rows)
+        for number in range(len(self)):
+            yield self.window(number, carried)
+            carried.turn()
+
+
+class StreamBatches:
+    """Windows of the whole split as one text, without end; each epoch reads it anew from the beginning.
+
+    R is tokens_per_batch // width rows, fewer where the text is short; up to R − 1 pieces at its end are
+    left out, so that all rows are equally long. rows: of every batch these alone are handed out.
+    state() and carried() name the batch that comes next and what its rows have read.
+    """
+
+    def __init__(self, split: EncodedSplit, tokens_per_batch: int, width: int, *, rows: slice = ALL) -> None:
+        self._split, self._width, self._part = split, width, rows
+        self._most_rows = max(1, tokens_per_batch // width)
+        self._begin(0)
+
+    @property
+    def epoch(self) -> int:
+        """How many times the whole text has been read."""
+        return self._epoch
+
+    @property
+    def position(self) -> int:
+        """How many windows of this epoch have been handed out."""
+        return self._position
+
+    @property
+    def per_epoch(self) -> int:
+        """Windows of this epoch."""
+        return len(self._windows)
+
+    @property
+    def padding_share(self) -> float:
+        """None: all rows are equally long."""
+        return 0.0
+
+    def state(self) -> dict[str, int]:
+        """Which window is next."""
+        return {"epoch": self._epoch, "position": self._position}
+
+    def carried(self) -> dict[str, Tensor]:
+        """The states (R, W) that the next window begins with; nothing at the beginning of the text."""
+        states = self._carried.states
+        return {} if states is None else {"states": states}
+
+    def load_state(self, state: dict[str, int], carried: Mapping[str, Tensor]) -> None:
+        """Goes to where state() and carried() were taken; ValueError when this epoch has no such window."""
+        self._begin(state["epoch"])
+        if not 0 <= state["position"] < self.per_epoch:
+            raise ValueError(f"position {state['position']} in an epoch of {self.per_epoch} windows")
+        self._position = state["position"]
+        self._carried = Carried(self._windows.rows, carried.get("states"))
+
+    def __iter__(self) -> Self:
+        return self
+
+    def __next__(self) -> Batch:
+        self._carried.turn()
+        batch = self._windows.window(self._position, self._carried, self._part)
+        self._position += 1
+        if self._position == self.per_epoch:
+            self._begin(self._epoch + 1)
+        return batch
+
+    def close(self) -> None:
+        """Nothing works ahead."""
+
+    def largest(self) -> list[Batch]:
+        """The first window: none is larger. What comes next is as it was."""
+        return [self._windows.window(0, rows=self._part)]
+
+    def typical(self, count: int) -> list[Batch]:
+        """At most `count` windows, beside the order as well."""
+        numbers = range(0, self.per_epoch, -(-self.per_epoch // count))
+        return [self._windows.window(number, rows=self._part) for number in numbers]
+
+    def _begin(self, epoch: int) -> None:
+        text = self._split.targets(EOS, epoch)
+        rows = min(self._most_rows, len(text))
+        self._windows = Windows(text[: len(text) - len(text) % rows], rows, self._width)
+        self._carried = Carried(rows)
+        self._epoch, self._position = epoch, 0

@@ -1,0 +1,107 @@
+"""The sampling loop: new sequences from a step scorer. It knows no model.
+
+N sequences, V pieces.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from nmt.decoding.candidates import forbid
+from nmt.decoding.search import Memory, Source, State, StepScorer, select_rows
+
+
+@dataclass(frozen=True)
+class SamplingSettings:
+    """What is drawn from: log-probabilities / temperature, then the top_k pieces, then the top_p nucleus.
+
+    Temperature 0 is greedy, as is top_k 1; of equal pieces the smaller id comes first. top_p keeps the
+    fewest most probable pieces that hold that share (Holtzman et al. 2020). A sequence of `limit` pieces,
+    the prompt and </s> not counted, ends there.
+    """
+
+    bos: int
+    eos: int
+    banned: tuple[int, ...] = ()
+    temperature: float = 1.0
+    top_k: int | None = None
+    top_p: float = 1.0
+    limit: int = 1000
+
+
+class Sampled(NamedTuple):
+    """ids without prompt and </s>; ended: by </s>, not by the limit."""
+
+    ids: list[int]
+    ended: bool
+
+
+def distribution(logits: Tensor, settings: SamplingSettings) -> tuple[Tensor, Tensor]:
+    """Return the probabilities (N, V) that are drawn from, float64, the largest first, and their ids."""
+    values, ids = logits.double().sort(dim=-1, descending=True, stable=True)
+    top_k = 1 if settings.temperature == 0 else settings.top_k
+    values = (values - values[:, :1]) / (settings.temperature or 1.0)
+    if top_k is not None:
+        values[:, top_k:] = float("-inf")
+    probabilities = values.softmax(dim=-1)
+    if settings.top_p < 1:
+        before = probabilities.cumsum(dim=-1).roll(1, dims=-1)  # the sum of all that come first
+        before[:, 0] = 0.0
+        probabilities = probabilities.masked_fill(before >= settings.top_p, 0.0)
+    return probabilities / probabilities.sum(dim=-1, keepdim=True), ids
+
+
+def draw(probabilities: Tensor, uniform: Tensor) -> Tensor:
+    """Return the places (N,) that numbers (N,), uniform on [0, 1), fall on."""
+    reached = probabilities.cumsum(dim=-1)
+    places = (reached <= (uniform * reached[:, -1]).unsqueeze(1)).sum(dim=-1)
+    # By rounding a number may fall on the very end, past the last piece that has a probability.
+    return places.minimum((probabilities > 0).sum(dim=-1) - 1)
+
+
+@torch.inference_mode()
+def sample(
+    scorer: StepScorer[Source, Memory, State],
+    source: Source,
+    numbers: Sequence[int],
+    settings: SamplingSettings,
+    *,
+    seed: int,
+    prompt: Sequence[int] = (),
+    device: torch.device | str = "cpu",
+) -> list[Sampled]:
+    """Return the sequences of these numbers (N), each a continuation of the prompt, from a source of N rows.
+
+    Sequence n of a seed has random numbers of its own, one a piece: which others are drawn beside it does
+    not change it. A sequence leaves the batch when it ends.
+    """
+    chances = [np.random.default_rng((seed, number)) for number in numbers]
+    banned = torch.tensor(settings.banned, dtype=torch.long, device=device)
+    memory, state = scorer.start(source)
+    y_prev = torch.full((len(numbers),), settings.bos, device=device)
+    for piece in prompt:
+        state = scorer.step(y_prev, memory, state).state
+        y_prev = torch.full_like(y_prev, piece)
+    drawn: list[list[int]] = [[] for _ in numbers]
+    ended = [False] * len(numbers)
+    live = list(range(len(numbers)))
+    for _ in range(settings.limit):
+        if not live:
+            break
+        step = scorer.step(y_prev, memory, state)
+        probabilities, ids = distribution(forbid(step.logits, banned), settings)
+        uniform = torch.tensor([chances[n].random() for n in live], dtype=torch.float64, device=device)
+        y_prev = ids.gather(1, draw(probabilities, uniform).unsqueeze(1)).squeeze(1)
+        for n, piece in zip(live, y_prev.tolist(), strict=True):
+            ended[n] = piece == settings.eos
+            drawn[n] += [] if ended[n] else [piece]
+        stay = (y_prev != settings.eos).nonzero().squeeze(1)
+        state = step.state
+        if len(stay) < len(live):
+            live = [n for n in live if not ended[n]]
+            memory, state, y_prev = select_rows(memory, stay), select_rows(state, stay), y_prev[stay]
+    return [Sampled(ids, end) for ids, end in zip(drawn, ended, strict=True)]

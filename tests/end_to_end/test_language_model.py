@@ -1,0 +1,159 @@
+"""train, sample and score a language model, as a person types it."""
+
+import json
+import math
+import sys
+from pathlib import Path
+
+import pytest
+
+from nmt.cli import main
+from nmt.results import read_result
+
+NAMES = [f"{a}{b}{c}" for a in ("ab", "ba", "cab") for b in ("ca", "dab", "o") for c in ("n", "ro", "")]
+CONFIG = """
+name: names
+data:
+  text: {train: TEXT, held_out: 0.2}
+  tokenizer: {kind: KIND}
+  prepared: PREPARED
+model: {kind: language_model, embedding: 8, hidden: 12, dropout: 0.0}
+training:
+  tokens_per_batch: 60
+  bptt: 10
+  max_updates: 30
+  validate_every: 15
+  best_by: loss
+  label_smoothing: 0.0
+  precision: float32
+  device: cpu
+  threads: 1
+  optimizer: {lr: 2.0e-2}
+  schedule: {kind: constant}
+"""
+
+
+class Command:
+    """Runs nmt in this process; calling it gives the exit code, standard output and standard error."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+        self.monkeypatch, self.capsys = monkeypatch, capsys
+
+    def __call__(self, *arguments: str | Path) -> tuple[object, str, str]:
+        self.capsys.readouterr()
+        self.monkeypatch.setattr(sys, "argv", ["nmt", *map(str, arguments)])
+        with pytest.raises(SystemExit) as ended:
+            main()
+        return ended.value.code, *self.capsys.readouterr()
+
+
+@pytest.fixture
+def command(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Command:
+    return Command(monkeypatch, capsys)
+
+
+def trained(command: Command, folder: Path, *overrides: str, kind: str = "char") -> Path:
+    (folder / "names.txt").write_text("".join(f"{name}\n" for name in NAMES), encoding="utf-8")
+    config = CONFIG.replace("TEXT", str(folder / "names.txt")).replace("PREPARED", str(folder / "prepared"))
+    (folder / "names.yaml").write_text(config.replace("KIND", kind), encoding="utf-8")
+    run = folder / "run"
+    sets = [part for override in overrides for part in ("--set", override)]
+    code, out, err = command("train", folder / "names.yaml", "--run", run, *sets)
+    assert (code, err) == (0, "")
+    assert f"next: nmt sample --model {run}" in out
+    assert "rows of up to" in out
+    return run
+
+
+def test_a_model_of_names(command: Command, tmp_path: Path) -> None:
+    run = trained(command, tmp_path)
+    result = read_result(run / "result.json")
+    assert [score.metric for score in result.scores] == ["perplexity", "bits/character"]
+    assert (result.src, result.trg, result.decoding, result.dataset) == (None, None, None, "names.txt")
+    best = min(
+        line["validation/loss"]
+        for line in map(json.loads, (run / "metrics.jsonl").read_text().splitlines())
+        if "validation/loss" in line
+    )
+    assert result.scores[0].score == pytest.approx(math.exp(best))
+
+    code, out, err = command("sample", "--model", run, "--n", "7", "--max-length", "40")
+    assert (code, err) == (0, "")
+    assert len(out.splitlines()) == 7
+    assert command("sample", "--model", run, "--n", "7", "--max-length", "40", "--batch", "2")[1] == out
+    assert command("sample", "--model", run, "--n", "4", "--max-length", "40")[1] == "".join(
+        out.splitlines(keepends=True)[:4]
+    )
+    assert command("sample", "--model", run, "--n", "7", "--max-length", "40", "--seed", "2")[1] != out
+    assert set(out) <= set("".join(NAMES) + "\n")
+
+    greedy = command("sample", "--model", run, "--n", "3", "--top-k", "1", "--prompt", "cab")[1].splitlines()
+    assert len(set(greedy)) == 1
+    assert greedy[0].startswith("cab")
+    assert (
+        command("sample", "--model", run, "--n", "3", "--temperature", "0", "--prompt", "cab")[1].splitlines()
+        == greedy
+    )
+    assert (
+        command("sample", "--model", run, "--n", "3", "--top-p", "0.0001", "--prompt", "cab")[1].splitlines()
+        == greedy
+    )
+    cut = command("sample", "--model", run, "--n", "3", "--max-length", "1")[2]
+    assert "of 3 sequences were cut at --max-length 1" in cut
+
+    code, out, err = command("score", "--model", run, "--split", "validation")
+    assert (code, err) == (0, "")
+    scored = read_result(run / "result-validation.json")
+    # In float64, and the validation was in float32.
+    assert [s.score for s in scored.scores] == pytest.approx([s.score for s in result.scores], rel=1e-4)
+    assert scored.data_hashes["validation"] == result.data_hashes["validation"]
+    held_out = NAMES[-6:]
+    count = sum(len(name) + 1 for name in held_out)
+    assert f"tokens:{count}|characters:{count}|unknown:0" in scored.scores[0].signature
+    (tmp_path / "other.txt").write_text("".join(f"{name}\n" for name in held_out), encoding="utf-8")
+    assert command("score", "--model", run, "--text", tmp_path / "other.txt")[0] == 0
+    assert read_result(run / "result-other.txt.json").scores == scored.scores
+
+
+def test_a_model_of_one_long_text(command: Command, tmp_path: Path) -> None:
+    run = trained(command, tmp_path, "data.text.lines=false")
+    best = read_result(run / "result.json").scores
+    assert "context:text|" in best[0].signature
+    assert command("score", "--model", run, "--split", "validation")[0] == 0
+    scored = read_result(run / "result-validation.json").scores
+    assert [s.score for s in scored] == pytest.approx([s.score for s in best], rel=1e-4)
+    assert [s.signature for s in scored] == [s.signature for s in best]
+    code, out, _ = command("sample", "--model", run, "--n", "3", "--max-length", "30")
+    assert (code, len(out.splitlines())) == (0, 3)
+
+
+@pytest.mark.parametrize("kind", ["char", "word"])
+def test_what_the_vocabulary_lacks_is_named(command: Command, tmp_path: Path, kind: str) -> None:
+    run = (
+        trained(command, tmp_path, "data.tokenizer.min_frequency=1", kind=kind)
+        if kind == "word"
+        else trained(command, tmp_path)
+    )
+    code, out, err = command("sample", "--model", run, "--prompt", "aba zé zé")
+    assert (code, out) == (2, "")
+    lacking = "'aba', 'zé'" if kind == "word" else "' ', 'z', 'é'"
+    assert f"--prompt: the model's vocabulary lacks {lacking};" in err
+
+
+def test_what_a_language_model_cannot_do_is_said(command: Command, tmp_path: Path, tiny_run: Path) -> None:
+    run = trained(command, tmp_path)
+    for arguments, message in [
+        (["score", "--model", run], "has no split 'test'; give --split with one of train, validation"),
+        (
+            ["score", "--model", run, "--split", "train", "--save", tmp_path / "x"],
+            "--save writes translations",
+        ),
+        (["show", "--model", run, "--split", "train"], "model.kind language_model, which translates nothing"),
+        (["score", "--model", tiny_run, "--text", tmp_path / "names.txt"], "of model.kind seq2seq, expected"),
+        (["sample", "--model", tiny_run], "of model.kind seq2seq, expected language_model"),
+        (["sample", "--model", run, "--top-p", "0"], "--top-p 0.0: expected a share above 0 and up to 1"),
+    ]:
+        code, _, err = command(*arguments)
+        assert code == 2
+        assert message in err
+        assert len(err.splitlines()) == 1
