@@ -1,5 +1,6 @@
 """Weights packed for translation, as the CPU's kernels read them: float32, bfloat16 or 8-bit integers."""
 
+import warnings
 from collections.abc import Callable
 from typing import Any
 
@@ -52,32 +53,48 @@ class Int8Matrix(PackedMatrix):
         self._zeros = torch.zeros(len(weight), dtype=torch.int32)
         integers = (self._weight / self._scales.unsqueeze(1)).round().to(torch.int8)
         self._packed = torch.ops.onednn.qlinear_prepack(integers, None)
+        self._packed_for_few = _fbgemm(self._weight, self._scales)
 
     def linear(self, x: Tensor, bias: Tensor | None) -> Tensor:
         """Return x Wᵀ + b (…, out) for x (…, in), all in float32."""
         rows = x.reshape(-1, x.shape[-1])
-        largest = rows.abs().amax(dim=1, keepdim=True)
-        scale = largest.clamp_(min=torch.finfo(torch.float32).tiny).div_(127)  # (n, 1)
-        signed = (rows / scale).round_().to(torch.int8)
-        # The kernel is fast for unsigned inputs alone: 128 is added, and named as the zero point.
-        unsigned = signed.view(torch.uint8).bitwise_xor_(128)
-        y: Tensor = torch.ops.onednn.qlinear_pointwise(
-            unsigned,
-            1.0,
-            128,
-            self._packed,
-            self._scales,
-            self._zeros,
-            None,
-            1.0,
-            0,
-            torch.float32,
-            "none",
-            [],
-            "",
-        )
-        y.mul_(scale)
+        largest = rows.abs().amax(dim=1, keepdim=True).clamp_(min=torch.finfo(torch.float32).tiny)  # (n, 1)
+        if self._packed_for_few is not None and len(rows) < MANY:
+            y: Tensor = torch.ops.quantized.linear_with_input_q_dq_qweight_dq_output_fp32(
+                rows / largest, 1 / 127, 128, self._packed_for_few
+            )
+            y.mul_(largest)
+        else:
+            scale = largest.div_(127)
+            signed = (rows / scale).round_().to(torch.int8)
+            # The kernel is fast for unsigned inputs alone: 128 is added, and named as the zero point.
+            unsigned = signed.view(torch.uint8).bitwise_xor_(128)
+            y = torch.ops.onednn.qlinear_pointwise(
+                *(unsigned, 1.0, 128, self._packed, self._scales, self._zeros),
+                *(None, 1.0, 0, torch.float32, "none", [], ""),
+            )
+            y.mul_(scale)
         return (y if bias is None else y.add_(bias)).view(*x.shape[:-1], -1)
+
+
+MANY = 64  # rows, from which oneDNN's product is the faster of the two
+
+
+def _fbgemm(weight: Tensor, scales: Tensor) -> Any:
+    """Return the matrix packed for fbgemm, whose product of a few rows is quicker to begin; None without it.
+
+    torch means to give up the tensors that it is packed from; then every product is oneDNN's.
+    """
+    if "fbgemm" not in torch.backends.quantized.supported_engines or not hasattr(
+        torch, "quantize_per_channel"
+    ):
+        return None
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        integers = torch.quantize_per_channel(
+            weight, scales.double(), torch.zeros(len(weight), dtype=torch.long), 0, torch.qint8
+        )
+        return torch.ops.quantized.linear_prepack(integers, None)
 
 
 def packed(module: Module, precision: str) -> Module:

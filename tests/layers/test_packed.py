@@ -35,10 +35,11 @@ def test_a_packed_product_is_the_plain_one_up_to_its_precision(
     assert (found - expected).abs().max() < TOLERANCE[precision] * expected.abs().max()
 
 
+@pytest.mark.parametrize("times", [1, 20])  # few rows and many take different kernels
 @torch.inference_mode()
-def test_int8_is_the_product_of_rounded_integers() -> None:
+def test_int8_is_the_product_of_rounded_integers(times: int) -> None:
     linear = nn.Linear(33, 7)
-    x = torch.randn(6, 33) * torch.tensor([[1e-3], [1.0], [50.0], [0.0], [1.0], [7.0]])
+    x = (torch.randn(6, 33) * torch.tensor([[1e-3], [1.0], [50.0], [0.0], [1.0], [7.0]])).repeat(times, 1)
     w = linear.weight
     w_scale = w.abs().amax(1) / 127
     x_scale = x.abs().amax(1) / 127
@@ -54,6 +55,8 @@ def test_in_int8_no_row_depends_on_its_neighbours() -> None:
     matrix = packed(nn.Linear(64, 48), "int8")
     x = torch.randn(9, 64)
     together = matrix(torch.cat([x, 1e4 * torch.randn(4, 64)]))[:9]
+    among_many = matrix(torch.cat([x, 1e4 * torch.randn(400, 64)]))[:9]
+    assert (among_many - together).abs().max() <= 1e-5 * together.abs().max()
     assert torch.equal(together, torch.cat([matrix(row.unsqueeze(0)) for row in x]))
 
 
