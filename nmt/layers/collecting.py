@@ -6,17 +6,14 @@ over all steps. In float32 on a CPU the loop's products take the weight packed, 
 kernel and not at every step. The numbers are the same but for the order of the additions.
 """
 
-import copy
-from collections.abc import Callable, Sequence
-from typing import Any, TypeVar
+from collections.abc import Callable
+from typing import Any
 
 import torch
-from torch import Tensor, nn
-from torch.nn import functional as F
+from torch import Tensor
 
+from nmt.layers.operands import Module, Operand, twin
 from nmt.layers.packed import PackedMatrix
-
-Module = TypeVar("Module", bound=nn.Module)
 
 
 def _packs(operand: Tensor) -> bool:
@@ -108,12 +105,10 @@ class _Product(torch.autograd.Function):
         return dx, None, None, None
 
 
-class Collecting:
+class Collecting(Operand):
     """A tensor that is the right-hand operand of many products; anything else done to it is plain torch.
 
-    torch functions accept it in place of the tensor: `F.linear(x, w)`, `x @ w` and `x @ w.mT` are
-    collected where no broadcasting of w is asked for; every other function sees the tensor itself and
-    autograd does the usual.
+    `F.linear(x, w)`, `x @ w` and `x @ w.mT` are collected where no broadcasting of w is asked for.
     """
 
     def __init__(self, operand: Tensor, collection: _Collection | None = None, *, transposed: bool = False):
@@ -142,39 +137,17 @@ class Collecting:
         """Return the operand as a tensor, for use outside a product."""
         return self._operand.mT if self._transposed else self._operand
 
-    def __getattr__(self, name: str) -> Any:
-        if name.startswith("__"):
-            raise AttributeError(name)
-        return getattr(self.tensor(), name)
+    def linear(self, x: Tensor, bias: Tensor | None) -> Tensor:
+        """Return x Wᵀ + b (…, out) for x (…, in)."""
+        y = self.mT.multiply(x)
+        return y if bias is None else y + bias.to(y.dtype)
 
-    @classmethod
-    def __torch_function__(
-        cls,
-        func: Callable[..., Any],
-        types: Sequence[type],
-        args: tuple[Any, ...] = (),
-        kwargs: dict[str, Any] | None = None,
-    ) -> Any:
-        collects = not kwargs and isinstance(args[0], Tensor) and isinstance(args[1], cls)
-        if collects and func is F.linear:
-            y = args[1].mT.multiply(args[0])
-            return y if len(args) < 3 or args[2] is None else y + args[2].to(y.dtype)
-        if collects and func in (torch.matmul, torch.Tensor.matmul, torch.Tensor.__matmul__):
-            return args[1].multiply(args[0])
-        return func(*_plain(args), **_plain(kwargs or {}))
-
-
-def _plain(value: Any) -> Any:
-    """Return the arguments of a torch function with tensors in the place of collecting ones."""
-    match value:
-        case Collecting():
-            return value.tensor()
-        case list() | tuple():
-            return type(value)(map(_plain, value))
-        case dict():
-            return {name: _plain(part) for name, part in value.items()}
-        case _:
-            return value
+    def call(self, function: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        """Return what a torch function gives; x @ self is collected."""
+        products = (torch.matmul, torch.Tensor.matmul, torch.Tensor.__matmul__)
+        if function in products and not kwargs and isinstance(args[0], Tensor) and args[1] is self:
+            return self.multiply(args[0])
+        return super().call(function, args, kwargs)
 
 
 def collecting(module: Module) -> Module:
@@ -182,12 +155,4 @@ def collecting(module: Module) -> Module:
 
     The twin shares everything else with the module and must not outlive the loop.
     """
-    twin = copy.copy(module)
-    twin._parameters = {}
-    twin._modules = {name: child and collecting(child) for name, child in module._modules.items()}
-    for name, parameter in module._parameters.items():
-        if parameter is not None and parameter.ndim == 2 and parameter.requires_grad:
-            twin.__dict__[name] = Collecting(parameter)
-        else:
-            twin.__dict__[name] = parameter
-    return twin
+    return twin(module, lambda weight: Collecting(weight) if weight.requires_grad else weight)

@@ -44,7 +44,7 @@ class Operand:
     ) -> Any:
         if func is F.linear and not kwargs and isinstance(args[1], Operand) and isinstance(args[0], Tensor):
             return args[1].linear(args[0], args[2] if len(args) > 2 else None)
-        return _first(args).call(func, args, kwargs or {})
+        return _first([*args, *(kwargs or {}).values()]).call(func, args, kwargs or {})
 
 
 def plain(value: Any) -> Any:
