@@ -1,6 +1,7 @@
 """What a search keeps at a step: the best candidates, and how lengths are weighed against each other."""
 
 from dataclasses import dataclass
+from functools import lru_cache
 
 import torch
 from torch import Tensor
@@ -25,8 +26,7 @@ class LengthPenalty:
 def top_pieces(logits: Tensor, count: int) -> tuple[Tensor, Tensor]:
     """Return the `count` largest logits (N, count) of each row and their ids, ties to the smaller id."""
     count = min(count, logits.shape[-1])
-    reach = min(count + 1, logits.shape[-1])
-    values, ids = _top(logits, reach)
+    values, ids = some_top_pieces(logits, count + 1)
     # torch.topk leaves open which of several equal values it takes, and in what order.
     tied = (values[:, 1:] == values[:, :-1]).any(dim=1) & ~values[:, 0].isnan()
     if tied.any():
@@ -38,24 +38,30 @@ def top_pieces(logits: Tensor, count: int) -> tuple[Tensor, Tensor]:
 _CHUNKS = 512
 
 
-def _top(logits: Tensor, count: int) -> tuple[Tensor, Tensor]:
-    """Return the `count` largest of each row, and their ids, ties as they come.
+def some_top_pieces(logits: Tensor, count: int) -> tuple[Tensor, Tensor]:
+    """Return min(count, V) of the largest logits of each row and their ids, ties as they come.
 
     In a long row, chunk c is made of the ids c, c + 512, c + 1024 …; the best are in the chunks with the
     largest maxima, or in what is left at the end of the row.
     """
+    count = min(count, logits.shape[-1])
     deep = logits.shape[-1] // _CHUNKS
     if deep < 4 or count > _CHUNKS // 8:
         values, ids = logits.topk(count, dim=-1)
         return values, ids
-    whole = deep * _CHUNKS
-    chunks = logits[:, :whole].unflatten(1, (deep, _CHUNKS)).amax(dim=1).topk(count, dim=-1).indices
-    inside = torch.arange(0, whole, _CHUNKS, device=logits.device)
+    inside, rest = _places(deep, logits.shape[-1], logits.device)
+    chunks = logits[:, : deep * _CHUNKS].unflatten(1, (deep, _CHUNKS)).amax(dim=1).topk(count, dim=-1).indices
     ids = (chunks.unsqueeze(2) + inside).flatten(1)  # (N, count · deep)
-    rest = torch.arange(whole, logits.shape[-1], device=logits.device)
     ids = torch.cat([ids, rest.expand(len(ids), -1)], dim=1)
     values, places = logits.gather(1, ids).topk(count, dim=-1)
     return values, ids.gather(1, places)
+
+
+@lru_cache(8)
+def _places(deep: int, size: int, device: torch.device) -> tuple[Tensor, Tensor]:
+    """Return where a chunk's ids lie, counted from its first, and the ids that are in no chunk."""
+    whole = deep * _CHUNKS
+    return torch.arange(0, whole, _CHUNKS, device=device), torch.arange(whole, size, device=device)
 
 
 def _exact_top(logits: Tensor, last: Tensor, count: int) -> tuple[Tensor, Tensor]:

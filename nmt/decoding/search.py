@@ -8,8 +8,9 @@ from typing import Any, NamedTuple, Protocol, TypeVar
 
 import torch
 from torch import Tensor
+from torch.nn import functional as F
 
-from nmt.decoding.candidates import LengthPenalty, best_candidates, forbid, only, top_pieces
+from nmt.decoding.candidates import LengthPenalty, best_candidates, forbid, only, some_top_pieces, top_pieces
 
 Source = TypeVar("Source", contravariant=True)
 Memory = TypeVar("Memory")
@@ -95,15 +96,15 @@ class _Beam:
         self.rows = torch.arange(len(limits), device=device)
         self.log_probs = torch.full(shape, float("-inf"), dtype=dtype, device=device)
         self.log_probs[:, 0] = 0.0
-        self.finished = torch.zeros(shape, dtype=torch.bool, device=device)
+        self.finished, self.some_finished = torch.zeros(shape, dtype=torch.bool, device=device), False
         self.lengths = torch.zeros(shape, dtype=torch.long, device=device)
         self.ids = torch.full((*shape, size), settings.eos, device=device)
         self.alignments: Tensor | None = None
         self.first_limit = int(limits.min())
         self.first_row = settings.beam * torch.arange(len(limits), device=device).unsqueeze(1)
         # How a finished hypothesis's candidates rank: itself before everything else, in the order of slots.
-        self.itself = torch.full((settings.beam, settings.beam), float("-inf"), dtype=dtype, device=device)
-        self.itself[:, 0] = torch.finfo(dtype).max / torch.arange(1, settings.beam + 1, device=device)
+        first = torch.finfo(dtype).max / torch.arange(1, settings.beam + 1, dtype=dtype, device=device)
+        self.itself = F.pad(first.unsqueeze(1), (0, settings.beam), value=float("-inf"))  # (K, K + 1)
 
     def advance(self, step: Step, position: int) -> Tensor:
         """Extend every live hypothesis by its best pieces, keep K a sentence; return the rows kept (N,).
@@ -116,25 +117,42 @@ class _Beam:
         if position + 1 >= self.first_limit:
             at_limit = (self.limits <= position + 1).repeat_interleave(beam)
             logits = only(logits, settings.eos, at_limit)
-        values, ids = top_pieces(logits, beam)  # C = min(K, V) candidates a row
-        log_probs = self.log_probs.unsqueeze(-1) + (values - step.log_z).view(size, beam, -1)  # (B, K, C)
-        rank = torch.where(self.finished.unsqueeze(-1), self.itself[:, : log_probs.shape[-1]], log_probs)
-        chosen = best_candidates(rank.flatten(1), ids.reshape(size, -1), beam)  # (B, K)
-        slots = chosen // log_probs.shape[-1]
-        chosen_rank = rank.flatten(1).gather(1, chosen)
+        # What is chosen is unique where the K + 1 best of a sentence differ; only else must ties be broken.
+        values, ids = some_top_pieces(logits, beam + 1)  # C = min(K + 1, V) candidates a row
+        rank = self._rank(values, step.log_z)
+        best, order = rank.topk(min(beam + 1, rank.shape[1]))
+        ranks, chosen = best[:, :beam], order[:, :beam]  # (B, K)
+        if ((best[:, 1:] == best[:, :-1]) & (best[:, 1:] > float("-inf"))).any():
+            values, ids = top_pieces(logits, beam)
+            rank = self._rank(values, step.log_z)
+            chosen = best_candidates(rank, ids.reshape(size, -1), beam)
+            ranks = rank.gather(1, chosen)
 
-        was_finished = self.finished.gather(1, slots) & (chosen_rank != float("-inf"))
-        self.log_probs = torch.where(was_finished, self.log_probs.gather(1, slots), chosen_rank)
-        pieces = ids.reshape(size, -1).gather(1, chosen).masked_fill_(was_finished, settings.eos)
-        self.lengths = self.lengths.gather(1, slots) + ~was_finished
+        slots, pieces = chosen // ids.shape[1], ids.reshape(size, -1).gather(1, chosen)
+        if self.some_finished:
+            was_finished = self.finished.gather(1, slots) & (ranks != float("-inf"))
+            self.log_probs = torch.where(was_finished, self.log_probs.gather(1, slots), ranks)
+            self.lengths = self.lengths.gather(1, slots) + ~was_finished
+            pieces.masked_fill_(was_finished, settings.eos)
+        else:
+            self.log_probs, self.lengths = ranks, self.lengths + 1
         # An empty slot never counts as finished, or it would keep its place from a real hypothesis.
         self.finished = (pieces == settings.eos) & (self.log_probs != float("-inf"))
+        self.some_finished = bool(self.finished.any())
         origin = (self.first_row[:size] + slots).flatten()
         self.ids = self.ids.flatten(0, 1).index_select(0, origin).view_as(self.ids)
         self.ids[:, :, position] = pieces
         if step.alignment is not None:
             self._align(step.alignment, origin, position)
         return origin
+
+    def _rank(self, values: Tensor, log_z: Tensor) -> Tensor:
+        """Return the log-probabilities (B, K · C) of the candidates, given their logits (N, C)."""
+        size, beam = self.log_probs.shape
+        rank = self.log_probs.unsqueeze(-1) + (values - log_z).view(size, beam, -1)  # (B, K, C)
+        if self.some_finished:
+            rank = torch.where(self.finished.unsqueeze(-1), self.itself[:, : rank.shape[-1]], rank)
+        return rank.flatten(1)
 
     def _align(self, alignment: Tensor, origin: Tensor, position: int) -> None:
         if self.alignments is None:
@@ -144,7 +162,10 @@ class _Beam:
         self.alignments[:, :, position] = alignment[origin].view(*self.log_probs.shape, -1)
 
     def done(self) -> Tensor:
-        """Return which sentences (B,) need no further step: nothing is live, or nothing better can come."""
+        """Return which sentences (B,) need no further step: nothing is live, or nothing better can come.
+
+        To be asked once something is finished.
+        """
         live = self.log_probs.masked_fill(self.finished, float("-inf")).amax(dim=1)
         none_live = live == float("-inf")
         if not self.settings.early_stop:
@@ -214,8 +235,7 @@ def beam_search(
             search = _Beam(limits, settings, dtype)
         origin = search.advance(step, position)
         state = step.state if beam == 1 else select_rows(step.state, origin)
-        done = search.done()
-        if done.any():
+        if search.some_finished and (done := search.done()).any():
             stay = search.leave(done, results)
             if not len(stay):
                 break

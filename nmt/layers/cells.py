@@ -73,22 +73,28 @@ class LSTMState(NamedTuple):
     c: Tensor
 
 
+def _pointwise(gates: Tensor, c: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    """Return h', c', the gates after their nonlinearities and tanh c', each in the precision of c but h'."""
+    width = c.shape[-1]
+    a = gates.to(c.dtype)
+    a[:, : 2 * width].sigmoid_()
+    a[:, 2 * width : 3 * width].tanh_()
+    a[:, 3 * width :].sigmoid_()
+    i, f, g, o = a.split(width, dim=-1)
+    c_next = torch.addcmul(i * g, f, c)
+    tanh_c = c_next.tanh()
+    return (o * tanh_c).to(gates.dtype), c_next, a, tanh_c
+
+
 class _LSTMPointwise(torch.autograd.Function):
     """Everything in an LSTM step that is not a matrix product, in the precision of c; may overwrite gates."""
 
     @staticmethod
     def forward(ctx: Any, gates: Tensor, c: Tensor) -> tuple[Tensor, Tensor]:
-        width = c.shape[-1]
-        a = gates.to(c.dtype)
-        a[:, : 2 * width].sigmoid_()
-        a[:, 2 * width : 3 * width].tanh_()
-        a[:, 3 * width :].sigmoid_()
-        i, f, g, o = a.split(width, dim=-1)
-        c_next = torch.addcmul(i * g, f, c)
-        tanh_c = c_next.tanh()
+        h, c_next, a, tanh_c = _pointwise(gates, c)
         ctx.save_for_backward(a, c, tanh_c)
         ctx.dtype = gates.dtype
-        return (o * tanh_c).to(gates.dtype), c_next
+        return h, c_next
 
     @staticmethod
     def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor, Tensor]:
@@ -159,8 +165,17 @@ class LSTMCell(nn.Module):
         """Take one step from W x + b (N, 4H) and, where the cell has them, late inputs (N, L)."""
         h = state.h if late is None else torch.cat([late, state.h], dim=-1)  # (N, L + H)
         gates = F.linear(h, self.weight_hh).add_(projected)
-        h, c = _LSTMPointwise.apply(gates, state.c)  # type: ignore[no-untyped-call]
+        if torch.is_grad_enabled():
+            h, c = _LSTMPointwise.apply(gates, state.c)  # type: ignore[no-untyped-call]
+        else:
+            h, c, _, _ = _pointwise(gates, state.c)
         return h, LSTMState(h, c)
+
+    def gates(self, projected: Tensor, state: LSTMState, late: Tensor | None = None) -> dict[str, Tensor]:
+        """Return what the gates of the step that `advance` takes let through, 0 to 1, each (N, H), by name."""
+        h = state.h if late is None else torch.cat([late, state.h], dim=-1)  # (N, L + H)
+        i, f, _, o = (projected + F.linear(h, self.weight_hh)).sigmoid().chunk(4, dim=-1)
+        return {"input": i, "forget": f, "output": o}
 
     def sequence(self, x: Tensor, state: LSTMState | None = None) -> Tensor:
         """Return the outputs (B, T, H) of `run`."""

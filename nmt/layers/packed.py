@@ -6,6 +6,7 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional as F
 
 from nmt.layers.operands import Module, Operand, plain, twin
 
@@ -18,6 +19,7 @@ class PackedMatrix(Operand):
 
     def __init__(self, weight: Tensor, dtype: torch.dtype) -> None:
         self._weight, self._dtype = weight.detach(), dtype
+        self._tables: dict[Any, Tensor] = {}
         self._packed = torch.ops.mkldnn._reorder_linear_weight(self._weight.to(dtype))
 
     def tensor(self) -> Tensor:
@@ -31,12 +33,62 @@ class PackedMatrix(Operand):
         return y.to(x.dtype)
 
     def call(self, function: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-        """Return what a torch function gives; the fused LSTM computes in `dtype`."""
+        """Return what a torch function gives; the fused LSTM computes in `dtype`, embedded ids may wait."""
+        if function is F.embedding and args[1] is self:
+            return Embedded(args[0], self)
         if function is not torch.lstm or self._dtype == torch.float32:
             return super().call(function, args, kwargs)
         return _map(
             lambda t: t.float(), torch.lstm(*_map(lambda t: t.to(self._dtype), plain(args)), **kwargs)
         )
+
+    def product(self, matrix: Operand, bias: Tensor | None) -> Tensor | None:
+        """Return W Mᵀ + b (rows of W, out), made once; None where it is larger than is worth keeping."""
+        key = matrix, bias
+        if key not in self._tables and len(self._weight) * len(matrix.tensor()) <= _LARGEST_TABLE:
+            self._tables[key] = matrix.linear(self._weight, bias)
+        return self._tables.get(key)
+
+
+class Embedded(Operand):
+    """The rows of an embedding that ids (…) name, not yet looked up.
+
+    Their product with a matrix is a row of a table, which a loop over single steps need not multiply for.
+    """
+
+    def __init__(self, ids: Tensor, embedding: PackedMatrix) -> None:
+        self._ids, self._embedding = ids, embedding
+
+    def tensor(self) -> Tensor:
+        """Return the rows (…, E)."""
+        return F.embedding(self._ids, self._embedding.tensor())
+
+    def call(self, function: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        """Return what a torch function gives; a product is looked up."""
+        if function is F.linear and self._ids.ndim == 1 and isinstance(args[1], Operand):
+            table = self._embedding.product(args[1], args[2])
+            if table is not None:
+                return table.index_select(0, self._ids)
+        return function(*_looked_up(args), **kwargs)
+
+    def __add__(self, other: Any) -> Any:
+        return self.tensor() + other
+
+    def __mul__(self, other: Any) -> Any:
+        return self.tensor() * other
+
+    def __getitem__(self, index: Any) -> Any:
+        return self.tensor()[index]
+
+
+_LARGEST_TABLE = 2**26  # numbers, 256 MB
+
+
+def _looked_up(args: Any) -> Any:
+    """Return the arguments of a torch function with tensors in the place of embedded ids."""
+    if isinstance(args, Embedded):
+        return args.tensor()
+    return type(args)(map(_looked_up, args)) if isinstance(args, list | tuple) else args
 
 
 class Int8Matrix(PackedMatrix):
@@ -49,7 +101,8 @@ class Int8Matrix(PackedMatrix):
 
     def __init__(self, weight: Tensor) -> None:
         self._weight, self._dtype = weight.detach(), torch.bfloat16
-        self._scales = self._weight.abs().amax(dim=1).clamp(min=torch.finfo(torch.float32).tiny) / 127
+        self._tables = {}
+        self._scales = self._weight.abs().amax(dim=1).clamp(min=_TINY) / 127
         self._zeros = torch.zeros(len(weight), dtype=torch.int32)
         integers = (self._weight / self._scales.unsqueeze(1)).round().to(torch.int8)
         self._packed = torch.ops.onednn.qlinear_prepack(integers, None)
@@ -57,27 +110,26 @@ class Int8Matrix(PackedMatrix):
 
     def linear(self, x: Tensor, bias: Tensor | None) -> Tensor:
         """Return x Wᵀ + b (…, out) for x (…, in), all in float32."""
-        rows = x.reshape(-1, x.shape[-1])
-        largest = rows.abs().amax(dim=1, keepdim=True).clamp_(min=torch.finfo(torch.float32).tiny)  # (n, 1)
-        if self._packed_for_few is not None and len(rows) < MANY:
-            y: Tensor = torch.ops.quantized.linear_with_input_q_dq_qweight_dq_output_fp32(
-                rows / largest, 1 / 127, 128, self._packed_for_few
-            )
-            y.mul_(largest)
-        else:
-            scale = largest.div_(127)
-            signed = (rows / scale).round_().to(torch.int8)
-            # The kernel is fast for unsigned inputs alone: 128 is added, and named as the zero point.
-            unsigned = signed.view(torch.uint8).bitwise_xor_(128)
-            y = torch.ops.onednn.qlinear_pointwise(
-                *(unsigned, 1.0, 128, self._packed, self._scales, self._zeros),
-                *(None, 1.0, 0, torch.float32, "none", [], ""),
-            )
-            y.mul_(scale)
-        return (y if bias is None else y.add_(bias)).view(*x.shape[:-1], -1)
+        if x.ndim != 2:
+            return self.linear(x.reshape(-1, x.shape[-1]), bias).view(*x.shape[:-1], -1)
+        largest = x.abs().amax(dim=1, keepdim=True).clamp_(min=_TINY)  # (n, 1)
+        if self._packed_for_few is not None and len(x) < MANY:
+            y: Tensor = _FEW(x / largest, 1 / 127, 128, self._packed_for_few)
+            return y.mul_(largest) if bias is None else torch.addcmul(bias, y, largest)
+        scale = largest.div_(127)
+        signed = (x / scale).round_().to(torch.int8)
+        # The kernel is fast for unsigned inputs alone: 128 is added, and named as the zero point.
+        unsigned = signed.view(torch.uint8).bitwise_xor_(128)
+        y = torch.ops.onednn.qlinear_pointwise(
+            *(unsigned, 1.0, 128, self._packed, self._scales, self._zeros),
+            *(None, 1.0, 0, torch.float32, "none", [], ""),
+        )
+        return y.mul_(scale) if bias is None else torch.addcmul(bias, y, scale)
 
 
 MANY = 64  # rows, from which oneDNN's product is the faster of the two
+_FEW: Any = getattr(torch.ops.quantized, "linear_with_input_q_dq_qweight_dq_output_fp32", None)
+_TINY = torch.finfo(torch.float32).tiny
 
 
 def _fbgemm(weight: Tensor, scales: Tensor) -> Any:
@@ -85,9 +137,8 @@ def _fbgemm(weight: Tensor, scales: Tensor) -> Any:
 
     torch means to give up the tensors that it is packed from; then every product is oneDNN's.
     """
-    if "fbgemm" not in torch.backends.quantized.supported_engines or not hasattr(
-        torch, "quantize_per_channel"
-    ):
+    engines = torch.backends.quantized.supported_engines
+    if _FEW is None or "fbgemm" not in engines or not hasattr(torch, "quantize_per_channel"):
         return None
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")

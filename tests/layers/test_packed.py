@@ -70,6 +70,41 @@ def test_a_whole_sequence_is_near_the_plain_one(precision: str) -> None:
     assert (found - expected).abs().max() < TOLERANCE[precision]
 
 
+class Step(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.embedding, self.linear = nn.Embedding(50, 16), nn.Linear(16, 24)
+
+    def forward(self, ids: torch.Tensor) -> torch.Tensor:
+        x: torch.Tensor = self.linear(self.embedding(ids))
+        return x
+
+
+@pytest.mark.parametrize("precision", TOLERANCE)
+@torch.inference_mode()
+def test_the_product_of_embedded_ids_is_looked_up_and_the_same(
+    precision: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    step, ids = Step(), torch.tensor([3, 49, 3, 0])
+    looked_up = packed(step, precision)(ids)
+    monkeypatch.setattr("nmt.layers.packed._LARGEST_TABLE", 50 * 24 - 1)
+    multiplied = packed(step, precision)(ids)
+    assert (looked_up - multiplied).abs().max() <= 1e-6 * multiplied.abs().max()
+    assert (looked_up - step(ids)).abs().max() < TOLERANCE[precision] * looked_up.abs().max()
+    pairs = ids.view(2, 2)
+    assert torch.equal(packed(step, precision)(pairs).flatten(0, 1), multiplied)
+
+
+@torch.inference_mode()
+def test_embedded_ids_are_their_rows_to_everything_else() -> None:
+    step, ids = Step(), torch.tensor([3, 49])
+    x, rows = packed(step, "float32").embedding(ids), step.embedding(ids)
+    for found in (x + 1, x * 2, x[0], torch.cat([x, x]), rows + x, torch.relu(x), x.sum(0)):
+        assert isinstance(found, torch.Tensor)
+    assert torch.equal(torch.cat([x, x + 1, x * 2]), torch.cat([rows, rows + 1, rows * 2]))
+    assert torch.equal(rows + x, 2 * rows)
+
+
 def test_a_shared_matrix_has_one_operand_and_everything_else_sees_the_tensor() -> None:
     class Plain(Operand):
         def __init__(self, parameter: nn.Parameter) -> None:
