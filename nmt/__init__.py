@@ -18,11 +18,15 @@ __all__ = ["__version__", "load"]
 __version__ = "0.1.0"
 
 
-def load(run: str | Path) -> "Translator":
+def load(
+    run: str | Path, *others: str | Path, lm: str | Path | None = None, lm_weight: float | None = None
+) -> "Translator":
     """Return the translator of a trained run: `nmt.load("runs/demo").translate(["…"])`.
 
-    Raises UserError where the folder is no whole run.
+    Several runs are an ensemble; lm is a run of a language model, fused with lm_weight (0.2).
+    Raises UserError where a folder is no whole run, or they do not belong together.
     """
     from nmt.build.translator import load_translator
 
-    return load_translator(Path(run))
+    folders = map(Path, (run, *others))
+    return load_translator(*folders, lm=None if lm is None else Path(lm), lm_weight=lm_weight)

@@ -2,8 +2,8 @@
 
 from collections.abc import Callable, Iterator
 
-from nmt.build.tokenizer import train_tokenizer
-from nmt.config.data import DataConfig
+from nmt.build.tokenizer import saved_tokenizers, train_tokenizer
+from nmt.config.data import DataConfig, SavedTokenizer
 from nmt.config.experiment import Experiment
 from nmt.data.corpus import Pair, open_corpus
 from nmt.data.prepared import Prepared, prepare
@@ -23,6 +23,8 @@ def prepare_data(experiment: Experiment, say: Callable[[str], None]) -> Prepared
 def train_tokenizers(data: DataConfig, pairs: Callable[[], Iterator[Pair]]) -> tuple[Tokenizer, Tokenizer]:
     """Return a tokenizer for each side, the same one twice if it is shared."""
     config = data.tokenizer
+    if isinstance(config, SavedTokenizer):
+        return saved_tokenizers(config, pairs=data.text is None)
     if data.text:
         only = train_tokenizer(config, (pair.trg for pair in pairs()))
         return only, only

@@ -149,7 +149,7 @@ def score_text(
             nll,
             text,
             characters,
-            pieces=experiment.data.tokenizer.kind,
+            pieces=trained.tokenizer.kind,
             rows=1 if continuous else None,
         ),
         training=before.training if before else None,

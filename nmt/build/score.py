@@ -6,6 +6,8 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
+from pydantic import JsonValue
+
 from nmt.build.result import machine
 from nmt.build.translator import load_translator
 from nmt.config.data import FilePair, TextFiles
@@ -14,6 +16,7 @@ from nmt.config.loading import changed_keys, load_experiment
 from nmt.data.corpus import Pair, TextCorpus, open_corpus
 from nmt.data.filtering import scan
 from nmt.data.lines import read_lines
+from nmt.decoding.scorers import FusionScorer
 from nmt.errors import UserError
 from nmt.evaluation.metrics import Comparison, compare, scores
 from nmt.results import Decoding, Result, Versions, read_result, source_commit
@@ -80,24 +83,40 @@ def compare_files(hypotheses: Path, references: Path, baseline: Path) -> list[Co
 
 
 def score_run(
-    folder: Path,
+    folders: Sequence[Path],
     experiment: Experiment,
     pairs: Sequence[Pair],
     *,
+    lm: Path | None,
+    lm_weight: float | None,
     dataset: str,
     split: str | None,
     beam: int | None,
     device: str,
     precision: str,
 ) -> tuple[Result, list[str]]:
-    """Return the scores of a run on some pairs, with what its training cost, and its translations."""
-    run = Run(folder)
-    translator = load_translator(folder, experiment=experiment, beam=beam, device=device, precision=precision)
+    """Return the scores of a run on some pairs, with what its training cost, and its translations.
+
+    experiment: the first run's. Of an ensemble or a fusion the result says which runs, and no cost.
+    """
+    run = Run(folders[0])
+    translator = load_translator(
+        *folders,
+        lm=lm,
+        lm_weight=lm_weight,
+        experiment=experiment,
+        beam=beam,
+        device=device,
+        precision=precision,
+    )
+    together: dict[str, JsonValue] = {"models": [str(folder) for folder in folders]} if folders[1:] else {}
+    if isinstance(translator.scorer, FusionScorer):
+        together |= {"lm": str(lm), "lm_weight": translator.scorer.weight}
     translator.translate([pair.src for pair in pairs[:8]])  # the first products pay for the kernels' making
     began = time.perf_counter()
     outputs = translator.translate([pair.src for pair in pairs])
     seconds = time.perf_counter() - began
-    trained = read_result(run.result) if run.result.is_file() else None
+    trained = read_result(run.result) if run.result.is_file() and not together else None
     result = Result(
         name=experiment.name,
         date=datetime.now(UTC),
@@ -108,7 +127,11 @@ def score_run(
         sentences=len(pairs),
         scores=tuple(scores(outputs, [pair.trg for pair in pairs])),
         decoding=Decoding(
-            settings={**experiment.decoding.model_dump(mode="json"), "beam": translator.search.beam},
+            settings={
+                **experiment.decoding.model_dump(mode="json"),
+                "beam": translator.search.beam,
+                **together,
+            },
             sentences_per_second=len(pairs) / seconds,
             precision=translator.precision,
         ),

@@ -97,7 +97,7 @@ def validation_scores(
                 best["nll"],
                 text,
                 sum(len(line.trg) + 1 for line in prepared.raw("validation")),
-                pieces=experiment.data.tokenizer.kind,
+                pieces=prepared.trg_tokenizer.kind,
                 rows=_validation_rows(text) if experiment.data.continuous else None,
             )
         case other:

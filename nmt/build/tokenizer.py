@@ -1,13 +1,25 @@
 """data.tokenizer → tokenizers."""
 
 from collections.abc import Iterable
+from pathlib import Path
 from typing import assert_never
 
 from nmt.config import data as config
-from nmt.data.tokenizer import SentencePieceTokenizer, Tokenizer, TorchtextTokenizer, WordTokenizer
+from nmt.data.tokenizer import (
+    SentencePieceTokenizer,
+    Tokenizer,
+    TorchtextTokenizer,
+    WordTokenizer,
+    load_tokenizers,
+)
+from nmt.errors import UserError
+
+LearntTokenizer = (
+    config.SubwordTokenizer | config.CharTokenizer | config.WordTokenizer | config.TorchtextTokenizer
+)
 
 
-def train_tokenizer(section: config.TokenizerConfig, texts: Iterable[str]) -> Tokenizer:
+def train_tokenizer(section: LearntTokenizer, texts: Iterable[str]) -> Tokenizer:
     """A tokenizer of the kind that the section asks for, learnt from one pass over `texts`."""
     match section:
         case config.SubwordTokenizer(kind=kind, vocab_size=size, dropout=dropout):
@@ -20,3 +32,19 @@ def train_tokenizer(section: config.TokenizerConfig, texts: Iterable[str]) -> To
             return TorchtextTokenizer.train(texts, vocab_size=size, min_frequency=least, lowercase=lowercase)
         case _:
             assert_never(section)
+
+
+def saved_tokenizers(section: config.SavedTokenizer, *, pairs: bool) -> tuple[Tokenizer, Tokenizer]:
+    """The tokenizers of both sides that lie in the section's folder; for text the target's, twice.
+
+    UserError where there are none, or where for pairs they are not shared as the section says.
+    """
+    src, trg = load_tokenizers(Path(section.path))
+    if not pairs:
+        return trg, trg
+    if (src is trg) != section.shared:
+        raise UserError(
+            f"data.tokenizer.shared is {section.shared}, but {section.path} holds "
+            f"{'one for both sides' if src is trg else 'one for each side'}; set it to {src is trg}"
+        )
+    return src, trg

@@ -1,26 +1,34 @@
-"""A run folder → a translator."""
+"""A run folder, or several → a translator."""
 
 from pathlib import Path
+from typing import Any, NamedTuple, TypeVar
 
 import torch
 
 from nmt.build.hardware import choose_device, choose_translation_precision
+from nmt.build.language_model import load_language_model
 from nmt.build.model import build_model
 from nmt.build.search import build_search
 from nmt.config.experiment import Experiment
-from nmt.config.model import ModelConfig
-from nmt.data.tokenizer import load_tokenizers
-from nmt.decoding.scorers import ModelScorer
-from nmt.decoding.translator import Translator
+from nmt.config.model import LanguageModelConfig, ModelConfig
+from nmt.data.tokenizer import Tokenizer, load_tokenizers
+from nmt.decoding.scorers import EnsembleScorer, FusionScorer, LanguageModelScorer, ModelScorer
+from nmt.decoding.search import StepScorer
+from nmt.decoding.translator import SourceReader, Translator
 from nmt.errors import UserError
 from nmt.layers.packed import packed
-from nmt.models import Seq2Seq
+from nmt.models import LanguageModel, Seq2Seq
 from nmt.run import Run
+
+LM_WEIGHT = 0.2  # of a language model, unless said otherwise
+Model = TypeVar("Model", Seq2Seq, LanguageModel)
 
 
 def load_translator(
     folder: Path,
-    *,
+    *others: Path,
+    lm: Path | None = None,
+    lm_weight: float | None = None,
     experiment: Experiment | None = None,
     beam: int | None = None,
     n_best: int = 1,
@@ -29,38 +37,114 @@ def load_translator(
 ) -> Translator:
     """Return a translator with the model of a run; what is not given is as the run's configuration says.
 
-    experiment: the run's configuration with overrides. precision: what products are taken in: auto,
+    others: runs whose models translate along with it, as an ensemble; of their configurations
+    decoding.max_source alone counts. lm: a run of a language model, fused with lm_weight (0.2).
+    experiment: the first run's configuration with overrides. precision: what products are taken in: auto,
     float64, float32, bfloat16 or int8.
 
-    Raises UserError when the folder is no run, its parts are damaged or do not belong together, or the
+    Raises UserError when a folder is no run, its parts are damaged or do not belong together, or the
     device cannot do what is asked for.
     """
-    run = Run(folder)
     where = choose_device(device)
     precision = choose_translation_precision(precision, where)
-    experiment = experiment or run.experiment()
-    if not isinstance(experiment.model, ModelConfig):
-        raise UserError(
-            f"{folder} is a run of model.kind {experiment.model.kind}, which translates nothing; "
-            "see nmt sample and nmt score --text"
-        )
-    src, trg = load_tokenizers(run.tokenizer)
-    model = build_model(experiment.model, len(src.vocabulary), len(trg.vocabulary))
-    run.load_model(model, (src.fingerprint, trg.fingerprint))
-    decoding = experiment.decoding
+    first, *further = members = _members(folder, *others, lm=lm, experiment=experiment)
+    models = [ModelScorer(for_translation(_model(member), where, precision)) for member in members]
+    scorer: StepScorer[Any, Any, Any] = models[0]
+    if others:
+        same_source = len({member.src.fingerprint for member in members}) == 1
+        scorer = EnsembleScorer(models, same_source=same_source)
+    if lm:
+        exact = torch.float64 if precision == "float64" else torch.float32
+        read = load_language_model(lm, device=device, precision=exact)
+        fused = LanguageModelScorer(for_translation(read.model, where, precision))
+        scorer = FusionScorer(scorer, fused, LM_WEIGHT if lm_weight is None else lm_weight)
+    decoding = first.experiment.decoding
     return Translator(
-        ModelScorer(for_translation(model.eval(), where, precision)),
-        src,
-        trg,
-        build_search(decoding, trg, beam=beam or max(decoding.beam, n_best), n_best=n_best),
+        scorer,
+        first.src,
+        first.trg,
+        build_search(decoding, first.trg, beam=beam or max(decoding.beam, n_best), n_best=n_best),
         max_source=decoding.max_source,
         tokens_per_batch=decoding.tokens_per_batch,
         device=where,
         precision=precision,
+        others=[SourceReader(member.src, member.experiment.decoding.max_source) for member in further],
     )
 
 
-def for_translation(model: Seq2Seq, device: torch.device, precision: str) -> Seq2Seq:
+def check_models(folder: Path, *others: Path, lm: Path | None = None) -> None:
+    """Raise UserError where runs cannot translate together; no weights are read."""
+    _members(folder, *others, lm=lm)
+
+
+class _Member(NamedTuple):
+    """A run that translates, but for its weights."""
+
+    run: Run
+    experiment: Experiment
+    config: ModelConfig
+    src: Tokenizer
+    trg: Tokenizer
+
+
+def _members(
+    folder: Path, *others: Path, lm: Path | None, experiment: Experiment | None = None
+) -> list[_Member]:
+    members = [_member(folder, experiment), *(_member(other) for other in others)]
+    for other, member in zip(others, members[1:], strict=True):
+        _same_pieces(
+            f"--model {other}", member.trg, folder, members[0].trg, "models of an ensemble need the same ones"
+        )
+    if lm:
+        _check_language_model(lm, folder, members[0].trg)
+    return members
+
+
+def _member(folder: Path, experiment: Experiment | None = None) -> _Member:
+    run = Run(folder)
+    experiment = experiment or run.experiment()
+    if not isinstance(experiment.model, ModelConfig):
+        raise UserError(
+            f"{folder} is a run of model.kind {experiment.model.kind}, which translates nothing; "
+            "see nmt sample and nmt score --text, or give it as --lm beside a --model"
+        )
+    return _Member(run, experiment, experiment.model, *load_tokenizers(run.tokenizer))
+
+
+def _check_language_model(lm: Path, folder: Path, trg: Tokenizer) -> None:
+    run = Run(lm)
+    experiment = run.experiment()
+    if not isinstance(experiment.model, LanguageModelConfig):
+        raise UserError(
+            f"--lm {lm} is a run of model.kind {experiment.model.kind}, expected language_model; "
+            "give it as --model"
+        )
+    if experiment.data.continuous:
+        raise UserError(
+            f"--lm {lm} was trained with data.text.lines: false, as one long text, expected true: "
+            "it does not know how a line begins"
+        )
+    _, tokenizer = load_tokenizers(run.tokenizer)
+    saved = f"train it with data.tokenizer {{kind: saved, path: {Run(folder).tokenizer}}}"
+    _same_pieces(f"--lm {lm}", tokenizer, folder, trg, saved)
+
+
+def _same_pieces(what: str, found: Tokenizer, folder: Path, expected: Tokenizer, remedy: str) -> None:
+    a, b = expected.vocabulary, found.vocabulary
+    if a.fingerprint != b.fingerprint:
+        raise UserError(
+            f"{what}: data.tokenizer has other target pieces than that of {folder}: expected {len(a)} with "
+            f"fingerprint {a.fingerprint[:12]}, found {len(b)} with {b.fingerprint[:12]}; {remedy}"
+        )
+
+
+def _model(member: _Member) -> Seq2Seq:
+    model = build_model(member.config, len(member.src.vocabulary), len(member.trg.vocabulary))
+    member.run.load_model(model, (member.src.fingerprint, member.trg.fingerprint))
+    return model.eval()
+
+
+def for_translation(model: Model, device: torch.device, precision: str) -> Model:
     """Return the model on the device in the precision, its weights packed where a CPU can read them so."""
     if precision == "float64" or device.type != "cpu" or not torch.backends.mkldnn.is_available():
         return model.to(device, getattr(torch, precision))

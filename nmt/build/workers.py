@@ -39,7 +39,9 @@ def choose_workers(device: str) -> int:
 
 def load_window_translator(
     folder: Path,
-    *,
+    *others: Path,
+    lm: Path | None,
+    lm_weight: float | None,
     beam: int | None,
     n_best: int,
     alignments: bool,
@@ -47,7 +49,7 @@ def load_window_translator(
     precision: str,
     threads: int,
 ) -> Callable[[Window], str]:
-    """Return what gives the text for a window of lines, with a run's model in this process.
+    """Return what gives the text for a window of lines, with the models of runs in this process.
 
     A line's text is its translation; with n_best > 1 NUMBER ||| TEXT ||| SCORE, n_best times. alignments:
     ||| and the word links follow, on the best one's line. threads: CPU threads of this process.
@@ -59,7 +61,16 @@ def load_window_translator(
     from nmt.evaluation.alignment import pharaoh
 
     torch.set_num_threads(threads)
-    translator = load_translator(folder, beam=beam, n_best=n_best, device=device, precision=precision)
+    translator = load_translator(
+        folder,
+        *others,
+        lm=lm,
+        lm_weight=lm_weight,
+        beam=beam,
+        n_best=n_best,
+        device=device,
+        precision=precision,
+    )
 
     def lines(number: int, translation: "Translation") -> Iterator[str]:
         links = f" ||| {pharaoh(translation.links())}" if alignments else ""

@@ -1,6 +1,7 @@
 """Arguments that several commands share."""
 
 from enum import StrEnum
+from math import isfinite
 from pathlib import Path
 from typing import Annotated
 
@@ -14,6 +15,17 @@ Overrides = Annotated[
     ),
 ]
 Model = Annotated[Path, typer.Option("--model", metavar="RUN", help="a run folder", show_default=False)]
+Models = Annotated[
+    list[Path],
+    typer.Option("--model", metavar="RUN", help="a run folder; several are an ensemble", show_default=False),
+]
+LanguageModel = Annotated[
+    Path | None,
+    typer.Option("--lm", metavar="RUN", help="a language model's run, of the same target vocabulary"),
+]
+LanguageModelWeight = Annotated[
+    float | None, typer.Option("--lm-weight", min=0, help="with --lm: its weight; default: 0.2")
+]
 Beam = Annotated[int | None, typer.Option(min=1, help="width of the search; 1 is greedy; default: the run's")]
 Device = Annotated[str, typer.Option(help="auto, cpu, cuda …")]
 Threads = Annotated[int | None, typer.Option(min=1, help="CPU threads; default: all cores")]
@@ -27,6 +39,16 @@ class Precision(StrEnum):
     FLOAT32 = "float32"
     BFLOAT16 = "bfloat16"
     INT8 = "int8"
+
+
+def check_weight(lm: Path | None, weight: float | None) -> None:
+    """Raise UserError where there is a weight and no language model to weigh, or it is no number."""
+    from nmt.errors import UserError
+
+    if weight is not None and not isfinite(weight):
+        raise UserError(f"--lm-weight {weight}: expected a number from 0 on, such as 0.2")
+    if weight is not None and lm is None:
+        raise UserError(f"--lm-weight {weight} weighs a language model, and none is given; add --lm RUN")
 
 
 def use_threads(threads: int | None) -> None:

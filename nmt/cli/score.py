@@ -1,15 +1,31 @@
-"""nmt score: BLEU, chrF and TER, or perplexity, with their signatures."""
+"""nmt score: BLEU, chrF and TER, or perplexity, with their signatures; log-probabilities of given text."""
 
+import sys
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from nmt.cli.arguments import Beam, Device, Overrides, Precision, Threads, use_threads
+from nmt.cli.arguments import (
+    Beam,
+    Device,
+    LanguageModel,
+    LanguageModelWeight,
+    Overrides,
+    Precision,
+    Threads,
+    check_weight,
+    use_threads,
+)
 
 
 def score(
-    model: Annotated[Path | None, typer.Option("--model", metavar="RUN", help="a run folder")] = None,
+    model: Annotated[
+        list[Path] | None,
+        typer.Option("--model", metavar="RUN", help="a run folder; several are an ensemble"),
+    ] = None,
+    lm: LanguageModel = None,
+    lm_weight: LanguageModelWeight = None,
     hyp: Annotated[Path | None, typer.Option(metavar="FILE", help="translations, one a line")] = None,
     ref: Annotated[Path | None, typer.Option(metavar="FILE", help="references, one a line")] = None,
     baseline: Annotated[
@@ -26,8 +42,13 @@ def score(
     beam: Beam = None,
     output: Annotated[Path | None, typer.Option(metavar="FILE", help="where result.json goes")] = None,
     save: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="write the translations, one a line")
+        Path | None,
+        typer.Option(metavar="FILE", help="write the translations (or what --force gives), one a line"),
     ] = None,
+    forced: Annotated[
+        bool,
+        typer.Option("--force", help="instead of scores: log-probabilities of the given targets, by piece"),
+    ] = False,
     device: Device = "auto",
     precision: Annotated[
         Precision, typer.Option(help="of the products; auto is what nmt translate takes")
@@ -38,15 +59,20 @@ def score(
 
     A run (--model) on its test split or on files (--src, --ref); a file (--hyp) against --ref. A language
     model on a split or on --text gets perplexity and bits a character.
+
+    With --force nothing is translated or scored: for each pair, or line of --text, a line of JSON goes to
+    standard output or --save, with "log_prob", the sum of "log_probs" (natural logarithms, one for each of
+    "pieces", the last of which is </s>). With --lm they are the fusion's scores. No source is cut. A language
+    model computes in float64, others in --precision.
     """
     from nmt.errors import UserError
 
-    match (model, hyp, src, ref, text):
+    match (model or None, hyp, src, ref, text):
         case (None, Path(), None, Path(), None):
             kind = "files"
-        case (Path(), None, None, None, _):
+        case ([*_], None, None, None, _):
             kind = "split"
-        case (Path(), None, Path(), Path(), None):
+        case ([*_], None, Path(), Path(), None):
             kind = "sources"
         case _:
             raise UserError(
@@ -55,7 +81,19 @@ def score(
             )
     if baseline and kind != "files":
         raise UserError("--baseline compares two files of translations: give it with --hyp and --ref")
+    together = lm is not None or len(model or ()) > 1
+    check_weight(lm, lm_weight)
+    if lm and not model:
+        raise UserError("--lm translates along with a model: give it with --model RUN")
+    if forced and (kind == "files" or beam or output):
+        raise UserError(
+            "--force gives log-probabilities of --model RUN, searches nothing and writes no result.json; "
+            "leave out --hyp, --beam and --output"
+        )
+    if together and not (forced or output):
+        raise UserError("--output: a score of several models belongs to none of their folders; give a FILE")
     use_threads(threads)
+    from nmt.build.forced import force_pairs, force_text
     from nmt.build.language_model import score_text
     from nmt.build.result import dataset_name
     from nmt.build.score import (
@@ -66,6 +104,7 @@ def score(
         score_files,
         score_run,
     )
+    from nmt.build.translator import check_models, load_translator
     from nmt.data.corpus import Pair
     from nmt.data.lines import read_lines
     from nmt.results import replace_text, write_result
@@ -77,27 +116,53 @@ def score(
         output = output or hyp.with_name(f"{hyp.name}.result.json")
     else:
         assert model is not None
-        experiment = run_experiment(model, overrides or ())
+        folder = model[0]
+        if together:
+            check_models(*model, lm=lm)
+        experiment = run_experiment(folder, overrides or ())
         if src and ref:
             pairs, dataset, name = pairs_of_files(src, ref), str(ref), None
-            output = output or model / f"result-{ref.name}.json"
+            output = output or folder / f"result-{ref.name}.json"
         elif text:
             pairs, dataset, name = [Pair("", line) for line in read_lines(text)], str(text), None
-            output = output or model / f"result-{text.name}.json"
+            output = output or folder / f"result-{text.name}.json"
         else:
             pairs, dataset, name = held_out(experiment, split), dataset_name(experiment.data), split
-            output = output or model / ("result.json" if split == "test" else f"result-{split}.json")
+            output = output or folder / ("result.json" if split == "test" else f"result-{split}.json")
+        of_text = text is not None or (experiment.data.text is not None and kind == "split")
+        lines = [pair.trg for pair in pairs]
+        if of_text and together:
+            raise UserError("--text is scored by one language model; give a single --model and no --lm")
+        if forced:
+            if of_text:
+                written = force_text(folder, experiment, lines, device=device)
+            else:
+                translator = load_translator(
+                    *model,
+                    lm=lm,
+                    lm_weight=lm_weight,
+                    experiment=experiment,
+                    device=device,
+                    precision=precision.value,
+                )
+                written = force_pairs(translator, pairs)
+            if save:
+                replace_text(save, "".join(f"{line}\n" for line in written))
+            else:
+                sys.stdout.writelines(f"{line}\n" for line in written)
+            return
         outputs: list[str] = []
-        if text or (experiment.data.text and kind == "split"):
+        if of_text:
             if save:
                 raise UserError("--save writes translations, and a language model makes none; leave it out")
-            lines = [pair.trg for pair in pairs]
-            result = score_text(model, experiment, lines, dataset=dataset, split=name, device=device)
+            result = score_text(folder, experiment, lines, dataset=dataset, split=name, device=device)
         else:
             result, outputs = score_run(
                 model,
                 experiment,
                 pairs,
+                lm=lm,
+                lm_weight=lm_weight,
                 dataset=dataset,
                 split=name,
                 beam=beam,

@@ -13,7 +13,15 @@ from typing import TYPE_CHECKING, Annotated, BinaryIO
 
 import typer
 
-from nmt.cli.arguments import Beam, Device, Model, Precision
+from nmt.cli.arguments import (
+    Beam,
+    Device,
+    LanguageModel,
+    LanguageModelWeight,
+    Models,
+    Precision,
+    check_weight,
+)
 from nmt.errors import UserError
 
 if TYPE_CHECKING:
@@ -32,7 +40,9 @@ class Errors(StrEnum):
 
 
 def translate(
-    model: Model,
+    model: Models,
+    lm: LanguageModel = None,
+    lm_weight: LanguageModelWeight = None,
     source: Annotated[
         Path | None, typer.Option("--input", metavar="FILE", help="lines to translate, .gz too")
     ] = None,
@@ -64,17 +74,25 @@ def translate(
 ) -> None:
     """Translate standard input or a file, line by line.
 
-    One line out for each line in, in order, as soon as it is ready.
+    One line out for each line in, in order, as soon as it is ready. Several models translate as an ensemble
+    (the mean of their probabilities); a language model adds its log-probability, weighed (shallow fusion).
     """
     from nmt.build.workers import in_order, load_window_translator
     from nmt.data.output import open_output
     from nmt.data.windows import Shard
 
+    check_weight(lm, lm_weight)
     _refuse(source, output, resume=resume, shard=shard)
+    if lm or len(model) > 1:  # before a line is read; a single run has nothing to go together with
+        from nmt.build.translator import check_models
+
+        check_models(*model, lm=lm)
     part = Shard.parse(shard or "1/1")
     load = partial(
         load_window_translator,
-        model,
+        *model,
+        lm=lm,
+        lm_weight=lm_weight,
         beam=beam,
         n_best=n_best,
         alignments=alignments,

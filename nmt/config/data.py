@@ -121,8 +121,16 @@ class TorchtextTokenizer(Section):
     shared: bool = False
 
 
+class SavedTokenizer(Section):
+    """The tokenizers that are there already; text of one language takes the target's."""
+
+    kind: Literal["saved"] = "saved"
+    path: str = Field(description="the tokenizer folder of a run, such as runs/demo/tokenizer")
+    shared: bool = Field(True, description="of pairs: whether one tokenizer there serves both sides")
+
+
 TokenizerConfig = Annotated[
-    SubwordTokenizer | CharTokenizer | WordTokenizer | TorchtextTokenizer,
+    SubwordTokenizer | CharTokenizer | WordTokenizer | TorchtextTokenizer | SavedTokenizer,
     Field(discriminator="kind"),
 ]
 

@@ -25,7 +25,7 @@ from typing import Literal, NamedTuple, TypeAlias
 import numpy as np
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from nmt.config.data import DataConfig, Filters, SubwordTokenizer
+from nmt.config.data import DataConfig, Filters, SavedTokenizer, SubwordTokenizer
 from nmt.data.corpus import Corpus, Pair, Split
 from nmt.data.encoded import EncodedSplit, Side, SideWriter
 from nmt.data.filtering import Reason, Reasons, Scan, by_length, by_text, counts, scan
@@ -178,8 +178,18 @@ def _key(data: DataConfig, corpus: Corpus, seed: int) -> str:
         # Where the text lies is left out: the fingerprints say what it is.
         **data.model_dump(mode="json", include={"src", "trg", "tokenizer", "filters"}),
         **({"continuous": True} if data.continuous else {}),
+        **(
+            {"tokenizers": _fingerprints(saved)}
+            if isinstance(saved := data.tokenizer, SavedTokenizer)
+            else {}
+        ),
     }
     return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
+
+
+def _fingerprints(saved: SavedTokenizer) -> list[str]:
+    """Of what lies in the folder now: it may be another run's later."""
+    return [tokenizer.fingerprint for tokenizer in load_tokenizers(Path(saved.path))]
 
 
 def _version(package: str) -> str | None:

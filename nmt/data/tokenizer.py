@@ -17,7 +17,7 @@ from random import Random
 from typing import Any, Literal, Protocol, Self
 
 from nmt.data.sampling import BpeDropout, Sampler, UnigramSampling
-from nmt.data.tokenizer_files import Descriptor, SubwordKind, read_tokenizer, write_tokenizer
+from nmt.data.tokenizer_files import Descriptor, Kind, SubwordKind, read_tokenizer, write_tokenizer
 from nmt.data.vocabulary import BOS, EOS, PAD, SPECIALS, UNK, Vocabulary
 from nmt.errors import UserError
 
@@ -36,6 +36,11 @@ class Tokenizer(Protocol):
 
     vocabulary: Vocabulary
     banned: tuple[int, ...]
+
+    @property
+    def kind(self) -> Kind:
+        """What its pieces are, as data.tokenizer.kind says it."""
+        ...
 
     @property
     def fingerprint(self) -> str:
@@ -84,7 +89,8 @@ class SentencePieceTokenizer:
     def __init__(self, model: bytes, *, kind: SubwordKind, dropout: float = 0.0) -> None:
         import sentencepiece
 
-        self._model, self._kind, self._dropout = model, kind, dropout
+        self._model, self._dropout = model, dropout
+        self.kind: SubwordKind = kind
         self._processor = sentencepiece.SentencePieceProcessor(model_proto=model)
         self.vocabulary = Vocabulary(self._processor.id_to_piece(list(range(len(self._processor)))))
         self.banned: tuple[int, ...] = (PAD, UNK, BOS, self.vocabulary.id("<0x0A>"))
@@ -153,7 +159,7 @@ class SentencePieceTokenizer:
 
     def sample_batch(self, texts: Sequence[str], seed: int) -> list[list[int]]:
         """BPE: `dropout` is the share of merges left out. Unigram: the exponent of the distribution."""
-        if not self._dropout or self._kind == "char":
+        if not self._dropout or self.kind == "char":
             return self.encode_batch(texts)
         chance = Random(seed)
         return [[i for word in self._words(text) for i in self._sampled(word, chance)] for text in texts]
@@ -176,7 +182,7 @@ class SentencePieceTokenizer:
 
     @cached_property
     def _sampler(self) -> Sampler:
-        kind = BpeDropout if self._kind == "bpe" else UnigramSampling
+        kind = BpeDropout if self.kind == "bpe" else UnigramSampling
         return kind(self._scores, self._dropout)
 
     def decode(self, ids: Sequence[int]) -> str:
@@ -206,7 +212,7 @@ class SentencePieceTokenizer:
 
     def save(self, folder: Path, side: str) -> None:
         """Write SIDE.json and SIDE.model."""
-        write_tokenizer(folder, side, self._model, kind=self._kind, dropout=self._dropout)
+        write_tokenizer(folder, side, self._model, kind=self.kind, dropout=self._dropout)
 
 
 def _explained(error: RuntimeError, vocab_size: int | None) -> Exception:

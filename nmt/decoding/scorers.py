@@ -1,11 +1,12 @@
-"""Step scorers: what turns models into something a search can ask."""
+"""Step scorers: what turns models, alone or together, into something a search can ask."""
 
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import torch
 from torch import Tensor
 
-from nmt.decoding.search import Step
+from nmt.decoding.search import Step, StepScorer
 from nmt.layers.attention import Memory
 from nmt.models import LanguageModel, Seq2Seq, Source
 
@@ -39,6 +40,78 @@ class LanguageModelScorer:
     def step(self, y_prev: Tensor, memory: None, state: Any) -> Step:
         """Score the next piece after y_prev (N,)."""
         return _step(*self.model.step(y_prev, state), None)
+
+
+class EnsembleScorer:
+    """Several models with one target vocabulary: the mean of their probabilities, all with one weight.
+
+    Source, memory and state are tuples of the members', in their order. same_source: they read the same
+    pieces; the alignment is then the mean of theirs, else the first one's.
+    """
+
+    def __init__(self, members: Sequence[StepScorer[Any, Any, Any]], *, same_source: bool) -> None:
+        self.members, self.same_source = tuple(members), same_source
+
+    def start(self, source: tuple[Any, ...]) -> tuple[tuple[Any, ...], tuple[Any, ...]]:
+        """Start every member with its own source."""
+        started = [member.start(each) for member, each in zip(self.members, source, strict=True)]
+        return tuple(memory for memory, _ in started), tuple(state for _, state in started)
+
+    def step(self, y_prev: Tensor, memory: tuple[Any, ...], state: tuple[Any, ...]) -> Step:
+        """Score the next piece after y_prev (N,)."""
+        asked = zip(self.members, memory, state, strict=True)
+        steps = [member.step(y_prev, memory, state) for member, memory, state in asked]
+        log_probs = torch.stack([step.logits - step.log_z for step in steps])  # (M, N, V)
+        # A piece that no member gives a probability has −∞, from which nothing finite may be subtracted.
+        top = log_probs.amax(dim=0).clamp(min=torch.finfo(log_probs.dtype).min)
+        # log of a mean, not logsumexp less log M: of equal members the result is theirs to the last bit.
+        mean = top + (log_probs - top).exp().mean(dim=0).log()  # (N, V)
+        return Step(
+            mean, mean.new_zeros(len(mean), 1), tuple(step.state for step in steps), self._align(steps)
+        )
+
+    def _align(self, steps: Sequence[Step]) -> Tensor | None:
+        found = [step.alignment for step in steps[: None if self.same_source else 1]]
+        given = [alignment for alignment in found if alignment is not None]
+        return torch.stack(given).mean(dim=0) if given and len(given) == len(found) else None
+
+
+class FusionScorer:
+    """Shallow fusion (Gülçehre et al. 2015, eq. 5): log p(y | source) + weight · log p_lm(y).
+
+    The sum is a score and no log-probability: it does not add up to one. weight ≥ 0, so that it can only
+    fall from step to step. Source is the translation's; memory and state are pairs, its and the language
+    model's.
+    """
+
+    def __init__(
+        self, translation: StepScorer[Any, Any, Any], lm: StepScorer[int, Any, Any], weight: float
+    ) -> None:
+        self.translation, self.lm, self.weight = translation, lm, weight
+
+    def start(self, source: Any) -> tuple[tuple[Any, Any], tuple[Any, Any]]:
+        """Start the translation, and as many rows of the language model as its state has."""
+        memory, state = self.translation.start(source)
+        lm_memory, lm_state = self.lm.start(len(next(_tensors(state))))
+        return (memory, lm_memory), (state, lm_state)
+
+    def step(self, y_prev: Tensor, memory: tuple[Any, Any], state: tuple[Any, Any]) -> Step:
+        """Score the next piece after y_prev (N,)."""
+        translation = self.translation.step(y_prev, memory[0], state[0])
+        lm = self.lm.step(y_prev, memory[1], state[1])
+        scores = translation.logits - translation.log_z + self.weight * (lm.logits - lm.log_z)
+        return translation._replace(
+            logits=scores, log_z=torch.zeros_like(translation.log_z), state=(translation.state, lm.state)
+        )
+
+
+def _tensors(tree: Any) -> Iterator[Tensor]:
+    """Yield the tensors of a tree, as `select_rows` takes it."""
+    if isinstance(tree, Tensor):
+        yield tree
+    elif isinstance(tree, tuple):
+        for part in tree:
+            yield from _tensors(part)
 
 
 def _step(logits: Tensor, state: Any, alignment: Tensor | None) -> Step:

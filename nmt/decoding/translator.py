@@ -11,6 +11,7 @@ import torch
 from nmt.data.batches import pad
 from nmt.data.tokenizer import Tokenizer
 from nmt.data.vocabulary import EOS
+from nmt.decoding.forcing import force
 from nmt.decoding.search import Hypothesis, SearchSettings, StepScorer, beam_search
 from nmt.errors import UserError
 from nmt.evaluation.alignment import Attended, Link, attended, best_links
@@ -49,18 +50,40 @@ class Translation:
 
 
 class Part(NamedTuple):
-    """A stretch of a line that is translated as a whole; spaced: white space stands behind it."""
+    """A stretch of a line that is translated as a whole; spaced: white space stands behind it.
+
+    others: the ids that further models of an ensemble read.
+    """
 
     ids: list[int]
     spaced: bool
+    others: tuple[list[int], ...] = ()
+
+
+class Forced(NamedTuple):
+    """The ids of a given target, </s> included, and the log-probability of each after those before it."""
+
+    ids: list[int]
+    log_probs: list[float]
+
+
+class SourceReader(NamedTuple):
+    """How one model reads a source: in pieces of its own, at most so many at a time."""
+
+    tokenizer: Tokenizer
+    max_source: int
 
 
 class Translator:
-    """Translates text with any step scorer over sources; float results do not depend on the neighbours."""
+    """Translates text with any step scorer over sources; float results do not depend on the neighbours.
+
+    others: how further models of an ensemble read the source. The scorer's source is then a tuple, of which
+    the first is read with src_tokenizer. Limits, batches and alignments go by the pieces of the first.
+    """
 
     def __init__(
         self,
-        scorer: StepScorer[Source, Any, Any],
+        scorer: StepScorer[Any, Any, Any],
         src_tokenizer: Tokenizer,
         trg_tokenizer: Tokenizer,
         search: SearchSettings,
@@ -69,8 +92,9 @@ class Translator:
         tokens_per_batch: int,
         device: torch.device,
         precision: str,
+        others: Sequence[SourceReader] = (),
     ) -> None:
-        self.scorer, self.search = scorer, search
+        self.scorer, self.search, self.others = scorer, search, tuple(others)
         self.src_tokenizer, self.trg_tokenizer = src_tokenizer, trg_tokenizer
         self.max_source, self.tokens_per_batch, self.device = max_source, tokens_per_batch, device
         self.precision = precision
@@ -82,14 +106,15 @@ class Translator:
     def translations(self, lines: Sequence[str], *, attention: bool = False) -> list[Translation]:
         """Return the translation of each line, in order.
 
-        A line of more than `max_source` pieces is translated in parts: cut at sentence ends, else clause
-        ends, else spaces, else anywhere; nothing is dropped.
+        A line of more than `max_source` pieces, of any model, is translated in parts: cut at sentence ends,
+        else clause ends, else spaces, else anywhere; nothing is dropped.
         """
         if isinstance(lines, str):  # which is a sequence of strings too, each a character
             raise TypeError("expected a list of lines, found one text; give [text]")
         parts = [self.parts(line) for line in lines]
-        flat = [part.ids for line in parts for part in line]
-        found = iter(self.hypotheses(flat, attention=attention))
+        flat = [part for line in parts for part in line]
+        others = zip(*(part.others for part in flat), strict=True)
+        found = iter(self.hypotheses([part.ids for part in flat], *others, attention=attention))
         return [self._join(line, [next(found) for _ in line]) for line in parts]
 
     def parts(self, line: str) -> list[Part]:
@@ -97,27 +122,34 @@ class Translator:
         if not line.strip():
             return []
 
+        readers = SourceReader(self.src_tokenizer, self.max_source), *self.others
+
         def fits(text: str) -> bool:
-            return len(self.src_tokenizer.encode(text)) <= self.max_source
+            return all(len(reader.tokenizer.encode(text)) <= reader.max_source for reader in readers)
 
         texts = [line] if fits(line) else list(split_text(line, fits))
         return [
-            Part(ids, text[-1:].isspace() or after[:1].isspace())
+            Part(ids, text[-1:].isspace() or after[:1].isspace(), self._read_by_others(text.strip()))
             for text, after in pairwise([*texts, ""])
             if (ids := self.src_tokenizer.encode(text.strip()))
         ]
 
-    def hypotheses(self, rows: list[list[int]], *, attention: bool = False) -> list[list[Hypothesis]]:
+    def _read_by_others(self, text: str) -> tuple[list[int], ...]:
+        return tuple(reader.tokenizer.encode(text) for reader in self.others)
+
+    def hypotheses(
+        self, rows: list[list[int]], *others: Sequence[list[int]], attention: bool = False
+    ) -> list[list[Hypothesis]]:
         """Return what the search finds for each row of source ids, in order, something for each.
 
+        others: the same sources as the further models of an ensemble read them.
         Raises UserError where all that the search reached has probability 0 or none (not a number).
         """
         results: list[list[Hypothesis]] = [[]] * len(rows)
-        for chosen in self._batches(rows):
-            ids = pad([rows[i] for i in chosen], last=EOS).to(self.device)
-            lengths = torch.tensor([len(rows[i]) + 1 for i in chosen], device=self.device)
-            limits = self.search.limits(lengths)
-            found = beam_search(self.scorer, Source(ids, lengths), limits, self.search, alignments=attention)
+        for chosen in by_length(rows, self.tokens_per_batch // self.search.beam):
+            source = self._source(rows, others, chosen)
+            limits = self.search.limits(torch.tensor([len(rows[i]) + 1 for i in chosen], device=self.device))
+            found = beam_search(self.scorer, source, limits, self.search, alignments=attention)
             for i, hypotheses in zip(chosen, found, strict=True):
                 results[i] = hypotheses
         if not all(results):
@@ -127,18 +159,34 @@ class Translator:
             )
         return results
 
-    def _batches(self, rows: list[list[int]]) -> Iterator[list[int]]:
-        """Yield row numbers in batches of similar length, the longest first."""
-        batch: list[int] = []
-        width = 0
-        for i in sorted(range(len(rows)), key=lambda i: -len(rows[i])):
-            if batch and (len(batch) + 1) * width * self.search.beam > self.tokens_per_batch:
-                yield batch
-                batch = []
-            width = len(rows[i]) + 1 if not batch else width
-            batch.append(i)
-        if batch:
-            yield batch
+    def force(self, pairs: Sequence[tuple[str, str]]) -> list[Forced]:
+        """Return the log-probabilities of the given targets, piece by piece, each after those before it.
+
+        pairs: source and target. Of a fusion they are its scores. No source is cut: one of more than
+        `max_source` pieces is read as a whole.
+        """
+        src = [self.src_tokenizer.encode(text.strip()) for text, _ in pairs]
+        others = list(zip(*(self._read_by_others(text.strip()) for text, _ in pairs), strict=True))
+        trg = [[*self.trg_tokenizer.encode(text), EOS] for _, text in pairs]
+        results: list[Forced] = [Forced([], [])] * len(pairs)
+        both = [[*read, *written] for read, written in zip(src, trg, strict=True)]
+        for chosen in by_length(both, self.tokens_per_batch):
+            source, targets = self._source(src, others, chosen), pad([trg[i] for i in chosen])
+            log_probs = force(self.scorer, source, targets.to(self.device), bos=self.search.bos).tolist()
+            for i, found in zip(chosen, log_probs, strict=True):
+                results[i] = Forced(trg[i], found[: len(trg[i])])
+        return results
+
+    def _source(
+        self, rows: Sequence[list[int]], others: Sequence[Sequence[list[int]]], chosen: Sequence[int]
+    ) -> Source | tuple[Source, ...]:
+        """Return the chosen rows as the scorer reads them: of one model, or a tuple of each one's."""
+
+        def source(of: Sequence[list[int]]) -> Source:
+            lengths = torch.tensor([len(of[i]) + 1 for i in chosen], device=self.device)
+            return Source(pad([of[i] for i in chosen], last=EOS).to(self.device), lengths)
+
+        return tuple(source(of) for of in (rows, *others)) if self.others else source(rows)
 
     def _join(self, parts: list[Part], found: list[list[Hypothesis]]) -> Translation:
         if not parts:
@@ -161,6 +209,20 @@ class Translator:
         assert best.alignment is not None
         tokenizers = self.src_tokenizer, self.trg_tokenizer
         return attended(tokenizers, part.ids, best.ids, best.alignment.double().numpy(), spaced=part.spaced)
+
+
+def by_length(rows: Sequence[list[int]], tokens: int) -> Iterator[list[int]]:
+    """Yield row numbers in batches of similar length and so many pieces, the longest first."""
+    batch: list[int] = []
+    width = 0
+    for i in sorted(range(len(rows)), key=lambda i: -len(rows[i])):
+        if batch and (len(batch) + 1) * width > tokens:
+            yield batch
+            batch = []
+        width = len(rows[i]) + 1 if not batch else width
+        batch.append(i)
+    if batch:
+        yield batch
 
 
 def split_text(text: str, fits: Callable[[str], bool]) -> Iterator[str]:

@@ -1,11 +1,14 @@
 """nmt.build.tokenizer: every kind of section makes its tokenizer."""
 
+from pathlib import Path
+
 import pytest
 from pydantic import TypeAdapter
 
-from nmt.build.tokenizer import train_tokenizer
-from nmt.config.data import TokenizerConfig
-from nmt.data.tokenizer import SentencePieceTokenizer, TorchtextTokenizer, WordTokenizer
+from nmt.build.tokenizer import saved_tokenizers, train_tokenizer
+from nmt.config.data import SavedTokenizer, TokenizerConfig
+from nmt.data.tokenizer import SentencePieceTokenizer, TorchtextTokenizer, WordTokenizer, save_tokenizers
+from nmt.errors import UserError
 
 SECTION: TypeAdapter[TokenizerConfig] = TypeAdapter(TokenizerConfig)
 TEXTS = [
@@ -32,3 +35,25 @@ def test_every_kind_of_section_makes_its_tokenizer(section: dict[str, object], e
     tokenizer = train_tokenizer(SECTION.validate_python(section), TEXTS)
     assert type(tokenizer) is expected
     assert tokenizer.decode(tokenizer.encode("der Mann")).casefold() == "der mann"
+
+
+def test_saved_tokenizers_are_those_of_the_folder(tmp_path: Path) -> None:
+    src = SentencePieceTokenizer.train(TEXTS, kind="char")
+    trg = SentencePieceTokenizer.train(TEXTS, kind="bpe", vocab_size=300)
+    save_tokenizers(tmp_path / "two", src, trg)
+    save_tokenizers(tmp_path / "one", trg, trg)
+    two, one = (SavedTokenizer(path=str(tmp_path / name), shared=name == "one") for name in ("two", "one"))
+    assert [t.fingerprint for t in saved_tokenizers(two, pairs=True)] == [src.fingerprint, trg.fingerprint]
+    for section in (two, one):
+        only, same = saved_tokenizers(section, pairs=False)
+        assert only is same
+        assert only.fingerprint == trg.fingerprint
+    a, b = saved_tokenizers(one, pairs=True)
+    assert a is b
+    wrong = two.model_copy(update={"shared": True})
+    with pytest.raises(
+        UserError, match=r"shared is True, but .*two holds one for each side; set it to False"
+    ):
+        saved_tokenizers(wrong, pairs=True)
+    with pytest.raises(UserError, match=r"nowhere/src\.json: cannot be read"):
+        saved_tokenizers(SavedTokenizer(path=str(tmp_path / "nowhere")), pairs=False)

@@ -11,7 +11,7 @@ import pytest
 from nmt.config.data import DataConfig
 from nmt.data.corpus import Pair, Split, open_corpus
 from nmt.data.prepared import Prepared, prepare
-from nmt.data.tokenizer import SentencePieceTokenizer, Tokenizer, WordTokenizer
+from nmt.data.tokenizer import SentencePieceTokenizer, Tokenizer, WordTokenizer, save_tokenizers
 from nmt.errors import UserError
 
 TRAIN = [
@@ -169,6 +169,16 @@ def test_a_folder_is_reused_until_something_changes(tmp_path: Path) -> None:
         file.write("noch\tone\n")
     seen.add(run(data)[0].folder)
     assert len(seen) == 6
+
+
+def test_a_folder_belongs_to_the_saved_tokenizers_that_it_was_made_with(tmp_path: Path) -> None:
+    data = config(tmp_path, tokenizer={"kind": "saved", "path": str(tmp_path / "saved")})
+    first, second = (_words(iter([text])) for text in ("the house", "a tree"))
+    save_tokenizers(tmp_path / "saved", first, first)
+    before = run(data)[0].folder
+    assert run(data)[0].folder == before
+    save_tokenizers(tmp_path / "saved", second, second)
+    assert run(data)[0].folder != before
 
 
 @pytest.mark.parametrize("name", ["meta.json", "train.0.src.ids", "test.0.trg.offsets", "tokenizer/src.json"])

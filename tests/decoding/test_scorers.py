@@ -1,29 +1,38 @@
 """nmt.decoding.scorers: a real model, asked step by step, in whatever company."""
 
+from typing import Any
+
 import pytest
 import torch
 from torch import Tensor
 
 from nmt.build.model import build_model
-from nmt.config.model import DecoderConfig, EncoderConfig, ModelConfig
+from nmt.config.model import ModelConfig
 from nmt.data.batches import pad
 from nmt.data.vocabulary import BOS, EOS, PAD, UNK
 from nmt.decoding.candidates import LengthPenalty
 from nmt.decoding.scorers import ModelScorer
 from nmt.decoding.search import Hypothesis, SearchSettings, beam_search
+from nmt.layers.packed import packed
 from nmt.models import Seq2Seq, Source
 
 V = 40
 SETTINGS = SearchSettings(
     4, LengthPenalty(alpha=1.0, offset=5.0), bos=BOS, eos=EOS, banned=(PAD, UNK, BOS), n_best=3
 )
-styles = pytest.mark.parametrize("style", ["input_feeding", "layer_parallel"])
+MODELS: dict[str, dict[str, Any]] = {
+    "input_feeding": {"decoder": {"style": "input_feeding"}},
+    "layer_parallel": {"decoder": {"style": "layer_parallel"}},
+    "coverage, lexical": {"decoder": {"attention": {"kind": "coverage"}}, "head": {"kind": "lexical"}},
+    "conditional, location": {"decoder": {"style": "conditional", "attention": {"kind": "location"}}},
+}
+styles = pytest.mark.parametrize("style", MODELS)
 
 
 def model(style: str, dtype: torch.dtype) -> Seq2Seq:
-    encoder, decoder = EncoderConfig(hidden=12, layers=2), DecoderConfig(hidden=12, layers=2)
-    config = ModelConfig(embedding=8, encoder=encoder, decoder=decoder.model_copy(update={"style": style}))
-    made = build_model(config, V, V).to(dtype).eval()
+    size = {"hidden": 12, "layers": 2}
+    sections = MODELS[style] | {"encoder": size, "decoder": MODELS[style]["decoder"] | size}
+    made = build_model(ModelConfig.model_validate({"embedding": 8} | sections), V, V).to(dtype).eval()
     with torch.no_grad():
         for parameter in made.parameters():
             parameter.mul_(2)  # a model drawn anew finds all pieces alike
@@ -85,6 +94,17 @@ def test_scores_and_alignments_are_those_of_teacher_forcing(style: str) -> None:
             assert h.score == pytest.approx(h.log_prob / ((5 + len(log_probs)) / 6), abs=1e-10)
             assert h.alignment is not None
             torch.testing.assert_close(h.alignment[:, : len(row) + 1], alignment)  # (Ty, Tx)
+
+
+@pytest.mark.skipif(not torch.backends.mkldnn.is_available(), reason="needs oneDNN")
+@styles
+def test_a_packed_model_finds_the_same(style: str) -> None:
+    plain, rows = model(style, torch.float32), sentences(30)
+    found, expected = (search(ModelScorer(one), rows) for one in (packed(plain, "float32"), plain))
+    for hypotheses, others in zip(found, expected, strict=True):
+        assert [h.ids for h in hypotheses] == [h.ids for h in others]
+        assert [h.score for h in hypotheses] == pytest.approx([h.score for h in others], abs=1e-4)
+        torch.testing.assert_close(hypotheses[0].alignment, others[0].alignment, atol=1e-4, rtol=0)
 
 
 def forced(made: Seq2Seq, row: list[int], ids: list[int]) -> tuple[Tensor, Tensor]:

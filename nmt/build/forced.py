@@ -1,0 +1,56 @@
+"""Given targets, or given text → the log-probabilities of their pieces, as lines of JSON."""
+
+import json
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import torch
+
+from nmt.build.language_model import load_language_model
+from nmt.config.experiment import Experiment
+from nmt.data.batches import pad
+from nmt.data.corpus import Pair
+from nmt.data.tokenizer import Tokenizer
+from nmt.data.vocabulary import BOS, EOS
+from nmt.decoding.forcing import force
+from nmt.decoding.scorers import LanguageModelScorer
+from nmt.decoding.translator import Forced, Translator, by_length
+
+
+def force_pairs(translator: Translator, pairs: Sequence[Pair]) -> Iterator[str]:
+    """Yield a line for each pair: how probable the model finds the target, by piece."""
+    for forced in translator.force(pairs):
+        yield forced_line(forced, translator.trg_tokenizer)
+
+
+def force_text(folder: Path, experiment: Experiment, lines: Sequence[str], *, device: str) -> Iterator[str]:
+    """Yield a line for each line of text: how probable the language model of a run finds it, by piece.
+
+    In float64. One long text is read from its first line to its last.
+    """
+    trained = load_language_model(folder, experiment=experiment, device=device, precision=torch.float64)
+    scorer, encoded = LanguageModelScorer(trained.model), trained.tokenizer.encode_batch(lines)
+    rows = [[*ids, EOS] for ids in encoded]
+    found: list[list[float]] = [[]] * len(rows)
+    if experiment.data.continuous and rows:
+        whole = torch.tensor([[piece for row in rows for piece in row]], device=trained.device)
+        log_probs = iter(force(scorer, 1, whole, bos=EOS)[0].tolist())
+        found = [[next(log_probs) for _ in row] for row in rows]
+    else:
+        for chosen in by_length(rows, experiment.decoding.tokens_per_batch):
+            targets = pad([rows[i] for i in chosen]).to(trained.device)
+            of_chosen = force(scorer, len(chosen), targets, bos=BOS).tolist()
+            for i, each in zip(chosen, of_chosen, strict=True):
+                found[i] = each[: len(rows[i])]
+    for row, each in zip(rows, found, strict=True):
+        yield forced_line(Forced(row, each), trained.tokenizer)
+
+
+def forced_line(forced: Forced, tokenizer: Tokenizer) -> str:
+    """Return {"log_prob": the sum, "pieces": […, "</s>"], "log_probs": [one a piece]}."""
+    parts = {
+        "log_prob": sum(forced.log_probs),
+        "pieces": tokenizer.pieces(forced.ids),
+        "log_probs": forced.log_probs,
+    }
+    return json.dumps(parts, ensure_ascii=False)

@@ -1,0 +1,26 @@
+"""Forced decoding: how probable a step scorer finds what others wrote. It knows no model.
+
+B sentences, Ty target positions.
+"""
+
+import torch
+from torch import Tensor
+
+from nmt.decoding.search import Memory, Source, State, StepScorer
+
+
+@torch.inference_mode()
+def force(scorer: StepScorer[Source, Memory, State], source: Source, targets: Tensor, *, bos: int) -> Tensor:
+    """Return the log-probability (B, Ty) of each piece of the targets (B, Ty) after those before it.
+
+    The targets end in </s>; what is behind it is padding, and its log-probabilities mean nothing. For a
+    search's own hypothesis they add up to its log_prob.
+    """
+    memory, state = scorer.start(source)
+    y_prev = torch.full_like(targets[:, 0], bos)
+    found = []
+    for y in targets.unbind(dim=1):
+        step = scorer.step(y_prev, memory, state)
+        found.append((step.logits.gather(1, y.unsqueeze(1)) - step.log_z).squeeze(1))  # (B,)
+        state, y_prev = step.state, y
+    return torch.stack(found, dim=1)
