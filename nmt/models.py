@@ -6,10 +6,12 @@ import torch
 from torch import Tensor, nn
 
 from nmt.layers.attention import Memory
+from nmt.layers.between import Between
 from nmt.layers.cells import CellType, stack
 from nmt.layers.decoders import Decoder, DecoderOutput
-from nmt.layers.dropout import dropout
+from nmt.layers.dropout import Dropout
 from nmt.layers.encoders import Bridge, RecurrentEncoder
+from nmt.layers.heads import Head
 
 
 class Source(NamedTuple):
@@ -34,8 +36,8 @@ class Seq2Seq(nn.Module):
         encoder: RecurrentEncoder,
         bridge: Bridge,
         decoder: Decoder,
-        head: nn.Module,
-        dropout: float,
+        head: Head,
+        dropout: Dropout,
     ) -> None:
         super().__init__()
         self.src_embedding, self.trg_embedding = src_embedding, trg_embedding
@@ -45,23 +47,31 @@ class Seq2Seq(nn.Module):
 
     def start(self, source: Source) -> tuple[Memory, Any]:
         """Return the memory of the sources (B rows) and the decoder's first state (B rows)."""
-        encoded = self.encoder(self._drop(self.src_embedding(source.ids)), source.lengths)
+        embedded = self._embedded(self.src_embedding(source.ids))  # (B, Tx, E)
+        encoded = self.encoder(embedded, source.lengths)
         memory = self.decoder.attention.remember(self._drop(encoded.outputs), encoded.mask)
-        return memory, self.decoder.start(self.bridge(encoded))
+        memory = memory._replace(words=self.head.remember(embedded))
+        return memory, self.decoder.start(self.bridge(encoded), memory)
 
     def forward(self, source: Source, trg_in: Tensor) -> DecoderOutput:
-        """Return features (B, Ty, H) and alignment for the given targets (B, Ty): teacher forcing."""
+        """Return the head's features (B, Ty, …) and alignment for targets (B, Ty): teacher forcing."""
         memory, state = self.start(source)
-        output = self.decoder(self._drop(self.trg_embedding(trg_in)), memory, state)
-        return DecoderOutput(self._drop(output.features), output.alignment)
+        output = self.decoder(self._embedded(self.trg_embedding(trg_in)), memory, state)
+        return DecoderOutput(self._joined(output, memory), output.alignment)
 
     def step(self, y_prev: Tensor, memory: Memory, state: Any) -> tuple[Tensor, Tensor, Any]:
         """Return logits (N, V), alignment (N, Tx) and the next state for the tokens y_prev (N,)."""
-        output, state = self.decoder.step(self._drop(self.trg_embedding(y_prev)), memory, state)
-        return self.head(self._drop(output.features)), output.alignment, state
+        output, state = self.decoder.step(self._embedded(self.trg_embedding(y_prev)), memory, state)
+        return self.head(self._joined(output, memory)), output.alignment, state
+
+    def _joined(self, output: DecoderOutput, memory: Memory) -> Tensor:
+        return self.head.join(self._drop(output.features), output.alignment, memory.words)
+
+    def _embedded(self, x: Tensor) -> Tensor:
+        return self.dropout.embedded(x, training=self.training)
 
     def _drop(self, x: Tensor) -> Tensor:
-        return dropout(x, self.dropout, training=self.training)
+        return self.dropout.drop(x, training=self.training)
 
 
 class LanguageModel(nn.Module):
@@ -78,10 +88,13 @@ class LanguageModel(nn.Module):
         hidden_size: int,
         layers: int,
         head: nn.Module,
-        dropout: float,
+        dropout: Dropout,
+        residual: bool = False,
+        layer_norm: bool = False,
     ) -> None:
         super().__init__()
         self.embedding, self.head, self.dropout = embedding, head, dropout
+        self.between = Between(hidden_size, layers, dropout=dropout, residual=residual, layer_norm=layer_norm)
         self.cells = stack(cell, [embedding.embedding_dim] + [hidden_size] * (layers - 1), hidden_size)
 
     def start(self, rows: int) -> tuple[Any, ...]:
@@ -95,17 +108,21 @@ class LanguageModel(nn.Module):
         What is predicted at a position is the piece that follows. The state after a padded row is that of
         its padding.
         """
-        x, after = self.embedding(trg_in), []
-        for cell, before in zip(self.cells, state or self.start(len(trg_in)), strict=True):
-            x, end = cell.run(self._drop(x), before)  # (B, T, H)
+        x, after = self._embedded(self.embedding(trg_in)), []
+        cells = self.dropout.weights(self).cells
+        for layer, before in enumerate(state or self.start(len(trg_in))):
+            y, end = cells[layer].run(self.between.into(layer, x), before)  # (B, T, H)
+            x = self.between.out_of(layer, x, y)
             after.append(end)
         return self._drop(x), tuple(after)
 
     def step(self, y_prev: Tensor, state: tuple[Any, ...]) -> tuple[Tensor, tuple[Any, ...]]:
         """Return logits (N, V) for what follows y_prev (N,), and the next state."""
-        x, after = self.embedding(y_prev), []
-        for cell, before in zip(self.cells, state, strict=True):
-            x, end = cell.advance(cell.project(self._drop(x)), before)  # (N, H)
+        x, after = self._embedded(self.embedding(y_prev)), []
+        for layer, (cell, before) in enumerate(zip(self.cells, state, strict=True)):
+            projected = cell.project(self.between.into(layer, x))
+            y, end = cell.advance(projected, before)  # (N, H)
+            x = self.between.out_of(layer, x, y)
             after.append(end)
         return self.head(self._drop(x)), tuple(after)
 
@@ -120,5 +137,8 @@ class LanguageModel(nn.Module):
         parts = iter(flat.split([part.shape[1] for of_layer in like for part in of_layer], dim=1))
         return tuple(type(of_layer)(*(next(parts) for _ in of_layer)) for of_layer in like)
 
+    def _embedded(self, x: Tensor) -> Tensor:
+        return self.dropout.embedded(x, training=self.training)
+
     def _drop(self, x: Tensor) -> Tensor:
-        return dropout(x, self.dropout, training=self.training)
+        return self.dropout.drop(x, training=self.training)

@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import NamedTuple, Protocol
 
 import numpy as np
@@ -66,12 +66,14 @@ class TranslationTask:
     attention: bool = False
 
     def loss(self, model: torch.nn.Module, batch: Batch) -> LossSum:
-        """Return the label-smoothed cross-entropy over the real target tokens of the batch."""
+        """Return the label-smoothed cross-entropy over real target tokens, and what the attention owes."""
         assert isinstance(model, Seq2Seq)
         output = model(Source(batch.src, batch.src_len), batch.trg_in)
-        return smoothed_cross_entropy(
+        found = smoothed_cross_entropy(
             output.features, model.head, batch.trg_out, batch.trg_mask, smoothing=self.smoothing
         )
+        owed = model.decoder.attention.penalty(output.alignment, batch.trg_mask)
+        return replace(found, loss=found.loss + owed)
 
     @torch.inference_mode()
     def validate(self, model: torch.nn.Module) -> Validation:

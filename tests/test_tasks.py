@@ -53,8 +53,8 @@ def task() -> TranslationTask:
     )
 
 
-def model() -> Seq2Seq:
-    sides = {"encoder": {"hidden": 6}, "decoder": {"hidden": 6}}
+def model(**decoder: object) -> Seq2Seq:
+    sides = {"encoder": {"hidden": 6}, "decoder": {"hidden": 6} | decoder}
     config = ModelConfig.model_validate({"embedding": 5, "dropout": 0.0, **sides})
     return build_model(config, 7, 8).double()
 
@@ -75,6 +75,23 @@ def test_the_loss_is_the_smoothed_cross_entropy_of_every_real_token(task: Transl
     assert found.count == sum(len(p.trg.split()) + 1 for p in PAIRS)
     assert found.loss.item() == pytest.approx(loss, rel=1e-12)
     assert found.nll.item() == pytest.approx(nll, rel=1e-12)
+
+
+def test_what_an_attention_owes_is_in_the_loss_alone(task: TranslationTask) -> None:
+    batch = collate(task.validation, torch.arange(len(PAIRS)).numpy())
+    heavy, light = (model(attention={"kind": "coverage", "weight": weight}) for weight in (2.0, 0.0))
+    light.load_state_dict(heavy.state_dict())
+    alignment = heavy(Source(batch.src, batch.src_len), batch.trg_in).alignment
+    owed = sum(
+        torch.minimum(alignment[row, t], alignment[row, :t].sum(0)).sum().item()
+        for row, length in enumerate(batch.trg_len.tolist())
+        for t in range(length)
+    )
+    found, without = task.loss(heavy, batch), task.loss(light, batch)
+    assert found.loss.item() == pytest.approx(without.loss.item() + 2 * owed, rel=1e-12)
+    assert found.nll.item() == without.nll.item()
+    found.loss.backward()
+    assert heavy.decoder.attention.coverage.grad.any()  # type: ignore[attr-defined]
 
 
 def test_a_validation_is_over_the_whole_split_and_by_real_decoding(task: TranslationTask) -> None:

@@ -5,6 +5,7 @@ from typing import assert_never
 
 from nmt.config.cell import (
     CellConfig,
+    DeepTransitionCellConfig,
     GRUCellConfig,
     IRNNCellConfig,
     LayerNormLSTMCellConfig,
@@ -14,6 +15,7 @@ from nmt.config.cell import (
     SRUCellConfig,
 )
 from nmt.layers.cells import CellType, LSTMCell
+from nmt.layers.deep_transition import DeepTransitionCell
 from nmt.layers.gru import GRUCell
 from nmt.layers.initialization import Draw, glorot, identity, orthogonal, uniform
 from nmt.layers.ln_lstm import LayerNormLSTMCell
@@ -23,6 +25,8 @@ from nmt.layers.sru import SRUCell
 
 def build_cell(config: CellConfig) -> CellType:
     """Return what makes cells of the kind; each one that it makes is freshly drawn."""
+    if isinstance(config, DeepTransitionCellConfig):
+        return partial(DeepTransitionCell, build_cell(config.cell), config.depth)
     inputs = _draw(config.input)
     match config:
         case RNNCellConfig():

@@ -9,24 +9,35 @@ from nmt.build.cell import build_cell
 from nmt.config.model import (
     AdditiveAttentionConfig,
     AttentionConfig,
+    CoverageAttentionConfig,
     DecoderConfig,
     DotAttentionConfig,
     GeneralAttentionConfig,
     LanguageModelConfig,
+    LexicalHeadConfig,
+    LocationAttentionConfig,
     ModelConfig,
     MultiHeadAttentionConfig,
+    PlainHeadConfig,
 )
 from nmt.data.vocabulary import PAD
 from nmt.layers.attention import (
     AdditiveAttention,
     Attention,
+    CoverageAttention,
     DotAttention,
     GeneralAttention,
+    LocationAttention,
     MultiHeadAttention,
+    Normalize,
+    entmax15,
+    softmax,
+    sparsemax,
 )
 from nmt.layers.decoders import ConditionalDecoder, InputFeedingDecoder, LayerParallelDecoder
+from nmt.layers.dropout import Dropout
 from nmt.layers.encoders import Bridge, RecurrentEncoder
-from nmt.layers.heads import PlainHead, TiedHead
+from nmt.layers.heads import Head, LexicalHead, PlainHead, TiedHead
 from nmt.models import LanguageModel, Seq2Seq
 
 
@@ -44,12 +55,14 @@ def build_model(config: ModelConfig, src_size: int, trg_size: int) -> Seq2Seq:
             hidden_size=enc.hidden,
             layers=enc.layers,
             bidirectional=enc.bidirectional,
-            dropout=config.dropout,
+            dropout=_dropout(config),
+            residual=enc.residual,
+            layer_norm=enc.layer_norm,
         ),
         bridge=Bridge(enc.hidden, dec.hidden, dec.layers, summary=dec.bridge),
         decoder=_decoder(dec, enc.hidden, config),
-        head=_head(config, dec.hidden, trg),
-        dropout=config.dropout,
+        head=_head_on_source(config, dec.hidden, trg),
+        dropout=_dropout(config),
     )
 
 
@@ -62,7 +75,18 @@ def build_language_model(config: LanguageModelConfig, size: int) -> LanguageMode
         hidden_size=config.hidden,
         layers=config.layers,
         head=_head(config, config.hidden, embedding),
-        dropout=config.dropout,
+        dropout=_dropout(config),
+        residual=config.residual,
+        layer_norm=config.layer_norm,
+    )
+
+
+def _dropout(config: ModelConfig | LanguageModelConfig) -> Dropout:
+    return Dropout(
+        features=config.dropout,
+        variational=config.dropout_kind == "variational",
+        recurrent=config.recurrent_dropout,
+        words=config.word_dropout,
     )
 
 
@@ -74,16 +98,29 @@ def _embedding(size: int, width: int) -> nn.Embedding:
     return embedding
 
 
+_NORMALIZE: dict[str, Normalize] = {"softmax": softmax, "sparsemax": sparsemax, "entmax15": entmax15}
+
+
 def _attention(config: AttentionConfig, memory_size: int, query_size: int) -> Attention:
+    normalize = _NORMALIZE[config.normalize]
     match config:
         case AdditiveAttentionConfig():
-            return AdditiveAttention(memory_size, query_size, config.size or query_size)
+            size = config.size or query_size
+            return AdditiveAttention(memory_size, query_size, size, normalize=normalize)
+        case CoverageAttentionConfig():
+            size = config.size or query_size
+            return CoverageAttention(memory_size, query_size, size, weight=config.weight, normalize=normalize)
+        case LocationAttentionConfig(filters=filters, width=width):
+            size = config.size or query_size
+            return LocationAttention(
+                memory_size, query_size, size, filters=filters, width=width, normalize=normalize
+            )
         case DotAttentionConfig():
-            return DotAttention(memory_size, query_size)
+            return DotAttention(memory_size, query_size, normalize=normalize)
         case GeneralAttentionConfig():
-            return GeneralAttention(memory_size, query_size)
+            return GeneralAttention(memory_size, query_size, normalize=normalize)
         case MultiHeadAttentionConfig():
-            return MultiHeadAttention(memory_size, query_size, config.heads)
+            return MultiHeadAttention(memory_size, query_size, config.heads, normalize=normalize)
         case other:
             assert_never(other)
 
@@ -106,11 +143,24 @@ def _decoder(
         input_size=model.embedding,
         hidden_size=config.hidden,
         layers=config.layers,
-        dropout=model.dropout,
+        dropout=_dropout(model),
+        residual=config.residual,
+        layer_norm=config.layer_norm,
     )
 
 
-def _head(config: ModelConfig | LanguageModelConfig, width: int, trg: nn.Embedding) -> nn.Module:
+def _head_on_source(config: ModelConfig, width: int, trg: nn.Embedding) -> Head:
+    plain = _head(config, width, trg)
+    match config.head:
+        case PlainHeadConfig():
+            return plain
+        case LexicalHeadConfig():
+            return LexicalHead(plain, width, config.embedding, trg.num_embeddings)
+        case other:
+            assert_never(other)
+
+
+def _head(config: ModelConfig | LanguageModelConfig, width: int, trg: nn.Embedding) -> Head:
     match config.tie_embeddings:
         case "none":
             return PlainHead(width, trg.num_embeddings)

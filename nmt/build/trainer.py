@@ -7,6 +7,7 @@ import torch
 from rich.console import Console
 
 from nmt.build.data import prepare_data
+from nmt.build.embeddings import check_embeddings, fill_embeddings
 from nmt.build.hardware import choose_device, choose_precision
 from nmt.build.task import build_batches, build_task, build_trained_model
 from nmt.config.experiment import Experiment
@@ -59,6 +60,8 @@ def build_trainer(
         )
     device = processes.device(choose_device(config.device))
     precision = processes.of_first(lambda: choose_precision(config.precision, device))
+    if not begun:
+        processes.of_first(lambda: check_embeddings(experiment))
     if config.threads is not None:
         torch.set_num_threads(config.threads)
     progress = Progress(console)
@@ -71,7 +74,10 @@ def build_trainer(
         processes.of_first(lambda: run.save_tokenizers(prepared.folder / "tokenizer"))
 
     torch.manual_seed(experiment.seed)
-    model = build_trained_model(experiment, prepared).to(device)
+    model = build_trained_model(experiment, prepared)
+    if not begun:
+        processes.after_first(lambda: fill_embeddings(experiment, prepared, model, progress.say))
+    model = model.to(device)
     if precision == torch.float64:
         model = model.double()
     processes.reseed()

@@ -10,11 +10,10 @@ from nmt.config.section import Section
 Matrix = Literal["orthogonal", "glorot", "uniform"]  # uniform: ± 1/√hidden, as torch's own layers
 
 
-class _CellConfig(Section):
+class _KindConfig(Section):
     _absent: ClassVar[Mapping[str, str]] = {}  # keys of other cells, and why this one cannot have them
 
     kind: str
-    input: Matrix = Field("glorot", description="how the matrices of its inputs are drawn, gate by gate")
 
     @model_validator(mode="before")
     @classmethod
@@ -23,6 +22,10 @@ class _CellConfig(Section):
             if isinstance(values, dict) and key in values:
                 raise ValueError(f"{values['kind']} cannot have {key}: {reason}; leave {key} out")
         return values
+
+
+class _CellConfig(_KindConfig):
+    input: Matrix = Field("glorot", description="how the matrices of its inputs are drawn, gate by gate")
 
 
 class RNNCellConfig(_CellConfig):
@@ -99,8 +102,47 @@ def _named(value: Any) -> Any:
 
 
 # A bare name stands for its kind with the defaults: `cell: gru` is `cell: {kind: gru}`.
-CellConfig = Annotated[
+InnerCellConfig = Annotated[
     LSTMCellConfig | GRUCellConfig | RNNCellConfig | IRNNCellConfig | LayerNormLSTMCellConfig | SRUCellConfig,
     Field(discriminator="kind"),
     BeforeValidator(_named),
 ]
+
+
+class DeepTransitionCellConfig(_KindConfig):
+    """Miceli Barone et al. 2017, §2.2: several cells in turn make one step."""
+
+    _absent: ClassVar = dict.fromkeys(
+        ("input", "recurrent", "forget_bias", "chrono"),
+        "it belongs to the cells inside, as in cell: {kind: gru, recurrent: glorot}",
+    )
+    kind: Literal["deep_transition"] = "deep_transition"
+    cell: InnerCellConfig = GRUCellConfig()
+    depth: int = Field(4, ge=2, description="cells in turn; the first alone has inputs")
+
+    @model_validator(mode="after")
+    def _state_can_go_deeper(self) -> Self:
+        if isinstance(self.cell, SRUCellConfig):
+            raise ValueError(
+                "deep_transition cannot have cell sru: no matrix multiplies its state, so that further cells "
+                "without inputs would not transform it; take lstm, gru, rnn, irnn or ln_lstm"
+            )
+        return self
+
+
+CellConfig = Annotated[
+    LSTMCellConfig
+    | GRUCellConfig
+    | RNNCellConfig
+    | IRNNCellConfig
+    | LayerNormLSTMCellConfig
+    | SRUCellConfig
+    | DeepTransitionCellConfig,
+    Field(discriminator="kind"),
+    BeforeValidator(_named),
+]
+
+
+def has_recurrent_matrix(cell: CellConfig) -> bool:
+    """Say whether a matrix of the cell multiplies h."""
+    return not isinstance(cell, SRUCellConfig)

@@ -1,34 +1,79 @@
 """The network: encoder, decoder, attention, embeddings."""
 
 from collections.abc import Mapping
+from importlib.util import find_spec
 from typing import Annotated, Literal, Self
 
-from pydantic import Discriminator, Field, Tag, model_validator
+from pydantic import AfterValidator, Discriminator, Field, Tag, field_validator, model_validator
 
-from nmt.config.cell import CellConfig, LSTMCellConfig
+from nmt.config.cell import CellConfig, LSTMCellConfig, has_recurrent_matrix
 from nmt.config.section import Section
 
 
-class AdditiveAttentionConfig(Section):
+class _AttentionSection(Section):
+    """What every attention has."""
+
+    kind: str
+    normalize: Literal["softmax", "sparsemax", "entmax15"] = Field(
+        "softmax",
+        description="how scores become an alignment: softmax; sparsemax (Martins & Astudillo 2016) and "
+        "entmax15 (Peters et al. 2019) leave the lowest at exactly 0 (extra: entmax)",
+    )
+
+    @field_validator("normalize")
+    @classmethod
+    def _its_package_is_there(cls, value: str) -> str:
+        if value != "softmax" and find_spec("entmax") is None:
+            raise ValueError(
+                f"{value} needs the extra entmax, which is not installed; install it with: pip install entmax"
+            )
+        return value
+
+
+class AdditiveAttentionConfig(_AttentionSection):
     """Bahdanau 2015: v·tanh(W q + U k)."""
 
     kind: Literal["additive"] = "additive"
     size: int | None = Field(None, ge=1, description="width of the comparison; null = the decoder's hidden")
 
 
-class DotAttentionConfig(Section):
+class CoverageAttentionConfig(_AttentionSection):
+    """See et al. 2017 after Tu et al. 2016: v·tanh(W q + U k + w c), c the sum of the alignments so far."""
+
+    kind: Literal["coverage"] = "coverage"
+    size: int | None = Field(None, ge=1, description="width of the comparison; null = the decoder's hidden")
+    weight: float = Field(1.0, ge=0, description="of Σ min(α, c) in the loss: looking again where one looked")
+
+
+class LocationAttentionConfig(_AttentionSection):
+    """Chorowski et al. 2015: v·tanh(W q + V k + U f), f filters over the alignment of the step before."""
+
+    kind: Literal["location"] = "location"
+    size: int | None = Field(None, ge=1, description="width of the comparison; null = the decoder's hidden")
+    filters: int = Field(10, ge=1)
+    width: int = Field(15, ge=1, description="of a filter, in source positions; an odd number")
+
+    @field_validator("width")
+    @classmethod
+    def _has_a_middle(cls, width: int) -> int:
+        if width % 2 == 0:
+            raise ValueError(f"expected an odd number, so that a filter has a middle; found {width}")
+        return width
+
+
+class DotAttentionConfig(_AttentionSection):
     """Luong 2015: q·k; the encoder must be as wide as the decoder."""
 
     kind: Literal["dot"] = "dot"
 
 
-class GeneralAttentionConfig(Section):
+class GeneralAttentionConfig(_AttentionSection):
     """Luong 2015: q·W k."""
 
     kind: Literal["general"] = "general"
 
 
-class MultiHeadAttentionConfig(Section):
+class MultiHeadAttentionConfig(_AttentionSection):
     """Vaswani 2017: several scaled dot products side by side."""
 
     kind: Literal["multi_head"] = "multi_head"
@@ -36,9 +81,73 @@ class MultiHeadAttentionConfig(Section):
 
 
 AttentionConfig = Annotated[
-    AdditiveAttentionConfig | DotAttentionConfig | GeneralAttentionConfig | MultiHeadAttentionConfig,
+    AdditiveAttentionConfig
+    | DotAttentionConfig
+    | GeneralAttentionConfig
+    | MultiHeadAttentionConfig
+    | CoverageAttentionConfig
+    | LocationAttentionConfig,
     Field(discriminator="kind"),
 ]
+
+
+class PlainHeadConfig(Section):
+    """One affine map of the features, or with tie_embeddings the target embedding."""
+
+    kind: Literal["plain"] = "plain"
+
+
+class LexicalHeadConfig(Section):
+    """Nguyen & Chiang 2018: beside the plain head, what the attended source words alone say of the next."""
+
+    kind: Literal["lexical"] = "lexical"
+
+
+HeadConfig = Annotated[PlainHeadConfig | LexicalHeadConfig, Field(discriminator="kind")]
+
+
+def _drawn_from_bytes(share: float) -> float:
+    if share and not 0 < round(share * 256) < 256:
+        raise ValueError(
+            f"a byte decides what is dropped, so that a share is a multiple of 1/256, at least {1 / 256:.4f} "
+            f"and at most {255 / 256:.4f}; found {share:g}, which would be {round(share * 256)}/256; "
+            "set one of these, or 0 for none"
+        )
+    return share
+
+
+Share = Annotated[float, Field(ge=0.0, lt=1.0), AfterValidator(_drawn_from_bytes)]
+DropoutKind = Literal["independent", "variational"]
+
+_DROPOUT_KIND = (
+    "independent: each element of each position by itself; variational: one draw a sequence for all "
+    "positions (Gal & Ghahramani 2016)"
+)
+_RECURRENT = "of the elements of the matrices that multiply h, one draw a batch (Merity et al. 2018)"
+_WORDS = "of the embedded tokens, each a whole vector (Sennrich et al. 2016, WMT)"
+_RESIDUAL = "every layer above the first adds its input to its output (Wu et al. 2016)"
+_LAYER_NORM = "of what enters every layer above the first (Ba et al. 2016)"
+
+
+def _check_dropout(
+    share: float, kind: DropoutKind, recurrent: float, cells: Mapping[str, CellConfig]
+) -> None:
+    if kind == "variational" and not share:
+        raise ValueError("dropout_kind variational needs a dropout above 0, found 0; set dropout")
+    for key, cell in cells.items():
+        if recurrent and not has_recurrent_matrix(cell):
+            raise ValueError(
+                f"recurrent_dropout {recurrent:g} drops elements of the matrix that multiplies h, and "
+                f"{key} {cell.kind} has none; set recurrent_dropout: 0 or take another cell"
+            )
+
+
+def _check_layers(layers: int, *, residual: bool, layer_norm: bool) -> None:
+    for key, wanted in (("residual", residual), ("layer_norm", layer_norm)):
+        if wanted and layers == 1:
+            raise ValueError(
+                f"{key} stands between layers and there is one; set layers: 2 or more, or {key}: false"
+            )
 
 
 class EncoderConfig(Section):
@@ -48,6 +157,13 @@ class EncoderConfig(Section):
     layers: int = Field(1, ge=1)
     hidden: int = Field(512, ge=2, description="width of the output, both directions together")
     bidirectional: bool = True
+    residual: bool = Field(False, description=_RESIDUAL)
+    layer_norm: bool = Field(False, description=_LAYER_NORM)
+
+    @model_validator(mode="after")
+    def _stands_between_layers(self) -> Self:
+        _check_layers(self.layers, residual=self.residual, layer_norm=self.layer_norm)
+        return self
 
 
 class DecoderConfig(Section):
@@ -62,6 +178,22 @@ class DecoderConfig(Section):
         "last",
         description="the first state: from the last real output of each direction, their mean, or zero",
     )
+    residual: bool = Field(
+        False, description=_RESIDUAL + "; those above the second of layer_parallel always do"
+    )
+    layer_norm: bool = Field(False, description=_LAYER_NORM)
+
+    @model_validator(mode="after")
+    def _stands_between_layers(self) -> Self:
+        _check_layers(self.layers, residual=self.residual, layer_norm=self.layer_norm)
+        return self
+
+
+class EmbeddingsConfig(Section):
+    """Files of word vectors (word2vec, fastText or GloVe as text, plain or .gz) to begin with."""
+
+    src: str | None = None
+    trg: str | None = None
 
 
 class ModelConfig(Section):
@@ -69,17 +201,35 @@ class ModelConfig(Section):
 
     kind: Literal["seq2seq"] = "seq2seq"
     embedding: int = Field(256, ge=1)
-    dropout: float = Field(
-        0.3,
-        ge=0.0,
-        lt=1.0,
-        description="on embeddings, between layers, on the encoder's and before the decoder's output",
+    dropout: Share = Field(
+        0.3, description="on embeddings, between layers, on the encoder's and before the decoder's output"
     )
+    dropout_kind: DropoutKind = Field("independent", description=_DROPOUT_KIND)
+    recurrent_dropout: Share = Field(0.0, description=_RECURRENT)
+    word_dropout: Share = Field(0.0, description=_WORDS)
     tie_embeddings: Literal["none", "two_way", "three_way"] = Field(
         "none", description="two_way: target embedding and output; three_way: source embedding too"
     )
+    embeddings: EmbeddingsConfig = EmbeddingsConfig()
     encoder: EncoderConfig = EncoderConfig()
     decoder: DecoderConfig = DecoderConfig()
+    head: HeadConfig = PlainHeadConfig()
+
+    @model_validator(mode="after")
+    def _dropout_can_be_had(self) -> Self:
+        cells = {"encoder.cell": self.encoder.cell, "decoder.cell": self.decoder.cell}
+        _check_dropout(self.dropout, self.dropout_kind, self.recurrent_dropout, cells)
+        return self
+
+    @model_validator(mode="after")
+    def _one_file_an_embedding(self) -> Self:
+        if self.tie_embeddings == "three_way" and self.embeddings.src and self.embeddings.trg:
+            raise ValueError(
+                "tie_embeddings three_way has one embedding for both sides, found two files, "
+                f"embeddings.src {self.embeddings.src} and embeddings.trg {self.embeddings.trg}; "
+                "leave one out"
+            )
+        return self
 
     @model_validator(mode="after")
     def _widths_fit(self) -> Self:
@@ -96,6 +246,12 @@ class ModelConfig(Section):
                 raise ValueError(
                     f"decoder.attention.heads is {heads}, which does not divide decoder.hidden {dec.hidden}"
                 )
+            case CoverageAttentionConfig() | LocationAttentionConfig() if dec.style == "layer_parallel":
+                raise ValueError(
+                    f"decoder.attention.kind {dec.attention.kind} carries state from step to step, and "
+                    "decoder.style layer_parallel takes all steps at once; "
+                    "set decoder.style: input_feeding or conditional, or take another attention"
+                )
         return self
 
 
@@ -104,13 +260,25 @@ class LanguageModelConfig(Section):
 
     kind: Literal["language_model"] = "language_model"
     embedding: int = Field(256, ge=1)
-    dropout: float = Field(
-        0.3, ge=0.0, lt=1.0, description="on embeddings, between layers and before the output"
-    )
+    dropout: Share = Field(0.3, description="on embeddings, between layers and before the output")
+    dropout_kind: DropoutKind = Field("independent", description=_DROPOUT_KIND)
+    recurrent_dropout: Share = Field(0.0, description=_RECURRENT)
+    word_dropout: Share = Field(0.0, description=_WORDS)
     tie_embeddings: Literal["none", "two_way"] = Field("none", description="two_way: embedding and output")
+    embeddings: str | None = Field(
+        None, description="a file of word vectors (word2vec, fastText, GloVe; .gz) to begin with"
+    )
     cell: CellConfig = LSTMCellConfig()
     layers: int = Field(1, ge=1)
     hidden: int = Field(512, ge=1)
+    residual: bool = Field(False, description=_RESIDUAL)
+    layer_norm: bool = Field(False, description=_LAYER_NORM)
+
+    @model_validator(mode="after")
+    def _can_be_had(self) -> Self:
+        _check_layers(self.layers, residual=self.residual, layer_norm=self.layer_norm)
+        _check_dropout(self.dropout, self.dropout_kind, self.recurrent_dropout, {"cell": self.cell})
+        return self
 
 
 def _kind(model: object) -> object:

@@ -5,47 +5,108 @@ Every attention returns a context of the decoder's width: the values are project
 which equals projecting the context at each step (Luong 2015, eq. 5: W_c [c; h] = W_c1 c + W_c2 h).
 """
 
-from typing import NamedTuple, Protocol
+from collections.abc import Callable
+from typing import Any, NamedTuple, Protocol
 
 import torch
 from torch import Tensor, nn
+
+Normalize = Callable[[Tensor], Tensor]  # scores (…, Tx), −∞ at padding → shares (…, Tx) that sum to one
 
 
 class Memory(NamedTuple):
     """What is fixed for a sentence: keys (B, Tx, A), values (B, Tx, H), mask (B, Tx), True = a real token.
 
-    With heads, keys and values are (B, heads, Tx, width of a head).
+    With heads, keys and values are (B, heads, Tx, width of a head). words (B, Tx, E): the embedded source,
+    where the head asks for it.
     """
 
     keys: Tensor
     values: Tensor
     mask: Tensor
+    words: Tensor | None = None
 
 
 class Attention(Protocol):
-    """A map from queries and memory to contexts and an alignment."""
+    """A map from queries, memory and what was carried from the step before to contexts and an alignment.
+
+    stateful: something is carried, so that the queries of a sentence must come one after the other.
+    """
+
+    stateful: bool
 
     def remember(self, encoded: Tensor, mask: Tensor) -> Memory:
         """Return the memory of encoder outputs (B, Tx, M)."""
 
-    def __call__(self, query: Tensor, memory: Memory) -> tuple[Tensor, Tensor]:
-        """Return contexts (B, K, H) and the alignment (B, K, Tx) for queries (B, K, H).
+    def start(self, memory: Memory) -> Any:
+        """Return what the first query finds carried (B rows), None where nothing is."""
 
-        Each row of the alignment sums to one over the real tokens.
+    def __call__(self, query: Tensor, memory: Memory, state: Any) -> tuple[Tensor, Tensor, Any]:
+        """Return contexts (B, K, H), the alignment (B, K, Tx) for queries (B, K, H), and the next state.
+
+        Each row of the alignment sums to one over the real tokens. The K queries of a sentence are of K
+        hypotheses, each with its own row of the state (B · K rows); where nothing is carried they may as well
+        be those of all steps.
         """
 
-
-def _normalise(scores: Tensor, mask: Tensor) -> Tensor:
-    """Return the softmax of scores (B, …, Tx) over the real tokens."""
-    mask = mask.view(mask.shape[0], *[1] * (scores.ndim - 2), mask.shape[1])
-    return scores.masked_fill(~mask, float("-inf")).softmax(dim=-1)
+    def penalty(self, alignment: Tensor, mask: Tensor) -> Tensor:
+        """Return what the loss owes, a sum, for alignments (B, Ty, Tx) at the real targets, mask (B, Ty)."""
 
 
-class DotAttention(nn.Module):
+def softmax(scores: Tensor) -> Tensor:
+    """Return the softmax of scores (…, Tx)."""
+    return scores.softmax(dim=-1)
+
+
+def sparsemax(scores: Tensor) -> Tensor:
+    """Return the nearest point of the simplex to scores (…, Tx): Martins & Astudillo 2016, eq. 1."""
+    import entmax  # an extra
+
+    shares: Tensor = entmax.sparsemax(_wide(scores), dim=-1)
+    return shares.to(scores.dtype)
+
+
+def entmax15(scores: Tensor) -> Tensor:
+    """Return the 1.5-entmax of scores (…, Tx), between softmax and sparsemax: Peters et al. 2019, eq. 10."""
+    import entmax  # an extra
+
+    shares: Tensor = entmax.entmax15(_wide(scores), dim=-1)
+    return shares.to(scores.dtype)
+
+
+def _wide(x: Tensor) -> Tensor:
+    """Return x in float32 at least: sums over the source lose too much in less."""
+    return x.to(torch.promote_types(x.dtype, torch.float32))
+
+
+class _Attention(nn.Module):
+    """What all attentions have in common; unless they say otherwise they carry and owe nothing."""
+
+    stateful = False
+
+    def __init__(self, normalize: Normalize) -> None:
+        super().__init__()
+        self.normalize = normalize
+
+    def start(self, memory: Memory) -> Any:
+        """Return None."""
+        return None
+
+    def penalty(self, alignment: Tensor, mask: Tensor) -> Tensor:
+        """Return 0."""
+        return alignment.new_zeros(())
+
+    def _align(self, scores: Tensor, mask: Tensor) -> Tensor:
+        """Return scores (B, …, Tx) normalised over the real tokens, exactly 0 at the others."""
+        mask = mask.view(mask.shape[0], *[1] * (scores.ndim - 2), mask.shape[1])
+        return self.normalize(scores.masked_fill(~mask, float("-inf")))
+
+
+class DotAttention(_Attention):
     """Luong 2015, eq. 8 (dot): score = q · k, with the encoder's outputs as keys."""
 
-    def __init__(self, memory_size: int, query_size: int) -> None:
-        super().__init__()
+    def __init__(self, memory_size: int, query_size: int, *, normalize: Normalize = softmax) -> None:
+        super().__init__(normalize)
         if memory_size != query_size:
             raise ValueError(f"dot attention needs equal widths, found {memory_size} and {query_size}")
         self.value = nn.Linear(memory_size, query_size, bias=False)
@@ -54,17 +115,17 @@ class DotAttention(nn.Module):
         """Return the encoder's outputs as keys and their projection as values."""
         return Memory(encoded, self.value(encoded), mask)
 
-    def forward(self, query: Tensor, memory: Memory) -> tuple[Tensor, Tensor]:
+    def forward(self, query: Tensor, memory: Memory, state: None) -> tuple[Tensor, Tensor, None]:
         """Return contexts (B, K, H) and alignment (B, K, Tx)."""
-        alignment = _normalise(torch.matmul(query, memory.keys.mT), memory.mask)
-        return torch.matmul(alignment, memory.values), alignment
+        alignment = self._align(torch.matmul(query, memory.keys.mT), memory.mask)
+        return torch.matmul(alignment, memory.values), alignment, None
 
 
-class GeneralAttention(nn.Module):
+class GeneralAttention(_Attention):
     """Luong 2015, eq. 8 (general): score = q · W k; W k is taken once for a sentence."""
 
-    def __init__(self, memory_size: int, query_size: int) -> None:
-        super().__init__()
+    def __init__(self, memory_size: int, query_size: int, *, normalize: Normalize = softmax) -> None:
+        super().__init__(normalize)
         self.key = nn.Linear(memory_size, query_size, bias=False)
         self.value = nn.Linear(memory_size, query_size, bias=False)
 
@@ -72,17 +133,17 @@ class GeneralAttention(nn.Module):
         """Return projected keys and values."""
         return Memory(self.key(encoded), self.value(encoded), mask)
 
-    def forward(self, query: Tensor, memory: Memory) -> tuple[Tensor, Tensor]:
+    def forward(self, query: Tensor, memory: Memory, state: None) -> tuple[Tensor, Tensor, None]:
         """Return contexts (B, K, H) and alignment (B, K, Tx)."""
-        alignment = _normalise(torch.matmul(query, memory.keys.mT), memory.mask)
-        return torch.matmul(alignment, memory.values), alignment
+        alignment = self._align(torch.matmul(query, memory.keys.mT), memory.mask)
+        return torch.matmul(alignment, memory.values), alignment, None
 
 
-class AdditiveAttention(nn.Module):
-    """Bahdanau 2015, appendix A.1.2: score = v · tanh(W q + U k); U k is taken once for a sentence."""
+class _Additive(_Attention):
+    """What is compared by v · tanh(W q + U k + …); U k is taken once for a sentence."""
 
-    def __init__(self, memory_size: int, query_size: int, size: int) -> None:
-        super().__init__()
+    def __init__(self, memory_size: int, query_size: int, size: int, normalize: Normalize) -> None:
+        super().__init__(normalize)
         self.query = nn.Linear(query_size, size, bias=False)
         self.key = nn.Linear(memory_size, size, bias=False)
         self.value = nn.Linear(memory_size, query_size, bias=False)
@@ -92,18 +153,119 @@ class AdditiveAttention(nn.Module):
         """Return projected keys and values."""
         return Memory(self.key(encoded), self.value(encoded), mask)
 
-    def forward(self, query: Tensor, memory: Memory) -> tuple[Tensor, Tensor]:
-        """Return contexts (B, K, H) and alignment (B, K, Tx)."""
-        compared = torch.tanh(self.query(query).unsqueeze(2) + memory.keys.unsqueeze(1))  # (B, K, Tx, A)
-        alignment = _normalise(self.score(compared).squeeze(-1), memory.mask)  # (B, K, Tx)
+    def _sum(self, query: Tensor, memory: Memory) -> Tensor:
+        """Return W q + U k (B, K, Tx, A)."""
+        compared: Tensor = self.query(query).unsqueeze(2) + memory.keys.unsqueeze(1)
+        return compared
+
+    def _weigh(self, compared: Tensor, memory: Memory) -> tuple[Tensor, Tensor]:
+        """Return contexts (B, K, H) and alignment (B, K, Tx) of what is compared (B, K, Tx, A)."""
+        alignment = self._align(self.score(torch.tanh(compared)).squeeze(-1), memory.mask)
         return torch.matmul(alignment, memory.values), alignment
 
 
-class MultiHeadAttention(nn.Module):
+class AdditiveAttention(_Additive):
+    """Bahdanau 2015, appendix A.1.2: score = v · tanh(W q + U k)."""
+
+    def __init__(
+        self, memory_size: int, query_size: int, size: int, *, normalize: Normalize = softmax
+    ) -> None:
+        super().__init__(memory_size, query_size, size, normalize)
+
+    def forward(self, query: Tensor, memory: Memory, state: None) -> tuple[Tensor, Tensor, None]:
+        """Return contexts (B, K, H) and alignment (B, K, Tx)."""
+        return *self._weigh(self._sum(query, memory), memory), None
+
+
+class CoverageAttention(_Additive):
+    """See et al. 2017, eq. 10–13: score = v · tanh(W q + U k + w c), c = Σ of the alignments before.
+
+    Tu et al. 2016, §3.1, in its simplest form: the coverage of a source token is one number, without
+    fertility. The loss owes `weight` · Σ_t Σ_i min(α_ti, c_ti): looking again where the model has looked.
+    w begins at 0, as additive attention.
+    """
+
+    stateful = True
+
+    def __init__(
+        self,
+        memory_size: int,
+        query_size: int,
+        size: int,
+        *,
+        weight: float,
+        normalize: Normalize = softmax,
+    ) -> None:
+        super().__init__(memory_size, query_size, size, normalize)
+        self.weight = weight
+        self.coverage = nn.Parameter(torch.zeros(size))
+
+    def start(self, memory: Memory) -> Tensor:
+        """Return the first coverage (B, Tx): none."""
+        return _nowhere(memory)
+
+    def forward(self, query: Tensor, memory: Memory, state: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Return contexts (B, K, H), alignment (B, K, Tx) and the coverage after (B · K, Tx)."""
+        covered = state.view(*query.shape[:2], -1, 1)  # (B, K, Tx, 1)
+        context, alignment = self._weigh(self._sum(query, memory) + covered * self.coverage, memory)
+        return context, alignment, state + alignment.flatten(0, 1)
+
+    def penalty(self, alignment: Tensor, mask: Tensor) -> Tensor:
+        """Return weight · Σ min(α, c) over the real targets."""
+        alignment = _wide(alignment)
+        again = torch.minimum(alignment, alignment.cumsum(dim=1) - alignment).sum(dim=-1)  # (B, Ty)
+        return self.weight * again.masked_fill(~mask, 0.0).sum()
+
+
+class LocationAttention(_Additive):
+    """Chorowski et al. 2015, eq. 8 and 9: score = v · tanh(W q + V k + U f), f = F ∗ α of the step before.
+
+    F are `filters` filters over `width` source positions, an odd number, centred; at first α is 0.
+    V k is taken once for a sentence.
+    """
+
+    stateful = True
+
+    def __init__(
+        self,
+        memory_size: int,
+        query_size: int,
+        size: int,
+        *,
+        filters: int,
+        width: int,
+        normalize: Normalize = softmax,
+    ) -> None:
+        if width % 2 == 0:
+            raise ValueError(f"a filter has a middle, so its width is odd; found {width}")
+        super().__init__(memory_size, query_size, size, normalize)
+        self.filter = nn.Conv1d(1, filters, width, padding=width // 2, bias=False)
+        self.location = nn.Linear(filters, size, bias=False)
+
+    def start(self, memory: Memory) -> Tensor:
+        """Return the alignment before the first (B, Tx): nowhere."""
+        return _nowhere(memory)
+
+    def forward(self, query: Tensor, memory: Memory, state: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Return contexts (B, K, H), alignment (B, K, Tx) and the same as the next state (B · K, Tx)."""
+        where = self.location(self.filter(state.unsqueeze(1)).mT)  # (B · K, Tx, A)
+        compared = self._sum(query, memory) + where.view(*query.shape[:2], *where.shape[1:])
+        context, alignment = self._weigh(compared, memory)
+        return context, alignment, alignment.flatten(0, 1)
+
+
+def _nowhere(memory: Memory) -> Tensor:
+    """Return zeros (B, Tx), in float32 at least."""
+    return _wide(memory.keys.new_zeros(memory.mask.shape))
+
+
+class MultiHeadAttention(_Attention):
     """Vaswani 2017, §3.2.2: heads of scaled dot products side by side; the alignment is their mean."""
 
-    def __init__(self, memory_size: int, query_size: int, heads: int) -> None:
-        super().__init__()
+    def __init__(
+        self, memory_size: int, query_size: int, heads: int, *, normalize: Normalize = softmax
+    ) -> None:
+        super().__init__(normalize)
         if query_size % heads:
             raise ValueError(f"{heads} heads do not divide the width {query_size}")
         self.heads = heads
@@ -116,13 +278,13 @@ class MultiHeadAttention(nn.Module):
         """Return projected keys and values."""
         return Memory(self._split(self.key(encoded)), self._split(self.value(encoded)), mask)
 
-    def forward(self, query: Tensor, memory: Memory) -> tuple[Tensor, Tensor]:
+    def forward(self, query: Tensor, memory: Memory, state: None) -> tuple[Tensor, Tensor, None]:
         """Return contexts (B, K, H) and alignment (B, K, Tx)."""
         q = self._split(self.query(query))
         scores = torch.matmul(q * q.shape[-1] ** -0.5, memory.keys.mT)  # (B, heads, K, Tx)
-        alignment = _normalise(scores, memory.mask)
+        alignment = self._align(scores, memory.mask)
         context = torch.matmul(alignment, memory.values).transpose(1, 2).flatten(2)  # (B, K, H)
-        return self.output(context), alignment.mean(dim=1)
+        return self.output(context), alignment.mean(dim=1), None
 
     def _split(self, x: Tensor) -> Tensor:
         return x.view(*x.shape[:-1], self.heads, -1).transpose(1, 2)  # (B, heads, T, H / heads)

@@ -172,7 +172,7 @@ class LSTMCell(nn.Module):
         return h, LSTMState(h, c)
 
     def gates(self, projected: Tensor, state: LSTMState, late: Tensor | None = None) -> dict[str, Tensor]:
-        """Return what the gates of the step that `advance` takes let through, 0 to 1, each (N, H), by name."""
+        """Return what the gates let through in the step that `advance` takes: by name (N, H), 0 to 1."""
         h = state.h if late is None else torch.cat([late, state.h], dim=-1)  # (N, L + H)
         i, f, _, o = (projected + F.linear(h, self.weight_hh)).sigmoid().chunk(4, dim=-1)
         return {"input": i, "forget": f, "output": o}

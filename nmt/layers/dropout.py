@@ -1,18 +1,93 @@
-"""Dropout at the price of a few passes over memory."""
+"""What training drops: elements, whole words, weights; at the price of a few passes over memory."""
+
+import copy
+from dataclasses import dataclass
+from typing import Any, Literal
 
 import torch
 from torch import Tensor
 
+from nmt.layers.operands import Module
 
-def dropout(x: Tensor, share: float, *, training: bool) -> Tensor:
+Axis = Literal["elements", "positions", "vectors"]
+
+
+def dropout(x: Tensor, share: float, *, training: bool, alike: Axis = "elements") -> Tensor:
     """Return x with `share` of its elements at 0, the rest scaled to keep the mean (Srivastava 2014).
 
+    One draw decides for each element, or for all `positions` of a feature in x (B, T, W) together, or for
+    whole `vectors`, the last dimension of x.
     Random bytes decide, eight of them to a draw; on a CPU that takes a quarter of the time of a Bernoulli
     draw an element. So the share is rounded to 1/256 and is at most 255/256.
     """
     threshold = min(round(share * 256), 255)
     if not training or not threshold:
         return x
-    draws = torch.empty((x.numel() + 7) // 8, dtype=torch.int64, device=x.device).random_(-(2**63), None)
-    kept = draws.view(torch.uint8)[: x.numel()].view(x.shape) >= threshold
+    shape = list(x.shape)
+    if alike != "elements":
+        shape[-2 if alike == "positions" else -1] = 1
+    draws = torch.empty((_count(shape) + 7) // 8, dtype=torch.int64, device=x.device).random_(-(2**63), None)
+    kept = draws.view(torch.uint8)[: _count(shape)].view(shape) >= threshold
     return x * kept * (256 / (256 - threshold))
+
+
+def _count(shape: list[int]) -> int:
+    return torch.Size(shape).numel()
+
+
+@dataclass(frozen=True)
+class Dropout:
+    """The shares of what training drops, by where it stands; one value for all parts of a model.
+
+    features: of the elements between layers, one draw an element and position, or, `variational`, one draw
+    an element and sequence that holds for all its positions (Gal & Ghahramani 2016, for inputs and
+    outputs). recurrent: of the elements of each matrix that multiplies h, one draw for all steps and rows of
+    a batch (DropConnect as in the AWD-LSTM, Merity et al. 2018, §2), which a fused kernel can do where it
+    cannot mask h at each step. words: of the embedded tokens, each a whole vector (Sennrich et al. 2016,
+    "Edinburgh neural machine translation systems for WMT 16", as part of their dropout).
+    Each call draws anew: what all positions have in common goes through one call. So a model or decoder
+    that in training is asked step by step, and not for a sequence, draws at each step, and no weights.
+    """
+
+    features: float = 0.0
+    variational: bool = False
+    recurrent: float = 0.0
+    words: float = 0.0
+
+    def drop(self, x: Tensor, *, training: bool) -> Tensor:
+        """Return features x (B, T, W), or of one position (N, W), as training sees them."""
+        alike: Axis = "positions" if self.variational and x.ndim == 3 else "elements"
+        return dropout(x, self.features, training=training, alike=alike)
+
+    def mask(self, like: Tensor, *, training: bool) -> Tensor | None:
+        """Return what to multiply `like` (N, W) with at every step of a loop; None: each step draws."""
+        if not (training and self.variational and self.features):
+            return None
+        return dropout(torch.ones_like(like), self.features, training=True)
+
+    def embedded(self, x: Tensor, *, training: bool) -> Tensor:
+        """Return embedded tokens (…, E) as training sees them: whole words dropped, then elements."""
+        return self.drop(dropout(x, self.words, training=training, alike="vectors"), training=training)
+
+    def weights(self, module: Module) -> Module:
+        """Return the module as one batch sees it: a twin whose recurrent matrices have elements dropped.
+
+        The twin shares everything else and must not outlive the batch. Late inputs, whose columns an LSTM
+        keeps beside those of h, are left alone.
+        """
+        if not (module.training and self.recurrent):
+            return module
+        twin: Module = self._with_dropped(module)
+        return twin
+
+    def _with_dropped(self, original: Any) -> Any:
+        twin = copy.copy(original)
+        modules = original._modules.items()
+        twin._modules = {name: child and self._with_dropped(child) for name, child in modules}
+        weight = original._parameters.get("weight_hh")
+        if weight is not None:
+            late, own = weight.split([weight.shape[1] - original.hidden_size, original.hidden_size], dim=1)
+            own = dropout(own, self.recurrent, training=True)
+            # Not by setattr, which takes parameters alone; a loop's own twin looks for its matrices here.
+            twin._parameters = {**original._parameters, "weight_hh": torch.cat([late, own], dim=1)}
+        return twin

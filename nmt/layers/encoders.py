@@ -5,8 +5,9 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 
+from nmt.layers.between import Between
 from nmt.layers.cells import CellType, stack
-from nmt.layers.dropout import dropout
+from nmt.layers.dropout import Dropout
 
 
 class Encoded(NamedTuple):
@@ -40,10 +41,13 @@ class RecurrentEncoder(nn.Module):
         hidden_size: int,
         layers: int,
         bidirectional: bool,
-        dropout: float,
+        dropout: Dropout,
+        residual: bool = False,
+        layer_norm: bool = False,
     ) -> None:
         super().__init__()
         self.dropout, self.bidirectional = dropout, bidirectional
+        self.between = Between(hidden_size, layers, dropout=dropout, residual=residual, layer_norm=layer_norm)
         width = hidden_size // 2 if bidirectional else hidden_size
         sizes = [input_size] + [hidden_size] * (layers - 1)
         self.forward_cells = stack(cell, sizes, width)
@@ -51,14 +55,14 @@ class RecurrentEncoder(nn.Module):
 
     def forward(self, x: Tensor, lengths: Tensor) -> Encoded:
         """Encode embedded sources x (B, Tx, E) of the given lengths (B,)."""
-        for layer, cell in enumerate(self.forward_cells):
-            if layer:
-                x = dropout(x, self.dropout, training=self.training)
-            y = cell.sequence(x)
+        seen = self.dropout.weights(self)
+        for layer, cell in enumerate(seen.forward_cells):
+            inputs = self.between.into(layer, x)
+            y = cell.sequence(inputs)
             if self.bidirectional:
-                backward = self.backward_cells[layer].sequence(reverse_within(x, lengths))
+                backward = seen.backward_cells[layer].sequence(reverse_within(inputs, lengths))
                 y = torch.cat([y, reverse_within(backward, lengths)], dim=-1)
-            x = y  # (B, Tx, M)
+            x = self.between.out_of(layer, x, y)  # (B, Tx, M)
         mask = torch.arange(x.shape[1], device=x.device) < lengths.unsqueeze(1)
         return Encoded(x, self._last(x, lengths), mask)
 

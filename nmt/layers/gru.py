@@ -88,6 +88,15 @@ class GRUCell(nn.Module):
         h = _GRUPointwise.apply(inputs, recurrent, self.bias_hn, state.h)  # type: ignore[no-untyped-call]
         return h.to(recurrent.dtype), HiddenState(h)
 
+    def gates(self, projected: Tensor, state: HiddenState, late: Tensor | None = None) -> dict[str, Tensor]:
+        """Return what the gates let through in the step that `advance` takes: by name (N, H), 0 to 1.
+
+        Update is z: 1 keeps h as it is.
+        """
+        inputs = projected if late is None else F.linear(late, self.weight_late) + projected
+        r, z, _ = (inputs + F.linear(state.h, self.weight_hh)).sigmoid().chunk(3, dim=-1)
+        return {"reset": r, "update": z}
+
     def sequence(self, x: Tensor, state: HiddenState | None = None) -> Tensor:
         """Return the outputs (B, T, H) of `run`."""
         return self.run(x, state)[0]

@@ -1,11 +1,29 @@
-"""Heads: features become logits over the target vocabulary."""
+"""Heads: features become logits over the target vocabulary.
+
+B sentences, Tx source and Ty target positions, N = B · K rows in a step, E embedding, H feature width.
+"""
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 
-class PlainHead(nn.Module):
+class Head(nn.Module):
+    """A map from features to logits; unless it says otherwise it asks for nothing of the source."""
+
+    def remember(self, embedded: Tensor) -> Tensor | None:
+        """Return what the memory shall keep of the embedded source (B, Tx, E)."""
+        return None
+
+    def join(self, features: Tensor, alignment: Tensor, words: Tensor | None) -> Tensor:
+        """Return what the head is called with, from the decoder's features (B, Ty, H) or (N, H).
+
+        alignment (B, Ty, Tx) or (N, Tx), words: what the memory kept.
+        """
+        return features
+
+
+class PlainHead(Head):
     """logits = W f + b with a matrix of its own."""
 
     def __init__(self, feature_size: int, vocabulary_size: int) -> None:
@@ -18,7 +36,7 @@ class PlainHead(nn.Module):
         return logits
 
 
-class TiedHead(nn.Module):
+class TiedHead(Head):
     """logits = E (P f) + b, where E is the target embedding (Press & Wolf 2017)."""
 
     def __init__(self, feature_size: int, embedding: nn.Embedding) -> None:
@@ -30,3 +48,36 @@ class TiedHead(nn.Module):
     def forward(self, features: Tensor) -> Tensor:
         """Return logits (…, V) for features (…, H)."""
         return F.linear(self.project(features), self.weight, self.bias)
+
+
+class LexicalHead(Head):
+    """Nguyen & Chiang 2018, §4: a plain head's logits + W_ℓ h_ℓ, with h_ℓ = tanh(W ℓ) + ℓ.
+
+    ℓ = tanh(Σ_s α_s f_s) is the mean source embedding by the alignment: a target word may come from the
+    source word alone, whatever the decoder's context suggests. The paper's two biases are the plain head's.
+    """
+
+    def __init__(self, plain: Head, feature_size: int, embedding_size: int, vocabulary_size: int) -> None:
+        super().__init__()
+        self.sizes = [feature_size, embedding_size]
+        self.plain = plain
+        self.hidden = nn.Linear(embedding_size, embedding_size, bias=False)
+        self.lexical = nn.Linear(embedding_size, vocabulary_size, bias=False)
+
+    def remember(self, embedded: Tensor) -> Tensor | None:
+        """Return the embedded source (B, Tx, E)."""
+        return embedded.contiguous()  # a tensor, whatever stands for the rows until they are looked up
+
+    def join(self, features: Tensor, alignment: Tensor, words: Tensor | None) -> Tensor:
+        """Return features beside Σ_s α_s f_s: (B, Ty, H + E) or (N, H + E)."""
+        assert words is not None
+        rows = alignment.view(words.shape[0], -1, words.shape[1])  # (B, Ty or K, Tx)
+        attended = torch.matmul(rows.to(words.dtype), words)  # (B, Ty or K, E)
+        return torch.cat([features, attended.view(*features.shape[:-1], -1)], dim=-1)
+
+    def forward(self, features: Tensor) -> Tensor:
+        """Return logits (…, V) for features (…, H + E)."""
+        h, attended = features.split(self.sizes, dim=-1)
+        word = torch.tanh(attended)
+        logits: Tensor = self.plain(h) + self.lexical(torch.tanh(self.hidden(word)) + word)
+        return logits

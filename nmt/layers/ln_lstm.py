@@ -118,6 +118,13 @@ class LayerNormLSTMCell(LSTMCell):
         )
         return h, LSTMState(h, c)
 
+    def gates(self, projected: Tensor, state: LSTMState, late: Tensor | None = None) -> dict[str, Tensor]:
+        """Return what the gates let through in the step that `advance` takes: by name (N, H), 0 to 1."""
+        h = state.h if late is None else torch.cat([late, state.h], dim=-1)  # (N, L + H)
+        recurrent = F.layer_norm(F.linear(h, self.weight_hh), self.bias.shape, self.gain_hh, None, EPS)
+        i, f, _, o = (projected + recurrent).sigmoid().chunk(4, dim=-1)
+        return {"input": i, "forget": f, "output": o}
+
     def run(self, x: Tensor, state: LSTMState | None = None) -> tuple[Tensor, LSTMState]:
         """Take the step T times, from a zero state unless one is given; return y (B, T, H), last state."""
         if state is None:

@@ -116,6 +116,17 @@ class SRUCell(nn.Module):
         y, c = _Recurrence.apply(u, self.weight_c, state.c)  # type: ignore[no-untyped-call]
         return y.squeeze(0), SRUState(c)
 
+    def gates(self, projected: Tensor, state: SRUState, late: Tensor | None = None) -> dict[str, Tensor]:
+        """Return what the gates let through in the step that `advance` takes: by name (N, H), 0 to 1.
+
+        Reset is r: 1 lets c' through, 0 what the input passes on.
+        """
+        if late is not None:
+            projected = projected + self._with_highway(F.linear(late, self.weight_late), late)
+        in_f, in_r, _, _ = projected.chunk(4, dim=-1)
+        v_f, v_r = self.weight_c.chunk(2)
+        return {"forget": (in_f + v_f * state.c).sigmoid(), "reset": (in_r + v_r * state.c).sigmoid()}
+
     def sequence(self, x: Tensor, state: SRUState | None = None) -> Tensor:
         """Return the outputs (B, T, H) of `run`."""
         return self.run(x, state)[0]

@@ -9,6 +9,7 @@ from pydantic import TypeAdapter, ValidationError
 from nmt.build.cell import build_cell
 from nmt.config.cell import CellConfig
 from nmt.layers.cells import LSTMCell
+from nmt.layers.deep_transition import DeepTransitionCell
 from nmt.layers.gru import GRUCell
 from nmt.layers.ln_lstm import LayerNormLSTMCell
 from nmt.layers.rnn import RNNCell
@@ -88,6 +89,17 @@ def test_the_forget_gates_beginning_reaches_the_cell(kind: str) -> None:
     assert f.unique().numel() == H
 
 
+def test_a_deep_transition_has_the_cells_it_says() -> None:
+    plain = build("deep_transition")
+    assert type(plain) is DeepTransitionCell
+    assert (plain.input_size, plain.hidden_size, plain.late_size) == (D, H, L)
+    assert [type(cell) for cell in (plain.first, *plain.following)] == [GRUCell] * 4
+    made = build({"kind": "deep_transition", "cell": {"kind": "lstm", "forget_bias": 3.0}, "depth": 2})
+    first, second = made.first, *made.following
+    assert all((cell.bias[H : 2 * H] == 3).all() for cell in (first, second))
+    assert not torch.equal(first.weight_hh[:, L:], second.weight_hh)
+
+
 @pytest.mark.parametrize(
     ("section", "reason"),
     [
@@ -100,6 +112,10 @@ def test_the_forget_gates_beginning_reaches_the_cell(kind: str) -> None:
         ({"kind": "rnn", "forget_bias": 1.0}, "rnn cannot have forget_bias: it has no gates"),
         ({"kind": "lstm", "chrono": 20, "forget_bias": 2.0}, "chrono 20 draws the forget gate's bias, and"),
         ({"kind": "lstm", "chrono": 2}, "greater than or equal to 3"),
+        ({"kind": "deep_transition", "cell": "sru"}, "cannot have cell sru: no matrix multiplies its state"),
+        ({"kind": "deep_transition", "chrono": 9}, "cannot have chrono: it belongs to the cells inside"),
+        ({"kind": "deep_transition", "depth": 1}, "greater than or equal to 2"),
+        ({"kind": "deep_transition", "cell": "deep_transition"}, "'lstm'"),
         ({"kind": "lstm", "recurrent": "identity"}, "'orthogonal', 'glorot' or 'uniform'"),
     ],
 )

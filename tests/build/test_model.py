@@ -1,6 +1,7 @@
 """nmt.build.model: a configuration becomes the layers it names."""
 
 import itertools
+import sys
 from typing import Any
 
 import pytest
@@ -10,11 +11,22 @@ from pydantic import ValidationError
 from nmt.build.model import build_model
 from nmt.config.model import ModelConfig
 from nmt.data.vocabulary import PAD
-from nmt.layers.attention import AdditiveAttention, DotAttention, GeneralAttention, MultiHeadAttention
+from nmt.layers.attention import (
+    AdditiveAttention,
+    CoverageAttention,
+    DotAttention,
+    GeneralAttention,
+    LocationAttention,
+    MultiHeadAttention,
+    entmax15,
+    softmax,
+    sparsemax,
+)
 from nmt.layers.cells import LSTMCell
 from nmt.layers.decoders import ConditionalDecoder, InputFeedingDecoder, LayerParallelDecoder
+from nmt.layers.dropout import Dropout
 from nmt.layers.gru import GRUCell
-from nmt.layers.heads import PlainHead, TiedHead
+from nmt.layers.heads import LexicalHead, PlainHead, TiedHead
 from nmt.models import Seq2Seq
 
 E, M, H, V_SRC, V_TRG = 6, 8, 12, 20, 20
@@ -49,12 +61,39 @@ def lstm(width: int, hidden: int) -> int:
         ({"kind": "additive", "size": 5}, AdditiveAttention, H * 5 + M * 5 + 5 + M * H),
         ({"kind": "general"}, GeneralAttention, M * H + M * H),
         ({"kind": "multi_head", "heads": 3}, MultiHeadAttention, 2 * H * H + 2 * M * H),
+        ({"kind": "coverage", "size": 5}, CoverageAttention, H * 5 + M * 5 + 2 * 5 + M * H),
+        (
+            {"kind": "location", "filters": 2, "width": 3},
+            LocationAttention,
+            H * H + M * H + H + M * H + 2 * 3 + 2 * H,
+        ),
     ],
 )
 def test_each_attention(kind: dict[str, Any], made: type, parameters: int) -> None:
     attention = build({"attention": kind}).decoder.attention
     assert type(attention) is made
     assert count(attention) == parameters  # type: ignore[arg-type]
+
+
+def test_coverage_weighs_what_it_owes() -> None:
+    attention = build({"attention": {"kind": "coverage", "weight": 0.25}}).decoder.attention
+    assert attention.weight == 0.25  # type: ignore[attr-defined]
+
+
+@pytest.mark.parametrize("kind", ["additive", "dot", "general", "multi_head", "coverage", "location"])
+def test_any_attention_can_be_normalised_otherwise(kind: str) -> None:
+    for name, function in (("softmax", softmax), ("sparsemax", sparsemax), ("entmax15", entmax15)):
+        section = {"kind": kind, "normalize": name} | ({"heads": 3} if kind == "multi_head" else {})
+        attention = build({"hidden": M if kind == "dot" else H, "attention": section}).decoder.attention
+        assert attention.normalize is function  # type: ignore[attr-defined]
+
+
+def test_without_entmax_its_extra_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "entmax", None)
+    section = {"kind": "general", "normalize": "sparsemax"}
+    with pytest.raises(ValidationError, match=r"sparsemax needs the extra entmax.*pip install entmax"):
+        ModelConfig.model_validate({"decoder": {"attention": section}})
+    ModelConfig.model_validate({"decoder": {"attention": {"kind": "general"}}})
 
 
 def test_dot_attention() -> None:
@@ -131,6 +170,14 @@ def test_tied_matrices_are_one_tensor(ways: str) -> None:
     assert names == ["src_embedding.weight" if ways == "three_way" else "trg_embedding.weight"]
 
 
+@pytest.mark.parametrize(("ways", "plain"), [("none", PlainHead), ("two_way", TiedHead)])
+def test_a_lexical_head_stands_beside_either(ways: str, plain: type) -> None:
+    head = build(tie_embeddings=ways, head={"kind": "lexical"}).head
+    assert isinstance(head, LexicalHead)
+    assert type(head.plain) is plain
+    assert count(head) == count(build(tie_embeddings=ways).head) + E * E + E * V_TRG
+
+
 def test_padding_is_embedded_as_zero_and_stays_so() -> None:
     model = build()
     for embedding in (model.src_embedding, model.trg_embedding):
@@ -153,20 +200,50 @@ def test_the_same_seed_draws_the_same_model() -> None:
 
 
 def test_dropout_reaches_every_part() -> None:
-    model = build(dropout=0.25)
-    parts = (model, model.encoder, model.decoder)
-    assert [part.dropout for part in parts] == [0.25] * 3  # type: ignore[attr-defined]
+    kinds = {"dropout_kind": "variational", "recurrent_dropout": 0.5, "word_dropout": 0.125}
+    model = build({"layers": 2}, dropout=0.25, **kinds)
+    parts = (model, model.encoder, model.decoder, model.encoder.between, model.decoder.between)
+    expected = Dropout(features=0.25, variational=True, recurrent=0.5, words=0.125)
+    assert [part.dropout for part in parts] == [expected] * 5  # type: ignore[attr-defined]
 
 
 @pytest.mark.parametrize(
     ("model", "message"),
     [
         ({"decoder": {"attention": {"kind": "hard"}}}, "decoder.attention"),
+        ({"decoder": {"attention": {"kind": "location", "width": 4}}}, "decoder.attention.location.width"),
+        ({"decoder": {"attention": {"kind": "coverage", "weight": -1.0}}}, "greater than or equal to 0"),
+        (
+            {"decoder": {"attention": {"kind": "dot", "normalize": "max"}}},
+            "'softmax', 'sparsemax' or 'entmax15'",
+        ),
+        ({"head": {"kind": "copy"}}, "'plain', 'lexical'"),
+        (
+            {"decoder": {"style": "layer_parallel", "attention": {"kind": "coverage"}}},
+            "decoder.attention.kind coverage carries state from step to step, and decoder.style",
+        ),
+        (
+            {"decoder": {"style": "layer_parallel", "attention": {"kind": "location"}}},
+            "decoder.attention.kind location carries state from step to step",
+        ),
         ({"decoder": {"style": "plain"}}, "'input_feeding', 'conditional' or 'layer_parallel'"),
         ({"decoder": {"cell": "qrnn"}}, "'lstm'"),
         ({"decoder": {"layers": 0}}, "greater than or equal to 1"),
         ({"decoder": {"attention": {"kind": "general", "size": 3}}}, "Extra inputs are not permitted"),
         ({"dropout": 1.0}, "less than 1"),
+        ({"dropout": 0.001}, "a multiple of 1/256, at least 0.0039 and at most 0.9961; found 0.001"),
+        ({"word_dropout": 0.999}, "found 0.999, which would be 256/256"),
+        ({"dropout": 0, "dropout_kind": "variational"}, "variational needs a dropout above 0, found 0"),
+        (
+            {"recurrent_dropout": 0.25, "decoder": {"cell": "sru"}},
+            "recurrent_dropout 0.25 drops elements of the matrix that multiplies h, and decoder.cell sru has",
+        ),
+        ({"encoder": {"residual": True}}, "residual stands between layers and there is one; set layers: 2"),
+        ({"decoder": {"layer_norm": True}}, "layer_norm stands between layers and there is one"),
+        (
+            {"tie_embeddings": "three_way", "embeddings": {"src": "a.vec", "trg": "b.vec"}},
+            "found two files, embeddings.src a.vec and embeddings.trg b.vec; leave one out",
+        ),
         ({"tie_embeddings": "four_way"}, "'none', 'two_way' or 'three_way'"),
     ],
 )

@@ -13,6 +13,7 @@ from torch import Tensor, nn
 
 from nmt.layers.cells import Cell, CellType, LSTMCell
 from nmt.layers.collecting import collecting
+from nmt.layers.deep_transition import DeepTransitionCell
 from nmt.layers.gru import GRUCell
 from nmt.layers.initialization import identity
 from nmt.layers.ln_lstm import LayerNormLSTMCell
@@ -27,6 +28,8 @@ CELLS: dict[str, CellType] = {
     "lstm": LSTMCell,
     "ln_lstm": LayerNormLSTMCell,
     "sru": SRUCell,
+    "deep_transition": partial(DeepTransitionCell, GRUCell, 3),
+    "deep_transition_lstm": partial(DeepTransitionCell, LSTMCell, 2),
 }
 B, T, D, L, H = 3, 5, 4, 2, 6
 # Inputs and late ones: some of each, as many inputs as outputs, as many late ones, one kind alone.
@@ -192,10 +195,12 @@ def test_a_second_derivative_is_refused_and_not_wrong(kind: str) -> None:
 @every_cell
 def test_a_fresh_bias_is_zero_but_for_the_forget_gate(kind: str) -> None:
     cell: Any = CELLS[kind](D, H)
-    expected = torch.zeros_like(cell.bias)
-    if kind in ("lstm", "ln_lstm"):
-        expected[H : 2 * H] = 1
-    assert torch.equal(cell.bias, expected)
+    for name, bias in cell.named_parameters():
+        if name.rpartition(".")[2] == "bias":
+            expected = torch.zeros_like(bias)
+            if kind.endswith("lstm"):
+                expected[H : 2 * H] = 1
+            assert torch.equal(bias, expected)
 
 
 @pytest.mark.skipif(
@@ -231,7 +236,7 @@ def test_what_ships(kind: str, dtype: torch.dtype, tolerance: float, unrolled: b
     x, h, weight = drawn(4, T, 16), drawn(4, 32).tanh(), drawn(4, T, 32)
 
     def run(cell: Any) -> list[Tensor]:
-        own = cell.bias.dtype
+        own = next(cell.parameters()).dtype
         with torch.autocast("cpu", torch.bfloat16, enabled=dtype == torch.bfloat16 and own == torch.float32):
             before = cell.initial(h.to(own))
             y = unroll(cell, x.to(own), before)[0] if unrolled else cell.sequence(x.to(own), before)

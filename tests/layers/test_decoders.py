@@ -16,6 +16,7 @@ from nmt.layers.decoders import (
     InputFeedingDecoder,
     LayerParallelDecoder,
 )
+from nmt.layers.dropout import Dropout
 
 B, Ty, Tx, E, M, H = 3, 4, 5, 3, 6, 4
 LENGTHS = [5, 3, 1]
@@ -31,7 +32,7 @@ def made(
 ) -> Decoder:
     """Return a decoder in float64, every parameter drawn at random."""
     decoder = style(
-        LSTMCell, GeneralAttention(M, H), input_size=E, hidden_size=H, layers=layers, dropout=dropout
+        LSTMCell, GeneralAttention(M, H), input_size=E, hidden_size=H, layers=layers, dropout=Dropout(dropout)
     ).double()
     for parameter in decoder.parameters():
         nn.init.normal_(parameter)
@@ -129,7 +130,7 @@ READINGS = {
 
 
 def unrolled(decoder: Decoder, x: Tensor, memory: Memory, h: list[Tensor]) -> DecoderOutput:
-    state, outputs = decoder.start(h), []
+    state, outputs = decoder.start(h, memory), []
     for y in x.unbind(1):
         output, state = decoder.step(y, memory, state)
         outputs.append(output)
@@ -141,7 +142,7 @@ def test_against_the_paper(style: type, layers: int, reading: Reading) -> None:
     decoder = made(style, layers)
     x, encoded, mask, h = drawn(layers)
     memory = decoder.attention.remember(encoded, mask)
-    forward = decoder(x, memory, decoder.start(h))
+    forward = decoder(x, memory, decoder.start(h, memory))
     assert isinstance(decoder, nn.Module)
     weights = {name: p.detach().numpy() for name, p in decoder.named_parameters()}
     for b, length in enumerate(LENGTHS):
@@ -156,8 +157,10 @@ def test_the_context_enters_the_current_step() -> None:
     """Another source is another bottom layer at once, not one step later."""
     decoder = made(ConditionalDecoder, 1)
     x, encoded, mask, h = drawn(1)
-    _, (after,) = decoder.step(x[:, 0], decoder.attention.remember(encoded, mask), decoder.start(h))
-    _, (other,) = decoder.step(x[:, 0], decoder.attention.remember(-encoded, mask), decoder.start(h))
+    after, other = (
+        decoder.step(x[:, 0], memory, decoder.start(h, memory))[1].cells[0]
+        for memory in (decoder.attention.remember(part, mask) for part in (encoded, -encoded))
+    )
     assert after.h.ne(other.h).all()
 
 
@@ -168,7 +171,7 @@ def test_conditional_drops_between_layers_alone(layers: int) -> None:
     assert isinstance(decoder, nn.Module)
     x, encoded, mask, h = drawn(layers)
     memory = decoder.attention.remember(encoded, mask)
-    plain = decoder.eval()(x, memory, decoder.start(h)).features
+    plain = decoder.eval()(x, memory, decoder.start(h, memory)).features
     decoder.train()
-    for dropped in (decoder(x, memory, decoder.start(h)), unrolled(decoder, x, memory, h)):
+    for dropped in (decoder(x, memory, decoder.start(h, memory)), unrolled(decoder, x, memory, h)):
         assert torch.allclose(dropped.features, plain, rtol=0, atol=1e-12) is (layers == 1)

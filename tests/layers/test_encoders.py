@@ -7,6 +7,7 @@ from torch.nn import functional as F
 from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 
 from nmt.layers.cells import LSTMCell
+from nmt.layers.dropout import Dropout
 from nmt.layers.encoders import Bridge, Encoded, RecurrentEncoder, reverse_within
 
 B, Tx, E, M = 4, 6, 3, 8
@@ -15,7 +16,12 @@ LENGTHS = torch.tensor([4, 6, 1, 3])
 
 def encoder(*, layers: int = 1, bidirectional: bool = True, dropout: float = 0.0) -> RecurrentEncoder:
     return RecurrentEncoder(
-        LSTMCell, input_size=E, hidden_size=M, layers=layers, bidirectional=bidirectional, dropout=dropout
+        LSTMCell,
+        input_size=E,
+        hidden_size=M,
+        layers=layers,
+        bidirectional=bidirectional,
+        dropout=Dropout(dropout),
     ).double()
 
 

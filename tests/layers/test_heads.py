@@ -1,9 +1,11 @@
-"""nmt.layers.heads: a matrix of its own, or the embedding's."""
+"""nmt.layers.heads: a matrix of its own, or the embedding's; the lexical model beside either."""
 
+import numpy as np
+import pytest
 import torch
 from torch import nn
 
-from nmt.layers.heads import PlainHead, TiedHead
+from nmt.layers.heads import Head, LexicalHead, PlainHead, TiedHead
 
 H, E, V = 6, 4, 9
 
@@ -37,3 +39,65 @@ def test_a_tied_head_shares_the_one_tensor() -> None:
     assert model.embedding.weight.grad is not None
     model.double()
     assert model.head.weight is model.embedding.weight
+
+
+B, Ty, Tx = 2, 3, 5
+
+
+def plain_heads() -> list[Head]:
+    return [PlainHead(H, V), TiedHead(H, nn.Embedding(V, E))]
+
+
+@pytest.mark.parametrize("head", plain_heads(), ids=["plain", "tied"])
+def test_a_plain_head_asks_for_nothing_of_the_source(head: Head) -> None:
+    features = torch.randn(B, Ty, H)
+    assert head.remember(torch.randn(B, Tx, E)) is None
+    assert head.join(features, torch.rand(B, Ty, Tx), None) is features
+
+
+def lexical(plain: Head) -> LexicalHead:
+    head = LexicalHead(plain, H, E, V).double()
+    for parameter in head.parameters():
+        nn.init.normal_(parameter)
+    return head
+
+
+@pytest.mark.parametrize("plain", plain_heads(), ids=["plain", "tied"])
+def test_a_lexical_head_is_what_the_paper_says(plain: Head) -> None:
+    head = lexical(plain)
+    features = torch.randn(B, Ty, H, dtype=torch.float64)
+    alignment = torch.rand(B, Ty, Tx, dtype=torch.float64)
+    embedded = torch.randn(B, Tx, E, dtype=torch.float64)
+    logits = head(head.join(features, alignment, head.remember(embedded)))
+    w, out = (linear.weight.detach().numpy() for linear in (head.hidden, head.lexical))
+    for b in range(B):
+        for t in range(Ty):
+            shares, words = alignment[b, t].tolist(), embedded[b].numpy()
+            word = np.tanh(sum(share * f for share, f in zip(shares, words, strict=True)))
+            expected = plain(features[b, t]).detach().numpy() + out @ (np.tanh(w @ word) + word)
+            np.testing.assert_allclose(logits[b, t].detach(), expected, rtol=0, atol=1e-10)
+
+
+def test_a_lexical_head_takes_several_hypotheses_a_sentence() -> None:
+    head, K = lexical(PlainHead(H, V)), 4
+    features = torch.randn(B * K, H, dtype=torch.float64)
+    alignment = torch.rand(B * K, Tx, dtype=torch.float64)
+    words = torch.randn(B, Tx, E, dtype=torch.float64)
+    found = head.join(features, alignment, words)
+    apart = head.join(features, alignment, words.repeat_interleave(K, dim=0))
+    torch.testing.assert_close(found, apart, rtol=0, atol=1e-12)
+    assert found.shape == (B * K, H + E)
+
+
+def test_gradients_of_a_lexical_head_pass_gradcheck() -> None:
+    head = lexical(PlainHead(H, V))
+
+    def logits(
+        features: torch.Tensor, alignment: torch.Tensor, words: torch.Tensor, *_: object
+    ) -> torch.Tensor:
+        found: torch.Tensor = head(head.join(features, alignment, head.remember(words)))
+        return found
+
+    shapes = [(B, Ty, H), (B, Ty, Tx), (B, Tx, E)]
+    given = [torch.randn(shape, dtype=torch.float64, requires_grad=True) for shape in shapes]
+    assert torch.autograd.gradcheck(logits, (*given, *head.parameters()), fast_mode=True)

@@ -1,0 +1,105 @@
+"""Word vectors from a text file of word2vec, fastText or GloVe, for the pieces of a vocabulary."""
+
+from collections.abc import Iterator
+from math import isfinite
+from pathlib import Path
+from typing import TypeAlias
+
+import numpy as np
+import numpy.typing as npt
+
+from nmt.data.lines import read_lines
+from nmt.data.tokenizer import SPACE
+from nmt.data.vocabulary import SPECIALS, Vocabulary
+from nmt.errors import UserError
+
+Vector: TypeAlias = npt.NDArray[np.float64]
+
+
+def read_word_vectors(path: Path, vocabulary: Vocabulary, width: int, *, subwords: bool) -> dict[int, Vector]:
+    """Return the vectors (width) of the pieces that the file has, by id; the special pieces have none.
+
+    A line is a word and its numbers between single spaces; word2vec and fastText begin with a line
+    "words width", GloVe does not. A name that ends in .gz is decompressed. Read line by line; only what the
+    vocabulary asks for is kept, the first vector of a word that comes twice.
+    Of subwords a piece that begins with ▁ takes the vector of the word after it, and any other piece, which
+    is no word, none; if the file itself has such ▁ it is one of pieces, and each takes its own. Bytes that
+    are not UTF-8 make a word that no vocabulary has.
+
+    Raises UserError naming file and line where the vectors have another width or a line is something else.
+    """
+    pieces = {piece: i for i, piece in enumerate(vocabulary.pieces) if i >= len(SPECIALS)}
+    begins_a_word = {piece: i for piece, i in pieces.items() if subwords and piece[1:] and piece[0] == SPACE}
+    words = {piece[1:]: i for piece, i in begins_a_word.items()}
+    of_pieces: dict[int, Vector] = {}
+    of_words: dict[int, Vector] = {}
+    written_as_pieces = False
+    for number, word, numbers in _entries(path, width):
+        piece, start = pieces.get(word), words.get(word)
+        if piece is None and start is None:
+            continue
+        vector = _vector(numbers, f"{path}: line {number}")
+        if piece is not None:
+            of_pieces.setdefault(piece, vector)
+            written_as_pieces |= word in begins_a_word
+        if start is not None:
+            of_words.setdefault(start, vector)
+    return of_words if subwords and not written_as_pieces else of_pieces
+
+
+def check_word_vectors(path: Path, width: int) -> None:
+    """Raise the UserError that `read_word_vectors` would for the file's first vector."""
+    for number, _, numbers in _entries(path, width):
+        _vector(numbers, f"{path}: line {number}")
+        return
+    raise UserError(f"{path}: expected word vectors, found none; give another file")
+
+
+def _entries(path: Path, width: int) -> Iterator[tuple[int, str, str]]:
+    """Yield the number of each line with a vector, its word, and its numbers as text, not looked at yet."""
+    first = True
+    for number, line in enumerate(read_lines(path, "replace"), start=1):
+        line = line.rstrip(" ")
+        if number == 1 and _header(line):
+            if (found := int(line.split(" ")[1])) != width:
+                raise _other_width(f"{path}: line 1", width, found)
+            continue
+        spaces = line.count(" ")
+        # GloVe has words with spaces in them: what is left of the last numbers is the word.
+        parts = line.split(" ", spaces - width + 1) if spaces >= width else line.split(" ")
+        if spaces < width or (spaces > width and all(map(_is_number, parts[1:-1]))):
+            if not first or not spaces or not all(map(_is_number, line.split(" ")[1:])):
+                raise UserError(
+                    f"{path}: line {number}: expected a word and {width} numbers, found {line[:60]!r}; "
+                    "mend or remove the line"
+                )
+            raise _other_width(f"{path}: line {number}", width, spaces)
+        first = False
+        yield number, " ".join(parts[:-1]), parts[-1]
+
+
+def _header(line: str) -> bool:
+    parts = line.split(" ")
+    return len(parts) == 2 and all(part.isascii() and part.isdigit() for part in parts)
+
+
+def _other_width(where: str, width: int, found: int) -> UserError:
+    return UserError(
+        f"{where}: expected vectors of model.embedding {width} numbers, found {found}; "
+        f"set model.embedding: {found} or give another file"
+    )
+
+
+def _is_number(text: str) -> bool:
+    try:
+        return isfinite(float(text))
+    except ValueError:
+        return False
+
+
+def _vector(numbers: str, where: str) -> Vector:
+    parts = numbers.split(" ")
+    for text in parts:
+        if not _is_number(text):
+            raise UserError(f"{where}: expected a finite number, found {text!r}; mend or remove the line")
+    return np.array(parts, dtype=np.float64)
