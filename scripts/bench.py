@@ -1,14 +1,20 @@
 """Speed, as a share of what the machine itself can do.
 
     python scripts/bench.py experiments/multi30k-de-en/config.yaml --set data.dataset=FOLDER [--model RUN]
+    python scripts/bench.py --device cuda
 
 Prints the machine, its rate of matrix products measured before and after each figure, the multiply-adds of
 the model a token, and the share of the rate that training reached: useful multiply-adds (padding not
 counted; forward once, backward twice) over the products' own. With a trained run it also translates the
 test split and times the commands a person waits for.
+
+Without a config it measures a model of GNMT's size (--layers 4, --hidden 1024, --vocabulary 32000) on random
+sentences, in minutes: training, then translation with weights of a few updates, each output as long as its
+source. There a token is a source or a target token, </s> counted, padding not.
 """
 
 import argparse
+import random
 import resource
 import subprocess
 import sys
@@ -37,17 +43,26 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("config", type=Path)
+    parser.add_argument("config", type=Path, nargs="?")
     parser.add_argument("--set", dest="overrides", action="append", default=[], metavar="KEY=VALUE")
     parser.add_argument("--model", type=Path, help="a trained run, to time translation")
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--updates", type=int, default=25, help="measured, after five that are not")
     parser.add_argument("--lines", type=int, default=20000, help="translated with one and two workers")
     parser.add_argument("--memory", type=int, metavar="UPDATES", help="of a training whose memory is taken")
+    parser.add_argument("--device", default="cpu", help="of the model of GNMT's size: cpu or cuda")
+    parser.add_argument("--layers", type=int, default=4)
+    parser.add_argument("--hidden", type=int, default=1024)
+    parser.add_argument("--vocabulary", type=int, default=32000)
+    parser.add_argument("--tokens", type=int, default=2**15, help="a training batch, of the longer side")
+    parser.add_argument("--sentences", type=int, default=512, help="translated at once")
     args = parser.parse_args()
     torch.set_num_threads(args.threads)
-    machine = Machine.here("cpu", threads=args.threads)
+    machine = Machine.here(args.device, threads=args.threads)
     print(f"{machine.description}, {args.threads} threads, torch {Versions.installed().torch}")
+    if args.config is None:
+        bench_gnmt(args)
+        return
     overrides = [*args.overrides, f"training.threads={args.threads}"]
     experiment = load_experiment(args.config, overrides)
     for precision in ("float32", "bfloat16"):
@@ -68,15 +83,24 @@ def products(dtype: torch.dtype, hidden: int) -> float:
     return max(rate(dtype, hidden, rows) for rows in (64, 1024))
 
 
-def rate(dtype: torch.dtype, hidden: int, rows: int) -> float:
-    a, w = torch.randn(rows, 2 * hidden, dtype=dtype), torch.randn(4 * hidden, 2 * hidden, dtype=dtype)
+def rate(dtype: torch.dtype, hidden: int, rows: int, device: str = "cpu") -> float:
+    a = torch.randn(rows, 2 * hidden, dtype=dtype, device=device)
+    w = torch.randn(4 * hidden, 2 * hidden, dtype=dtype, device=device)
 
     def once() -> float:
+        wait(device)
         began = time.perf_counter()
         nn.functional.linear(a, w)
+        wait(device)
         return time.perf_counter() - began
 
     return 2 * rows * w.numel() / min(once() for _ in range(15))
+
+
+def wait(device: str) -> None:
+    """Wait until the device has done all that it was asked for."""
+    if device != "cpu":
+        torch.cuda.synchronize()
 
 
 def weights(model: nn.Module) -> tuple[int, int]:
@@ -87,8 +111,9 @@ def weights(model: nn.Module) -> tuple[int, int]:
             continue
         of_source = name.startswith("encoder") or ".attention.key" in name or ".attention.value" in name
         source, target = source + of_source * parameter.numel(), target + (not of_source) * parameter.numel()
-    if hasattr(model.head, "weight"):  # tied: the embedding is the output's matrix
-        target += model.head.weight.numel()
+    plain = getattr(model.head, "plain", model.head)  # a lexical head stands beside another
+    if hasattr(plain, "weight"):  # tied: the embedding is the output's matrix
+        target += plain.weight.numel()
     return source, target
 
 
@@ -202,6 +227,95 @@ def bench_commands(folder: Path) -> None:
             subprocess.run([*NMT, *command], input=b"Ein Hund.\n", capture_output=True, check=True)
             times.append(time.perf_counter() - began)
         print(f"{name}: {min(times):.2f} s from the shell, the best of 3")
+
+
+def bench_gnmt(args: argparse.Namespace) -> None:
+    """Training and translation of a model of GNMT's size; in bfloat16 where there are units for it."""
+    with tempfile.TemporaryDirectory() as place:
+        generator = random.Random(0)
+        pairs = 2 * args.tokens * (args.updates + 5) // MEAN_LENGTH
+        for name, count in (("train", pairs), ("validation", 10)):
+            lines = [f"{sentence(generator, args)}\t{sentence(generator, args)}\n" for _ in range(count)]
+            Path(place, f"{name}.tsv").write_text("".join(lines), encoding="utf-8")
+        experiment = Experiment.model_validate(gnmt(Path(place), args))
+        run = Run(Path(place) / "run")
+        trainer, prepared, _ = build_trainer(experiment, run, Console(quiet=True))
+        precision = str(trainer.precision).removeprefix("torch.")
+        own = rate(trainer.precision, args.hidden, 2**14 if args.device != "cpu" else 1024, args.device)
+        seconds, trg_tokens = run_updates(trainer, args.updates)
+        train = prepared.meta.splits["train"]
+        src_tokens = trg_tokens * (train.src_pieces + train.kept) / (train.trg_pieces + train.kept)
+        source, target = weights(trainer.model)
+        useful = 6 * (source * src_tokens + target * trg_tokens) / seconds
+        print(
+            f"{sum(p.numel() for p in trainer.model.parameters()):,} parameters, {args.layers} layers of "
+            f"{args.hidden}, {len(prepared.trg_tokenizer.vocabulary):,} target pieces\n"
+            f"training, {precision}, {args.tokens:,} tokens a batch: "
+            f"{(src_tokens + trg_tokens) / seconds:,.0f} tokens/s, {useful / 1e12:.2f} TFLOP/s useful; "
+            f"products {own / 1e12:.2f}; share {useful / own:.0%}"
+        )
+        if args.device != "cpu":
+            print(f"peak memory of the device: {torch.cuda.max_memory_allocated() / 2**20:,.0f} MB")
+        trainer.batches.close()
+        trainer.keep_best()
+        del trainer
+        for beam in (1, 5):
+            bench_gnmt_search(run.folder, args, precision, beam)
+
+
+def bench_gnmt_search(folder: Path, args: argparse.Namespace, precision: str, beam: int) -> None:
+    translator = load_translator(folder, beam=beam, device=args.device, precision=precision)
+    translator.tokens_per_batch = args.sentences * beam * 2 * MEAN_LENGTH  # rows · the longest
+    generator = random.Random(1)
+    rows = [translator.parts(sentence(generator, args))[0].ids for _ in range(args.sentences)]
+
+    def speed(batches: list[list[list[int]]]) -> float:
+        """Source and target tokens a second."""
+        found = [hypotheses[0] for batch in batches for hypotheses in translator.hypotheses(batch)]
+        tokens = sum(len(row) + 1 for batch in batches for row in batch) + sum(len(h.ids) + 1 for h in found)
+        return tokens / best(lambda: [translator.hypotheses(batch) for batch in batches])
+
+    print(
+        f"beam {beam}, {precision}: {speed([rows]):,.0f} tokens/s, {len(rows)} sentences at once; "
+        f"{speed([[row] for row in rows[:5]]):,.0f} one at a time"
+    )
+
+
+MEAN_LENGTH = 25  # words of a sentence: about that of WMT's news in 32,000 subwords
+
+
+def sentence(generator: random.Random, args: argparse.Namespace) -> str:
+    """Random words, as many as a sentence has; twice the mean is the longest."""
+    length = min(max(1, round(generator.lognormvariate(3.05, 0.6))), 2 * MEAN_LENGTH)
+    return " ".join(f"w{generator.randrange(args.vocabulary - 4)}" for _ in range(length))
+
+
+def gnmt(place: Path, args: argparse.Namespace) -> dict[str, object]:
+    """The configuration: GNMT's widths and depth, every layer of the encoder in both directions."""
+    stack = {"cell": "lstm", "layers": args.layers, "hidden": args.hidden}
+    return {
+        "name": "gnmt",
+        "data": {
+            "tsv": {name: f"{place}/{name}.tsv" for name in ("train", "validation")},
+            "tokenizer": {"kind": "word", "min_frequency": 1, "shared": True},
+            "filters": {"max_ratio": 100.0},
+            "prepared": f"{place}/prepared",
+        },
+        "model": {
+            "embedding": args.hidden,
+            "dropout": 0.2,
+            "encoder": stack,
+            "decoder": {**stack, "style": "layer_parallel"},
+        },
+        "training": {
+            "tokens_per_batch": args.tokens,
+            "device": args.device,
+            "threads": args.threads,
+            "log_every": 10**9,
+        },
+        "decoding": {"max_ratio": 1.0, "max_extra": 0},
+        "tracking": {"wandb": "off"},
+    }
 
 
 if __name__ == "__main__":
