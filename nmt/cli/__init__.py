@@ -6,6 +6,7 @@ import typer
 
 from nmt.cli.check import check
 from nmt.cli.check_resume import check_resume
+from nmt.cli.lab import lab
 from nmt.cli.plot import plot
 from nmt.cli.prepare import prepare
 from nmt.cli.report import report
@@ -26,6 +27,7 @@ app = typer.Typer(
 )
 for command in (prepare, train, translate, score, sample, show, plot, report, check, check_resume):
     app.command()(command)
+app.add_typer(lab, name="lab")
 
 
 def main(*before: str) -> None:

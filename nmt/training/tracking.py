@@ -9,9 +9,10 @@ import shutil
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from nmt.config.experiment import Experiment
+from nmt.config.tracking import TrackingConfig
 from nmt.errors import UserError
 from nmt.evaluation.alignment import Attended, paint
 
@@ -37,8 +38,12 @@ class Tracker:
         self.path = folder / "metrics.jsonl"
         _mend(self.path)
         self._experiment = experiment
-        mode = experiment.tracking.wandb
-        self._wandb = None if mode == "off" else _start(folder, experiment, mode)
+        mode, settings = experiment.tracking.wandb, experiment.model_dump(mode="json")
+        self._wandb = (
+            None
+            if mode == "off"
+            else _start(folder, experiment.name, experiment.tracking, settings, mode, "metrics.jsonl")
+        )
 
     @property
     def shows_pictures(self) -> bool:
@@ -177,6 +182,40 @@ class NoTracker(Tracker):
         pass
 
 
+class Table(NamedTuple):
+    """Rows under named columns."""
+
+    columns: Sequence[str]
+    rows: Sequence[Sequence[object]]
+
+
+def show(
+    folder: Path,
+    tracking: TrackingConfig,
+    *,
+    name: str,
+    settings: Mapping[str, Any],
+    pictures: Mapping[str, Path],
+    table: Table,
+) -> None:
+    """Show pictures and a table in wandb, as a run by themselves that is kept in the folder.
+
+    What wandb raises becomes one warning line on stderr: the folder has them anyway.
+    """
+    run = _start(folder, name, tracking, settings, tracking.wandb, str(folder))
+    if run is None:
+        return
+    try:
+        import wandb
+
+        shown = {key: wandb.Image(str(path)) for key, path in pictures.items()}
+        rows = [list(row) for row in table.rows]
+        run.log({"update": 0, **shown, "table": wandb.Table(list(table.columns), rows)})
+        run.finish()
+    except Exception as error:
+        _warn(f"stopped: {_reason(error)}; pictures and table are in {folder}")
+
+
 def _mend(path: Path) -> None:
     """Cut off a last line that a killed run left half-written."""
     try:
@@ -250,8 +289,13 @@ def _is_best(run: "wandb.Run", path: str, figures: Mapping[str, float], better: 
         return False
 
 
-def _start(folder: Path, experiment: Experiment, mode: str) -> "wandb.Run | None":
-    """Return the running wandb run; offline where online fails; None where offline fails too."""
+def _start(
+    folder: Path, name: str, tracking: TrackingConfig, settings: Mapping[str, Any], mode: str, otherwise: str
+) -> "wandb.Run | None":
+    """Return the running wandb run; offline where online fails; None where offline fails too.
+
+    otherwise: where the figures go without it.
+    """
     try:
         import wandb
 
@@ -264,12 +308,12 @@ def _start(folder: Path, experiment: Experiment, mode: str) -> "wandb.Run | None
             id=_run_id(folder),
             resume="allow",
             mode="online" if mode == "online" else "offline",
-            name=experiment.name,
-            project=experiment.tracking.project,
-            group=experiment.tracking.group,
-            tags=experiment.tracking.tags,
-            notes=experiment.tracking.notes,
-            config=experiment.model_dump(mode="json"),
+            name=name,
+            project=tracking.project,
+            group=tracking.group,
+            tags=tracking.tags,
+            notes=tracking.notes,
+            config=dict(settings),
             settings=wandb.Settings(
                 console="off",
                 init_timeout=START_SECONDS,
@@ -283,11 +327,11 @@ def _start(folder: Path, experiment: Experiment, mode: str) -> "wandb.Run | None
         run.define_metric("*", step_metric="update")
     except Exception as error:
         if mode != "online":
-            _warn(f"not recording: {_reason(error)}; figures go to metrics.jsonl alone")
+            _warn(f"not recording: {_reason(error)}; figures go to {otherwise} alone")
             return None
         _warn(f"not online: {_reason(error)}; recording offline")
         _let_go()
-        return _start(folder, experiment, "offline")
+        return _start(folder, name, tracking, settings, "offline", otherwise)
     print(
         f"wandb: {run.url or f'to upload the run: wandb sync {folder}/wandb/offline-run-*'}", file=sys.stderr
     )

@@ -1,0 +1,1 @@
+"""The laboratory: why cells are built so. Gradients through time, long memory, gates, attention, exposure."""

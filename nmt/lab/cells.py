@@ -1,0 +1,115 @@
+"""Cells side by side: any that a configuration can name, each as wide as gives all the same parameters."""
+
+import json
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+from pydantic import TypeAdapter, ValidationError
+from torch import Tensor, nn
+
+from nmt.build.cell import build_cell
+from nmt.config.cell import CellConfig
+from nmt.errors import UserError
+from nmt.layers.cells import Cell
+
+_CELL: TypeAdapter[Any] = TypeAdapter(CellConfig)
+
+
+class Reader(nn.Module):
+    """A cell over a sequence and a linear map of its outputs: x (B, T, D) → (B, T, O)."""
+
+    def __init__(self, cell: Cell[Any], output_size: int) -> None:
+        super().__init__()
+        self.cell: Any = cell
+        self.output = nn.Linear(cell.hidden_size, output_size)
+
+    def forward(self, x: Tensor, last: int) -> Tensor:
+        """Return what is read from the last positions (B, last, O), with the cell's fastest kernel."""
+        read: Tensor = self.output(self.cell.sequence(x)[:, -last:])
+        return read
+
+    @property
+    def parameter_count(self) -> int:
+        """Parameters of the cell and of the map."""
+        return sum(parameter.numel() for parameter in self.parameters())
+
+
+def split_names(cells: str) -> list[str]:
+    """Return the names in a list such as `lstm,gru,lstm:chrono=T`; UserError where one is twice or wrong."""
+    names = [name.strip() for name in cells.split(",") if name.strip()]
+    if not names:
+        raise UserError("--cells names no cell; expected a list such as lstm,gru,rnn")
+    if twice := [name for name in names if names.count(name) > 1]:
+        raise UserError(f"--cells names {twice[0]} twice; leave one out")
+    for name in names:
+        cell_config(name, length=100)
+    return names
+
+
+def cell_config(name: str, length: int) -> CellConfig:
+    """Return the section that a name such as `lstm` or `lstm:chrono=T:input=uniform` stands for.
+
+    Behind the kind stand keys of its section in `nmt/config/cell.py`; T is the length of the sequences.
+    UserError where there is no such kind, key or value.
+    """
+    kind, *options = name.split(":")
+    section: dict[str, Any] = {"kind": kind}
+    for option in options:
+        key, equals, value = option.partition("=")
+        if not equals:
+            raise UserError(f"--cells {name}: {option!r} is no KEY=VALUE, such as in lstm:chrono=T")
+        section[key] = length if value == "T" else _value(value)
+    try:
+        config: CellConfig = _CELL.validate_python(section)
+    except ValidationError as invalid:
+        error = invalid.errors(include_url=False)[0]
+        if error["type"] == "union_tag_invalid":
+            expected = error["ctx"]["expected_tags"]
+            raise UserError(
+                f"--cells {name}: no cell is called {kind!r}; expected one of {expected}"
+            ) from None
+        where = ".".join(str(part) for part in error["loc"][1:])
+        message = error["msg"].removeprefix("Value error, ")
+        raise UserError(f"--cells {name}: {where + ': ' if where else ''}{message}") from None
+    return config
+
+
+def _value(text: str) -> Any:
+    try:
+        return json.loads(text)
+    except ValueError:
+        return text
+
+
+def matched_reader(config: CellConfig, input_size: int, output_size: int, parameters: int) -> Reader:
+    """Return a freshly drawn reader whose parameters come nearest to a number, drawn after torch's seed.
+
+    UserError where the nearest width misses it by more than 2 %: a few parameters make no fine steps.
+    """
+    drawn = torch.get_rng_state()
+    cell = build_cell(config)
+
+    def count(width: int) -> int:
+        return Reader(cell(input_size, width), output_size).parameter_count
+
+    narrow, wide = 1, 2
+    while count(wide) < parameters:
+        narrow, wide = wide, 2 * wide
+    while wide - narrow > 1:
+        middle = (narrow + wide) // 2
+        narrow, wide = (middle, wide) if count(middle) < parameters else (narrow, middle)
+    width = min((narrow, wide), key=lambda w: abs(count(w) - parameters))
+    torch.set_rng_state(drawn)
+    reader = Reader(cell(input_size, width), output_size)
+    if abs(reader.parameter_count - parameters) > 0.02 * parameters:
+        raise UserError(
+            f"--parameters {parameters}: the nearest {config.kind} has {reader.parameter_count}, more than "
+            "2 % away; from 13,000 on every cell comes near enough"
+        )
+    return reader
+
+
+def mean_norms(gradients: Sequence[Tensor]) -> list[float]:
+    """Return for each gradient (B, H) the mean over the rows of their Euclidean norms."""
+    return [float(gradient.double().norm(dim=1).mean()) for gradient in gradients]

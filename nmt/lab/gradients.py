@@ -1,0 +1,240 @@
+"""Gradient through time: what of a loss at the end still reaches the state of k steps before.
+
+∂loss_T/∂h_t is a product of T − t Jacobians, so it falls or grows like a power (Hochreiter 1991; Bengio et
+al. 1994; Pascanu et al. 2013). The cell is unrolled step by step: a fused kernel gives no gradient at
+earlier h.
+"""
+
+import math
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import torch
+from torch import Tensor, nn
+
+from nmt.lab.cells import Reader, cell_config, matched_reader, mean_norms
+from nmt.lab.memory import Budget, Learnt, check_sizes, learn
+from nmt.lab.page import Page, number
+from nmt.lab.problems import AddingProblem, Examples, Problem
+from nmt.training.tracking import Table
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+
+class Norms(NamedTuple):
+    """‖∂loss_T/∂y_T‖ at the output, and ‖∂loss_T/∂s_t‖ by lag T − t, from 0, for each part s of the state."""
+
+    output: float
+    states: dict[str, list[float]]
+
+    def share(self, state: str, lag: int) -> float:
+        """Return what of the gradient at the output is left at a state; NaN where there was none."""
+        return self.states[state][lag] / self.output if self.output else math.nan
+
+
+def state_gradients(reader: Reader, examples: Examples, problem: Problem) -> Norms:
+    """Return the norms of the gradient at the output and at the state of every step, in float64.
+
+    The mean over the sequences, of which each has its loss and its norm over the hidden units. The tensors of
+    a state are taken one by one: of an LSTM, ∂loss/∂h_t leaves c_t as it is, and ∂loss/∂c_t leaves h_t.
+    """
+    reader = reader.double()
+    states = unrolled(reader.cell, examples.x.double())
+    read = reader.output(states[-1][1]).unsqueeze(1)
+    loss = problem.loss(read, examples.targets.double()) * len(examples.x)
+    names = states[0][0]._fields
+    flat = [part for state, _ in states for part in state]
+    *of_states, of_output = torch.autograd.grad(
+        loss, [*flat, states[-1][1]], allow_unused=True, materialize_grads=True
+    )
+    (at_output,) = mean_norms([of_output])
+    by_part = {name: mean_norms(of_states[place :: len(names)])[::-1] for place, name in enumerate(names)}
+    return Norms(at_output, by_part)
+
+
+def unrolled(cell: Any, x: Tensor) -> list[tuple[Any, Tensor]]:
+    """Return (state, output) after each position of x (B, T, D), taken one step at a time from zero."""
+    state = cell.initial(x.new_zeros(len(x), cell.hidden_size))
+    steps = []
+    for projected in cell.project(x).unbind(1):
+        y, state = cell.advance(projected, state)
+        steps.append((state, y))
+    return steps
+
+
+class Explosion(NamedTuple):
+    """Norm before clipping and loss by update; stopped_at: where one was not finite, None where none was."""
+
+    clip: float | None
+    norms: list[float]
+    losses: list[float]
+    stopped_at: int | None
+
+
+def explode(name: str, problem: Problem, budget: Budget) -> Explosion:
+    """Train by plain gradient descent, clipped or not; stop where loss or gradient is no longer finite.
+
+    Not Adam, which divides by the size of past gradients and so hides a part of what is to be seen.
+    """
+    torch.manual_seed(budget.seed)
+    config = cell_config(name, problem.length)
+    reader = matched_reader(config, problem.input_size, problem.output_size, budget.parameters)
+    stream = torch.Generator().manual_seed(budget.seed)
+    optimizer = torch.optim.SGD(reader.parameters(), lr=budget.lr)
+    norms: list[float] = []
+    losses: list[float] = []
+    for update in range(1, budget.updates + 1):
+        examples = problem.draw(budget.batch, stream)
+        loss = problem.loss(reader(examples.x, problem.last), examples.targets)
+        optimizer.zero_grad()
+        loss.backward()
+        limit = math.inf if budget.clip is None else budget.clip
+        norm = float(nn.utils.clip_grad_norm_(reader.parameters(), limit))
+        norms.append(norm)
+        losses.append(float(loss.detach()))
+        if not math.isfinite(norm + losses[-1]):
+            return Explosion(budget.clip, norms, losses, update)
+        optimizer.step()
+    return Explosion(budget.clip, norms, losses, None)
+
+
+class Measured(NamedTuple):
+    """A cell's gradients as it was drawn and as it was trained, and how the training went."""
+
+    fresh: Norms
+    trained: Norms
+    learnt: Learnt
+
+
+def measure(name: str, problem: Problem, examples: Examples, budget: Budget) -> Measured:
+    """Return the gradients through time of a cell on these examples before and after its training."""
+    torch.manual_seed(budget.seed)
+    config = cell_config(name, problem.length)
+    reader = matched_reader(config, problem.input_size, problem.output_size, budget.parameters)
+    fresh = state_gradients(reader, examples, problem)
+    reader, learnt = learn(name, problem, budget)
+    return Measured(fresh, state_gradients(reader, examples, problem), learnt)
+
+
+def study(names: Sequence[str], *, lag: int, budget: Budget, rows: int, exploding: str, step: float) -> Page:
+    """Return the gradients of every cell on the adding problem, and an explosion with and without clipping.
+
+    rows: sequences that the norms are the mean of. exploding: the cell of the explosion, which goes downhill
+    at the rate `step` for 300 updates at most.
+    """
+    problem = AddingProblem(lag)
+    check_sizes([*names, exploding], problem, budget)
+    examples = problem.draw(rows, torch.Generator().manual_seed(budget.seed + 2_000_000))
+    measured = {name: measure(name, problem, examples, budget) for name in names}
+    downhill = budget._replace(lr=step, updates=min(budget.updates, 300))
+    clip = budget.clip or 1.0
+    explosions = [explode(exploding, problem, downhill._replace(clip=each)) for each in (None, clip)]
+    lags = sorted({lag // 2, lag - 1})
+    return Page(
+        "gradients",
+        {
+            "cells": list(names),
+            "lag": lag,
+            **budget._asdict(),
+            "rows": rows,
+            "exploding": exploding,
+            "step": step,
+        },
+        _table(measured, lags),
+        {
+            "gradients": measured,
+            "explosions": explosions,
+        },
+        {"gradients": _picture(measured, problem), "explosion": _explosion(exploding, explosions)},
+        [
+            "fresh, trained: the gradient at the state so many steps before the loss, as a share of that at "
+            f"the output; error: {problem.measure}, guessing is {problem.guessing:.3f}",
+            *(_sentence(exploding, each) for each in explosions),
+        ],
+    )
+
+
+def _table(measured: dict[str, Measured], lags: Sequence[int]) -> Table:
+    columns = ["cell", "state", "hidden", "parameters"]
+    columns += [f"{when} {lag}" for when in ("fresh", "trained") for lag in lags]
+    rows = []
+    for name, each in measured.items():
+        for part in each.fresh.states:
+            values = [norms.share(part, lag) for norms in (each.fresh, each.trained) for lag in lags]
+            learnt = each.learnt
+            figures = [number(value, 2) for value in values]
+            rows.append(
+                [
+                    name,
+                    part,
+                    learnt.hidden,
+                    learnt.parameters,
+                    *figures,
+                    number(learnt.error),
+                    learnt.updates[-1],
+                ]
+            )
+    return Table([*columns, "error", "updates"], rows)
+
+
+def _sentence(name: str, run: Explosion) -> str:
+    how = "without clipping" if run.clip is None else f"clipped to {run.clip:g}"
+    largest = max((norm for norm in run.norms if math.isfinite(norm)), default=math.nan)
+    last = run.losses[-20:]
+    end = (
+        f"caught at update {run.stopped_at}: loss or gradient is no number any more"
+        if run.stopped_at
+        else f"mean loss of the last {len(last)} of {len(run.norms)} updates {sum(last) / len(last):.3f}"
+    )
+    return f"{name}, gradient descent {how}: largest gradient {number(largest, 2)}, {end}"
+
+
+def _picture(measured: dict[str, Measured], problem: Problem) -> "Figure":
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(11, 4.2), layout="constrained")
+    left, right = figure.subplots(1, 2, sharey=True)
+    floor = 1e-12  # what is less, or nothing, is not drawn
+    for axes, when in ((left, "fresh"), (right, "trained")):
+        for place, (name, each) in enumerate(measured.items()):
+            norms: Norms = getattr(each, when)
+            for part in norms.states:
+                shares = [norms.share(part, lag) for lag in range(problem.lag)]
+                seen = [share if share > floor else math.nan for share in shares]
+                label = f"{name}, {part}" if axes is left else None
+                axes.plot(seen, f"C{place}", ls="--" if part == "c" else "-", lw=1.5, label=label)
+        axes.set(title=f"{when} cells", xlabel="lag T − t: steps before the loss", yscale="log")
+        axes.grid(alpha=0.3)
+    figure.legend(fontsize=8, loc="outside right center")
+    left.set_ylabel("‖∂loss/∂state‖, 1 at the output")
+    figure.suptitle(f"gradient through time, {problem.name} problem over {problem.lag} steps", fontsize=11)
+    return figure
+
+
+def _explosion(name: str, runs: Sequence[Explosion]) -> "Figure":
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(11, 4), layout="constrained")
+    left, right = figure.subplots(1, 2)
+    for place, run in enumerate(runs):
+        label = "without clipping" if run.clip is None else f"clipped to {run.clip:g}"
+        _until_it_ends(left, run.norms, run, f"C{3 - 3 * place}", label)
+        _until_it_ends(right, run.losses, run, f"C{3 - 3 * place}", label)
+    left.set(title="norm of the gradient, before clipping")
+    right.set(title="loss")
+    for axes in (left, right):
+        axes.set(xlabel="update", yscale="log")
+        axes.grid(alpha=0.3)
+        axes.legend(fontsize=8)
+    figure.suptitle(f"{name} by plain gradient descent", fontsize=11)
+    return figure
+
+
+def _until_it_ends(axes: "Axes", values: Sequence[float], run: Explosion, colour: str, label: str) -> None:
+    whole = [value for value in values if math.isfinite(value)]
+    stopped = f", stopped at update {run.stopped_at}" if run.stopped_at else ""
+    axes.plot(range(1, len(whole) + 1), whole, colour, lw=1, label=label + stopped)
+    if run.stopped_at and whole:
+        axes.plot(len(whole), whole[-1], colour, marker="x", ms=10, mew=3)

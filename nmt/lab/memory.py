@@ -1,0 +1,183 @@
+"""Long memory: how far back a cell can learn to look, all with the same parameters and updates."""
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING, NamedTuple
+
+import torch
+from torch import nn
+
+from nmt.errors import UserError
+from nmt.lab.cells import Reader, cell_config, matched_reader
+from nmt.lab.page import Page, number
+from nmt.lab.problems import AddingProblem, CopyingMemory, Problem
+from nmt.training.tracking import Table
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+HELD_OUT = 500  # sequences that an error is measured on
+EVALUATIONS = 25  # in the course of a training
+
+
+class Budget(NamedTuple):
+    """What every cell of a comparison gets."""
+
+    parameters: int
+    updates: int
+    batch: int
+    lr: float
+    clip: float | None
+    seed: int
+
+
+# With these an LSTM that begins with long memories solves both at lag 100, and adding at 200.
+BUDGETS: Mapping[str, Budget] = {
+    AddingProblem.name: Budget(parameters=5000, updates=2000, batch=32, lr=0.01, clip=1.0, seed=1),
+    CopyingMemory.name: Budget(parameters=60_000, updates=2400, batch=32, lr=0.02, clip=1.0, seed=1),
+}
+
+
+class Learnt(NamedTuple):
+    """How one cell fared: its error over the updates, and where it stopped."""
+
+    cell: str
+    lag: int
+    hidden: int
+    parameters: int
+    updates: list[int]
+    errors: list[float]
+    solved_at: int | None  # None: not solved in all updates
+
+    @property
+    def error(self) -> float:
+        """The last error."""
+        return self.errors[-1]
+
+
+def learn(name: str, problem: Problem, budget: Budget) -> tuple[Reader, Learnt]:
+    """Train a cell on a problem by Adam, its rate falling linearly to 0; stop once the problem is solved.
+
+    Two measurements in a row must show it solved, so that a lucky moment is none.
+    """
+    torch.manual_seed(budget.seed)
+    config = cell_config(name, problem.length)
+    reader = matched_reader(config, problem.input_size, problem.output_size, budget.parameters)
+    held_out = problem.draw(HELD_OUT, torch.Generator().manual_seed(budget.seed + 1_000_000))
+    stream = torch.Generator().manual_seed(budget.seed)
+    optimizer = torch.optim.Adam(reader.parameters(), lr=budget.lr, fused=True)
+
+    def measured() -> float:
+        with torch.no_grad():
+            return float(problem.error(reader(held_out.x, problem.last), held_out.targets))
+
+    every = max(1, budget.updates // EVALUATIONS)
+    updates, errors, solved_at = [0], [measured()], None
+    for update in range(1, budget.updates + 1):
+        for group in optimizer.param_groups:
+            group["lr"] = budget.lr * (1 - (update - 1) / budget.updates)
+        examples = problem.draw(budget.batch, stream)
+        loss = problem.loss(reader(examples.x, problem.last), examples.targets)
+        optimizer.zero_grad()
+        loss.backward()
+        if budget.clip is not None:
+            nn.utils.clip_grad_norm_(reader.parameters(), budget.clip)
+        optimizer.step()
+        if update % every == 0 or update == budget.updates:
+            updates.append(update)
+            errors.append(measured())
+            if max(errors[-2:]) < problem.solved:
+                solved_at = update
+                break
+            if not math.isfinite(errors[-1]):
+                break
+    width = reader.cell.hidden_size
+    return reader, Learnt(name, problem.lag, width, reader.parameter_count, updates, errors, solved_at)
+
+
+def check_sizes(names: Sequence[str], problem: Problem, budget: Budget) -> None:
+    """Raise UserError where a cell cannot have the number of parameters, before any is trained."""
+    for name in names:
+        config = cell_config(name, problem.length)
+        matched_reader(config, problem.input_size, problem.output_size, budget.parameters)
+
+
+def problem_of(task: str, lag: int) -> Problem:
+    """Return a problem by its name; UserError where it is unknown or the lag too short for it."""
+    problems: Mapping[str, type[AddingProblem | CopyingMemory]] = {
+        kind.name: kind for kind in (AddingProblem, CopyingMemory)
+    }
+    if task not in problems:
+        raise UserError(f"--task {task}: unknown; expected one of {', '.join(problems)}")
+    if lag < problems[task].least:
+        raise UserError(f"lag {lag} is too short for {task}; expected {problems[task].least} or more")
+    return problems[task](lag)
+
+
+def compare(
+    task: str, lags: Sequence[int], names: Sequence[str], budget: Budget, say: Callable[[str], None]
+) -> Page:
+    """Return how every cell fares at every lag, each with the same budget; `say` hears of each at its end."""
+    problems = [problem_of(task, lag) for lag in lags]
+    for problem in problems:
+        check_sizes(names, problem, budget)
+    found = []
+    for problem in problems:
+        for name in names:
+            _, learnt = learn(name, problem, budget)
+            found.append(learnt)
+            say(f"lag {learnt.lag}, {name}: {problem.measure} {number(learnt.error)}, {_end(learnt)}")
+    first = problems[0]
+    return Page(
+        f"memory-{task}",
+        {"task": task, "lags": list(lags), "cells": list(names), **budget._asdict()},
+        _table(found, names, lags),
+        found,
+        {f"memory-{task}": _picture(found, names, first)},
+        [f"{first.measure}; guessing is {number(first.guessing, 3)}; @ the update where it was solved"],
+    )
+
+
+def _end(learnt: Learnt) -> str:
+    last = learnt.updates[-1]
+    return f"solved at update {last}" if learnt.solved_at else f"not solved in {last} updates"
+
+
+def _table(found: Sequence[Learnt], names: Sequence[str], lags: Sequence[int]) -> Table:
+    by_place = {(learnt.cell, learnt.lag): learnt for learnt in found}
+    rows = []
+    for name in names:
+        of_cell = [by_place[name, lag] for lag in lags]
+        shown = [number(each.error) + (f" @{each.solved_at}" if each.solved_at else "") for each in of_cell]
+        rows.append([name, of_cell[0].hidden, of_cell[0].parameters, *shown])
+    return Table(["cell", "hidden", "parameters", *(f"lag {lag}" for lag in lags)], rows)
+
+
+def _picture(found: Sequence[Learnt], names: Sequence[str], problem: Problem) -> "Figure":
+    from matplotlib.figure import Figure
+
+    lags = list(dict.fromkeys(learnt.lag for learnt in found))
+    figure = Figure(figsize=(max(6.5, 1.6 + 3.2 * len(lags)), 3.8), layout="constrained")
+    panels = figure.subplots(1, len(lags), sharey=True, squeeze=False)[0]
+    for axes, lag in zip(panels, lags, strict=True):
+        for learnt in found:
+            if learnt.lag == lag:
+                colour = f"C{names.index(learnt.cell)}"
+                # No error at all would be no point of a logarithmic axis.
+                errors = [max(error, problem.solved / 10) for error in learnt.errors if math.isfinite(error)]
+                axes.plot(learnt.updates[: len(errors)], errors, colour, lw=1.3, label=learnt.cell)
+                end = "o" if learnt.solved_at else "x" if len(errors) < len(learnt.errors) else ""
+                if errors and end:
+                    axes.plot(learnt.updates[len(errors) - 1], errors[-1], colour, marker=end, ms=6, mew=2)
+        axes.axhline(problem.guessing, color="grey", ls=":", lw=1)
+        axes.axhline(problem.solved, color="grey", ls="--", lw=1)
+        axes.set(title=f"lag {lag}", xlabel="update", yscale="log")
+        axes.grid(alpha=0.3)
+    panels[0].set_ylabel(problem.measure)
+    handles, labels = panels[0].get_legend_handles_labels()
+    figure.legend(handles, labels, fontsize=8, loc="outside right center")
+    figure.suptitle(
+        f"{problem.name}: dotted is guessing, dashed is solved; a dot: there it was, a cross: not finite",
+        fontsize=10,
+    )
+    return figure

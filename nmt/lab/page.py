@@ -1,0 +1,116 @@
+"""What an experiment of the laboratory leaves: pictures, the numbers beside them, a table on the terminal."""
+
+import json
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+from nmt.config.tracking import TrackingConfig
+from nmt.errors import UserError
+from nmt.results import replace_text
+from nmt.training.tracking import Table, show
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+Wandb = Literal["off", "offline", "online"]
+DPI = 100  # of the pictures
+LEAST = 14  # columns for what a row is of
+
+
+@dataclass(frozen=True)
+class Page:
+    """One experiment's outcome.
+
+    numbers: all that the pictures show, as JSON takes it; settings: what repeats it; pictures by name.
+    """
+
+    name: str
+    settings: Mapping[str, Any]
+    table: Table
+    numbers: Any
+    pictures: Mapping[str, "Figure"]
+    remarks: Sequence[str] = field(default=())
+
+
+def open_folder(folder: Path) -> Path:
+    """Return the folder, made where it was not; UserError where nothing can be written there."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        probe = folder / ".probe"
+        probe.touch()
+        probe.unlink()
+    except OSError as error:
+        raise UserError(
+            f"--output {folder}: cannot be written: {error.strerror}; give another folder"
+        ) from None
+    return folder
+
+
+def leave(page: Page, folder: Path, *, wandb: Wandb) -> None:
+    """Write NAME.json and a PNG a picture into the folder, print the table, tell wandb where asked for."""
+    from rich.console import Console
+
+    content = {"settings": page.settings, "table": page.table, "numbers": page.numbers}
+    text = json.dumps(_plain(content), ensure_ascii=False, allow_nan=False, separators=(",", ":"))
+    replace_text(folder / f"{page.name}.json", text + "\n")
+    pictures = {name: folder / f"{name}.png" for name in page.pictures}
+    for name, path in pictures.items():
+        try:
+            page.pictures[name].savefig(path, dpi=DPI)
+        except OSError as error:
+            raise UserError(f"{path}: cannot be written: {error.strerror}") from None
+    console = Console(highlight=False)
+    console.width = max(console.width, 110)  # a table that is folded cannot be read; a terminal may cut it
+    console.print(_rich(page.table))
+    for line in (*page.remarks, *map(str, (*pictures.values(), folder / f"{page.name}.json"))):
+        console.print(line, markup=False, soft_wrap=True)
+    if wandb != "off":
+        show(
+            folder,
+            TrackingConfig(wandb=wandb, group="lab"),
+            name=f"lab-{page.name}",
+            settings=page.settings,
+            pictures=pictures,
+            table=page.table,
+        )
+
+
+def number(value: float | None, digits: int = 4) -> str:
+    """Return a figure for a table: so many digits, as a power where it is small or large, – where none."""
+    if value is None:
+        return "–"
+    if not math.isfinite(value):
+        return "not finite"
+    small = value != 0 and not 10**-digits <= abs(value) < 10**digits
+    return f"{value:.1e}" if small else f"{value:.{digits}f}"
+
+
+def _plain(value: Any) -> Any:
+    """Return the tree as JSON can hold it: six digits, null for NaN and infinities, a record as a mapping."""
+    if isinstance(value, float):
+        return float(f"{value:.6g}") if math.isfinite(value) else None
+    if isinstance(value, Mapping):
+        return {key: _plain(item) for key, item in value.items()}
+    if hasattr(value, "_asdict"):
+        return _plain(value._asdict())
+    return [_plain(item) for item in value] if isinstance(value, list | tuple) else value
+
+
+def _rich(table: Table) -> Any:
+    from rich.markup import escape
+    from rich.table import Table as Drawn
+
+    drawn = Drawn(box=None, pad_edge=False)
+    for place, column in enumerate(table.columns):
+        drawn.add_column(
+            escape(column),
+            justify="left" if place == 0 else "right",
+            min_width=LEAST if place == 0 else None,
+            no_wrap=place > 0,
+        )
+    for row in table.rows:
+        drawn.add_row(*(escape(str(cell)) for cell in row))
+    return drawn

@@ -1,0 +1,74 @@
+"""A trained run on the bench: its plain model in float64, and sentences for it."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import islice
+from pathlib import Path
+
+import torch
+
+from nmt.build.language_model import load_language_model
+from nmt.build.score import held_out, run_experiment
+from nmt.build.translator import load_translator
+from nmt.config.experiment import Experiment
+from nmt.config.model import LanguageModelConfig
+from nmt.data.corpus import Pair
+from nmt.data.lines import read_lines
+from nmt.data.tokenizer import Tokenizer
+from nmt.decoding.scorers import ModelScorer
+from nmt.decoding.translator import Translator
+from nmt.errors import UserError
+from nmt.models import LanguageModel, Seq2Seq
+
+
+@dataclass(frozen=True)
+class Trained:
+    """A model in evaluation mode on the CPU; its greedy translator where it is one that translates."""
+
+    folder: Path
+    experiment: Experiment
+    model: Seq2Seq | LanguageModel
+    tokenizer: Tokenizer  # of what it writes
+    translator: Translator | None
+
+    def translating(self, what: str) -> tuple[Seq2Seq, Translator]:
+        """Return the model and its translator; UserError where it is none, saying what there is not."""
+        if not isinstance(self.model, Seq2Seq) or self.translator is None:
+            raise UserError(
+                f"{self.folder} is a run of model.kind {self.experiment.model.kind}, which has no {what}; "
+                "expected seq2seq. nmt lab gates takes either"
+            )
+        return self.model, self.translator
+
+
+def load_trained(folder: Path, overrides: Sequence[str] = ()) -> Trained:
+    """Return the model of a run, its data overridden; UserError where the folder holds none."""
+    experiment = run_experiment(folder, overrides)
+    if isinstance(experiment.model, LanguageModelConfig):
+        read = load_language_model(folder, experiment=experiment, device="cpu", precision=torch.float64)
+        return Trained(folder, experiment, read.model, read.tokenizer, None)
+    # In float64 weights are not packed: the model is the plain one, cells and all.
+    translator = load_translator(folder, experiment=experiment, beam=1, device="cpu", precision="float64")
+    assert isinstance(translator.scorer, ModelScorer)
+    return Trained(folder, experiment, translator.scorer.model, translator.trg_tokenizer, translator)
+
+
+def pairs_of(trained: Trained, split: str, count: int) -> list[Pair]:
+    """Return so many pairs with two sides, spread evenly over a split; of a text the first side is empty."""
+    pairs = [pair for pair in held_out(trained.experiment, split) if pair.trg.strip()]
+    return list(islice(pairs[:: max(1, len(pairs) // count)], count))
+
+
+def lines_of(trained: Trained, file: Path | None, split: str, count: int) -> list[str]:
+    """Return lines for the model to read: the first ones of a file, else of a split of its data.
+
+    UserError where all are blank.
+    """
+    if file is not None:
+        lines = list(islice((line for line in read_lines(file) if line.strip()), count))
+    else:
+        sided = pairs_of(trained, split, count)
+        lines = [pair.src if trained.translator else pair.trg for pair in sided]
+    if not lines:
+        raise UserError(f"{file or split}: holds no line to read; give others")
+    return lines
