@@ -106,24 +106,23 @@ class Int8Matrix(PackedMatrix):
         self._zeros = torch.zeros(len(weight), dtype=torch.int32)
         integers = (self._weight / self._scales.unsqueeze(1)).round().to(torch.int8)
         self._packed = torch.ops.onednn.qlinear_prepack(integers, None)
-        self._packed_for_few = _fbgemm(self._weight, self._scales)
+        self._packed_for_few = _fbgemm(integers, self._scales)
 
     def linear(self, x: Tensor, bias: Tensor | None) -> Tensor:
         """Return x Wᵀ + b (…, out) for x (…, in), all in float32."""
         if x.ndim != 2:
             return self.linear(x.reshape(-1, x.shape[-1]), bias).view(*x.shape[:-1], -1)
-        largest = x.abs().amax(dim=1, keepdim=True).clamp_(min=_TINY)  # (n, 1)
+        scale = x.abs().amax(dim=1, keepdim=True).clamp_(min=_TINY).div_(127)  # (n, 1)
+        x = (x / scale).round_()  # both kernels see integers, and give the same bits
         if self._packed_for_few is not None and len(x) < MANY:
-            y: Tensor = _FEW(x / largest, 1 / 127, 128, self._packed_for_few)
-            return y.mul_(largest) if bias is None else torch.addcmul(bias, y, largest)
-        scale = largest.div_(127)
-        signed = (x / scale).round_().to(torch.int8)
-        # The kernel is fast for unsigned inputs alone: 128 is added, and named as the zero point.
-        unsigned = signed.view(torch.uint8).bitwise_xor_(128)
-        y = torch.ops.onednn.qlinear_pointwise(
-            *(unsigned, 1.0, 128, self._packed, self._scales, self._zeros),
-            *(None, 1.0, 0, torch.float32, "none", [], ""),
-        )
+            y: Tensor = _FEW(x, 1.0, 128, self._packed_for_few)
+        else:
+            # The kernel is fast for unsigned inputs alone: 128 is added, and named as the zero point.
+            unsigned = x.to(torch.int8).view(torch.uint8).bitwise_xor_(128)
+            y = torch.ops.onednn.qlinear_pointwise(
+                *(unsigned, 1.0, 128, self._packed, self._scales, self._zeros),
+                *(None, 1.0, 0, torch.float32, "none", [], ""),
+            )
         return y.mul_(scale) if bias is None else torch.addcmul(bias, y, scale)
 
 
@@ -132,7 +131,7 @@ _FEW: Any = getattr(torch.ops.quantized, "linear_with_input_q_dq_qweight_dq_outp
 _TINY = torch.finfo(torch.float32).tiny
 
 
-def _fbgemm(weight: Tensor, scales: Tensor) -> Any:
+def _fbgemm(integers: Tensor, scales: Tensor) -> Any:
     """Return the matrix packed for fbgemm, whose product of a few rows is quicker to begin; None without it.
 
     torch means to give up the tensors that it is packed from; then every product is oneDNN's.
@@ -142,10 +141,9 @@ def _fbgemm(weight: Tensor, scales: Tensor) -> Any:
         return None
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        integers = torch.quantize_per_channel(
-            weight, scales.double(), torch.zeros(len(weight), dtype=torch.long), 0, torch.qint8
-        )
-        return torch.ops.quantized.linear_prepack(integers, None)
+        weight, zeros = integers * scales.unsqueeze(1), torch.zeros(len(scales), dtype=torch.long)
+        quantized = torch.quantize_per_channel(weight, scales.double(), zeros, 0, torch.qint8)
+        return torch.ops.quantized.linear_prepack(quantized, None)
 
 
 def packed(module: Module, precision: str) -> Module:

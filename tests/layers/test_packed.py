@@ -52,11 +52,11 @@ def test_int8_is_the_product_of_rounded_integers(times: int) -> None:
 
 @torch.inference_mode()
 def test_in_int8_no_row_depends_on_its_neighbours() -> None:
-    matrix = packed(nn.Linear(64, 48), "int8")
-    x = torch.randn(9, 64)
-    together = matrix(torch.cat([x, 1e4 * torch.randn(4, 64)]))[:9]
-    among_many = matrix(torch.cat([x, 1e4 * torch.randn(400, 64)]))[:9]
-    assert (among_many - together).abs().max() <= 1e-5 * together.abs().max()
+    matrix = packed(nn.Linear(256, 2000), "int8")
+    x = torch.randn(9, 256)
+    together = matrix(torch.cat([x, 1e4 * torch.randn(4, 256)]))[:9]
+    among_many = matrix(torch.cat([x, 1e4 * torch.randn(400, 256)]))[:9]
+    assert torch.equal(among_many, together)  # the kernel for many rows gives the same bits
     assert torch.equal(together, torch.cat([matrix(row.unsqueeze(0)) for row in x]))
 
 
