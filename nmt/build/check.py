@@ -1,6 +1,8 @@
 """Does what a run translates depend on batch size, order or precision? Every difference, and may it be.
 
-The reference is the search in float64, in the order of the file and with the run's own batches.
+The reference is the search in float64, in the order of the file and with the run's own batches. The rounded
+precision that `nmt translate` takes by itself has a reference of its own: that it differs from float64 is
+reported, that it differs from itself is judged.
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -11,6 +13,7 @@ from typing import Literal, NamedTuple, TypeAlias
 
 import torch
 
+from nmt.build.hardware import choose_device, choose_translation_precision
 from nmt.build.translator import load_translator
 from nmt.data.batches import pad
 from nmt.data.vocabulary import EOS
@@ -21,9 +24,9 @@ from nmt.decoding.translator import Translator
 from nmt.models import Source
 
 TIE = 1e-4  # of log-probabilities; what lies closer float32 may decide either way
-RATE = 2000  # in float32 fewer than one line in so many may differ
+RATE = 2000  # below float64 fewer than one line in so many may differ
 
-Precision: TypeAlias = Literal["float64", "float32"]
+Precision: TypeAlias = Literal["float64", "float32", "int8"]
 Order: TypeAlias = Literal["as it is", "reversed", "shuffled"]
 Batch: TypeAlias = Literal["usual", "an eighth", "one"]
 
@@ -53,10 +56,13 @@ class Outcome:
     lines: int
     differences: list[Difference]
     score_gap: float
+    judged: bool = True
 
     @property
     def passed(self) -> bool:
-        """In float64 no line differs; in float32 a single one or less than one in RATE, and only ties."""
+        """In float64 no line differs; below it a single one or less than one in RATE, and only ties."""
+        if not self.judged:
+            return True
         if self.way.precision == "float64":
             return not self.differences
         rare = len(self.differences) <= 1 or len(self.differences) * RATE < self.lines
@@ -74,11 +80,13 @@ _VARIED: list[tuple[Order, Batch]] = [
     ("reversed", "usual"),
     ("shuffled", "an eighth"),
 ]
-WAYS = [
-    *(Way("float64", *varied) for varied in _VARIED),
-    Way("float32", "as it is", "usual"),
-    *(Way("float32", *varied) for varied in _VARIED),
-]
+_USUAL: tuple[Order, Batch] = ("as it is", "usual")
+
+
+def ways(precisions: Sequence[Precision]) -> list[Way]:
+    """Return every way that is compared, in order; the usual one in float64 is the reference."""
+    every = [Way(precision, *varied) for precision in precisions for varied in (_USUAL, *_VARIED)]
+    return [way for way in every if way != Way("float64", *_USUAL)]
 
 
 def check_run(folder: Path, lines: Sequence[str], *, beam: int | None, device: str) -> Iterator[Outcome]:
@@ -87,24 +95,34 @@ def check_run(folder: Path, lines: Sequence[str], *, beam: int | None, device: s
     def load(precision: Precision) -> Translator:
         return load_translator(folder, beam=beam, device=device, precision=precision)
 
-    return check(load, lines)
+    shipped = choose_translation_precision("auto", choose_device(device))
+    return check(load, lines, ("float64", "float32", "int8") if shipped == "int8" else ("float64", "float32"))
 
 
-def check(load: Callable[[Precision], Translator], lines: Sequence[str]) -> Iterator[Outcome]:
-    """Yield the outcome of each of WAYS for the translators that `load` gives."""
+def check(
+    load: Callable[[Precision], Translator], lines: Sequence[str], precisions: Sequence[Precision]
+) -> Iterator[Outcome]:
+    """Yield the outcome of each way in the precisions for the translators that `load` gives."""
     exact = load("float64")
-    translators: dict[Precision, Translator] = {"float64": exact, "float32": load("float32")}
-    expected = _decode(exact, lines, "as it is", "usual")
-    for way in WAYS:
-        found = _decode(translators[way.precision], lines, way.order, way.batch)
-        pairs = list(enumerate(zip(expected, found, strict=True)))
+    translators = {
+        precision: exact if precision == "float64" else load(precision) for precision in precisions
+    }
+    reference = _decode(exact, lines, *_USUAL)
+    references = dict.fromkeys(precisions, reference)
+    for way in ways(precisions):
+        translator = translators[way.precision]
+        found = _decode(translator, lines, way.order, way.batch)
+        pairs = list(enumerate(zip(references[way.precision], found, strict=True)))
         differences = [
-            Difference(i + 1, _pieces(exact, a), _pieces(exact, b), closest_decision(exact, lines[i]))
+            Difference(i + 1, _pieces(exact, a), _pieces(exact, b), closest_decision(translator, lines[i]))
             for i, (a, b) in pairs
             if a.ids != b.ids
         ]
         gap = max((abs(a.score - b.score) for _, (a, b) in pairs if a.ids == b.ids), default=0.0)
-        yield Outcome(way, len(lines), differences, gap)
+        rounded = way == Way("int8", *_USUAL)
+        if rounded:
+            references["int8"] = found
+        yield Outcome(way, len(lines), differences, gap, judged=not rounded)
 
 
 def _decode(translator: Translator, lines: Sequence[str], order: Order, batch: Batch) -> list[_Decoded]:

@@ -7,7 +7,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from nmt.build.check import WAYS, Difference, Outcome, Precision, Way, check, check_run, closest_decision
+from nmt.build.check import Difference, Outcome, Precision, Way, check, check_run, closest_decision, ways
 from nmt.build.translator import load_translator
 from nmt.data.vocabulary import EOS
 from nmt.decoding.search import Step
@@ -15,6 +15,8 @@ from nmt.decoding.translator import Translator
 from nmt.models import Source
 
 LINES = ["der Hund läuft", "", "the dog runs quickly across a street", "schnell.", "die Straße, der Hund"]
+
+BOTH: list[Precision] = ["float64", "float32"]
 
 
 class Swayed:
@@ -48,14 +50,20 @@ def swayed(
 def test_a_run_is_the_same_in_every_way(tiny_run: Path) -> None:
     lines = [*LINES, "der Hund, " * 40]
     outcomes = list(check_run(tiny_run, lines, beam=None, device="cpu"))
-    assert [each.way for each in outcomes] == WAYS
-    assert {each.way.precision for each in outcomes} == {"float64", "float32"}
-    assert all(each.passed and each.lines == len(lines) and not each.differences for each in outcomes)
+    shipped: list[Precision] = (
+        ["int8"] if torch.backends.mkldnn.is_available() and torch.cpu._is_vnni_supported() else []
+    )
+    assert [each.way for each in outcomes] == ways(["float64", "float32", *shipped])
+    assert [each.way for each in outcomes if not each.judged] == [
+        Way(each, "as it is", "usual") for each in shipped
+    ]
+    assert all(each.passed and each.lines == len(lines) for each in outcomes)
+    assert not any(each.differences for each in outcomes if each.judged)
     assert max(each.score_gap for each in outcomes if each.way.precision == "float64") < 1e-12
 
 
 def test_what_the_neighbours_change_in_float64_is_wrong(tiny_run: Path) -> None:
-    outcomes = list(check(swayed(tiny_run, 1e-6, exact=1e-3, rough=0.0).__getitem__, LINES))
+    outcomes = list(check(swayed(tiny_run, 1e-6, exact=1e-3, rough=0.0).__getitem__, LINES, BOTH))
     wrong = {each.way: each for each in outcomes if not each.passed}
     assert Way("float64", "as it is", "one") in wrong
     differences = wrong[Way("float64", "as it is", "one")].differences
@@ -67,13 +75,24 @@ def test_what_the_neighbours_change_in_float64_is_wrong(tiny_run: Path) -> None:
 @pytest.mark.parametrize(("gap", "passed"), [(1e-6, True), (1e-3, False)])
 def test_in_float32_one_line_may_differ_where_it_is_a_tie(tiny_run: Path, gap: float, passed: bool) -> None:
     translators = swayed(tiny_run, gap, exact=0.0, rough=2 * gap)
-    outcomes = {each.way: each for each in check(translators.__getitem__, ["", *LINES[:1] * 2])}
+    outcomes = {each.way: each for each in check(translators.__getitem__, ["", *LINES[:1] * 2], BOTH)}
     assert all(each.passed for way, each in outcomes.items() if way.precision == "float64")
     usual = outcomes[Way("float32", "as it is", "usual")]
     assert len(usual.differences) == 2  # too many of three
     assert not usual.passed
     assert outcomes[Way("float32", "as it is", "one")].differences == []
     assert Outcome(usual.way, 3, usual.differences[:1], 0.0).passed == passed
+
+
+def test_int8_is_compared_with_float64_but_judged_by_itself(tiny_run: Path) -> None:
+    translators = swayed(tiny_run, 1e-6, exact=0.0, rough=1e-3)
+    translators["int8"] = translators["float32"]
+    outcomes = {each.way: each for each in check(translators.__getitem__, LINES, ["float64", "int8"])}
+    usual, one = (outcomes[Way("int8", "as it is", batch)] for batch in ("usual", "one"))
+    assert len(usual.differences) == 4
+    assert usual.passed
+    assert len(one.differences) == 4  # alone it is what float64 gives, but not what int8 gave
+    assert not one.passed
 
 
 def test_the_rate_is_one_in_2000() -> None:
