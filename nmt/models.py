@@ -10,7 +10,7 @@ from nmt.layers.between import Between
 from nmt.layers.cells import CellType, stack
 from nmt.layers.decoders import Decoder, DecoderOutput
 from nmt.layers.dropout import Dropout
-from nmt.layers.encoders import Bridge, RecurrentEncoder
+from nmt.layers.encoders import Bridge, Encoded, RecurrentEncoder
 from nmt.layers.heads import Head
 
 
@@ -142,3 +142,29 @@ class LanguageModel(nn.Module):
 
     def _drop(self, x: Tensor) -> Tensor:
         return self.dropout.drop(x, training=self.training)
+
+
+class Tagger(nn.Module):
+    """A label for each position of a text, each from all of it (Graves & Schmidhuber 2005): Ty = Tx."""
+
+    def __init__(
+        self, *, embedding: nn.Embedding, encoder: RecurrentEncoder, head: Head, dropout: Dropout
+    ) -> None:
+        super().__init__()
+        self.embedding, self.encoder, self.head, self.dropout = embedding, encoder, head, dropout
+
+    def forward(self, source: Source) -> Tensor:
+        """Return the head's features of each label (B, Ty, H)."""
+        embedded = self.dropout.embedded(self.embedding(source.ids), training=self.training)  # (B, Tx, E)
+        features = self._of_labels(self.encoder(embedded, source.lengths))
+        return self.dropout.drop(features, training=self.training)
+
+    def _of_labels(self, encoded: Encoded) -> Tensor:
+        return encoded.outputs
+
+
+class Classifier(Tagger):
+    """One label for a text, from the last output of each direction: Ty = 1."""
+
+    def _of_labels(self, encoded: Encoded) -> Tensor:
+        return encoded.last.unsqueeze(1)  # (B, 1, H)

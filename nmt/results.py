@@ -25,7 +25,9 @@ class Record(BaseModel):
 class Score(Record):
     """One figure of one metric, inseparable from the signature that defines it."""
 
-    metric: str  # sacreBLEU's name: BLEU, chrF2, TER; of language models perplexity, bits/character
+    # sacreBLEU's name: BLEU, chrF2, TER; of language models perplexity, bits/character; of labels accuracy,
+    # macro-F1, and F1 of each label
+    metric: str
     form: str  # what was compared, such as "cased, detokenised"
     score: float  # 0 to 100 (TER may exceed 100, and less is better; so may perplexity)
     signature: str

@@ -9,8 +9,8 @@ import pytest
 import torch
 from torch import Tensor
 
-from nmt.build.model import build_language_model, build_model
-from nmt.config.model import LanguageModelConfig, ModelConfig
+from nmt.build.model import build_labeller, build_language_model, build_model
+from nmt.config.model import ClassifierConfig, LanguageModelConfig, ModelConfig, TaggerConfig
 from nmt.data.batches import Batch, collate
 from nmt.data.corpus import Pair
 from nmt.data.encoded import EncodedSplit
@@ -20,8 +20,8 @@ from nmt.data.vocabulary import BOS, EOS
 from nmt.decoding.candidates import LengthPenalty
 from nmt.decoding.search import SearchSettings
 from nmt.evaluation.metrics import corpus_bleu
-from nmt.models import LanguageModel, Seq2Seq, Source
-from nmt.tasks import SAMPLES, LanguageModelTask, TranslationTask
+from nmt.models import LanguageModel, Seq2Seq, Source, Tagger
+from nmt.tasks import SAMPLES, LabellingTask, LanguageModelTask, TranslationTask
 
 PAIRS = [
     Pair("a b c", "x y z w"),
@@ -295,3 +295,72 @@ def test_the_better_language_model_has_the_lower_loss() -> None:
     assert task.better({"loss": 1.0}, {"loss": 2.0})
     assert not task.better({"loss": 2.0}, {"loss": 2.0})
     assert task.better({"loss": 2.0}, {"loss": math.nan})
+
+
+TAGGED = [Pair("a b c", "x y x"), Pair("b", "y"), Pair("c c a b a", "z x x y y"), Pair("a c", "x z")]
+CLASSED = [Pair(text, labels[0]) for text, labels in TAGGED]
+
+
+def labelling(pairs: list[Pair], *, smoothing: float = 0.0, tokens: int = 9) -> LabellingTask:
+    src, trg = (
+        WordTokenizer.train(side, vocab_size=None, min_frequency=1, lowercase=False)
+        for side in zip(*pairs, strict=True)
+    )
+    return LabellingTask(
+        validation=EncodedSplit.of([src.encode(p.src) for p in pairs], [trg.encode(p.trg) for p in pairs]),
+        raw=pairs,
+        labels=trg,
+        smoothing=smoothing,
+        best_by="accuracy",
+        tokens_per_batch=tokens,
+        device=torch.device("cpu"),
+    )
+
+
+def labeller(config: type[ClassifierConfig | TaggerConfig]) -> Tagger:
+    section = {"embedding": 5, "dropout": 0.0, "encoder": {"hidden": 6}}
+    return build_labeller(config.model_validate(section), 7, 7).double().eval()
+
+
+@pytest.mark.parametrize(
+    ("config", "pairs", "count"), [(ClassifierConfig, CLASSED, 4), (TaggerConfig, TAGGED, 11)]
+)
+@pytest.mark.parametrize("tokens", [1, 9, 1000])
+def test_labels_are_learnt_and_validated_one_for_one(
+    config: type[ClassifierConfig | TaggerConfig], pairs: list[Pair], count: int, tokens: int
+) -> None:
+    task, network = labelling(pairs, smoothing=0.1, tokens=tokens), labeller(config)
+    loss = nll = 0.0
+    texts = []
+    for src, trg in zip(*task.validation.rows(range(len(pairs))), strict=True):
+        ids = torch.tensor([[*src.tolist(), EOS]])
+        logits = network.head(network(Source(ids, torch.tensor([len(src) + 1])))).detach()
+        (log_p,) = logits.log_softmax(-1)
+        for of_label, label in zip(log_p, trg.tolist(), strict=False):
+            nll -= float(of_label[label])
+            loss -= float(0.9 * of_label[label] + 0.1 * of_label.mean())
+        best = [EOS + 1 + int(row[EOS + 1 :].argmax()) for row in log_p[: len(trg)]]
+        texts.append(task.labels.decode(best))
+    figures, samples, _ = task.validate(network)
+    wanted = " ".join(pair.trg for pair in pairs).split()
+    assert len(wanted) == count
+    right = sum(a == b for a, b in zip(" ".join(texts).split(), wanted, strict=True))
+    assert {name: figures[name] for name in ("loss", "nll", "accuracy")} == pytest.approx(
+        {"loss": loss / count, "nll": nll / count, "accuracy": 100 * right / count}
+    )
+    assert samples == [(*pair, text) for pair, text in zip(pairs, texts, strict=True)]
+    batch = collate(task.validation, np.arange(len(pairs)))
+    found = task.loss(network, batch)
+    assert (found.loss.item(), found.count) == (pytest.approx(loss), count)
+
+
+@pytest.mark.parametrize(
+    ("best_by", "a", "b", "expected"),
+    [
+        ("accuracy", {"accuracy": 2.0, "loss": 9.0}, {"accuracy": 1.0, "loss": 1.0}, True),
+        ("accuracy", {"accuracy": 1.0, "loss": 1.0}, {"accuracy": 1.0, "loss": 2.0}, True),
+        ("loss", {"accuracy": 2.0, "loss": 9.0}, {"accuracy": 1.0, "loss": 1.0}, False),
+    ],
+)
+def test_better_labels(best_by: str, a: dict[str, float], b: dict[str, float], expected: bool) -> None:
+    assert replace(labelling(TAGGED), best_by=best_by).better(a, b) is expected

@@ -5,9 +5,11 @@ from collections.abc import Callable, Iterator
 from nmt.build.tokenizer import saved_tokenizers, train_tokenizer
 from nmt.config.data import DataConfig, SavedTokenizer
 from nmt.config.experiment import Experiment
-from nmt.data.corpus import Pair, open_corpus
+from nmt.config.model import TaggerConfig
+from nmt.data.corpus import Corpus, Pair, open_corpus
+from nmt.data.labelled import LabelledCorpus
 from nmt.data.prepared import Prepared, prepare
-from nmt.data.tokenizer import Tokenizer
+from nmt.data.tokenizer import Tokenizer, WordTokenizer
 
 
 def prepare_data(experiment: Experiment, say: Callable[[str], None]) -> Prepared:
@@ -17,7 +19,14 @@ def prepare_data(experiment: Experiment, say: Callable[[str], None]) -> Prepared
     def train(pairs: Callable[[], Iterator[Pair]]) -> tuple[Tokenizer, Tokenizer]:
         return train_tokenizers(data, pairs)
 
-    return prepare(data, open_corpus(data), train, seed=experiment.seed, say=say)
+    return prepare(data, corpus_of(experiment), train, seed=experiment.seed, say=say)
+
+
+def corpus_of(experiment: Experiment) -> Corpus:
+    """Return the corpus that an experiment names; nothing is read yet."""
+    if experiment.data.labelled is None:
+        return open_corpus(experiment.data)
+    return LabelledCorpus(experiment.data.labelled, each_word=isinstance(experiment.model, TaggerConfig))
 
 
 def train_tokenizers(data: DataConfig, pairs: Callable[[], Iterator[Pair]]) -> tuple[Tokenizer, Tokenizer]:
@@ -28,6 +37,12 @@ def train_tokenizers(data: DataConfig, pairs: Callable[[], Iterator[Pair]]) -> t
     if data.text:
         only = train_tokenizer(config, (pair.trg for pair in pairs()))
         return only, only
+    if data.labelled:
+        # Every label is one that the model can give.
+        labels = WordTokenizer.train(
+            (pair.trg for pair in pairs()), vocab_size=None, min_frequency=1, lowercase=False
+        )
+        return train_tokenizer(config, (pair.src for pair in pairs())), labels
     if config.shared:
         shared = train_tokenizer(config, (text for pair in pairs() for text in pair))
         return shared, shared

@@ -8,12 +8,12 @@ import torch
 from torch import nn
 
 from nmt.config.experiment import Experiment
-from nmt.config.model import LanguageModelConfig, ModelConfig
+from nmt.config.model import ClassifierConfig, LanguageModelConfig, ModelConfig, TaggerConfig
 from nmt.data.prepared import Prepared
 from nmt.data.vocabulary import SPECIALS
 from nmt.data.word_vectors import check_word_vectors, read_word_vectors
 from nmt.errors import UserError
-from nmt.models import LanguageModel, Seq2Seq
+from nmt.models import LanguageModel, Seq2Seq, Tagger
 
 
 def check_embeddings(experiment: Experiment) -> None:
@@ -23,7 +23,10 @@ def check_embeddings(experiment: Experiment) -> None:
 
 
 def fill_embeddings(
-    experiment: Experiment, prepared: Prepared, model: Seq2Seq | LanguageModel, say: Callable[[str], None]
+    experiment: Experiment,
+    prepared: Prepared,
+    model: Seq2Seq | LanguageModel | Tagger,
+    say: Callable[[str], None],
 ) -> None:
     """Put word vectors in the place of what was drawn, and say what share of the vocabulary has one.
 
@@ -54,12 +57,14 @@ def _files(experiment: Experiment) -> dict[str, Path]:
             files = {"src": given.src, "trg": given.trg}
         case LanguageModelConfig(embeddings=given):
             files = {"trg": given}
+        case ClassifierConfig(embeddings=given) | TaggerConfig(embeddings=given):
+            files = {"src": given}
         case other:
             assert_never(other)
     return {side: Path(file) for side, file in files.items() if file is not None}
 
 
-def _embedding(model: Seq2Seq | LanguageModel, side: str) -> nn.Embedding:
-    if isinstance(model, LanguageModel):
+def _embedding(model: Seq2Seq | LanguageModel | Tagger, side: str) -> nn.Embedding:
+    if not isinstance(model, Seq2Seq):
         return model.embedding
     return model.src_embedding if side == "src" else model.trg_embedding

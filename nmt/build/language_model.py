@@ -47,7 +47,7 @@ def load_language_model(
     if not isinstance(experiment.model, LanguageModelConfig):
         raise UserError(
             f"{folder} is a run of model.kind {experiment.model.kind}, expected language_model; "
-            "it translates: nmt translate, or nmt score without --text"
+            "see nmt translate, nmt predict, or nmt score without --text"
         )
     tokenizer, _ = load_tokenizers(run.tokenizer)
     model = build_language_model(experiment.model, len(tokenizer.vocabulary))

@@ -8,7 +8,9 @@ from torch import nn
 from nmt.build.cell import build_cell
 from nmt.config.model import (
     AdditiveAttentionConfig,
+    AnyModelConfig,
     AttentionConfig,
+    ClassifierConfig,
     CoverageAttentionConfig,
     DecoderConfig,
     DotAttentionConfig,
@@ -19,6 +21,7 @@ from nmt.config.model import (
     ModelConfig,
     MultiHeadAttentionConfig,
     PlainHeadConfig,
+    TaggerConfig,
 )
 from nmt.data.vocabulary import PAD
 from nmt.layers.attention import (
@@ -38,29 +41,20 @@ from nmt.layers.decoders import ConditionalDecoder, InputFeedingDecoder, LayerPa
 from nmt.layers.dropout import Dropout
 from nmt.layers.encoders import Bridge, RecurrentEncoder
 from nmt.layers.heads import Head, LexicalHead, PlainHead, TiedHead
-from nmt.models import LanguageModel, Seq2Seq
+from nmt.models import Classifier, LanguageModel, Seq2Seq, Tagger
 
 
 def build_model(config: ModelConfig, src_size: int, trg_size: int) -> Seq2Seq:
     """Return a freshly drawn model for vocabularies of the given sizes."""
-    enc, dec = config.encoder, config.decoder
+    dec = config.decoder
     src = _embedding(src_size, config.embedding)
     trg = src if config.tie_embeddings == "three_way" else _embedding(trg_size, config.embedding)
     return Seq2Seq(
         src_embedding=src,
         trg_embedding=trg,
-        encoder=RecurrentEncoder(
-            build_cell(enc.cell),
-            input_size=config.embedding,
-            hidden_size=enc.hidden,
-            layers=enc.layers,
-            bidirectional=enc.bidirectional,
-            dropout=_dropout(config),
-            residual=enc.residual,
-            layer_norm=enc.layer_norm,
-        ),
-        bridge=Bridge(enc.hidden, dec.hidden, dec.layers, summary=dec.bridge),
-        decoder=_decoder(dec, enc.hidden, config),
+        encoder=_encoder(config),
+        bridge=Bridge(config.encoder.hidden, dec.hidden, dec.layers, summary=dec.bridge),
+        decoder=_decoder(dec, config.encoder.hidden, config),
         head=_head_on_source(config, dec.hidden, trg),
         dropout=_dropout(config),
     )
@@ -81,7 +75,32 @@ def build_language_model(config: LanguageModelConfig, size: int) -> LanguageMode
     )
 
 
-def _dropout(config: ModelConfig | LanguageModelConfig) -> Dropout:
+def build_labeller(config: ClassifierConfig | TaggerConfig, size: int, labels: int) -> Tagger:
+    """Return a freshly drawn model for vocabularies of the given sizes, of the text and of its labels."""
+    kind = Classifier if isinstance(config, ClassifierConfig) else Tagger
+    return kind(
+        embedding=_embedding(size, config.embedding),
+        encoder=_encoder(config),
+        head=PlainHead(config.encoder.hidden, labels),
+        dropout=_dropout(config),
+    )
+
+
+def _encoder(config: ModelConfig | ClassifierConfig | TaggerConfig) -> RecurrentEncoder:
+    encoder = config.encoder
+    return RecurrentEncoder(
+        build_cell(encoder.cell),
+        input_size=config.embedding,
+        hidden_size=encoder.hidden,
+        layers=encoder.layers,
+        bidirectional=encoder.bidirectional,
+        dropout=_dropout(config),
+        residual=encoder.residual,
+        layer_norm=encoder.layer_norm,
+    )
+
+
+def _dropout(config: AnyModelConfig) -> Dropout:
     return Dropout(
         features=config.dropout,
         variational=config.dropout_kind == "variational",

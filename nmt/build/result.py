@@ -57,6 +57,8 @@ def dataset_name(data: DataConfig) -> str:
         return Path(data.dataset).name if Path(data.dataset).is_dir() else data.dataset
     if data.text is not None:
         return Path(data.text.train).name
+    if data.labelled is not None:
+        return Path(data.labelled.train).name
     if data.files is not None:
         return Path(data.files.train.src).name
     return Path(data.tsv.train).name if data.tsv is not None else "builtin"

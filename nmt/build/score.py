@@ -8,12 +8,13 @@ from pathlib import Path
 
 from pydantic import JsonValue
 
+from nmt.build.data import corpus_of
 from nmt.build.result import machine
 from nmt.build.translator import load_translator
 from nmt.config.data import FilePair, TextFiles
 from nmt.config.experiment import Experiment
 from nmt.config.loading import changed_keys, load_experiment
-from nmt.data.corpus import Pair, TextCorpus, open_corpus
+from nmt.data.corpus import Pair, TextCorpus
 from nmt.data.filtering import scan
 from nmt.data.lines import read_lines
 from nmt.decoding.scorers import FusionScorer
@@ -42,7 +43,7 @@ def run_experiment(folder: Path, overrides: Sequence[str]) -> Experiment:
 
 def held_out(experiment: Experiment, split: str) -> list[Pair]:
     """Return the pairs of a split, every line of it in order."""
-    corpus = open_corpus(experiment.data)
+    corpus = corpus_of(experiment)
     for name in corpus.splits:
         if name == split:
             return list(corpus.pairs(name))

@@ -5,19 +5,20 @@ from typing import assert_never
 
 import torch
 
-from nmt.build.model import build_language_model, build_model
+from nmt.build.model import build_labeller, build_language_model, build_model
 from nmt.build.search import build_search
 from nmt.config.experiment import Experiment
-from nmt.config.model import LanguageModelConfig, ModelConfig
+from nmt.config.model import ClassifierConfig, LanguageModelConfig, ModelConfig, TaggerConfig
 from nmt.data.batches import Batches, TrainingBatches
 from nmt.data.encoded import EncodedSplit
+from nmt.data.labelled import check_known
 from nmt.data.prepared import Prepared
 from nmt.data.stream import StreamBatches
 from nmt.errors import UserError
-from nmt.evaluation.metrics import CASED, bleu_signature, text_scores
-from nmt.models import LanguageModel, Seq2Seq
+from nmt.evaluation.metrics import CASED, KINDS, LABELS, bleu_signature, label_signature, text_scores
+from nmt.models import LanguageModel, Seq2Seq, Tagger
 from nmt.results import Score
-from nmt.tasks import LanguageModelTask, Task, TranslationTask
+from nmt.tasks import LabellingTask, LanguageModelTask, Task, TranslationTask
 from nmt.training.distributed import Processes
 
 # At validations a long text is read as at most so many rows side by side, each of so many pieces at least: a
@@ -25,7 +26,7 @@ from nmt.training.distributed import Processes
 VALIDATION_ROWS, ROW_LENGTH = 16, 1000
 
 
-def build_trained_model(experiment: Experiment, prepared: Prepared) -> Seq2Seq | LanguageModel:
+def build_trained_model(experiment: Experiment, prepared: Prepared) -> Seq2Seq | LanguageModel | Tagger:
     """Return the freshly drawn model of an experiment."""
     src, trg = len(prepared.src_tokenizer.vocabulary), len(prepared.trg_tokenizer.vocabulary)
     match experiment.model:
@@ -33,6 +34,8 @@ def build_trained_model(experiment: Experiment, prepared: Prepared) -> Seq2Seq |
             return build_model(config, src, trg)
         case LanguageModelConfig() as config:
             return build_language_model(config, trg)
+        case ClassifierConfig() | TaggerConfig() as config:
+            return build_labeller(config, src, trg)
         case other:
             assert_never(other)
 
@@ -80,6 +83,19 @@ def build_task(experiment: Experiment, prepared: Prepared, device: torch.device,
                 continuous=experiment.data.continuous,
                 rows=_validation_rows(validation),
             )
+        case ClassifierConfig() | TaggerConfig():
+            check_known(raw, prepared.trg_tokenizer, "data.labelled.validation")
+            if "test" in prepared.splits:
+                check_known(prepared.raw("test"), prepared.trg_tokenizer, "data.labelled.test")
+            return LabellingTask(
+                validation=validation,
+                raw=raw,
+                labels=prepared.trg_tokenizer,
+                smoothing=config.label_smoothing,
+                best_by=config.best_by,
+                tokens_per_batch=experiment.decoding.tokens_per_batch,
+                device=device,
+            )
         case other:
             assert_never(other)
 
@@ -100,6 +116,12 @@ def validation_scores(
                 pieces=prepared.trg_tokenizer.kind,
                 rows=_validation_rows(text) if experiment.data.continuous else None,
             )
+        case ClassifierConfig() | TaggerConfig():
+            signature = label_signature([pair.trg for pair in prepared.raw("validation")])
+            return (
+                Score(metric="accuracy", form=LABELS, score=best["accuracy"], signature=signature),
+                Score(metric="macro-F1", form=KINDS, score=best["macro_f1"], signature=signature),
+            )
         case other:
             assert_never(other)
 
@@ -116,5 +138,7 @@ def next_commands(experiment: Experiment, folder: Path) -> str:
             return f"nmt score --model {folder}    nmt translate --model {folder} < FILE"
         case LanguageModelConfig():
             return f"nmt sample --model {folder}    nmt score --model {folder} --text FILE"
+        case ClassifierConfig() | TaggerConfig():
+            return f"nmt score --model {folder}    nmt predict --model {folder} < FILE"
         case other:
             assert_never(other)

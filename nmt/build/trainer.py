@@ -34,6 +34,7 @@ MAY_CHANGE = (
     "data.revision",
     "data.files",
     "data.tsv",
+    "data.labelled",
     "data.text.train",
     "data.text.validation",
     "data.text.test",

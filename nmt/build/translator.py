@@ -106,7 +106,8 @@ def _member(folder: Path, experiment: Experiment | None = None) -> _Member:
     if not isinstance(experiment.model, ModelConfig):
         raise UserError(
             f"{folder} is a run of model.kind {experiment.model.kind}, which translates nothing; "
-            "see nmt sample and nmt score --text, or give it as --lm beside a --model"
+            "see nmt predict and nmt score for labels, nmt sample and nmt score --text for a language model, "
+            "which can be given as --lm beside a --model"
         )
     return _Member(run, experiment, experiment.model, *load_tokenizers(run.tokenizer))
 

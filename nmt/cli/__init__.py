@@ -8,6 +8,7 @@ from nmt.cli.check import check
 from nmt.cli.check_resume import check_resume
 from nmt.cli.lab import lab
 from nmt.cli.plot import plot
+from nmt.cli.predict import predict
 from nmt.cli.prepare import prepare
 from nmt.cli.report import report
 from nmt.cli.sample import sample
@@ -25,7 +26,7 @@ app = typer.Typer(
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
 )
-for command in (prepare, train, translate, score, sample, show, plot, report, check, check_resume):
+for command in (prepare, train, translate, score, predict, sample, show, plot, report, check, check_resume):
     app.command()(command)
 app.add_typer(lab, name="lab")
 

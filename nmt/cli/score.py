@@ -58,7 +58,8 @@ def score(
     """Score a run, or a file of translations.
 
     A run (--model) on its test split or on files (--src, --ref); a file (--hyp) against --ref. A language
-    model on a split or on --text gets perplexity and bits a character.
+    model on a split or on --text gets perplexity and bits a character, a classifier or tagger accuracy and
+    F1.
 
     With --force nothing is translated or scored: for each pair, or line of --text, a line of JSON goes to
     standard output or --save, with "log_prob", the sum of "log_probs" (natural logarithms, one for each of
@@ -94,6 +95,7 @@ def score(
         raise UserError("--output: a score of several models belongs to none of their folders; give a FILE")
     use_threads(threads)
     from nmt.build.forced import force_pairs, force_text
+    from nmt.build.labeller import score_labels
     from nmt.build.language_model import score_text
     from nmt.build.result import dataset_name
     from nmt.build.score import (
@@ -131,6 +133,12 @@ def score(
             output = output or folder / ("result.json" if split == "test" else f"result-{split}.json")
         of_text = text is not None or (experiment.data.text is not None and kind == "split")
         lines = [pair.trg for pair in pairs]
+        labelled = experiment.data.labelled is not None
+        if labelled and (together or forced or beam):
+            raise UserError(
+                f"{folder} gives labels: one model alone, without a search; "
+                "leave out further models, --beam and --force"
+            )
         if of_text and together:
             raise UserError("--text is scored by one language model; give a single --model and no --lm")
         if forced:
@@ -156,6 +164,10 @@ def score(
             if save:
                 raise UserError("--save writes translations, and a language model makes none; leave it out")
             result = score_text(folder, experiment, lines, dataset=dataset, split=name, device=device)
+        elif labelled:
+            result, outputs = score_labels(
+                folder, experiment, pairs, dataset=dataset, split=name, device=device
+            )
         else:
             result, outputs = score_run(
                 model,

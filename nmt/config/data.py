@@ -64,6 +64,10 @@ class PlainText(Section):
         return self
 
 
+class LabelledText(TsvFiles):
+    """One file for each split: a text, tab, its label, or labels for all its words; plain or .gz."""
+
+
 class BuiltinCorpus(Section):
     """The corpus that comes with the package: English–German pairs from a synchronous grammar."""
 
@@ -145,7 +149,7 @@ class Filters(Section):
 
 
 class DataConfig(Section):
-    """One corpus: exactly one of dataset, files, tsv, builtin, text."""
+    """One corpus: exactly one of dataset, files, tsv, builtin, text, labelled."""
 
     dataset: str | None = Field(None, description="hub id, or a local folder of the same layout")
     dataset_config: str | None = Field(None, description="the hub's config name, such as de-en")
@@ -155,7 +159,8 @@ class DataConfig(Section):
     tsv: TsvFiles | None = None
     builtin: BuiltinCorpus | None = None
     text: PlainText | None = None
-    src: str = Field("de", description="languages of the pairs; text has none")
+    labelled: LabelledText | None = None
+    src: str = Field("de", description="languages of the pairs; text and labelled have none")
     trg: str = "en"
     tokenizer: TokenizerConfig = SubwordTokenizer()
     filters: Filters = Filters()
@@ -163,13 +168,28 @@ class DataConfig(Section):
 
     @model_validator(mode="after")
     def _one_corpus(self) -> Self:
-        given = [k for k in ("dataset", "files", "tsv", "builtin", "text") if getattr(self, k) is not None]
+        corpora = ("dataset", "files", "tsv", "builtin", "text", "labelled")
+        given = [key for key in corpora if getattr(self, key) is not None]
         if len(given) != 1:
             found = " and ".join(given) or "none of them"
-            raise ValueError(f"give exactly one of dataset, files, tsv, builtin, text; found {found}")
+            raise ValueError(f"give exactly one of {', '.join(corpora)}; found {found}")
         if self.src == self.trg:
             raise ValueError(f"src and trg are both {self.src!r}; a translation needs two sides")
         return self
+
+    @model_validator(mode="after")
+    def _labels_are_learnt(self) -> Self:
+        if self.labelled is not None and isinstance(self.tokenizer, SavedTokenizer):
+            raise ValueError(
+                "tokenizer.kind saved has its own target pieces, and those of labelled are the labels of its "
+                "training text; take another kind, which is for the text alone"
+            )
+        return self
+
+    @property
+    def languages(self) -> tuple[str, str] | None:
+        """Of source and target; None where the corpus is no translation."""
+        return None if self.text or self.labelled else (self.src, self.trg)
 
     @property
     def continuous(self) -> bool:

@@ -6,10 +6,14 @@ from pydantic import Field, model_validator
 
 from nmt.config.data import DataConfig
 from nmt.config.decoding import DecodingConfig
-from nmt.config.model import AnyModelConfig, LanguageModelConfig, ModelConfig
+from nmt.config.model import AnyModelConfig, LanguageModelConfig, ModelConfig, TaggerConfig
 from nmt.config.section import Section
 from nmt.config.tracking import TrackingConfig
 from nmt.config.training import TrainingConfig
+
+# What a kind of model may be chosen by; the loss of anything.
+_BEST_BY = {"seq2seq": "bleu", "language_model": "loss", "classifier": "accuracy", "tagger": "accuracy"}
+_NEEDS = {"bleu": "translations", "accuracy": "labels"}
 
 
 class Experiment(Section):
@@ -25,7 +29,8 @@ class Experiment(Section):
 
     @model_validator(mode="after")
     def _tying_needs_one_vocabulary(self) -> Self:
-        if self.model.tie_embeddings == "three_way" and not self.data.tokenizer.shared:
+        model, shared = self.model, self.data.tokenizer.shared
+        if isinstance(model, ModelConfig) and model.tie_embeddings == "three_way" and not shared:
             raise ValueError(
                 "model.tie_embeddings three_way needs data.tokenizer.shared: true, found false; "
                 "share the vocabulary or tie two_way"
@@ -34,24 +39,37 @@ class Experiment(Section):
 
     @model_validator(mode="after")
     def _data_and_model_go_together(self) -> Self:
-        translates = not isinstance(self.model, LanguageModelConfig)
-        if translates and self.data.text is not None:
+        data, kind = self.data, self.model.kind
+        if isinstance(self.model, ModelConfig):
+            if data.languages is None:
+                key, kinds = ("text", "language_model") if data.text else ("labelled", "classifier or tagger")
+                raise ValueError(
+                    f"model.kind seq2seq needs pairs and data.{key} has none; "
+                    f"set model.kind: {kinds}, or give data.files, tsv, dataset or builtin"
+                )
+        elif isinstance(self.model, LanguageModelConfig):
+            if data.text is None:
+                raise ValueError("model.kind language_model reads one language; give data.text")
+        elif data.labelled is None:
+            raise ValueError(f"model.kind {kind} learns labels; give data.labelled")
+        if isinstance(self.model, TaggerConfig) and data.tokenizer.kind != "word":
             raise ValueError(
-                "model.kind seq2seq needs pairs and data.text has none; "
-                "set model.kind: language_model, or give data.files, tsv, dataset or builtin"
+                "model.kind tagger has a label for each word between spaces, and data.tokenizer.kind "
+                f"{data.tokenizer.kind} cuts a text otherwise; set data.tokenizer.kind: word"
             )
-        if translates:
-            return self
-        if self.data.text is None:
-            raise ValueError("model.kind language_model reads one language; give data.text")
-        if self.training.best_by == "bleu":
-            raise ValueError(
-                "training.best_by bleu needs translations, and model.kind language_model makes none; "
-                "set training.best_by: loss"
-            )
-        if self.data.continuous and self.training.tokens_per_batch < self.training.bptt:
+        if data.continuous and self.training.tokens_per_batch < self.training.bptt:
             raise ValueError(
                 f"training.tokens_per_batch is {self.training.tokens_per_batch}, less than a single row of "
                 f"training.bptt {self.training.bptt}; raise it or lower bptt"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _chosen_by_what_it_has(self) -> Self:
+        best_by, own = self.training.best_by, _BEST_BY[self.model.kind]
+        if best_by not in ("loss", own):
+            raise ValueError(
+                f"training.best_by {best_by} needs {_NEEDS[best_by]}, and model.kind {self.model.kind} makes "
+                f"none; set training.best_by: {own}"
             )
         return self

@@ -166,6 +166,11 @@ class EncoderConfig(Section):
         return self
 
 
+def _check_directions(encoder: EncoderConfig) -> None:
+    if encoder.bidirectional and encoder.hidden % 2:
+        raise ValueError(f"encoder.hidden is {encoder.hidden}; two directions need an even number")
+
+
 class DecoderConfig(Section):
     """A stack of recurrent layers over the target, with attention."""
 
@@ -234,8 +239,7 @@ class ModelConfig(Section):
     @model_validator(mode="after")
     def _widths_fit(self) -> Self:
         enc, dec = self.encoder, self.decoder
-        if enc.bidirectional and enc.hidden % 2:
-            raise ValueError(f"encoder.hidden is {enc.hidden}; two directions need an even number")
+        _check_directions(enc)
         match dec.attention:
             case DotAttentionConfig() if enc.hidden != dec.hidden:
                 raise ValueError(
@@ -281,6 +285,39 @@ class LanguageModelConfig(Section):
         return self
 
 
+class _LabellerConfig(Section):
+    """An encoder of a text and a head for its labels."""
+
+    embedding: int = Field(256, ge=1)
+    dropout: Share = Field(0.3, description="on embeddings, between layers and before the output")
+    dropout_kind: DropoutKind = Field("independent", description=_DROPOUT_KIND)
+    recurrent_dropout: Share = Field(0.0, description=_RECURRENT)
+    word_dropout: Share = Field(0.0, description=_WORDS)
+    embeddings: str | None = Field(
+        None, description="a file of word vectors (word2vec, fastText, GloVe; .gz) to begin with"
+    )
+    encoder: EncoderConfig = EncoderConfig()
+
+    @model_validator(mode="after")
+    def _can_be_had(self) -> Self:
+        _check_directions(self.encoder)
+        cells = {"encoder.cell": self.encoder.cell}
+        _check_dropout(self.dropout, self.dropout_kind, self.recurrent_dropout, cells)
+        return self
+
+
+class ClassifierConfig(_LabellerConfig):
+    """One label for a text, from what each direction knows at its end."""
+
+    kind: Literal["classifier"] = "classifier"
+
+
+class TaggerConfig(_LabellerConfig):
+    """A label for each word of a text."""
+
+    kind: Literal["tagger"] = "tagger"
+
+
 def _kind(model: object) -> object:
     """The kind of a model section, which is seq2seq unless it says otherwise."""
     if isinstance(model, Mapping):
@@ -289,6 +326,9 @@ def _kind(model: object) -> object:
 
 
 AnyModelConfig = Annotated[
-    Annotated[ModelConfig, Tag("seq2seq")] | Annotated[LanguageModelConfig, Tag("language_model")],
+    Annotated[ModelConfig, Tag("seq2seq")]
+    | Annotated[LanguageModelConfig, Tag("language_model")]
+    | Annotated[ClassifierConfig, Tag("classifier")]
+    | Annotated[TaggerConfig, Tag("tagger")],
     Discriminator(_kind),
 ]

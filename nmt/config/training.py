@@ -92,7 +92,9 @@ class TrainingConfig(Section):
     log_every: int = Field(20, ge=1, description="updates")
     patience: int | None = Field(None, ge=1, description="validations without improvement before stopping")
     validation_beam: int = Field(1, ge=1, description="of the decoding at validations; 1 = greedy")
-    best_by: Literal["bleu", "loss"] = "bleu"
+    best_by: Literal["bleu", "loss", "accuracy"] = Field(
+        "bleu", description="bleu of translations, accuracy of labels, loss of anything"
+    )
     precision: Literal["auto", "float64", "float32", "bfloat16"] = "auto"
     device: str = Field("auto", description="auto, cpu, cuda, cuda:1 …")
     threads: int | None = Field(None, ge=1, description="CPU threads; null = all cores")

@@ -99,13 +99,13 @@ class TextCorpus:
 class TsvCorpus:
     """One file for each split; a line is a source, one tab, a target."""
 
-    def __init__(self, files: TsvFiles) -> None:
+    def __init__(self, files: TsvFiles, key: str = "data.tsv") -> None:
         names: dict[Split, str | None] = {
             "train": files.train,
             "validation": files.validation,
             "test": files.test,
         }
-        self._paths = {split: _path(f"data.tsv.{split}", name) for split, name in names.items() if name}
+        self._paths = {split: _path(f"{key}.{split}", name) for split, name in names.items() if name}
         self.splits = tuple(self._paths)
 
     def pairs(self, split: Split) -> Iterator[Pair]:

@@ -59,7 +59,7 @@ class Meta(BaseModel):
 
     key: str
     corpus: str
-    src: str | None  # languages; of monolingual text null
+    src: str | None  # languages; null where the corpus is no translation
     trg: str | None
     dtype: Literal["uint16", "uint32"]  # of the pieces
     splits: dict[Split, SplitMeta]
@@ -114,7 +114,8 @@ class Prepared:
         lines = [f"{meta.corpus}{languages}, prepared in {self.folder}"]
         for name, split in meta.splits.items():
             several = f", {split.segmentations} segmentations" if split.segmentations > 1 else ""
-            rows, src_pieces = ("pairs", f"{split.src_pieces:,} + ") if meta.src else ("lines", "")
+            rows = "pairs" if meta.src else "lines"
+            src_pieces = f"{split.src_pieces:,} + " if split.src_pieces else ""
             lines.append(
                 f"  {name:<10} {split.read:>9,} {rows} read, {split.kept:>9,} kept, "
                 f"{src_pieces}{split.trg_pieces:,} pieces{several}"
@@ -152,7 +153,7 @@ def prepare(
     for each stage.
     """
     key = _key(data, corpus, seed)
-    name = "text" if data.text else f"{data.src}-{data.trg}"
+    name = "-".join(data.languages or ["text"])
     folder = Path(data.prepared) / f"{name}-{key[:16]}"
     if folder.exists():
         try:
@@ -263,8 +264,8 @@ def _write(
     meta = Meta(
         key=key,
         corpus=corpus.describe(),
-        src=None if data.text else data.src,
-        trg=None if data.text else data.trg,
+        src=data.src if data.languages else None,
+        trg=data.trg if data.languages else None,
         dtype=dtype,
         splits={
             split: SplitMeta(
@@ -291,8 +292,8 @@ def _filters(data: DataConfig) -> Filters | None:
     """The filters of the training rows; None where nothing may be left out."""
     if data.continuous:
         return None
-    # Where there is no source, no side is longer than the other.
-    return data.filters.model_copy(update={"max_ratio": np.inf}) if data.text else data.filters
+    # A side that is no translation of the other may be as short as it is.
+    return data.filters if data.languages else data.filters.model_copy(update={"max_ratio": np.inf})
 
 
 def _files(folder: Path) -> list[Path]:

@@ -1,6 +1,7 @@
 """sacreBLEU's metrics and those of language models, each number with its signature."""
 
 import math
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
@@ -11,6 +12,8 @@ from nmt.results import Score
 
 CASED = "cased, detokenised"
 LOWERCASED = "lowercased, 13a"
+LABELS = "share of labels right"
+KINDS = "mean F1 of the kinds"
 
 
 class Comparison(NamedTuple):
@@ -84,6 +87,45 @@ def text_scores(
         Score(metric="perplexity", form=f"{pieces} pieces", score=math.exp(nll), signature=shared),
         Score(metric="bits/character", form="end of line counted", score=bits, signature=shared),
     )
+
+
+def label_scores(found: Sequence[str], wanted: Sequence[str]) -> list[Score]:
+    """Accuracy, macro F1 and the F1 of each label, in percent; of lines of labels between spaces.
+
+    F1 = 2 right / (given + wanted), of the labels among those wanted; their mean is macro F1. UserError
+    where the counts of lines or labels differ, or there is nothing to score.
+    """
+    _check(found, wanted)
+    for number, (line, of_line) in enumerate(zip(found, wanted, strict=True), 1):
+        if len(line.split()) != len(of_line.split()):
+            raise UserError(
+                f"line {number}: expected {len(of_line.split())} labels, found {len(line.split())}: {line!r}"
+            )
+    given, labels = " ".join(found).split(), " ".join(wanted).split()
+    right = Counter(a for a, b in zip(given, labels, strict=True) if a == b)
+    of_given, of_wanted = Counter(given), Counter(labels)
+    counted = label_signature(wanted)
+    each = [
+        Score(
+            metric="F1",
+            form=label,
+            score=200 * right[label] / (of_given[label] + count),
+            signature=f"right:{right[label]}|given:{of_given[label]}|wanted:{count}",
+        )
+        for label, count in of_wanted.most_common()
+    ]
+    accuracy, macro = 100 * right.total() / len(labels), sum(score.score for score in each) / len(each)
+    return [
+        Score(metric="accuracy", form=LABELS, score=accuracy, signature=counted),
+        Score(metric="macro-F1", form=KINDS, score=macro, signature=counted),
+        *each,
+    ]
+
+
+def label_signature(wanted: Sequence[str]) -> str:
+    """What accuracy and macro F1 of these lines of labels rest on."""
+    labels = " ".join(wanted).split()
+    return f"labels:{len(labels)}|kinds:{len(set(labels))}"
 
 
 def bleu_signature() -> str:

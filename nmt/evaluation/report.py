@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
+from typing import TypeAlias
 
 from nmt.errors import UserError
 from nmt.evaluation.metrics import CASED
@@ -11,7 +12,11 @@ BEGIN = "<!-- results:begin -->"
 END = "<!-- results:end -->"
 
 _NUMERIC = ("BLEU", "chrF2", "beam", "parameters", "updates", "minutes (CPU)", "sentences/s", "seed")
+_OF_TRANSLATIONS = ("BLEU", "chrF2", "TER")
 _SUPERSCRIPTS = str.maketrans("0123456789", "⁰¹²³⁴⁵⁶⁷⁸⁹")
+
+
+_Columns: TypeAlias = dict[str, Callable[[Result], str | None]]
 
 
 def load_results(folder: Path) -> list[Result]:
@@ -22,31 +27,36 @@ def load_results(folder: Path) -> list[Result]:
 
 
 def table(results: Sequence[Result]) -> str:
-    """The Markdown table: a row a result, and below it the signatures of the scores.
+    """The Markdown table: a row a result, and below it the signatures of the scores; then the other tasks'.
 
     Scores are cased and detokenised. Where results of one metric differ in signature, superscripts say
-    which is whose. A hyphen stands for what is not known.
+    which is whose. A hyphen stands for what is not known. Of what is no translation the first two scores
+    stand in a table of their own, if there is any.
     """
-    signatures = _signatures(results)
-    columns: dict[str, Callable[[Result], str | None]] = {
-        "experiment": lambda r: r.name,
-        "test set": _test_set,
-        "BLEU": lambda r: _score(r, "BLEU", signatures["BLEU"]),
-        "chrF2": lambda r: _score(r, "chrF2", signatures["chrF2"]),
-        "beam": lambda r: _text(r.decoding.settings.get("beam") if r.decoding else None),
+    others = [r for r in results if r.scores and r.scores[0].metric not in _OF_TRANSLATIONS]
+    translations = [r for r in results if r not in others]
+    signatures = _signatures(translations)
+    begin: _Columns = {"experiment": lambda r: r.name, "test set": _test_set}
+    cost: _Columns = {
         "parameters": lambda r: None if r.parameters is None else f"{r.parameters / 1e6:.1f} M",
         "updates": lambda r: f"{r.training.updates:,}" if r.training else None,
         "minutes (CPU)": _minutes,
         "machine": _machine,
-        "sentences/s": _speed,
+    }
+    end: _Columns = {
         "seed": lambda r: _text(r.seed),
         "commit": lambda r: _short(r.commit) if r.commit else None,
     }
-    rows = [[value(result) or "-" for value in columns.values()] for result in results]
-    if not rows:
-        rows = [["*no results yet*"] + [""] * (len(columns) - 1)]
-    rules = ["---:" if name in _NUMERIC else "---" for name in columns]
-    lines = [_row(columns), _row(rules), *map(_row, rows)]
+    columns: _Columns = {
+        **begin,
+        "BLEU": lambda r: _score(r, "BLEU", signatures["BLEU"]),
+        "chrF2": lambda r: _score(r, "chrF2", signatures["chrF2"]),
+        "beam": lambda r: _text(r.decoding.settings.get("beam") if r.decoding else None),
+        **cost,
+        "sentences/s": _speed,
+        **end,
+    }
+    lines = _rows(columns, translations)
     notes = [
         f"{metric}{_mark(signature, found)}: `{signature}`"
         for metric, found in signatures.items()
@@ -55,7 +65,17 @@ def table(results: Sequence[Result]) -> str:
     if notes:
         # Two spaces at the end of a line are Markdown's line break.
         lines += ["", "  \n".join(["Scores are cased and detokenised, by sacreBLEU.", *notes])]
+    if others:
+        lines += ["", *_rows({**begin, "scores": _first_scores, **cost, **end}, others)]
     return "\n".join(lines)
+
+
+def _rows(columns: _Columns, results: Sequence[Result]) -> list[str]:
+    rows = [[value(result) or "-" for value in columns.values()] for result in results]
+    if not rows:
+        rows = [["*no results yet*"] + [""] * (len(columns) - 1)]
+    rules = ["---:" if name in _NUMERIC else "---" for name in columns]
+    return [_row(columns), _row(rules), *map(_row, rows)]
 
 
 def table_is_current(path: Path, results: Sequence[Result]) -> bool:
@@ -98,6 +118,10 @@ def _signatures(results: Sequence[Result]) -> dict[str, list[str]]:
 def _score(result: Result, metric: str, signatures: Sequence[str]) -> str | None:
     found = result.score(metric, CASED)
     return f"{found.score:.1f}{_mark(found.signature, signatures)}" if found else None
+
+
+def _first_scores(result: Result) -> str:
+    return ", ".join(f"{score.metric} {score.score:.2f}" for score in result.scores[:2])
 
 
 def _mark(signature: str, among: Sequence[str]) -> str:

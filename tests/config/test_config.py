@@ -76,6 +76,7 @@ def test_a_run_must_end() -> None:
 
 
 TEXT = {"text": {"train": "a.txt", "held_out": 0.1}}
+LABELLED = {"labelled": {"train": "a.tsv", "validation": "b.tsv"}}
 LANGUAGE_MODEL = {"model": {"kind": "language_model"}, "training": {"best_by": "loss"}}
 
 
@@ -101,6 +102,29 @@ def test_a_text_has_one_validation(text: dict[str, Any], found: str) -> None:
         (
             {"data": TEXT, "model": LANGUAGE_MODEL["model"]},
             "training.best_by bleu needs translations",
+        ),
+        ({"data": LABELLED}, "model.kind seq2seq needs pairs and data.labelled has none"),
+        ({"model": {"kind": "tagger"}}, "model.kind tagger learns labels; give data.labelled"),
+        (
+            {"data": LABELLED, "model": {"kind": "tagger"}},
+            "data.tokenizer.kind bpe cuts a text otherwise; set data.tokenizer.kind: word",
+        ),
+        (
+            {"data": LABELLED, "model": {"kind": "classifier"}},
+            "training.best_by bleu needs translations, and model.kind classifier makes none; "
+            "set training.best_by: accuracy",
+        ),
+        ({"training": {"best_by": "accuracy"}}, "accuracy needs labels, and model.kind seq2seq makes none"),
+        (
+            {
+                "data": {**LABELLED, "tokenizer": {"kind": "saved", "path": "runs/demo/tokenizer"}},
+                "model": {"kind": "classifier"},
+            },
+            "tokenizer.kind saved has its own target pieces",
+        ),
+        (
+            {"data": LABELLED, "model": {"kind": "classifier", "encoder": {"hidden": 7}}},
+            "encoder.hidden is 7; two directions need an even number",
         ),
         (
             {

@@ -110,7 +110,8 @@ def test_overrides_are_applied_in_turn(file: Path) -> None:
         ("model=3", "model: expected a mapping of keys, found 3"),
         (
             "data.builtin={}",
-            "data: give exactly one of dataset, files, tsv, builtin, text; found dataset and builtin",
+            "data: give exactly one of dataset, files, tsv, builtin, text, labelled; "
+            "found dataset and builtin",
         ),
         (
             "name=..",

@@ -1,7 +1,7 @@
 import pytest
 
 from nmt.errors import UserError
-from nmt.evaluation.metrics import compare, corpus_bleu, scores
+from nmt.evaluation.metrics import compare, corpus_bleu, label_scores, scores
 
 HYPOTHESES = ["A man in an orange hat is looking at something.", "A Dog runs over the green grass."]
 REFERENCES = ["A man in an orange hat starring at something.", "A dog runs over green grass."]
@@ -88,3 +88,19 @@ def test_compare_tells_a_better_system_from_an_equal_one() -> None:
 def test_compare_names_the_system_whose_count_is_off() -> None:
     with pytest.raises(UserError, match="mine: 1 lines, but 2 references"):
         compare(REFERENCES, HYPOTHESES, {"mine": ["one"]})
+
+
+def test_labels_are_scored_by_accuracy_and_the_f1_of_each() -> None:
+    accuracy, macro, *each = label_scores(["x x", "y z x"], ["x y", "y y x"])
+    assert accuracy.score == pytest.approx(100 * 3 / 5)
+    f1 = {score.form: score.score for score in each}
+    # x: 2 right, 3 given, 2 wanted; y: 1 right, 1 given, 3 wanted; z is not wanted at all.
+    assert f1 == pytest.approx({"x": 100 * 2 * 2 / 5, "y": 100 * 2 * 1 / 4})
+    assert macro.score == pytest.approx((80 + 50) / 2)
+    assert accuracy.signature == macro.signature == "labels:5|kinds:2"
+    assert each[0].signature == "right:1|given:1|wanted:3"
+
+
+def test_a_line_with_too_few_labels_is_named() -> None:
+    with pytest.raises(UserError, match="line 2: expected 2 labels, found 1: 'x'"):
+        label_scores(["x", "x"], ["x", "x y"])

@@ -73,6 +73,23 @@ def test_signatures_that_differ_are_marked() -> None:
     assert "BLEU¹: `case:mixed|version:2.6.0`  \nBLEU²: `case:lc`" in text
 
 
+def test_other_tasks_have_a_table_of_their_own() -> None:
+    labels = FULL.model_copy(
+        update={
+            "name": "tags",
+            "src": None,
+            "trg": None,
+            "scores": tuple(
+                Score(metric=metric, form="", score=score, signature="")
+                for metric, score in [("accuracy", 98.765), ("macro-F1", 50.0), ("F1", 1.0)]
+            ),
+        }
+    )
+    text = table([labels, FULL])
+    assert text.startswith(table([FULL]) + "\n\n| experiment | test set | scores |")
+    assert "| tags | multi30k test | accuracy 98.77, macro-F1 50.00 | 12.5 M | 9,000 |" in text
+
+
 def test_no_results_are_said_to_be_none() -> None:
     assert table([]).split("\n")[2].startswith("| *no results yet* |")
 

@@ -1,0 +1,52 @@
+"""Labelled text: a label for each text, or for each of its words."""
+
+from collections.abc import Iterable, Iterator
+
+from nmt.config.data import LabelledText
+from nmt.data.corpus import Pair, Split, TsvCorpus
+from nmt.data.tokenizer import Tokenizer
+from nmt.data.vocabulary import EOS, SPECIALS, UNK
+from nmt.errors import UserError
+
+
+def check_labels(pair: Pair, *, each_word: bool, where: str) -> None:
+    """Raise UserError unless a pair of a text and its labels has as many as it shall, of any other name."""
+    words, labels = len(pair.src.split()), pair.trg.split()
+    wanted = words if each_word else 1
+    if not words or len(labels) != wanted:
+        expected = "a label for each word" if each_word else "a text with one label"
+        raise UserError(
+            f"{where}: expected {expected}, found {words} words and {len(labels)} labels between spaces"
+        )
+    if special := sorted(set(labels) & set(SPECIALS)):
+        raise UserError(f"{where}: {special[0]} is the name of a special piece; call that label otherwise")
+
+
+def check_known(pairs: Iterable[Pair], labels: Tokenizer, where: str) -> None:
+    """Raise UserError at the first label that is not in the vocabulary: no model can give it."""
+    for number, pair in enumerate(pairs, 1):
+        for label in pair.trg.split():
+            if labels.vocabulary.id(label) == UNK:
+                known = ", ".join(labels.vocabulary.pieces[EOS + 1 :][:8])
+                raise UserError(
+                    f"{where}: line {number}: expected a label of the training text (such as {known}), "
+                    f"found {label}; give examples of it for training, or leave the line out"
+                )
+
+
+class LabelledCorpus(TsvCorpus):
+    """One file for each split; a line is a text, one tab, its label, or with each_word one for each word."""
+
+    def __init__(self, files: LabelledText, *, each_word: bool) -> None:
+        super().__init__(files, "data.labelled")
+        self._each_word = each_word
+
+    def pairs(self, split: Split) -> Iterator[Pair]:
+        """Each line as a text and its labels; UserError names one with another number of labels."""
+        for number, pair in enumerate(super().pairs(split), 1):
+            check_labels(pair, each_word=self._each_word, where=f"{self._paths[split]}: line {number}")
+            yield pair
+
+    def fingerprint(self, split: Split) -> str:
+        """sha256 over the file as it lies on disk, and what a label is for: what was read was checked."""
+        return f"{super().fingerprint(split)}:{'words' if self._each_word else 'texts'}"

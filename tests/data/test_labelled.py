@@ -1,0 +1,60 @@
+from pathlib import Path
+
+import pytest
+
+from nmt.config.data import LabelledText
+from nmt.data.corpus import Pair
+from nmt.data.labelled import LabelledCorpus, check_known
+from nmt.data.tokenizer import WordTokenizer
+from nmt.errors import UserError
+
+
+def corpus(folder: Path, *lines: str, each_word: bool) -> LabelledCorpus:
+    path = folder / "labels.tsv"
+    path.write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
+    return LabelledCorpus(LabelledText(train=str(path), validation=str(path)), each_word=each_word)
+
+
+def test_a_line_is_a_text_and_its_labels(tmp_path: Path) -> None:
+    assert list(corpus(tmp_path, "two words\tx", each_word=False).pairs("train")) == [Pair("two words", "x")]
+    assert list(corpus(tmp_path, "two  words\tx y", each_word=True).pairs("validation")) == [
+        Pair("two  words", "x y")
+    ]
+
+
+def test_what_was_read_as_texts_is_not_what_was_read_as_words(tmp_path: Path) -> None:
+    of_texts, of_words = (
+        corpus(tmp_path, "word\tx", each_word=each_word).fingerprint("train") for each_word in (False, True)
+    )
+    assert of_texts != of_words
+
+
+@pytest.mark.parametrize(
+    ("each_word", "line", "found"),
+    [
+        (True, "a b c\tx y", "found 3 words and 2 labels"),
+        (True, "a\t", "found 1 words and 0 labels"),
+        (True, "\t", "found 0 words and 0 labels"),
+        (False, "a b\tx y", "found 2 words and 2 labels"),
+        (False, "\tx", "found 0 words and 1 labels"),
+        (False, "a\t</s>", "</s> is the name of a special piece"),
+    ],
+)
+def test_a_wrong_line_is_named(tmp_path: Path, each_word: bool, line: str, found: str) -> None:
+    read = corpus(tmp_path, "good\tx", line, each_word=each_word)
+    with pytest.raises(UserError, match=rf"labels\.tsv: line 2: .*{found}"):
+        list(read.pairs("train"))
+
+
+def test_a_file_that_is_not_there_is_named_by_its_key(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match=r"data\.labelled\.train: expected a text file"):
+        LabelledCorpus(
+            LabelledText(train=str(tmp_path / "none"), validation=str(tmp_path / "none")), each_word=True
+        )
+
+
+def test_an_unknown_label_is_named_with_those_there_are() -> None:
+    labels = WordTokenizer.train(["x y"], vocab_size=None, min_frequency=1, lowercase=False)
+    check_known([Pair("a b", "y x")], labels, "file")
+    with pytest.raises(UserError, match=r"file: line 2: .*\(such as x, y\), found z"):
+        check_known([Pair("a", "x"), Pair("a b", "y z")], labels, "file")
