@@ -59,6 +59,7 @@ def build_batches(
 def build_task(experiment: Experiment, prepared: Prepared, device: torch.device, *, pictures: bool) -> Task:
     """Return what is minimised and how it is validated; pictures: somebody looks at attention."""
     config, validation, raw = experiment.training, prepared.split("validation"), prepared.raw("validation")
+    tokens = min(experiment.decoding.tokens_per_batch, config.tokens_per_batch)  # no more than training holds
     match experiment.model:
         case ModelConfig():
             return TranslationTask(
@@ -69,7 +70,7 @@ def build_task(experiment: Experiment, prepared: Prepared, device: torch.device,
                 search=build_search(experiment.decoding, prepared.trg_tokenizer, beam=config.validation_beam),
                 smoothing=config.label_smoothing,
                 best_by=config.best_by,
-                tokens_per_batch=experiment.decoding.tokens_per_batch,
+                tokens_per_batch=tokens,
                 device=device,
                 attention=pictures,
             )
@@ -78,7 +79,7 @@ def build_task(experiment: Experiment, prepared: Prepared, device: torch.device,
                 validation=validation,
                 characters=sum(len(line.trg) + 1 for line in raw),
                 smoothing=config.label_smoothing,
-                tokens_per_batch=experiment.decoding.tokens_per_batch,
+                tokens_per_batch=tokens,
                 device=device,
                 continuous=experiment.data.continuous,
                 rows=_validation_rows(validation),
@@ -93,7 +94,7 @@ def build_task(experiment: Experiment, prepared: Prepared, device: torch.device,
                 labels=prepared.trg_tokenizer,
                 smoothing=config.label_smoothing,
                 best_by=config.best_by,
-                tokens_per_batch=experiment.decoding.tokens_per_batch,
+                tokens_per_batch=tokens,
                 device=device,
             )
         case other:

@@ -1,7 +1,5 @@
 """Before the first update: what a run will take, in memory and in time."""
 
-import resource
-import sys
 import time
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -10,6 +8,7 @@ import torch
 from torch import nn
 
 from nmt.training.checkpoint import rng_state, set_rng_state
+from nmt.training.memory import peak_memory
 from nmt.training.splitting import positions
 from nmt.training.trainer import Trainer
 
@@ -121,13 +120,6 @@ def weight_memory(trainer: Trainer) -> str:
         parts["averaged weights (EMA)"] = weights
     listed = ", ".join(f"{name} {size / 1e6:,.1f} MB" for name, size in parts.items())
     return f"{listed}; together {sum(parts.values()) / 1e6:,.1f} MB"
-
-
-def peak_memory(device: torch.device) -> int:
-    """Return the most bytes there were so far: resident in this process, or allocated on its GPU."""
-    if device.type == "cuda":
-        return torch.cuda.max_memory_allocated(device)
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)
 
 
 def _now(device: torch.device) -> float:

@@ -18,6 +18,7 @@ from nmt.errors import UserError
 from nmt.tasks import Task, Validation
 from nmt.training.checkpoint import Checkpoints, DamagedCheckpoint, rng_state, set_rng_state
 from nmt.training.distributed import ALONE, Processes
+from nmt.training.memory import give_back
 from nmt.training.optim import Ema, Schedule, fill, make_optimizer, mean_weights, weights_of
 from nmt.training.progress import Progress
 from nmt.training.splitting import Splitting
@@ -344,6 +345,7 @@ class Trainer:
 
     def _validated(self) -> tuple[Validation, bool]:
         """Validate, keep the weights that are better than the best so far, and say whether they were."""
+        give_back()
         self.model.eval()
         with weights_of(self.parameters, self._validated_weights()):
             with self._autocast():

@@ -20,7 +20,8 @@ from nmt.run import Run
 from nmt.tasks import TranslationTask
 from nmt.training import preflight as module
 from nmt.training.checkpoint import Checkpoints, rng_state
-from nmt.training.preflight import Preflight, parameter_table, peak_memory, preflight
+from nmt.training.memory import peak_memory
+from nmt.training.preflight import Preflight, parameter_table, preflight
 from nmt.training.trainer import Trainer
 
 CPU = torch.device("cpu")
