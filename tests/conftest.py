@@ -22,7 +22,7 @@ data:
 model:
   embedding: 16
   encoder: {{hidden: 16}}
-  decoder: {{hidden: 16}}
+  decoder: {{style: input_feeding, hidden: 16}}
 decoding: {{beam: 2, max_source: 40, max_ratio: 1.0, max_extra: 5}}
 """
 

@@ -79,7 +79,10 @@ def test_the_loss_is_the_smoothed_cross_entropy_of_every_real_token(task: Transl
 
 def test_what_an_attention_owes_is_in_the_loss_alone(task: TranslationTask) -> None:
     batch = collate(task.validation, torch.arange(len(PAIRS)).numpy())
-    heavy, light = (model(attention={"kind": "coverage", "weight": weight}) for weight in (2.0, 0.0))
+    heavy, light = (
+        model(style="input_feeding", attention={"kind": "coverage", "weight": weight})
+        for weight in (2.0, 0.0)
+    )
     light.load_state_dict(heavy.state_dict())
     alignment = heavy(Source(batch.src, batch.src_len), batch.trg_in).alignment
     owed = sum(

@@ -174,7 +174,7 @@ def _check_directions(encoder: EncoderConfig) -> None:
 class DecoderConfig(Section):
     """A stack of recurrent layers over the target, with attention."""
 
-    style: Literal["input_feeding", "conditional", "layer_parallel"] = "input_feeding"
+    style: Literal["input_feeding", "conditional", "layer_parallel"] = "layer_parallel"
     cell: CellConfig = LSTMCellConfig()
     layers: int = Field(1, ge=1)
     hidden: int = Field(512, ge=1)

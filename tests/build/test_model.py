@@ -39,7 +39,7 @@ def build(
         {
             "embedding": E,
             "encoder": {"hidden": M, **(encoder or {})},
-            "decoder": {"hidden": H, **(decoder or {})},
+            "decoder": {"style": "input_feeding", "hidden": H, **(decoder or {})},
             **model,
         }
     )

@@ -23,7 +23,10 @@ SETTINGS = SearchSettings(
 MODELS: dict[str, dict[str, Any]] = {
     "input_feeding": {"decoder": {"style": "input_feeding"}},
     "layer_parallel": {"decoder": {"style": "layer_parallel"}},
-    "coverage, lexical": {"decoder": {"attention": {"kind": "coverage"}}, "head": {"kind": "lexical"}},
+    "coverage, lexical": {
+        "decoder": {"style": "input_feeding", "attention": {"kind": "coverage"}},
+        "head": {"kind": "lexical"},
+    },
     "conditional, location": {"decoder": {"style": "conditional", "attention": {"kind": "location"}}},
 }
 styles = pytest.mark.parametrize("style", MODELS)

@@ -56,7 +56,12 @@ def experiment(prepared: Path) -> Experiment:
                 "dropout": 0.0,
                 "tie_embeddings": "three_way",
                 "encoder": {"hidden": 12, "layers": 2},
-                "decoder": {"hidden": 12, "layers": 2, "attention": {"kind": "general"}},
+                "decoder": {
+                    "style": "input_feeding",
+                    "hidden": 12,
+                    "layers": 2,
+                    "attention": {"kind": "general"},
+                },
             },
             "training": {
                 "tokens_per_batch": 200,
