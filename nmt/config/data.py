@@ -48,7 +48,8 @@ class PlainText(Section):
         None,
         gt=0,
         lt=1,
-        description="instead of a validation file: the last lines of train, this share of its characters",
+        description="instead of a validation file: this share of train, of its lines one every so often; "
+        "of one long text the last lines, by characters",
     )
     lines: bool = Field(
         True,

@@ -133,7 +133,7 @@ class MonolingualCorpus:
     """Lines of one language, each a pair without a source."""
 
     def __init__(self, text: PlainText) -> None:
-        self._held_out = text.held_out
+        self._held_out, self._lines = text.held_out, text.lines
         held_out = text.train if text.validation is None else text.validation
         names: dict[Split, str | None] = {"train": text.train, "validation": held_out, "test": text.test}
         self._paths = {split: _path(f"data.text.{split}", name) for split, name in names.items() if name}
@@ -141,17 +141,26 @@ class MonolingualCorpus:
 
     def pairs(self, split: Split) -> Iterator[Pair]:
         """Each line of the split, in order."""
-        lines = read_lines(self._paths[split])
-        if self._held_out is not None and split == "train":
-            lines = islice(lines, self._first_held_out)
-        if self._held_out is not None and split == "validation":
-            lines = islice(lines, self._first_held_out, None)
-        for line in lines:
+        lines = enumerate(read_lines(self._paths[split]))
+        for _, line in lines if self._held_out is None or split == "test" else self._part(lines, split):
             yield Pair("", line)
+
+    def _part(self, lines: Iterator[tuple[int, str]], split: Split) -> Iterator[tuple[int, str]]:
+        """Of one long text the end is held out; of lines one every so often, since lists may be sorted."""
+        assert self._held_out is not None
+        held_out = self._held_out
+        if not self._lines:
+            return islice(lines, None, self._kept) if split == "train" else islice(lines, self._kept, None)
+        return (
+            (i, line)
+            for i, line in lines
+            if (int((i + 1) * held_out) > int(i * held_out)) != (split == "train")
+        )
 
     def fingerprint(self, split: Split) -> str:
         """sha256 over the file as it lies on disk, and the share of it that is held out."""
-        share = "" if self._held_out is None or split == "test" else f":{self._held_out}"
+        spread = " of the lines" if self._lines else ""
+        share = "" if self._held_out is None or split == "test" else f":{self._held_out}{spread}"
         return _hash_files([self._paths[split]]) + share
 
     def describe(self, split: Split = "train") -> str:
@@ -159,7 +168,8 @@ class MonolingualCorpus:
         return f"text file {self._paths[split]}"
 
     @cached_property
-    def _first_held_out(self) -> int:
+    def _kept(self) -> int:
+        """How many lines of one long text are not held out."""
         assert self._held_out is not None
         kept = (1 - self._held_out) * sum(len(line) + 1 for line in read_lines(self._paths["train"]))
         ends = accumulate(len(line) + 1 for line in read_lines(self._paths["train"]))

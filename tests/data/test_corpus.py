@@ -198,12 +198,24 @@ def test_a_line_of_one_language_is_a_pair_without_a_source(tmp_path: Path) -> No
 
 
 @pytest.mark.parametrize(("share", "kept"), [(0.4, 3), (0.01, 4), (0.99, 0)])
-def test_the_last_share_of_the_lines_is_held_out(tmp_path: Path, share: float, kept: int) -> None:
-    corpus = open_corpus(text_of(tmp_path, held_out=share))
+def test_of_one_long_text_the_last_share_is_held_out(tmp_path: Path, share: float, kept: int) -> None:
+    corpus = open_corpus(text_of(tmp_path, held_out=share, lines=False))
     whole = ["one", "", "two", "three", "four"]
     assert [pair.trg for pair in corpus.pairs("train")] == whole[:kept]
     assert [pair.trg for pair in corpus.pairs("validation")] == whole[kept:]
-    other = open_corpus(text_of(tmp_path, held_out=share / 2))
+    other = open_corpus(text_of(tmp_path, held_out=share / 2, lines=False))
+    assert corpus.fingerprint("train") != other.fingerprint("train")
+
+
+@pytest.mark.parametrize(("share", "kept"), [(0.4, [0, 1, 3]), (0.01, [0, 1, 2, 3, 4]), (0.99, [0])])
+def test_of_a_list_a_line_every_so_often_is_held_out(tmp_path: Path, share: float, kept: list[int]) -> None:
+    corpus = open_corpus(text_of(tmp_path, held_out=share))
+    whole = ["one", "", "two", "three", "four"]
+    assert [pair.trg for pair in corpus.pairs("train")] == [whole[i] for i in kept]
+    assert [pair.trg for pair in corpus.pairs("validation")] == [
+        line for i, line in enumerate(whole) if i not in kept
+    ]
+    other = open_corpus(text_of(tmp_path, held_out=share, lines=False))
     assert corpus.fingerprint("train") != other.fingerprint("train")
 
 

@@ -316,7 +316,7 @@ def text_config(folder: Path, **text: object) -> DataConfig:
 
 
 def test_lines_without_a_source_are_filtered_by_what_they_are(tmp_path: Path) -> None:
-    data = text_config(tmp_path)
+    data = text_config(tmp_path, held_out=0.15)  # one line in seven: the last
     prepared = prepare(data, open_corpus(data), only_words, seed=1)
     dropped = {reason: count for reason, count in prepared.meta.dropped.items() if count}
     # None for its ratio: a line of 8 pieces has no side that is too short.
@@ -332,7 +332,7 @@ def test_lines_without_a_source_are_filtered_by_what_they_are(tmp_path: Path) ->
 
 
 def test_of_one_long_text_no_line_is_left_out(tmp_path: Path) -> None:
-    lines = text_config(tmp_path)
+    lines = text_config(tmp_path, held_out=0.15)
     data = text_config(tmp_path, lines=False)
     prepared = prepare(data, open_corpus(data), only_words, seed=1)
     assert not any(prepared.meta.dropped.values())
