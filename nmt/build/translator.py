@@ -6,7 +6,6 @@ from typing import Any, NamedTuple, TypeVar
 import torch
 
 from nmt.build.hardware import choose_device, choose_translation_precision
-from nmt.build.language_model import load_language_model
 from nmt.build.model import build_model
 from nmt.build.search import build_search
 from nmt.config.experiment import Experiment
@@ -54,6 +53,8 @@ def load_translator(
         same_source = len({member.src.fingerprint for member in members}) == 1
         scorer = EnsembleScorer(models, same_source=same_source)
     if lm:
+        from nmt.build.language_model import load_language_model  # a tenth of a second that few need
+
         exact = torch.float64 if precision == "float64" else torch.float32
         read = load_language_model(lm, device=device, precision=exact)
         fused = LanguageModelScorer(for_translation(read.model, where, precision))

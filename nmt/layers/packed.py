@@ -20,6 +20,7 @@ class PackedMatrix(Operand):
     def __init__(self, weight: Tensor, dtype: torch.dtype) -> None:
         self._weight, self._dtype = weight.detach(), dtype
         self._tables: dict[Any, Tensor] = {}
+        self._low: Tensor | None = None
         self._packed = torch.ops.mkldnn._reorder_linear_weight(self._weight.to(dtype))
 
     def tensor(self) -> Tensor:
@@ -38,9 +39,15 @@ class PackedMatrix(Operand):
             return Embedded(args[0], self)
         if function is not torch.lstm or self._dtype == torch.float32:
             return super().call(function, args, kwargs)
-        return _map(
-            lambda t: t.float(), torch.lstm(*_map(lambda t: t.to(self._dtype), plain(args)), **kwargs)
-        )
+        return _map(lambda t: t.float(), torch.lstm(*_map(self._rounded, args), **kwargs))
+
+    def _rounded(self, value: Any) -> Tensor:
+        """Return a tensor, or an operand's, in `dtype`; a weight is rounded once."""
+        if not isinstance(value, PackedMatrix):
+            return plain(value).to(self._dtype)  # type: ignore[no-any-return]
+        if value._low is None:
+            value._low = value._weight.to(self._dtype)
+        return value._low
 
     def product(self, matrix: Operand, bias: Tensor | None) -> Tensor | None:
         """Return W Mᵀ + b (rows of W, out), made once; None where it is larger than is worth keeping."""
@@ -101,7 +108,7 @@ class Int8Matrix(PackedMatrix):
 
     def __init__(self, weight: Tensor) -> None:
         self._weight, self._dtype = weight.detach(), torch.bfloat16
-        self._tables = {}
+        self._tables, self._low = {}, None
         self._scales = self._weight.abs().amax(dim=1).clamp(min=_TINY) / 127
         self._zeros = torch.zeros(len(weight), dtype=torch.int32)
         integers = (self._weight / self._scales.unsqueeze(1)).round().to(torch.int8)
@@ -112,7 +119,7 @@ class Int8Matrix(PackedMatrix):
         """Return x Wᵀ + b (…, out) for x (…, in), all in float32."""
         if x.ndim != 2:
             return self.linear(x.reshape(-1, x.shape[-1]), bias).view(*x.shape[:-1], -1)
-        scale = x.abs().amax(dim=1, keepdim=True).clamp_(min=_TINY).div_(127)  # (n, 1)
+        scale = x.abs().amax(dim=1, keepdim=True).clamp_(min=_TINY).div_(127.0)  # (n, 1)
         x = (x / scale).round_()  # both kernels see integers, and give the same bits
         if self._packed_for_few is not None and len(x) < MANY:
             y: Tensor = _FEW(x, 1.0, 128, self._packed_for_few)
@@ -160,8 +167,8 @@ def packed(module: Module, precision: str) -> Module:
     return twin(module, operand)
 
 
-def _map(function: Callable[[Tensor], Tensor], value: Any) -> Any:
-    """Apply a function to every tensor of a nest of lists and tuples."""
-    if isinstance(value, Tensor):
+def _map(function: Callable[[Any], Tensor], value: Any) -> Any:
+    """Apply a function to every tensor and operand of a nest of lists and tuples."""
+    if isinstance(value, Tensor | Operand):
         return function(value)
     return type(value)(_map(function, part) for part in value) if isinstance(value, list | tuple) else value
