@@ -9,6 +9,7 @@ import shutil
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from threading import Thread
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from nmt.config.experiment import Experiment
@@ -339,13 +340,22 @@ def _start(
 
 
 def _let_go() -> None:
-    """Stop wandb's service, which otherwise goes on holding the id of the run that failed to start."""
-    try:
-        import wandb
+    """Stop wandb's service, which otherwise goes on holding the id of the run that failed to start.
 
-        wandb.teardown()
-    except Exception as error:
-        _warn(f"its service did not stop: {_reason(error)}")
+    It may never answer, so that it is not waited for any longer than a start; it ends with this process.
+    """
+
+    def stop() -> None:
+        try:
+            import wandb
+
+            wandb.teardown()
+        except Exception as error:
+            _warn(f"its service did not stop: {_reason(error)}")
+
+    stopping = Thread(target=stop, name="wandb teardown", daemon=True)
+    stopping.start()
+    stopping.join(START_SECONDS)
 
 
 def _run_id(folder: Path) -> str:

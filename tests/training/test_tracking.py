@@ -5,6 +5,7 @@ import sys
 import time
 from collections.abc import Iterator, Mapping
 from pathlib import Path
+from threading import Event
 from typing import Any
 
 import numpy as np
@@ -17,6 +18,7 @@ from wandb.errors import CommError
 from nmt.config import Experiment, load_experiment
 from nmt.errors import UserError
 from nmt.evaluation.alignment import Attended
+from nmt.training import tracking
 from nmt.training.tracking import Tracker
 
 ROOT = Path(__file__).parents[2]
@@ -154,6 +156,24 @@ def test_online_without_a_network_goes_on_offline(
     ]
     assert len(recorded(tmp_path)) == 1
     assert metrics(tmp_path) == [{"step": 10, "loss": 2.5, "lr": 1e-3}]
+
+
+@pytest.mark.usefixtures("clean_wandb")
+def test_a_service_that_never_stops_is_not_waited_for(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    stuck, teardown = Event(), wandb.teardown
+    monkeypatch.setattr(tracking, "START_SECONDS", 0.2)
+    monkeypatch.setattr(wandb, "teardown", stuck.wait)
+    monkeypatch.setattr(wandb, "init", refuse)
+    monkeypatch.setattr(wandb, "login", lambda **_: True)
+    began = time.monotonic()
+    record(tmp_path, "online")
+    assert time.monotonic() - began < 30
+    assert "not online: no room; recording offline" in capsys.readouterr().err
+    assert metrics(tmp_path) == [{"step": 10, "loss": 2.5, "lr": 1e-3}]
+    stuck.set()
+    monkeypatch.setattr(wandb, "teardown", teardown)
 
 
 def refuse(*_args: object, **_settings: object) -> None:
