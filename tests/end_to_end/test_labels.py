@@ -2,12 +2,15 @@
 
 import gzip
 import sys
+from collections.abc import Callable
 from pathlib import Path
+from typing import TypeAlias
 
 import pytest
 
-from nmt.cli import main
 from nmt.results import read_result
+
+Command: TypeAlias = Callable[..., tuple[object, str, str]]
 
 CONFIG = """
 name: labels
@@ -39,25 +42,6 @@ TAGS = {
     for text in TEXTS
 }
 CLASSES = {text: "long" if len(text.split()) > 3 else "short" for text in TEXTS}
-
-
-class Command:
-    """Runs nmt in this process; calling it gives the exit code, standard output and standard error."""
-
-    def __init__(self, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
-        self.monkeypatch, self.capsys = monkeypatch, capsys
-
-    def __call__(self, *arguments: str | Path) -> tuple[object, str, str]:
-        self.capsys.readouterr()
-        self.monkeypatch.setattr(sys, "argv", ["nmt", *map(str, arguments)])
-        with pytest.raises(SystemExit) as ended:
-            main()
-        return ended.value.code, *self.capsys.readouterr()
-
-
-@pytest.fixture
-def command(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Command:
-    return Command(monkeypatch, capsys)
 
 
 def written(folder: Path, kind: str, labels: dict[str, str], *, tokenizer: str = "{kind: word}") -> Path:

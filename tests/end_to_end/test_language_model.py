@@ -2,13 +2,15 @@
 
 import json
 import math
-import sys
+from collections.abc import Callable
 from pathlib import Path
+from typing import TypeAlias
 
 import pytest
 
-from nmt.cli import main
 from nmt.results import read_result
+
+Command: TypeAlias = Callable[..., tuple[object, str, str]]
 
 NAMES = [f"{a}{b}{c}" for a in ("ab", "ba", "cab") for b in ("ca", "dab", "o") for c in ("n", "ro", "")]
 CONFIG = """
@@ -31,25 +33,6 @@ training:
   optimizer: {lr: 2.0e-2}
   schedule: {kind: constant}
 """
-
-
-class Command:
-    """Runs nmt in this process; calling it gives the exit code, standard output and standard error."""
-
-    def __init__(self, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
-        self.monkeypatch, self.capsys = monkeypatch, capsys
-
-    def __call__(self, *arguments: str | Path) -> tuple[object, str, str]:
-        self.capsys.readouterr()
-        self.monkeypatch.setattr(sys, "argv", ["nmt", *map(str, arguments)])
-        with pytest.raises(SystemExit) as ended:
-            main()
-        return ended.value.code, *self.capsys.readouterr()
-
-
-@pytest.fixture
-def command(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Command:
-    return Command(monkeypatch, capsys)
 
 
 def trained(command: Command, folder: Path, *overrides: str, kind: str = "char") -> Path:

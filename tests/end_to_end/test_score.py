@@ -3,14 +3,17 @@
 import shutil
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
+from typing import TypeAlias
 
 import pytest
 import sacrebleu
 
 import nmt
-from nmt.cli import main
 from nmt.results import read_result
+
+Command: TypeAlias = Callable[..., tuple[object, str, str]]
 
 REFERENCES = ["The dog runs across the street.", "A man sits there.", "It is late."]
 HYPOTHESES = ["The dog runs over the street.", "A man sits there.", "it was late"]
@@ -19,24 +22,6 @@ HYPOTHESES = ["The dog runs over the street.", "A man sits there.", "it was late
 def write(path: Path, lines: list[str]) -> Path:
     path.write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
     return path
-
-
-@pytest.fixture
-def command(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> "Command":
-    return Command(monkeypatch, capsys)
-
-
-class Command:
-    """Runs nmt in this process; calling it gives the exit code, standard output and standard error."""
-
-    def __init__(self, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
-        self.monkeypatch, self.capsys = monkeypatch, capsys
-
-    def __call__(self, *arguments: str | Path) -> tuple[object, str, str]:
-        self.monkeypatch.setattr(sys, "argv", ["nmt", *map(str, arguments)])
-        with pytest.raises(SystemExit) as ended:
-            main()
-        return ended.value.code, *self.capsys.readouterr()
 
 
 def test_scores_of_two_files_are_sacrebleus(tmp_path: Path) -> None:

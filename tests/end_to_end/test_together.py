@@ -3,7 +3,9 @@
 import json
 import shutil
 import sys
+from collections.abc import Callable
 from pathlib import Path
+from typing import TypeAlias
 
 import pytest
 import torch
@@ -16,6 +18,8 @@ from nmt.config.model import ModelConfig
 from nmt.data.tokenizer import SentencePieceTokenizer, load_tokenizers, save_tokenizers
 from nmt.results import read_result
 from nmt.run import Run
+
+Command: TypeAlias = Callable[..., tuple[object, str, str]]
 
 LINES = ["der Hund läuft schnell.", "", "die Straße", "der Hund, " * 30, "the dog runs quickly"]
 TEXT = """
@@ -37,25 +41,6 @@ training:
   optimizer: {lr: 2.0e-2}
   schedule: {kind: constant}
 """
-
-
-class Command:
-    """Runs nmt in this process; calling it gives the exit code, standard output and standard error."""
-
-    def __init__(self, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
-        self.monkeypatch, self.capsys = monkeypatch, capsys
-
-    def __call__(self, *arguments: str | Path) -> tuple[object, str, str]:
-        self.capsys.readouterr()
-        self.monkeypatch.setattr(sys, "argv", ["nmt", *map(str, arguments)])
-        with pytest.raises(SystemExit) as ended:
-            main()
-        return ended.value.code, *self.capsys.readouterr()
-
-
-@pytest.fixture
-def command(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Command:
-    return Command(monkeypatch, capsys)
 
 
 @pytest.fixture(scope="module")
