@@ -78,15 +78,6 @@ class Embedded(Operand):
                 return table.index_select(0, self._ids)
         return function(*_looked_up(args), **kwargs)
 
-    def __add__(self, other: Any) -> Any:
-        return self.tensor() + other
-
-    def __mul__(self, other: Any) -> Any:
-        return self.tensor() * other
-
-    def __getitem__(self, index: Any) -> Any:
-        return self.tensor()[index]
-
 
 _LARGEST_TABLE = 2**26  # numbers, 256 MB
 

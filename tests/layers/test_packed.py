@@ -99,9 +99,9 @@ def test_the_product_of_embedded_ids_is_looked_up_and_the_same(
 def test_embedded_ids_are_their_rows_to_everything_else() -> None:
     step, ids = Step(), torch.tensor([3, 49])
     x, rows = packed(step, "float32").embedding(ids), step.embedding(ids)
-    for found in (x + 1, x * 2, x[0], torch.cat([x, x]), rows + x, torch.relu(x), x.sum(0)):
-        assert isinstance(found, torch.Tensor)
-    assert torch.equal(torch.cat([x, x + 1, x * 2]), torch.cat([rows, rows + 1, rows * 2]))
+    assert torch.equal(torch.cat([x, x]), torch.cat([rows, rows]))
+    assert torch.equal(torch.relu(x), torch.relu(rows))
+    assert torch.equal(x.sum(0), rows.sum(0))
     assert torch.equal(rows + x, 2 * rows)
 
 
