@@ -248,6 +248,7 @@ class Batches:
     """Training batches without end, epoch after epoch, each in an order drawn from (seed, epoch).
 
     state() names the batch that comes next; after load_state() the same ones follow as would have before.
+    epoch and position count the readings of the whole split and the batches handed out of this one.
     A thread makes up to `ahead` of them before their turn, within an epoch; with 0 there is no thread.
     rows: of every batch these alone are handed out, which may be none; all by default.
     """
@@ -271,16 +272,6 @@ class Batches:
         self._begin(0)
 
     @property
-    def epoch(self) -> int:
-        """How many times the whole split has been handed out."""
-        return self._epoch
-
-    @property
-    def position(self) -> int:
-        """How many batches of this epoch have been handed out."""
-        return self._position
-
-    @property
     def per_epoch(self) -> int:
         """Batches of this epoch."""
         return len(self._plan)
@@ -292,7 +283,7 @@ class Batches:
 
     def state(self) -> dict[str, int]:
         """Where the next batch stands: its epoch, and its position in the order of that epoch."""
-        return {"epoch": self._epoch, "position": self._position}
+        return {"epoch": self.epoch, "position": self.position}
 
     def carried(self) -> dict[str, Tensor]:
         """Nothing: every pair begins anew."""
@@ -310,21 +301,21 @@ class Batches:
 
     def __next__(self) -> Batch:
         batch = next(self._coming)
-        self._position += 1
-        if self._position == self.per_epoch:
-            self._begin(self._epoch + 1)
+        self.position += 1
+        if self.position == self.per_epoch:
+            self._begin(self.epoch + 1)
         return batch
 
     def close(self) -> None:
         """Ends the thread; the batches go on from here with a new one when the next is asked for."""
-        self._go_to(self._position)
+        self._go_to(self.position)
 
     def largest(self) -> list[Batch]:
         """The batch of this epoch with the most positions and the one with the longest pairs, often one.
 
         They are handed out beside the order: what comes next is as it was.
         """
-        src, trg = (lengths[self._plan.rows] for lengths in self._split.lengths(self._epoch))
+        src, trg = (lengths[self._plan.rows] for lengths in self._split.lengths(self.epoch))
         most = int(_positions(src, trg, self._plan.starts).argmax())
         return [self._make(number) for number in sorted({most, self.per_epoch - 1})]
 
@@ -334,21 +325,21 @@ class Batches:
         return [self._make(number) for number in sorted(numbers)]
 
     def _make(self, number: int) -> Batch:
-        return collate(self._split, self._plan.batch(number)[self._part], self._epoch)
+        return collate(self._split, self._plan.batch(number)[self._part], self.epoch)
 
     def _begin(self, epoch: int) -> None:
         rng = np.random.default_rng((self._seed, epoch))
         self._plan = plan(*self._split.lengths(epoch), self._tokens_per_batch, rng)
         self._order = rng.permutation(self.per_epoch)
-        self._epoch = epoch
+        self.epoch = epoch
         self._go_to(0)
 
     def _go_to(self, position: int) -> None:
-        self._position = position
+        self.position = position
         batches, part = self._plan, self._part
         rows = (batches.batch(number)[part] for number in self._order[position:])
         # What came before is dropped, and its thread with it.
-        self._coming = map_ahead(partial(collate, self._split, epoch=self._epoch), rows, ahead=self._ahead)
+        self._coming = map_ahead(partial(collate, self._split, epoch=self.epoch), rows, ahead=self._ahead)
 
 
 def ordered_batches(split: EncodedSplit, tokens_per_batch: int) -> Iterator[Batch]:

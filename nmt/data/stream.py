@@ -61,23 +61,14 @@ class StreamBatches:
 
     R is tokens_per_batch // width rows, fewer where the text is short; up to R − 1 pieces at its end are
     left out, so that all rows are equally long. rows: of every batch these alone are handed out.
-    state() and carried() name the batch that comes next and what its rows have read.
+    state() and carried() name the batch that comes next and what its rows have read; epoch and position
+    count the readings of the whole text and the windows handed out of this one.
     """
 
     def __init__(self, split: EncodedSplit, tokens_per_batch: int, width: int, *, rows: slice = ALL) -> None:
         self._split, self._width, self._part = split, width, rows
         self._most_rows = max(1, tokens_per_batch // width)
         self._begin(0)
-
-    @property
-    def epoch(self) -> int:
-        """How many times the whole text has been read."""
-        return self._epoch
-
-    @property
-    def position(self) -> int:
-        """How many windows of this epoch have been handed out."""
-        return self._position
 
     @property
     def per_epoch(self) -> int:
@@ -91,7 +82,7 @@ class StreamBatches:
 
     def state(self) -> dict[str, int]:
         """Which window is next."""
-        return {"epoch": self._epoch, "position": self._position}
+        return {"epoch": self.epoch, "position": self.position}
 
     def carried(self) -> dict[str, Tensor]:
         """The states (R, W) that the next window begins with; nothing at the beginning of the text."""
@@ -103,7 +94,7 @@ class StreamBatches:
         self._begin(state["epoch"])
         if not 0 <= state["position"] < self.per_epoch:
             raise ValueError(f"position {state['position']} in an epoch of {self.per_epoch} windows")
-        self._position = state["position"]
+        self.position = state["position"]
         self._carried = Carried(self._windows.rows, carried.get("states"))
 
     def __iter__(self) -> Self:
@@ -111,10 +102,10 @@ class StreamBatches:
 
     def __next__(self) -> Batch:
         self._carried.turn()
-        batch = self._windows.window(self._position, self._carried, self._part)
-        self._position += 1
-        if self._position == self.per_epoch:
-            self._begin(self._epoch + 1)
+        batch = self._windows.window(self.position, self._carried, self._part)
+        self.position += 1
+        if self.position == self.per_epoch:
+            self._begin(self.epoch + 1)
         return batch
 
     def close(self) -> None:
@@ -134,4 +125,4 @@ class StreamBatches:
         rows = min(self._most_rows, len(text))
         self._windows = Windows(text[: len(text) - len(text) % rows], rows, self._width)
         self._carried = Carried(rows)
-        self._epoch, self._position = epoch, 0
+        self.epoch, self.position = epoch, 0
