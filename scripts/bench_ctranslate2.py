@@ -83,7 +83,7 @@ class WithoutEnd:
 
     def step(self, y_prev: Tensor, memory: Any, state: Any) -> Step:
         step = self.scorer.step(y_prev, memory, state)
-        step.logits[:, EOS] -= 1e4
+        step.log_probs[:, EOS] -= 1e4
         return step
 
 

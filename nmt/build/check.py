@@ -19,8 +19,8 @@ from nmt.data.batches import pad
 from nmt.data.vocabulary import EOS
 from nmt.data.windows import WINDOW
 from nmt.decoding.candidates import forbid, only
-from nmt.decoding.search import select_rows
 from nmt.decoding.translator import Translator
+from nmt.decoding.trees import select_rows
 from nmt.models import Source
 
 TIE = 1e-4  # of log-probabilities; what lies closer float32 may decide either way
@@ -172,22 +172,22 @@ def _closest(translator: Translator, src: list[int]) -> float:
     closest = float("inf")
     for length in range(1, int(limit) + 1):
         step = scorer.step(y_prev, memory, state)
-        logits = forbid(step.logits, banned)
+        log_probs = forbid(step.log_probs, banned)
         if length == limit:
-            logits = only(logits, settings.eos, torch.ones_like(y_prev, dtype=torch.bool))
-        log_probs = (live.unsqueeze(1) + logits - step.log_z).flatten()
+            log_probs = only(log_probs, settings.eos, torch.ones_like(y_prev, dtype=torch.bool))
+        rank = (live.unsqueeze(1) + log_probs).flatten()
         free = settings.beam - len(finished)
-        values, places = log_probs.topk(min(free + 1, int(log_probs.isfinite().sum())))
+        values, places = rank.topk(min(free + 1, int(rank.isfinite().sum())))
         if len(values) > free:
             closest = min(closest, float(values[free - 1] - values[free]))
         values, places = values[:free], places[:free]
-        pieces = places % logits.shape[1]
+        pieces = places % log_probs.shape[1]
         goes_on = pieces != settings.eos
         ended = settings.penalty(values[~goes_on], torch.tensor(length, device=device))
         finished += ended.tolist()
         live, y_prev = values[goes_on], pieces[goes_on]
         if not len(live) or (finished and max(finished) > settings.penalty(live.max(), limit)):
             break
-        state = select_rows(step.state, places[goes_on] // logits.shape[1])
+        state = select_rows(step.state, places[goes_on] // log_probs.shape[1])
     best = sorted(finished)[-2:]
     return min(closest, best[-1] - best[0]) if len(best) == 2 else closest

@@ -10,14 +10,13 @@ from pydantic import JsonValue
 
 from nmt.build.data import corpus_of
 from nmt.build.result import machine
-from nmt.build.translator import load_translator
+from nmt.build.translator import LM_WEIGHT, load_translator
 from nmt.config.data import FilePair, TextFiles
 from nmt.config.experiment import Experiment
 from nmt.config.loading import changed_keys, load_experiment
 from nmt.data.corpus import Pair, TextCorpus
 from nmt.data.filtering import scan
 from nmt.data.lines import read_lines
-from nmt.decoding.scorers import FusionScorer
 from nmt.errors import UserError
 from nmt.evaluation.metrics import Comparison, compare, scores
 from nmt.results import Decoding, Result, Versions, read_result, source_commit
@@ -111,8 +110,8 @@ def score_run(
         precision=precision,
     )
     together: dict[str, JsonValue] = {"models": [str(folder) for folder in folders]} if folders[1:] else {}
-    if isinstance(translator.scorer, FusionScorer):
-        together |= {"lm": str(lm), "lm_weight": translator.scorer.weight}
+    if lm:
+        together |= {"lm": str(lm), "lm_weight": LM_WEIGHT if lm_weight is None else lm_weight}
     translator.translate([pair.src for pair in pairs[:8]])  # the first products pay for the kernels' making
     began = time.perf_counter()
     outputs = translator.translate([pair.src for pair in pairs])

@@ -11,11 +11,12 @@ from nmt.build.search import build_search
 from nmt.config.experiment import Experiment
 from nmt.config.model import LanguageModelConfig, ModelConfig
 from nmt.data.tokenizer import Tokenizer, load_tokenizers
+from nmt.decoding.recorded import RecordedScorer
 from nmt.decoding.scorers import EnsembleScorer, FusionScorer, LanguageModelScorer, ModelScorer
 from nmt.decoding.search import StepScorer
 from nmt.decoding.translator import SourceReader, Translator
 from nmt.errors import UserError
-from nmt.layers.packed import packed
+from nmt.layers.packed import MANY, kernels, packed
 from nmt.models import LanguageModel, Seq2Seq
 from nmt.run import Run
 
@@ -47,7 +48,9 @@ def load_translator(
     where = choose_device(device)
     precision = choose_translation_precision(precision, where)
     first, *further = members = _members(folder, *others, lm=lm, experiment=experiment)
-    models = [ModelScorer(for_translation(_model(member), where, precision)) for member in members]
+    models: list[ModelScorer | LanguageModelScorer] = [
+        ModelScorer(for_translation(_model(member), where, precision)) for member in members
+    ]
     scorer: StepScorer[Any, Any, Any] = models[0]
     if others:
         same_source = len({member.src.fingerprint for member in members}) == 1
@@ -58,7 +61,11 @@ def load_translator(
         exact = torch.float64 if precision == "float64" else torch.float32
         read = load_language_model(lm, device=device, precision=exact)
         fused = LanguageModelScorer(for_translation(read.model, where, precision))
+        models.append(fused)
         scorer = FusionScorer(scorer, fused, LM_WEIGHT if lm_weight is None else lm_weight)
+    if precision == "int8":
+        recorded = [kernel for each in models for kernel in kernels(each.model)]
+        scorer = RecordedScorer(scorer, rows=MANY, kernels=recorded)
     decoding = first.experiment.decoding
     return Translator(
         scorer,
@@ -150,4 +157,4 @@ def for_translation(model: Model, device: torch.device, precision: str) -> Model
     """Return the model on the device in the precision, its weights packed where a CPU can read them so."""
     if precision == "float64" or device.type != "cpu" or not torch.backends.mkldnn.is_available():
         return model.to(device, getattr(torch, precision))
-    return packed(model, precision)
+    return packed(model.requires_grad_(False), precision)  # a recording takes no weights that want gradients

@@ -21,6 +21,6 @@ def force(scorer: StepScorer[Source, Memory, State], source: Source, targets: Te
     found = []
     for y in targets.unbind(dim=1):
         step = scorer.step(y_prev, memory, state)
-        found.append((step.logits.gather(1, y.unsqueeze(1)) - step.log_z).squeeze(1))  # (B,)
+        found.append(step.log_probs.gather(1, y.unsqueeze(1)).squeeze(1))  # (B,)
         state, y_prev = step.state, y
     return torch.stack(found, dim=1)

@@ -12,7 +12,8 @@ import torch
 from torch import Tensor
 
 from nmt.decoding.candidates import forbid
-from nmt.decoding.search import Memory, Source, State, StepScorer, select_rows
+from nmt.decoding.search import Memory, Source, State, StepScorer
+from nmt.decoding.trees import select_rows
 
 
 @dataclass(frozen=True)
@@ -40,9 +41,9 @@ class Sampled(NamedTuple):
     ended: bool
 
 
-def distribution(logits: Tensor, settings: SamplingSettings) -> tuple[Tensor, Tensor]:
+def distribution(log_probs: Tensor, settings: SamplingSettings) -> tuple[Tensor, Tensor]:
     """Return the probabilities (N, V) that are drawn from, float64, the largest first, and their ids."""
-    values, ids = logits.double().sort(dim=-1, descending=True, stable=True)
+    values, ids = log_probs.double().sort(dim=-1, descending=True, stable=True)
     top_k = 1 if settings.temperature == 0 else settings.top_k
     values = (values - values[:, :1]) / (settings.temperature or 1.0)
     if top_k is not None:
@@ -93,7 +94,7 @@ def sample(
         if not live:
             break
         step = scorer.step(y_prev, memory, state)
-        probabilities, ids = distribution(forbid(step.logits, banned), settings)
+        probabilities, ids = distribution(forbid(step.log_probs, banned), settings)
         uniform = torch.tensor([chances[n].random() for n in live], dtype=torch.float64, device=device)
         y_prev = ids.gather(1, draw(probabilities, uniform).unsqueeze(1)).squeeze(1)
         for n, piece in zip(live, y_prev.tolist(), strict=True):

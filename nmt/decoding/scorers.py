@@ -1,12 +1,13 @@
 """Step scorers: what turns models, alone or together, into something a search can ask."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import torch
 from torch import Tensor
 
 from nmt.decoding.search import Step, StepScorer
+from nmt.decoding.trees import tensors
 from nmt.layers.attention import Memory
 from nmt.models import LanguageModel, Seq2Seq, Source
 
@@ -61,14 +62,12 @@ class EnsembleScorer:
         """Score the next piece after y_prev (N,)."""
         asked = zip(self.members, memory, state, strict=True)
         steps = [member.step(y_prev, memory, state) for member, memory, state in asked]
-        log_probs = torch.stack([step.logits - step.log_z for step in steps])  # (M, N, V)
+        log_probs = torch.stack([step.log_probs for step in steps])  # (M, N, V)
         # A piece that no member gives a probability has −∞, from which nothing finite may be subtracted.
         top = log_probs.amax(dim=0).clamp(min=torch.finfo(log_probs.dtype).min)
         # log of a mean, not logsumexp less log M: of equal members the result is theirs to the last bit.
         mean = top + (log_probs - top).exp().mean(dim=0).log()  # (N, V)
-        return Step(
-            mean, mean.new_zeros(len(mean), 1), tuple(step.state for step in steps), self._align(steps)
-        )
+        return Step(mean, tuple(step.state for step in steps), self._align(steps))
 
     def _align(self, steps: Sequence[Step]) -> Tensor | None:
         found = [step.alignment for step in steps[: None if self.same_source else 1]]
@@ -92,29 +91,17 @@ class FusionScorer:
     def start(self, source: Any) -> tuple[tuple[Any, Any], tuple[Any, Any]]:
         """Start the translation, and as many rows of the language model as its state has."""
         memory, state = self.translation.start(source)
-        lm_memory, lm_state = self.lm.start(len(next(_tensors(state))))
+        lm_memory, lm_state = self.lm.start(len(next(tensors(state))))
         return (memory, lm_memory), (state, lm_state)
 
     def step(self, y_prev: Tensor, memory: tuple[Any, Any], state: tuple[Any, Any]) -> Step:
         """Score the next piece after y_prev (N,)."""
         translation = self.translation.step(y_prev, memory[0], state[0])
         lm = self.lm.step(y_prev, memory[1], state[1])
-        scores = translation.logits - translation.log_z + self.weight * (lm.logits - lm.log_z)
-        return translation._replace(
-            logits=scores, log_z=torch.zeros_like(translation.log_z), state=(translation.state, lm.state)
-        )
-
-
-def _tensors(tree: Any) -> Iterator[Tensor]:
-    """Yield the tensors of a tree, as `select_rows` takes it."""
-    if isinstance(tree, Tensor):
-        yield tree
-    elif isinstance(tree, tuple):
-        for part in tree:
-            yield from _tensors(part)
+        scores = translation.log_probs + self.weight * lm.log_probs
+        return translation._replace(log_probs=scores, state=(translation.state, lm.state))
 
 
 def _step(logits: Tensor, state: Any, alignment: Tensor | None) -> Step:
-    # In one pass, which logsumexp is not.
-    log_probs = logits.to(torch.promote_types(logits.dtype, torch.float32)).log_softmax(dim=-1)
-    return Step(log_probs, log_probs.new_zeros(len(log_probs), 1), state, alignment)
+    wide = torch.float64 if logits.dtype == torch.float64 else torch.float32
+    return Step(logits.log_softmax(dim=-1, dtype=wide), state, alignment)

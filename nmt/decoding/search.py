@@ -8,24 +8,22 @@ from typing import Any, NamedTuple, Protocol, TypeVar
 
 import torch
 from torch import Tensor
-from torch.nn import functional as F
 
-from nmt.decoding.candidates import LengthPenalty, best_candidates, forbid, only, some_top_pieces, top_pieces
+from nmt.decoding.candidates import LengthPenalty, forbid, only, some_top, top
+from nmt.decoding.trees import select_rows
 
 Source = TypeVar("Source", contravariant=True)
 Memory = TypeVar("Memory")
 State = TypeVar("State")
-Tree = TypeVar("Tree")
 
 
 class Step(NamedTuple):
-    """logits (N, V), log_z (N, 1), the next state, alignment (N, Tx); log-probability = logits − log_z.
+    """log-probabilities (N, V) of the next piece, the next state, alignment (N, Tx).
 
-    The logits are the search's own: it may write into them.
+    log_probs are in float32 at least and the search's own: it may write into them.
     """
 
-    logits: Tensor
-    log_z: Tensor
+    log_probs: Tensor
     state: Any
     alignment: Tensor | None
 
@@ -72,16 +70,6 @@ class Hypothesis:
     alignment: Tensor | None = field(default=None, compare=False)
 
 
-def select_rows(tree: Tree, index: Tensor) -> Tree:
-    """Return the tree of tensors with the given rows of each: tuples and named tuples of tensors, or None."""
-    if isinstance(tree, Tensor):
-        return tree.index_select(0, index)  # type: ignore[return-value]
-    if isinstance(tree, tuple):
-        parts = [select_rows(part, index) for part in tree]
-        return type(tree)(*parts) if hasattr(tree, "_fields") else tuple(parts)  # type: ignore[return-value]
-    return tree
-
-
 class _Beam:
     """The hypotheses of the sentences that are still searched: B rows of K slots.
 
@@ -102,9 +90,9 @@ class _Beam:
         self.alignments: Tensor | None = None
         self.first_limit = int(limits.min())
         self.first_row = settings.beam * torch.arange(len(limits), device=device).unsqueeze(1)
-        # How a finished hypothesis's candidates rank: itself before everything else, in the order of slots.
-        first = torch.finfo(dtype).max / torch.arange(1, settings.beam + 1, dtype=dtype, device=device)
-        self.itself = F.pad(first.unsqueeze(1), (0, settings.beam), value=float("-inf"))  # (K, K + 1)
+        # A finished hypothesis ranks before everything else, in the order of slots.
+        slots = torch.arange(1, settings.beam + 1, dtype=dtype, device=device)
+        self.itself = torch.finfo(dtype).max / slots  # (K,)
 
     def advance(self, step: Step, position: int) -> Tensor:
         """Extend every live hypothesis by its best pieces, keep K a sentence; return the rows kept (N,).
@@ -113,22 +101,20 @@ class _Beam:
         So with one slot this is greedy search.
         """
         settings, (size, beam) = self.settings, self.log_probs.shape
-        logits = forbid(step.logits, self.banned)
+        log_probs = forbid(step.log_probs, self.banned)
         if position + 1 >= self.first_limit:
             at_limit = (self.limits <= position + 1).repeat_interleave(beam)
-            logits = only(logits, settings.eos, at_limit)
-        # What is chosen is unique where the K + 1 best of a sentence differ; only else must ties be broken.
-        values, ids = some_top_pieces(logits, beam + 1)  # C = min(K + 1, V) candidates a row
-        rank = self._rank(values, step.log_z)
-        best, order = rank.topk(min(beam + 1, rank.shape[1]))
-        ranks, chosen = best[:, :beam], order[:, :beam]  # (B, K)
-        if ((best[:, 1:] == best[:, :-1]) & (best[:, 1:] > float("-inf"))).any():
-            values, ids = top_pieces(logits, beam)
-            rank = self._rank(values, step.log_z)
-            chosen = best_candidates(rank, ids.reshape(size, -1), beam)
-            ranks = rank.gather(1, chosen)
+            log_probs = only(log_probs, settings.eos, at_limit)
+        rank = self._rank(log_probs)  # (B, K · V)
+        # What is chosen is unique where the K + 1 best differ; only else must ties be broken.
+        best, chosen = some_top(rank, beam + 1)
+        if (best.diff(dim=1) == 0).any():  # −∞ less itself is not a number
+            # Of equal candidates the smaller piece comes first, then the smaller slot.
+            best, places = top(rank.view(size, beam, -1).mT.reshape(size, -1), beam)
+            chosen = places % beam * log_probs.shape[1] + places // beam
+        ranks, chosen = best[:, :beam], chosen[:, :beam]  # (B, K)
 
-        slots, pieces = chosen // ids.shape[1], ids.reshape(size, -1).gather(1, chosen)
+        slots, pieces = chosen // log_probs.shape[1], chosen % log_probs.shape[1]
         if self.some_finished:
             was_finished = self.finished.gather(1, slots) & (ranks != float("-inf"))
             self.log_probs = torch.where(was_finished, self.log_probs.gather(1, slots), ranks)
@@ -136,9 +122,10 @@ class _Beam:
             pieces.masked_fill_(was_finished, settings.eos)
         else:
             self.log_probs, self.lengths = ranks, self.lengths + 1
-        # An empty slot never counts as finished, or it would keep its place from a real hypothesis.
-        self.finished = (pieces == settings.eos) & (self.log_probs != float("-inf"))
+        self.finished = pieces == settings.eos
         self.some_finished = bool(self.finished.any())
+        if self.some_finished:  # an empty slot never counts as such, or it would keep a real one's place
+            self.finished &= self.log_probs != float("-inf")
         origin = (self.first_row[:size] + slots).flatten()
         self.ids = self.ids.flatten(0, 1).index_select(0, origin).view_as(self.ids)
         self.ids[:, :, position] = pieces
@@ -146,12 +133,15 @@ class _Beam:
             self._align(step.alignment, origin, position)
         return origin
 
-    def _rank(self, values: Tensor, log_z: Tensor) -> Tensor:
-        """Return the log-probabilities (B, K · C) of the candidates, given their logits (N, C)."""
-        size, beam = self.log_probs.shape
-        rank = self.log_probs.unsqueeze(-1) + (values - log_z).view(size, beam, -1)  # (B, K, C)
+    def _rank(self, log_probs: Tensor) -> Tensor:
+        """Return the log-probabilities (B, K · V) of all candidates, over those of the last piece (N, V)."""
+        before = self.log_probs
         if self.some_finished:
-            rank = torch.where(self.finished.unsqueeze(-1), self.itself[:, : rank.shape[-1]], rank)
+            before = before.masked_fill(self.finished, float("-inf"))
+        rank = log_probs.view(*before.shape, -1).add_(before.unsqueeze(-1))  # (B, K, V)
+        if self.some_finished:
+            ends = rank[:, :, self.settings.eos]
+            ends.copy_(torch.where(self.finished, self.itself, ends))
         return rank.flatten(1)
 
     def _align(self, alignment: Tensor, origin: Tensor, position: int) -> None:
@@ -231,8 +221,7 @@ def beam_search(
         step = scorer.step(y_prev, memory, state)
         step = step if alignments else step._replace(alignment=None)
         if search is None:
-            dtype = torch.promote_types(step.log_z.dtype, torch.float32)  # a sum of many terms
-            search = _Beam(limits, settings, dtype)
+            search = _Beam(limits, settings, step.log_probs.dtype)
         origin = search.advance(step, position)
         state = step.state if beam == 1 else select_rows(step.state, origin)
         if search.some_finished and (done := search.done()).any():

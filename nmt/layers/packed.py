@@ -73,7 +73,7 @@ class Embedded(Operand):
     def call(self, function: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         """Return what a torch function gives; a product is looked up."""
         if function is F.linear and self._ids.ndim == 1 and isinstance(args[1], Operand):
-            table = self._embedding.product(args[1], args[2])
+            table = self._embedding.product(args[1], args[2] if len(args) > 2 else None)
             if table is not None:
                 return table.index_select(0, self._ids)
         return function(*_looked_up(args), **kwargs)
@@ -156,6 +156,13 @@ def packed(module: Module, precision: str) -> Module:
         return PackedMatrix(parameter, {"float32": torch.float32, "bfloat16": torch.bfloat16}[precision])
 
     return twin(module, operand)
+
+
+def kernels(module: nn.Module) -> list[Any]:
+    """Return what the few-row products of a module packed in int8 are made with, each object once."""
+    values = (value for part in module.modules() for value in vars(part).values())
+    found = {id(value): value._packed_for_few for value in values if isinstance(value, Int8Matrix)}
+    return [kernel for kernel in found.values() if kernel is not None]
 
 
 def _map(function: Callable[[Any], Tensor], value: Any) -> Any:

@@ -112,7 +112,7 @@ class SRUCell(nn.Module):
         """Take one step from `project`'s (N, 4H) and, where the cell has them, late inputs (N, L)."""
         if late is not None:
             projected = projected + self._with_highway(F.linear(late, self.weight_late), late)
-        u = projected.expand(len(state.c), -1).unsqueeze(0)  # (1, N, 4H)
+        u = projected.expand(state.c.shape[0], -1).unsqueeze(0)  # (1, N, 4H)
         y, c = _Recurrence.apply(u, self.weight_c, state.c)  # type: ignore[no-untyped-call]
         return y.squeeze(0), SRUState(c)
 

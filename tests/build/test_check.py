@@ -33,7 +33,7 @@ class Swayed:
         logits[:, 100] = 5.0
         logits[:, 101] = 5.0 - self.gap + (self.sway if len(memory) > 1 else 0.0)
         logits[:, EOS] = 3.0
-        return Step(logits, logits.logsumexp(-1, keepdim=True), state, None)
+        return Step(logits.log_softmax(-1), state, None)
 
 
 def swayed(

@@ -13,9 +13,13 @@ from torch import Tensor, nn
 
 from nmt.build.model import build_model
 from nmt.config.model import ModelConfig
-from nmt.decoding.search import select_rows
+from nmt.decoding.recorded import RecordedScorer
+from nmt.decoding.scorers import ModelScorer
+from nmt.decoding.search import Step
+from nmt.decoding.trees import select_rows, tensors
 from nmt.layers.decoders import DecoderOutput
 from nmt.layers.losses import smoothed_cross_entropy
+from nmt.layers.packed import MANY, kernels, packed
 from nmt.models import Seq2Seq, Source
 
 STYLES = ["input_feeding", "conditional", "layer_parallel"]
@@ -259,6 +263,34 @@ def test_a_state_can_be_reordered(kind: Kind) -> None:
     found = steps(model, batch.trg_in[order, 1:], select_rows(memory, order), select_rows(after, order))
     expected = steps(model, batch.trg_in[:, 1:], memory, after)
     exactly(found, tuple(part[order] for part in expected), atol=1e-12)
+
+
+@product([1, 2])
+def test_a_recorded_step_is_the_step_at_every_shape(kind: Kind, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("nmt.decoding.recorded._AFTER", 0)
+    model = packed(model_of(kind).float().requires_grad_(False), "int8")
+    plain = CountedScorer(model)
+    recorded = RecordedScorer(plain, rows=MANY, kernels=kernels(model))
+    asked = 0
+    for sentences, beam, _ in itertools.product([[0], [1, 2], [0, 1, 2]], [1, 4], range(2)):
+        source = Source(*(part[sentences] for part in case().source))
+        memory, state = plain.start(source)
+        state = select_rows(state, torch.arange(len(sentences)).repeat_interleave(beam))
+        for y_prev in torch.randint(1, V_TRG, (3, len(sentences) * beam)):
+            found, expected = (
+                scorer.step(y_prev, memory, state) for scorer in (recorded, ModelScorer(model))
+            )
+            assert all(map(torch.equal, tensors(found), tensors(expected)))
+            state, asked = found.state, asked + 1
+    assert plain.steps == 7, f"of {asked} steps all but the first of each of 6 shapes, and one to record it"
+
+
+class CountedScorer(ModelScorer):
+    steps = 0
+
+    def step(self, y_prev: Tensor, memory: Any, state: Any) -> Step:
+        self.steps += 1
+        return super().step(y_prev, memory, state)
 
 
 @product([1, 2], SMOOTH)

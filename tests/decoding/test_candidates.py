@@ -5,7 +5,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from nmt.decoding.candidates import LengthPenalty, best_candidates, forbid, only, top_pieces
+from nmt.decoding.candidates import LengthPenalty, forbid, only, top
 
 FEW = st.integers(-2, 2) | st.just(float("-inf"))  # few different values, so that many are tied
 ROWS = st.integers(1, 9).flatmap(
@@ -14,18 +14,11 @@ ROWS = st.integers(1, 9).flatmap(
 
 
 @given(rows=ROWS, count=st.integers(1, 12))
-def test_the_largest_logits_ties_to_the_smaller_id(rows: list[list[float]], count: int) -> None:
-    values, ids = top_pieces(torch.tensor(rows, dtype=torch.float64), count)
+def test_the_largest_of_a_row_ties_to_the_smaller_place(rows: list[list[float]], count: int) -> None:
+    values, ids = top(torch.tensor(rows, dtype=torch.float64), count)
     wanted = [sorted(range(len(row)), key=lambda i: (-row[i], i))[:count] for row in rows]
     assert ids.tolist() == wanted
     assert values.tolist() == [[row[i] for i in order] for row, order in zip(rows, wanted, strict=True)]
-
-
-@given(pairs=st.lists(st.tuples(FEW, st.integers(0, 3)), min_size=1), count=st.integers(1, 12))
-def test_candidates_by_score_then_id_then_place(pairs: list[tuple[float, int]], count: int) -> None:
-    scores, ids = zip(*pairs, strict=True)
-    found = best_candidates(torch.tensor([scores], dtype=torch.float64), torch.tensor([ids]), count)
-    assert found.tolist() == [sorted(range(len(pairs)), key=lambda i: (-scores[i], ids[i], i))[:count]]
 
 
 def test_forbidden_pieces_and_the_only_piece() -> None:
@@ -39,7 +32,7 @@ def test_forbidden_pieces_and_the_only_piece() -> None:
 def test_the_best_of_a_long_row_are_those_of_a_sort() -> None:
     logits = torch.randint(0, 400, (40, 5003), generator=torch.Generator().manual_seed(1)).double()
     logits[:8] = torch.randn(8, 5003, generator=torch.Generator().manual_seed(2), dtype=torch.float64)
-    values, ids = top_pieces(logits, 7)
+    values, ids = top(logits, 7)
     expected, order = logits.sort(dim=-1, descending=True, stable=True)
     assert torch.equal(values, expected[:, :7])
     assert torch.equal(ids, order[:, :7])

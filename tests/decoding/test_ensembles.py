@@ -10,9 +10,11 @@ from nmt.data.batches import pad
 from nmt.data.vocabulary import BOS, EOS, PAD, UNK
 from nmt.decoding.candidates import LengthPenalty
 from nmt.decoding.forcing import force
+from nmt.decoding.recorded import RecordedScorer
 from nmt.decoding.sampling import SamplingSettings, sample
 from nmt.decoding.scorers import EnsembleScorer, FusionScorer, LanguageModelScorer, ModelScorer
 from nmt.decoding.search import Hypothesis, SearchSettings, Step, StepScorer, beam_search
+from nmt.layers.packed import MANY, kernels, packed
 from nmt.models import Source
 
 V = 40
@@ -62,7 +64,7 @@ def search(
 def first_step(scorer: StepScorer, source: object, rows: int) -> Tensor:
     memory, state = scorer.start(source)
     step = scorer.step(torch.full((rows,), BOS), memory, state)
-    return step.logits - step.log_z
+    return step.log_probs
 
 
 @pytest.mark.parametrize("dtype", [torch.float64, torch.float32])
@@ -108,7 +110,7 @@ class Always:
     def step(self, y_prev: Tensor, memory: Tensor, state: Tensor) -> Step:
         alignment = None if self.alignment is None else torch.tensor([self.alignment] * len(y_prev))
         logits = self.logits.repeat(len(y_prev), 1)
-        return Step(logits, logits.logsumexp(-1, keepdim=True), state, alignment)
+        return Step(logits.log_softmax(-1), state, alignment)
 
 
 def test_what_no_member_finds_possible_stays_so_and_what_is_tiny_is_not_lost() -> None:
@@ -168,3 +170,19 @@ def test_models_together_are_sampled_from_like_one() -> None:
         sample(EnsembleScorer([one] * 2, same_source=True), (source, source), range(6), settings, seed=3)
         == alone
     )
+
+
+def test_an_ensemble_with_a_language_model_can_be_recorded(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("nmt.decoding.recorded._AFTER", 0)
+    members = [model(1, dtype=torch.float32), model(2, hidden=16, dtype=torch.float32)]
+    lm = language_model(3, torch.float32)
+    for each in (*members, lm):
+        each.model = packed(each.model.requires_grad_(False), "int8")
+    fusion = FusionScorer(EnsembleScorer(members, same_source=True), lm, 0.3)
+    found = [kernel for each in (*members, lm) for kernel in kernels(each.model)]
+    recorded = RecordedScorer(fusion, rows=MANY, kernels=found)
+    for rows in (sentences(1), sentences(2), sentences(3)):
+        source = (batch(rows), batch(rows))
+        assert search(recorded, source, rows) == search(fusion, source, rows)
+    monkeypatch.setattr(fusion, "step", None)  # which no step of a known shape asks any more
+    assert search(recorded, source, rows)

@@ -42,7 +42,7 @@ class Chain:
         self.rows.append(len(y_prev))
         best = torch.full((len(y_prev), 1), 0.7, dtype=torch.float64)  # banned
         logits = torch.cat([best, TABLE[y_prev]], dim=1).log()
-        return Step(logits, torch.zeros(len(y_prev), 1), (state[0] + 1,), None)
+        return Step(logits, (state[0] + 1,), None)
 
 
 def drawn(

@@ -60,8 +60,8 @@ def test_log_probabilities_sum_to_one(style: str) -> None:
     scorer = ModelScorer(model(style, torch.float64))
     memory, state = scorer.start(batch(sentences(3)))
     step = scorer.step(torch.tensor([BOS] * 3), memory, state)
-    assert step.logits.shape == (3, V)
-    torch.testing.assert_close((step.logits - step.log_z).exp().sum(-1), torch.ones(3, dtype=torch.float64))
+    assert step.log_probs.shape == (3, V)
+    torch.testing.assert_close(step.log_probs.exp().sum(-1), torch.ones(3, dtype=torch.float64))
 
 
 @styles

@@ -13,7 +13,8 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from nmt.decoding.candidates import LengthPenalty
-from nmt.decoding.search import Hypothesis, SearchSettings, Step, beam_search, select_rows
+from nmt.decoding.search import Hypothesis, SearchSettings, Step, beam_search
+from nmt.decoding.trees import select_rows
 
 V = 4
 PENALTIES = [
@@ -46,7 +47,7 @@ class Chain:
         self.steps += 1
         logits = self.logits[state.source, state.before, y_prev]
         alignment = F.one_hot(y_prev, V).to(logits.dtype)
-        return Step(logits, logits.logsumexp(-1, keepdim=True), ChainState(state.source, y_prev), alignment)
+        return Step(logits - logits.logsumexp(-1, keepdim=True), ChainState(state.source, y_prev), alignment)
 
 
 class Case(NamedTuple):

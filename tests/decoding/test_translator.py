@@ -43,7 +43,7 @@ class Copier:
         wanted = ids.gather(1, position)
         logits.scatter_(1, wanted.masked_fill(wanted == self.silent, EOS), 12.0)
         alignment = torch.zeros(ids.shape, dtype=torch.float64).scatter_(1, position, 1.0)
-        return Step(logits, logits.logsumexp(-1, keepdim=True), At(state.position + 1), alignment)
+        return Step(logits.log_softmax(-1), At(state.position + 1), alignment)
 
 
 def _words() -> SentencePieceTokenizer:

@@ -1,0 +1,71 @@
+"""A step recorded once and then replayed without Python, which takes longer than the products of few rows."""
+
+import warnings
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from nmt.decoding.search import Step, StepScorer
+from nmt.decoding.trees import filled, tensors
+
+_AFTER = 32  # steps; a single line is over before a recording pays
+
+
+class RecordedScorer:
+    """A step scorer, of fewer than `rows` rows recorded as a TorchScript graph, with the same bits.
+
+    The first step of each shape is taken both ways; where a bit differs, all steps are the scorer's own from
+    then on. So they are where torch, which means to give TorchScript up, cannot record one. Of a recorded
+    step, whatever its Python branches on must be shapes and settings, never numbers. kernels: the objects,
+    no tensors, that its products are made with, which a recording must be told of.
+    """
+
+    def __init__(self, scorer: StepScorer[Any, Any, Any], *, rows: int, kernels: Sequence[Any]) -> None:
+        self.scorer, self._rows, self._kernels = scorer, rows, kernels
+        self._left = _AFTER
+        self._replay: Callable[[Sequence[Tensor]], Step] | None = None
+        self._known: set[tuple[torch.Size, ...]] = set()
+
+    def start(self, source: Any) -> tuple[Any, Any]:
+        """Start the scorer."""
+        return self.scorer.start(source)
+
+    def step(self, y_prev: Tensor, memory: Any, state: Any) -> Step:
+        """Score the next piece after y_prev (N,)."""
+        if self._left or len(y_prev) >= self._rows:
+            self._left = max(self._left - 1, 0)
+            return self.scorer.step(y_prev, memory, state)
+        asked = y_prev, memory, state
+        given = tuple(tensors(asked))
+        shapes = tuple(tensor.shape for tensor in given)
+        if self._replay and shapes in self._known:
+            return self._replay(given)
+        step = self.scorer.step(*asked)
+        try:
+            self._replay = self._replay or self._recording(asked, step)
+            same = all(map(torch.equal, tensors(self._replay(given)), tensors(step)))
+        except (AttributeError, RuntimeError):  # no TorchScript, or not for such a step or shape
+            same = False
+        if same:
+            self._known.add(shapes)
+        else:
+            self._rows = 0
+        return step
+
+    def _recording(self, asked: tuple[Any, ...], like: Step) -> Callable[[Sequence[Tensor]], Step]:
+        """Return what takes a step from the tensors of what is asked."""
+        scorer = self.scorer
+
+        class Recorded(nn.Module):
+            def forward(self, *given: Tensor) -> tuple[Tensor, ...]:
+                return tuple(tensors(scorer.step(*filled(asked, iter(given)))))
+
+        recorded = Recorded()
+        for i, kernel in enumerate(self._kernels):
+            setattr(recorded, f"kernel_{i}", kernel)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            graph = torch.jit.trace(recorded, tuple(tensors(asked)), check_trace=False)
+        return lambda given: filled(like, iter(graph(*given)))

@@ -1,0 +1,32 @@
+"""Trees of tensors, as memory and state of a step scorer are: nested tuples, plain or named, or None."""
+
+from collections.abc import Iterator
+from typing import Any, TypeVar
+
+from torch import Tensor
+
+Tree = TypeVar("Tree")
+
+
+def tensors(tree: Any) -> Iterator[Tensor]:
+    """Yield the tensors of a tree, in order."""
+    if isinstance(tree, Tensor):
+        yield tree
+    elif isinstance(tree, tuple):
+        for part in tree:
+            yield from tensors(part)
+
+
+def filled(tree: Tree, others: Iterator[Tensor]) -> Tree:
+    """Return the tree with the next of other tensors in the place of each of its own."""
+    if isinstance(tree, Tensor):
+        return next(others)  # type: ignore[return-value]
+    if isinstance(tree, tuple):
+        parts = [filled(part, others) for part in tree]
+        return type(tree)(*parts) if hasattr(tree, "_fields") else tuple(parts)  # type: ignore[return-value]
+    return tree
+
+
+def select_rows(tree: Tree, index: Tensor) -> Tree:
+    """Return the tree with the given rows of each tensor."""
+    return filled(tree, (tensor.index_select(0, index) for tensor in tensors(tree)))
