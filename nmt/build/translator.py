@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
 
 import torch
+from torch import nn
 
 from nmt.build.hardware import choose_device, choose_translation_precision
 from nmt.build.model import build_model
@@ -64,8 +65,8 @@ def load_translator(
         models.append(fused)
         scorer = FusionScorer(scorer, fused, LM_WEIGHT if lm_weight is None else lm_weight)
     if precision == "int8":
-        recorded = [kernel for each in models for kernel in kernels(each.model)]
-        scorer = RecordedScorer(scorer, rows=MANY, kernels=recorded)
+        networks = nn.ModuleList(each.model for each in models)
+        scorer = RecordedScorer(scorer, rows=MANY, kernels=lambda: kernels(networks))
     decoding = first.experiment.decoding
     return Translator(
         scorer,

@@ -18,11 +18,13 @@ class RecordedScorer:
 
     The first step of each shape is taken both ways; where a bit differs, all steps are the scorer's own from
     then on. So they are where torch, which means to give TorchScript up, cannot record one. Of a recorded
-    step, whatever its Python branches on must be shapes and settings, never numbers. kernels: the objects,
-    no tensors, that its products are made with, which a recording must be told of.
+    step, whatever its Python branches on must be shapes and settings, never numbers. kernels: gives the
+    objects, no tensors, that its products were made with, which a recording must be told of.
     """
 
-    def __init__(self, scorer: StepScorer[Any, Any, Any], *, rows: int, kernels: Sequence[Any]) -> None:
+    def __init__(
+        self, scorer: StepScorer[Any, Any, Any], *, rows: int, kernels: Callable[[], Sequence[Any]]
+    ) -> None:
         self.scorer, self._rows, self._kernels = scorer, rows, kernels
         self._left = _AFTER
         self._replay: Callable[[Sequence[Tensor]], Step] | None = None
@@ -63,7 +65,7 @@ class RecordedScorer:
                 return tuple(tensors(scorer.step(*filled(asked, iter(given)))))
 
         recorded = Recorded()
-        for i, kernel in enumerate(self._kernels):
+        for i, kernel in enumerate(self._kernels()):
             setattr(recorded, f"kernel_{i}", kernel)
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")

@@ -2,6 +2,7 @@
 
 import warnings
 from collections.abc import Callable
+from functools import cached_property
 from typing import Any
 
 import torch
@@ -20,8 +21,16 @@ class PackedMatrix(Operand):
     def __init__(self, weight: Tensor, dtype: torch.dtype) -> None:
         self._weight, self._dtype = weight.detach(), dtype
         self._tables: dict[Any, Tensor] = {}
-        self._low: Tensor | None = None
-        self._packed = torch.ops.mkldnn._reorder_linear_weight(self._weight.to(dtype))
+        self._patience = 0
+
+    @cached_property
+    def _packed(self) -> Any:
+        return torch.ops.mkldnn._reorder_linear_weight(self._low)
+
+    @cached_property
+    def _low(self) -> Tensor:
+        """The matrix in `dtype`."""
+        return self._weight.to(self._dtype)
 
     def tensor(self) -> Tensor:
         """Return the matrix in float32."""
@@ -43,16 +52,15 @@ class PackedMatrix(Operand):
 
     def _rounded(self, value: Any) -> Tensor:
         """Return a tensor, or an operand's, in `dtype`; a weight is rounded once."""
-        if not isinstance(value, PackedMatrix):
-            return plain(value).to(self._dtype)  # type: ignore[no-any-return]
-        if value._low is None:
-            value._low = value._weight.to(self._dtype)
-        return value._low
+        low: Tensor = value._low if isinstance(value, PackedMatrix) else plain(value).to(self._dtype)
+        return low
 
     def product(self, matrix: Operand, bias: Tensor | None) -> Tensor | None:
-        """Return W Mᵀ + b (rows of W, out), made once; None where it is larger than is worth keeping."""
+        """Return W Mᵀ + b (rows of W, out), made once; None while or where it is not worth making."""
+        self._patience -= 1
         key = matrix, bias
-        if key not in self._tables and len(self._weight) * len(matrix.tensor()) <= _LARGEST_TABLE:
+        small = len(self._weight) * len(matrix.tensor()) <= _LARGEST_TABLE
+        if key not in self._tables and small and self._patience < 0:
             self._tables[key] = matrix.linear(self._weight, bias)
         return self._tables.get(key)
 
@@ -98,13 +106,26 @@ class Int8Matrix(PackedMatrix):
     """
 
     def __init__(self, weight: Tensor) -> None:
-        self._weight, self._dtype = weight.detach(), torch.bfloat16
-        self._tables, self._low = {}, None
-        self._scales = self._weight.abs().amax(dim=1).clamp(min=_TINY) / 127
+        super().__init__(weight, torch.bfloat16)
         self._zeros = torch.zeros(len(weight), dtype=torch.int32)
-        integers = (self._weight / self._scales.unsqueeze(1)).round().to(torch.int8)
-        self._packed = torch.ops.onednn.qlinear_prepack(integers, None)
-        self._packed_for_few = _fbgemm(integers, self._scales)
+        self._patience = 24  # steps; a single line needs no table, and its rows are the products' own bits
+
+    @cached_property
+    def _scales(self) -> Tensor:
+        return self._weight.abs().amax(dim=1).clamp(min=_TINY) / 127
+
+    @cached_property
+    def _integers(self) -> Tensor:
+        return (self._weight / self._scales.unsqueeze(1)).round().to(torch.int8)
+
+    @cached_property
+    def _packed(self) -> Any:
+        return torch.ops.onednn.qlinear_prepack(self._integers, None)
+
+    @cached_property
+    def kernel(self) -> Any:
+        """What fbgemm takes in the place of the matrix, for few rows; None where there is no fbgemm."""
+        return _fbgemm(self._integers, self._scales)
 
     def linear(self, x: Tensor, bias: Tensor | None) -> Tensor:
         """Return x Wᵀ + b (…, out) for x (…, in), all in float32."""
@@ -112,8 +133,8 @@ class Int8Matrix(PackedMatrix):
             return self.linear(x.reshape(-1, x.shape[-1]), bias).view(*x.shape[:-1], -1)
         scale = x.abs().amax(dim=1, keepdim=True).clamp_(min=_TINY).div_(127.0)  # (n, 1)
         x = (x / scale).round_()  # both kernels see integers, and give the same bits
-        if self._packed_for_few is not None and len(x) < MANY:
-            y: Tensor = _FEW(x, 1.0, 128, self._packed_for_few)
+        if len(x) < MANY and self.kernel is not None:
+            y: Tensor = _FEW(x, 1.0, 128, self.kernel)
         else:
             # The kernel is fast for unsigned inputs alone: 128 is added, and named as the zero point.
             unsigned = x.to(torch.int8).view(torch.uint8).bitwise_xor_(128)
@@ -135,13 +156,13 @@ def _fbgemm(integers: Tensor, scales: Tensor) -> Any:
     torch means to give up the tensors that it is packed from; then every product is oneDNN's.
     """
     engines = torch.backends.quantized.supported_engines
-    if _FEW is None or "fbgemm" not in engines or not hasattr(torch, "quantize_per_channel"):
+    make = getattr(torch, "_make_per_channel_quantized_tensor", None)
+    if _FEW is None or "fbgemm" not in engines or make is None:
         return None
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        weight, zeros = integers * scales.unsqueeze(1), torch.zeros(len(scales), dtype=torch.long)
-        quantized = torch.quantize_per_channel(weight, scales.double(), zeros, 0, torch.qint8)
-        return torch.ops.quantized.linear_prepack(quantized, None)
+        zeros = torch.zeros(len(scales), dtype=torch.long)
+        return torch.ops.quantized.linear_prepack(make(integers, scales.double(), zeros, 0), None)
 
 
 def packed(module: Module, precision: str) -> Module:
@@ -159,10 +180,10 @@ def packed(module: Module, precision: str) -> Module:
 
 
 def kernels(module: nn.Module) -> list[Any]:
-    """Return what the few-row products of a module packed in int8 are made with, each object once."""
+    """Return what products of few rows of a module packed in int8 were made with so far, each object once."""
     values = (value for part in module.modules() for value in vars(part).values())
-    found = {id(value): value._packed_for_few for value in values if isinstance(value, Int8Matrix)}
-    return [kernel for kernel in found.values() if kernel is not None]
+    matrices = dict.fromkeys(value for value in values if isinstance(value, Int8Matrix))
+    return [matrix.kernel for matrix in matrices if "kernel" in vars(matrix)]
 
 
 def _map(function: Callable[[Any], Tensor], value: Any) -> Any:

@@ -270,7 +270,7 @@ def test_a_recorded_step_is_the_step_at_every_shape(kind: Kind, monkeypatch: pyt
     monkeypatch.setattr("nmt.decoding.recorded._AFTER", 0)
     model = packed(model_of(kind).float().requires_grad_(False), "int8")
     plain = CountedScorer(model)
-    recorded = RecordedScorer(plain, rows=MANY, kernels=kernels(model))
+    recorded = RecordedScorer(plain, rows=MANY, kernels=lambda: kernels(model))
     asked = 0
     for sentences, beam, _ in itertools.product([[0], [1, 2], [0, 1, 2]], [1, 4], range(2)):
         source = Source(*(part[sentences] for part in case().source))

@@ -179,8 +179,8 @@ def test_an_ensemble_with_a_language_model_can_be_recorded(monkeypatch: pytest.M
     for each in (*members, lm):
         each.model = packed(each.model.requires_grad_(False), "int8")
     fusion = FusionScorer(EnsembleScorer(members, same_source=True), lm, 0.3)
-    found = [kernel for each in (*members, lm) for kernel in kernels(each.model)]
-    recorded = RecordedScorer(fusion, rows=MANY, kernels=found)
+    networks = torch.nn.ModuleList(each.model for each in (*members, lm))
+    recorded = RecordedScorer(fusion, rows=MANY, kernels=lambda: kernels(networks))
     for rows in (sentences(1), sentences(2), sentences(3)):
         source = (batch(rows), batch(rows))
         assert search(recorded, source, rows) == search(fusion, source, rows)
