@@ -34,12 +34,12 @@ from torch.profiler import ProfilerActivity, profile
 from nmt.build.model import build_model
 from nmt.build.score import held_out, run_experiment
 from nmt.build.search import build_penalty
-from nmt.build.translator import for_translation, load_translator
+from nmt.build.translator import for_translation, load_translator, recorded
 from nmt.config import load_experiment
 from nmt.data.batches import pad
 from nmt.data.vocabulary import BOS, EOS, SPECIALS
 from nmt.decoding.scorers import ModelScorer
-from nmt.decoding.search import Hypothesis, SearchSettings, Step, beam_search
+from nmt.decoding.search import Hypothesis, SearchSettings, Step, StepScorer, beam_search
 from nmt.errors import UserError
 from nmt.evaluation.metrics import CASED
 from nmt.models import Source
@@ -49,6 +49,7 @@ from nmt.run import Run
 LAYERS, WIDTH, FEED_FORWARD, HEADS, VOCABULARY = 4, 128, 256, 4, 8000
 CONFIG = Path(__file__).parents[1] / "experiments/multi30k-en-de/config.yaml"
 PRECISIONS = ("int8", "float32")
+Scorer = StepScorer[Any, Any, Any]
 
 
 @dataclass(frozen=True)
@@ -76,7 +77,7 @@ class Workload:
 class WithoutEnd:
     """A step scorer that gives </s> so little that it comes at the limit only, where nothing else may."""
 
-    scorer: ModelScorer
+    scorer: Scorer
 
     def start(self, source: Source) -> tuple[Any, Any]:
         return self.scorer.start(source)
@@ -88,7 +89,7 @@ class WithoutEnd:
 
 
 def search(
-    scorer: ModelScorer, settings: SearchSettings, work: Workload, *, fixed: bool
+    scorer: Scorer, settings: SearchSettings, work: Workload, *, fixed: bool
 ) -> list[list[Hypothesis]]:
     """Return what nmt finds for the sentences, in the order of the batches."""
     found, settings = [], replace(settings, beam=work.beam)
@@ -107,7 +108,7 @@ def batched(rows: Sequence[list[int]], size: int) -> list[Batch]:
     return [Batch(part, round(np.mean([len(row) + 1 for row in part]))) for part in chosen]
 
 
-def as_long_as_found(scorer: ModelScorer, settings: SearchSettings, work: Workload) -> Workload:
+def as_long_as_found(scorer: Scorer, settings: SearchSettings, work: Workload) -> Workload:
     """Return the work with the mean length of the model's own outputs as the steps of a batch."""
     found = iter(search(scorer, settings, work, fixed=False))
     lengths = [[len(next(found)[0].ids) + 1 for _ in batch.rows] for batch in work.batches]
@@ -224,7 +225,7 @@ class System(NamedTuple):
     """A model in each precision, how it searches, and the sources it is given."""
 
     name: str
-    scorers: dict[str, ModelScorer]
+    scorers: dict[str, Scorer]
     settings: SearchSettings
     rows: list[list[int]]
 
@@ -251,7 +252,9 @@ def untrained(config: Path, overrides: list[str], sentences: int) -> System:
     experiment = load_experiment(config, overrides)
     pieces = getattr(experiment.data.tokenizer, "vocab_size", None) or VOCABULARY
     model, device = build_model(experiment.model, pieces, pieces).eval(), torch.device("cpu")
-    scorers = {p: ModelScorer(for_translation(model, device, p)) for p in PRECISIONS}
+    packed = {p: for_translation(model, device, p) for p in PRECISIONS}
+    scorers: dict[str, Scorer] = {p: ModelScorer(packed[p]) for p in PRECISIONS}
+    scorers["int8"] = recorded(scorers["int8"], packed["int8"])
     decoding, rng = experiment.decoding, np.random.default_rng(1)
     settings = SearchSettings(decoding.beam, build_penalty(decoding.length_penalty), BOS, EOS)
     lengths = rng.normal(15.5, 5.5, sentences).round().clip(5, 40).astype(int)

@@ -65,8 +65,7 @@ def load_translator(
         models.append(fused)
         scorer = FusionScorer(scorer, fused, LM_WEIGHT if lm_weight is None else lm_weight)
     if precision == "int8":
-        networks = nn.ModuleList(each.model for each in models)
-        scorer = RecordedScorer(scorer, rows=MANY, kernels=lambda: kernels(networks))
+        scorer = recorded(scorer, *(each.model for each in models))
     decoding = first.experiment.decoding
     return Translator(
         scorer,
@@ -79,6 +78,11 @@ def load_translator(
         precision=precision,
         others=[SourceReader(member.src, member.experiment.decoding.max_source) for member in further],
     )
+
+
+def recorded(scorer: StepScorer[Any, Any, Any], *models: nn.Module) -> RecordedScorer:
+    """Return the scorer of models packed in int8, the step of few rows recorded."""
+    return RecordedScorer(scorer, rows=MANY, kernels=lambda: kernels(nn.ModuleList(models)))
 
 
 def check_models(folder: Path, *others: Path, lm: Path | None = None) -> None:
