@@ -11,6 +11,8 @@ from typing import Any, NamedTuple, Protocol
 import torch
 from torch import Tensor, nn
 
+from nmt.layers.activations import tanh
+
 Normalize = Callable[[Tensor], Tensor]  # scores (…, Tx), −∞ at padding → shares (…, Tx) that sum to one
 
 
@@ -160,7 +162,7 @@ class _Additive(_Attention):
 
     def _weigh(self, compared: Tensor, memory: Memory) -> tuple[Tensor, Tensor]:
         """Return contexts (B, K, H) and alignment (B, K, Tx) of what is compared (B, K, Tx, A)."""
-        alignment = self._align(self.score(torch.tanh(compared)).squeeze(-1), memory.mask)
+        alignment = self._align(self.score(tanh(compared)).squeeze(-1), memory.mask)
         return torch.matmul(alignment, memory.values), alignment
 
 

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from nmt.layers.activations import tanh, tanh_
 from nmt.layers.initialization import Draw, draw_by_gate, glorot, orthogonal
 
 State = TypeVar("State")
@@ -78,11 +79,11 @@ def _pointwise(gates: Tensor, c: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor
     width = c.shape[-1]
     a = gates.to(c.dtype)
     a[:, : 2 * width].sigmoid_()
-    a[:, 2 * width : 3 * width].tanh_()
+    tanh_(a[:, 2 * width : 3 * width])
     a[:, 3 * width :].sigmoid_()
     i, f, g, o = a.split(width, dim=-1)
     c_next = torch.addcmul(i * g, f, c)
-    tanh_c = c_next.tanh()
+    tanh_c = tanh(c_next)
     return (o * tanh_c).to(gates.dtype), c_next, a, tanh_c
 
 

@@ -10,6 +10,7 @@ from typing import Any, NamedTuple, Protocol
 import torch
 from torch import Tensor, nn
 
+from nmt.layers.activations import tanh
 from nmt.layers.attention import Attention, Memory
 from nmt.layers.between import Between
 from nmt.layers.cells import CellType, stack
@@ -60,7 +61,7 @@ class _Combine(nn.Module):
         self.query = nn.Linear(hidden_size, hidden_size)
 
     def forward(self, context: Tensor, h: Tensor) -> Tensor:
-        return torch.tanh(context + self.query(h))
+        return tanh(context + self.query(h))
 
 
 class InputFeedingState(NamedTuple):

@@ -6,6 +6,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from nmt.layers.activations import tanh_
 from nmt.layers.cells import HiddenState
 from nmt.layers.initialization import Draw, draw_by_gate, glorot, orthogonal
 
@@ -21,7 +22,7 @@ class _GRUPointwise(torch.autograd.Function):
         rz = (inputs[:, : 2 * width] + recurrent[:, : 2 * width]).sigmoid_()
         r, z = rz.split(width, dim=-1)
         u = recurrent[:, 2 * width :] + bias_hn
-        n = torch.addcmul(inputs[:, 2 * width :], r, u).tanh_()
+        n = tanh_(torch.addcmul(inputs[:, 2 * width :], r, u))
         ctx.save_for_backward(rz, u, n, h)
         return torch.lerp(n, h, z)
 

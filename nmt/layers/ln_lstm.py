@@ -6,6 +6,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from nmt.layers.activations import tanh_
 from nmt.layers.cells import LSTMCell, LSTMState
 from nmt.layers.collecting import collecting
 from nmt.layers.initialization import Draw, glorot, orthogonal
@@ -32,12 +33,12 @@ class _NormalisedPointwise(torch.autograd.Function):
         a, *of_gates = torch.native_layer_norm(recurrent, [4 * width], gain_hh, None, EPS)
         a += projected
         a[:, : 2 * width].sigmoid_()
-        a[:, 2 * width : 3 * width].tanh_()
+        tanh_(a[:, 2 * width : 3 * width])
         a[:, 3 * width :].sigmoid_()
         i, f, g, o = a.split(width, dim=-1)
         c_next = torch.addcmul(i * g, f, c)
         normal, *of_c = torch.native_layer_norm(c_next, [width], gain_c, bias_c, EPS)
-        tanh_c = normal.tanh_()
+        tanh_c = tanh_(normal)
         ctx.save_for_backward(recurrent, *of_gates, a, c, c_next, *of_c, tanh_c, gain_hh, gain_c, bias_c)
         return (o * tanh_c).to(ctx.dtypes[1]), c_next
 

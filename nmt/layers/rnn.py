@@ -6,6 +6,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from nmt.layers.activations import tanh
 from nmt.layers.cells import HiddenState
 from nmt.layers.initialization import Draw, draw_by_gate, glorot, orthogonal
 
@@ -54,7 +55,7 @@ class RNNCell(nn.Module):
         """Take one step from W x + b (N, H) and, where the cell has them, late inputs (N, L)."""
         h = state.h if late is None else torch.cat([late, state.h], dim=-1)  # (N, L + H)
         sums = F.linear(h, self.weight_hh).add_(projected)
-        h = sums.tanh() if self.activation == "tanh" else sums.relu()
+        h = tanh(sums) if self.activation == "tanh" else sums.relu()
         return h, HiddenState(h)
 
     def sequence(self, x: Tensor, state: HiddenState | None = None) -> Tensor:
