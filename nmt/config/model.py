@@ -38,7 +38,7 @@ class AdditiveAttentionConfig(_AttentionSection):
 
 
 class CoverageAttentionConfig(_AttentionSection):
-    """See et al. 2017 after Tu et al. 2016: v·tanh(W q + U k + w c), c the sum of the alignments so far."""
+    """See et al. 2017 after Tu et al. 2016: v·tanh(W q + U k + w c + b), c = Σ of the alignments so far."""
 
     kind: Literal["coverage"] = "coverage"
     size: int | None = Field(None, ge=1, description="width of the comparison; null = the decoder's hidden")
@@ -46,7 +46,7 @@ class CoverageAttentionConfig(_AttentionSection):
 
 
 class LocationAttentionConfig(_AttentionSection):
-    """Chorowski et al. 2015: v·tanh(W q + V k + U f), f filters over the alignment of the step before."""
+    """Chorowski et al. 2015: v·tanh(W q + V k + U f + b), f filters over the alignment of the step before."""
 
     kind: Literal["location"] = "location"
     size: int | None = Field(None, ge=1, description="width of the comparison; null = the decoder's hidden")
@@ -166,6 +166,11 @@ class EncoderConfig(Section):
         return self
 
 
+def _divisors(number: int) -> str:
+    found = [str(n) for n in range(1, min(number, 17)) if number % n == 0]
+    return " or ".join([", ".join(found[:-1]), found[-1]] if found[1:] else found)
+
+
 def _check_directions(encoder: EncoderConfig) -> None:
     if encoder.bidirectional and encoder.hidden % 2:
         raise ValueError(f"encoder.hidden is {encoder.hidden}; two directions need an even number")
@@ -248,7 +253,8 @@ class ModelConfig(Section):
                 )
             case MultiHeadAttentionConfig(heads=heads) if dec.hidden % heads:
                 raise ValueError(
-                    f"decoder.attention.heads is {heads}, which does not divide decoder.hidden {dec.hidden}"
+                    f"decoder.attention.heads is {heads}, which does not divide decoder.hidden {dec.hidden}; "
+                    f"set heads to {_divisors(dec.hidden)}, or another hidden"
                 )
             case CoverageAttentionConfig() | LocationAttentionConfig() if dec.style == "layer_parallel":
                 raise ValueError(

@@ -144,9 +144,13 @@ class GeneralAttention(_Attention):
 class _Additive(_Attention):
     """What is compared by v · tanh(W q + U k + …); U k is taken once for a sentence."""
 
-    def __init__(self, memory_size: int, query_size: int, size: int, normalize: Normalize) -> None:
+    def __init__(
+        self, memory_size: int, query_size: int, size: int, normalize: Normalize, *, bias: bool = False
+    ) -> None:
         super().__init__(normalize)
-        self.query = nn.Linear(query_size, size, bias=False)
+        self.query = nn.Linear(query_size, size, bias=bias)
+        if bias:
+            nn.init.zeros_(self.query.bias)
         self.key = nn.Linear(memory_size, size, bias=False)
         self.value = nn.Linear(memory_size, query_size, bias=False)
         self.score = nn.Linear(size, 1, bias=False)
@@ -156,7 +160,7 @@ class _Additive(_Attention):
         return Memory(self.key(encoded), self.value(encoded), mask)
 
     def _sum(self, query: Tensor, memory: Memory) -> Tensor:
-        """Return W q + U k (B, K, Tx, A)."""
+        """Return W q + U k (B, K, Tx, A), with the bias where there is one."""
         compared: Tensor = self.query(query).unsqueeze(2) + memory.keys.unsqueeze(1)
         return compared
 
@@ -180,11 +184,11 @@ class AdditiveAttention(_Additive):
 
 
 class CoverageAttention(_Additive):
-    """See et al. 2017, eq. 10–13: score = v · tanh(W q + U k + w c), c = Σ of the alignments before.
+    """See et al. 2017, eq. 10–13: score = v · tanh(W q + U k + w c + b), c = Σ of the alignments before.
 
     Tu et al. 2016, §3.1, in its simplest form: the coverage of a source token is one number, without
     fertility. The loss owes `weight` · Σ_t Σ_i min(α_ti, c_ti): looking again where the model has looked.
-    w begins at 0, as additive attention.
+    w and b begin at 0, as additive attention.
     """
 
     stateful = True
@@ -198,7 +202,7 @@ class CoverageAttention(_Additive):
         weight: float,
         normalize: Normalize = softmax,
     ) -> None:
-        super().__init__(memory_size, query_size, size, normalize)
+        super().__init__(memory_size, query_size, size, normalize, bias=True)
         self.weight = weight
         self.coverage = nn.Parameter(torch.zeros(size))
 
@@ -220,7 +224,7 @@ class CoverageAttention(_Additive):
 
 
 class LocationAttention(_Additive):
-    """Chorowski et al. 2015, eq. 8 and 9: score = v · tanh(W q + V k + U f), f = F ∗ α of the step before.
+    """Chorowski et al. 2015, eq. 8 and 9: score = v · tanh(W q + V k + U f + b), f = F ∗ α of the last step.
 
     F are `filters` filters over `width` source positions, an odd number, centred; at first α is 0.
     V k is taken once for a sentence.
@@ -240,7 +244,7 @@ class LocationAttention(_Additive):
     ) -> None:
         if width % 2 == 0:
             raise ValueError(f"a filter has a middle, so its width is odd; found {width}")
-        super().__init__(memory_size, query_size, size, normalize)
+        super().__init__(memory_size, query_size, size, normalize, bias=True)
         self.filter = nn.Conv1d(1, filters, width, padding=width // 2, bias=False)
         self.location = nn.Linear(filters, size, bias=False)
 

@@ -56,11 +56,15 @@ class PackedMatrix(Operand):
         return low
 
     def product(self, matrix: Operand, bias: Tensor | None) -> Tensor | None:
-        """Return W Mᵀ + b (rows of W, out), made once; None while or where it is not worth making."""
+        """Return W Mᵀ + b (rows of W, out), made once; None while or where it is not worth making.
+
+        So it is for a bias that was made for this product alone, as it will be for the next.
+        """
         self._patience -= 1
         key = matrix, bias
+        lasting = bias is None or isinstance(bias, nn.Parameter)
         small = len(self._weight) * len(matrix.tensor()) <= _LARGEST_TABLE
-        if key not in self._tables and small and self._patience < 0:
+        if key not in self._tables and lasting and small and self._patience < 0:
             self._tables[key] = matrix.linear(self._weight, bias)
         return self._tables.get(key)
 
@@ -145,6 +149,7 @@ class Int8Matrix(PackedMatrix):
         return y.mul_(scale) if bias is None else torch.addcmul(bias, y, scale)
 
 
+_SMALL = 16  # inputs or outputs: fewer are no work for a kernel of their own
 MANY = 64  # rows, from which oneDNN's product is the faster of the two
 _FEW: Any = getattr(torch.ops.quantized, "linear_with_input_q_dq_qweight_dq_output_fp32", None)
 _TINY = torch.finfo(torch.float32).tiny
@@ -172,6 +177,8 @@ def packed(module: Module, precision: str) -> Module:
     """
 
     def operand(parameter: nn.Parameter) -> Any:
+        if min(parameter.shape) < _SMALL:
+            return parameter
         if precision == "int8":
             return Int8Matrix(parameter)
         return PackedMatrix(parameter, {"float32": torch.float32, "bfloat16": torch.bfloat16}[precision])

@@ -45,9 +45,11 @@ def made(kind: str, normalize: Normalize = softmax) -> tuple[Attention, int]:
         case "coverage":
             coverage = CoverageAttention(M, H, A, weight=WEIGHT, normalize=normalize).double()
             nn.init.normal_(coverage.coverage)
+            nn.init.normal_(coverage.query.bias)
             return coverage, M
         case "location":
             location = LocationAttention(M, H, A, filters=FILTERS, width=WIDTH, normalize=normalize)
+            nn.init.normal_(location.query.bias)
             return location.double(), M
         case _:
             return MultiHeadAttention(M, H, HEADS, normalize=normalize).double(), M
@@ -88,7 +90,8 @@ def by_the_paper(
 
     def compare(*extra: Array) -> Array:
         parts = zip(encoded, *extra, strict=True)
-        summed = [w["query"] @ q + w["key"] @ k + sum(more) for k, *more in parts]
+        bias = w.get("query.bias", 0.0)
+        summed = [w["query"] @ q + w["key"] @ k + sum(more) + bias for k, *more in parts]
         return weigh([float(w["score"][0] @ np.tanh(part)) for part in summed])
 
     def seen_by(filter_: Array, i: int) -> float:

@@ -38,7 +38,7 @@ def test_a_packed_product_is_the_plain_one_up_to_its_precision(
 @pytest.mark.parametrize("times", [1, 20])  # few rows and many take different kernels
 @torch.inference_mode()
 def test_int8_is_the_product_of_rounded_integers(times: int) -> None:
-    linear = nn.Linear(33, 7)
+    linear = nn.Linear(33, 17)
     x = (torch.randn(6, 33) * torch.tensor([[1e-3], [1.0], [50.0], [0.0], [1.0], [7.0]])).repeat(times, 1)
     w = linear.weight
     w_scale = w.abs().amax(1) / 127
@@ -93,6 +93,18 @@ def test_the_product_of_embedded_ids_is_looked_up_and_the_same(
     assert (looked_up - step(ids)).abs().max() < TOLERANCE[precision] * looked_up.abs().max()
     pairs = ids.view(2, 2)
     assert torch.equal(packed(step, precision)(pairs).flatten(0, 1), multiplied)
+
+
+@pytest.mark.parametrize("precision", TOLERANCE)
+@torch.inference_mode()
+def test_a_bias_made_for_one_product_leaves_no_table_behind(precision: str) -> None:
+    step = packed(Step(), precision)
+    ids = torch.tensor([3, 49])
+    for _ in range(40):
+        found = nn.functional.linear(step.embedding(ids), step.linear.weight, step.linear.bias + 0.0)
+    assert not step.embedding.weight._tables
+    assert (found - Step.forward(step, ids)).abs().max() <= 1e-6 * found.abs().max()
+    assert len(step.embedding.weight._tables) == 1
 
 
 @torch.inference_mode()
