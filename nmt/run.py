@@ -1,20 +1,31 @@
 """The run folder: its paths, its lock, and the model it holds."""
 
 import fcntl
+import hashlib
 import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
+import torch
 from safetensors import SafetensorError, safe_open
-from torch import nn
+from torch import Tensor, nn
 
 from nmt.config.experiment import Experiment
 from nmt.config.loading import dump_experiment, load_experiment
 from nmt.errors import UserError
 from nmt.results import replace_text
 from nmt.training.checkpoint import DamagedCheckpoint, read_tensors, write_tensors
+
+
+def checksum(tensors: Mapping[str, Tensor]) -> str:
+    """Return the SHA-256 of tensors' names and bytes."""
+    found = hashlib.sha256()
+    for name in sorted(tensors):
+        found.update(name.encode())
+        found.update(tensors[name].contiguous().flatten().view(torch.uint8).numpy())
+    return found.hexdigest()
 
 
 class Run:
@@ -83,9 +94,10 @@ class Run:
             raise UserError(f"{self.tokenizer} could not be written: {error.strerror or error}") from error
 
     def save_model(self, model: nn.Module, tokenizers: tuple[str, str]) -> None:
-        """Write the model's present weights, a tied tensor once, sealed with its tokenizers' fingerprints."""
+        """Write the model's present weights, a tied tensor once, sealed by its tokenizers and a checksum."""
+        weights = {name: parameter.detach().cpu() for name, parameter in model.named_parameters()}
         # One key: safetensors writes several in any order, and equal runs should be equal files.
-        write_tensors(self.model, dict(model.named_parameters()), {"tokenizers": " ".join(tokenizers)})
+        write_tensors(self.model, weights, {"tokenizers": " ".join([*tokenizers, checksum(weights)])})
 
     def load_model(self, model: nn.Module, tokenizers: tuple[str, str]) -> None:
         """Fill the model with the run's weights; a file that does not fit is a UserError."""
@@ -102,7 +114,12 @@ class Run:
                 f"{self.model} is damaged ({error}); restore it or go on training, which writes it anew"
             ) from error
         fingerprints = sealed.get("tokenizers", "none none").split()
-        for side, fingerprint, expected in zip(("src", "trg"), tokenizers, fingerprints, strict=True):
+        # A model that was written before there were checksums has none.
+        if len(fingerprints) < 2 or fingerprints[2:] not in ([], [checksum(weights)]):
+            raise UserError(
+                f"{self.model} is damaged: its weights do not have the checksum in it; restore it"
+            )
+        for side, fingerprint, expected in zip(("src", "trg"), tokenizers, fingerprints, strict=False):
             if fingerprint != expected:
                 raise UserError(
                     f"{self.tokenizer} does not belong to {self.model}: the {side} tokenizer has fingerprint "

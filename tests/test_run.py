@@ -135,6 +135,16 @@ def test_a_missing_or_damaged_model_is_one_line(tmp_path: Path) -> None:
         run.load_model(tied(2), TOKENIZERS)
 
 
+@pytest.mark.parametrize("place", [-1, -200, -1000])
+def test_a_flipped_bit_in_a_model_is_found(tmp_path: Path, place: int) -> None:
+    run = saved(tmp_path)
+    content = bytearray(run.model.read_bytes())
+    content[place] ^= 1
+    run.model.write_bytes(content)
+    with pytest.raises(UserError, match=r"model\.safetensors is damaged: .* checksum"):
+        run.load_model(tied(2), TOKENIZERS)
+
+
 def test_a_full_disk_leaves_model_configuration_and_tokenizers(tmp_path: Path) -> None:
     run, source = saved(tmp_path / "run"), tmp_path / "source"
     source.mkdir()

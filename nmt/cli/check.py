@@ -28,9 +28,10 @@ def check(
 
     lines = list(read_lines(data))
     row = "{:<10} {:<10} {:<10} {:>8} {:>8} {:>10}  {}"
-    print(row.format("precision", "order", "batch", "lines", "differ", "score gap", ""))
     passed, details = True, []
-    for each in check_run(model, lines, beam=beam, device=device):
+    for number, each in enumerate(check_run(model, lines, beam=beam, device=device)):
+        if not number:
+            print(row.format("precision", "order", "batch", "lines", "differ", "score gap", ""))
         passed = passed and each.passed
         verdict = "as it should be" if each.passed else "WRONG"
         verdict = verdict if each.judged else "not judged"

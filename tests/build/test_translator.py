@@ -83,7 +83,7 @@ def test_weights_that_give_no_number(run: Path, value: float, message: str) -> N
     path = run / "model.safetensors"
     weights = load_file(path)
     with safe_open(path, "pt") as file:
-        metadata = file.metadata()
+        metadata = {"tokenizers": file.metadata()["tokenizers"].rpartition(" ")[0]}  # without the checksum
     save_file({name: tensor.fill_(value) for name, tensor in weights.items()}, path, metadata)
     with pytest.raises(UserError, match=message):
         load_translator(run).translate(["der Hund"])
