@@ -127,7 +127,7 @@ def test_what_is_fed_enters_the_next_step() -> None:
     assert not torch.equal(plain, fed)
 
 
-CELLS = ["lstm", "gru", "rnn", "irnn", "ln_lstm", "sru"]
+CELLS = ["lstm", "gru", "rnn", "irnn", "ln_lstm", "sru", "deep_transition"]
 TEXT = torch.tensor([[2, 4, 5, 6, 7], [2, 8, 8, 4, 5]])
 
 
@@ -165,6 +165,18 @@ def test_a_text_in_parts_is_the_text_at_once(cell: str) -> None:
     torch.testing.assert_close(torch.cat([first, second], dim=1), whole, rtol=0, atol=1e-12)
     torch.testing.assert_close(made.flat(last), made.flat(end), rtol=0, atol=1e-12)
     assert not torch.allclose(made(TEXT[:, 2:])[0], second)
+
+
+@pytest.mark.parametrize("cell", [cell for cell in CELLS if cell != "irnn"])  # which has a kink
+def test_the_loss_of_a_text_and_what_it_carried_passes_gradcheck(cell: str) -> None:
+    made = language_model(cell)
+    carried = made.flat(made(TEXT)[1]).detach().requires_grad_()
+
+    def loss(before: Tensor, *_: Tensor) -> Tensor:
+        logits = made.head(made(TEXT[:, :-1], made.unflat(before))[0])
+        return torch.nn.functional.cross_entropy(logits.flatten(0, 1), TEXT[:, 1:].flatten())
+
+    assert torch.autograd.gradcheck(loss, (carried, *made.parameters()), fast_mode=True)
 
 
 def test_a_flat_state_is_the_state() -> None:

@@ -7,6 +7,8 @@ import typer
 
 from nmt.cli.arguments import Config, Overrides
 
+SAVED = 75  # exit code of a run that a signal ended once it had saved: EX_TEMPFAIL, to be begun again
+
 
 def train(
     config: Config,
@@ -19,7 +21,8 @@ def train(
 ) -> None:
     """Train a model, or go on training it.
 
-    The same command goes on where a run stopped.
+    The same command goes on where a run stopped. After SIGINT or SIGTERM the update is ended and saved, and
+    the exit code is 75.
     """
     from contextlib import ExitStack
     from datetime import datetime
@@ -55,7 +58,7 @@ def train(
             trainer.progress.say(
                 f"stopped at update {trainer.at.update}; the same command goes on from there"
             )
-            raise typer.Exit(130) from None
+            raise typer.Exit(SAVED) from None
 
         def conclude() -> None:
             result = training_result(experiment, prepared, trainer)

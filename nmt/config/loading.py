@@ -137,6 +137,8 @@ def _override(tree: dict[str, object], override: str) -> str:
         if node.get(part) is None:
             node[part] = {}
         child = node[part]
+        if part == "cell" and isinstance(child, str):  # a bare name stands for its kind
+            child = node[part] = {"kind": child}
         if not isinstance(child, dict):
             raise UserError(f"--set {key}: {'.'.join(parts[:depth])} is {_show(child)}, which has no keys")
         node = child
@@ -162,7 +164,10 @@ def _line(error: "ErrorDetails", file: str, overrides: Sequence[str]) -> str:
             )
         case "union_tag_not_found" if section is not None:
             kinds = _members(section.model_fields[key.rpartition(".")[2]])
-            return f"{start}kind is missing; expected one of {', '.join(map(repr, kinds))}"
+            missing = f"kind is missing; expected one of {', '.join(map(repr, kinds))}"
+            if any(override.startswith(f"{key}.") for override in overrides):
+                return f"--set: {key}: {missing}; set the whole: --set '{key}={{kind: …, …}}'"
+            return start + missing
         case "value_error":
             return start + str(context["error"])
         case "json_invalid":

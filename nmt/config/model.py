@@ -121,7 +121,7 @@ DropoutKind = Literal["independent", "variational"]
 
 _DROPOUT_KIND = (
     "independent: each element of each position by itself; variational: one draw a sequence for all "
-    "positions (Gal & Ghahramani 2016)"
+    "positions of inputs and outputs (Gal & Ghahramani 2016), not of h, for which see recurrent_dropout"
 )
 _RECURRENT = "of the elements of the matrices that multiply h, one draw a batch (Merity et al. 2018)"
 _WORDS = "of the embedded tokens, each a whole vector (Sennrich et al. 2016, WMT)"

@@ -15,6 +15,8 @@ class DeepTransitionCell(nn.Module):
     The state enters the first cell, which alone has inputs, x and late ones; each cell that follows takes
     the state of the one before it, all of it (an LSTM's h and c), and no input. y and the state are those
     of the last. The inner cell needs a matrix that multiplies its state: an SRU has none to go deeper with.
+    A conditional decoder has two cells a step, and each is one of these; in the paper's decoder attention
+    stands behind the first cell of all, so that it is deep behind the attention alone.
     """
 
     def __init__(

@@ -138,6 +138,17 @@ def test_a_new_kind_says_what_to_do_with_the_old_keys(file: Path) -> None:
     ]
 
 
+def test_a_bare_name_of_a_cell_takes_keys(file: Path) -> None:
+    overrides = ["model.encoder.cell=lstm", "model.encoder.cell.chrono=40"]
+    assert load_experiment(file, overrides).model.encoder.cell.chrono == 40
+
+
+def test_a_key_of_a_kind_that_is_not_there_says_what_to_do(file: Path) -> None:
+    (line,) = refusal(file, "model.encoder.cell.chrono=40")
+    assert line.startswith("--set: model.encoder.cell: kind is missing; expected one of 'lstm', 'gru', ")
+    assert line.endswith("; set the whole: --set 'model.encoder.cell={kind: …, …}'")
+
+
 def test_every_mistake_has_its_line_and_says_where_it_is(file: Path) -> None:
     lines = refusal(file, "model.embeding=3", text=BASE + "training: {clip_norm: -1}\nextra: 1\n")
     assert sorted(lines) == [

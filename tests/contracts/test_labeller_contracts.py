@@ -55,6 +55,18 @@ def test_a_label_sees_what_its_directions_read(kind: str, bidirectional: bool) -
     assert before[-1].ne(after[-1]).any()
 
 
+@pytest.mark.parametrize("encoder", ENCODERS, ids=lambda e: "-".join(map(str, e.values())))
+@pytest.mark.parametrize("kind", KINDS)
+def test_the_loss_passes_gradcheck(kind: str, encoder: dict[str, Any]) -> None:
+    made = model(kind, encoder)
+
+    def loss(*_: torch.Tensor) -> torch.Tensor:
+        scores = made.head(features(made, TEXTS, 6)).log_softmax(-1)[..., 4]
+        return sum((of_text[: len(text)].sum() for of_text, text in zip(scores, TEXTS, strict=True)))
+
+    assert torch.autograd.gradcheck(loss, tuple(made.parameters()), fast_mode=True)
+
+
 @pytest.mark.parametrize("kind", KINDS)
 def test_it_drops_in_training_alone(kind: str) -> None:
     made = model(kind, {}, dropout=0.4)

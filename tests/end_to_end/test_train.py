@@ -141,7 +141,7 @@ def test_from_text_to_a_score_with_every_kind_of_stop_on_the_way(
     ]
     process[0].send_signal(signal.SIGTERM)
     out, err = process[0].communicate()
-    assert (process[0].returncode, err) == (130, "")
+    assert (process[0].returncode, err) == (75, "")
     stopped = max(Checkpoints(parts / "checkpoints", keep=1, every=1).steps())
     assert f"stopped at update {stopped}; the same command goes on from there" in out
 
