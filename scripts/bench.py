@@ -2,6 +2,7 @@
 
     python scripts/bench.py experiments/multi30k-de-en/config.yaml --set data.dataset=FOLDER [--model RUN]
     python scripts/bench.py --device cuda
+    python scripts/bench.py --cells
 
 Prints the machine, its rate of matrix products measured before and after each figure, the multiply-adds of
 the model a token, and the share of the rate that training reached: useful multiply-adds (padding not
@@ -11,6 +12,9 @@ test split and times the commands a person waits for.
 Without a config it measures a model of GNMT's size (--layers 4, --hidden 1024, --vocabulary 32000) on random
 sentences, in minutes: training, then translation with weights of a few updates, each output as long as its
 source. There a token is a source or a target token, </s> counted, padding not.
+
+--cells: a whole sequence forward and backward through each recurrent cell, beside torch's own module where
+there is one.
 """
 
 import argparse
@@ -21,21 +25,28 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
+from statistics import median
 
 import torch
+from pydantic import TypeAdapter
 from rich.console import Console
-from torch import nn
+from torch import Tensor, nn
 
+from nmt.build.cell import build_cell
 from nmt.build.score import held_out
 from nmt.build.trainer import build_trainer
 from nmt.build.translator import load_translator
 from nmt.config import Experiment, load_experiment
+from nmt.config.cell import CellConfig
 from nmt.evaluation.metrics import corpus_bleu
 from nmt.results import Machine, Versions
 from nmt.run import Run
 from nmt.training.trainer import Trainer
 
+CELLS = ["lstm", "gru", "rnn", "irnn", "ln_lstm", "sru", "deep_transition"]
+TORCH = {"lstm": nn.LSTM, "gru": nn.GRU, "rnn": nn.RNN, "irnn": partial(nn.RNN, nonlinearity="relu")}
 NMT = [sys.executable, "-m", "nmt"]
 
 
@@ -50,6 +61,7 @@ def main() -> None:
     parser.add_argument("--updates", type=int, default=25, help="measured, after five that are not")
     parser.add_argument("--lines", type=int, default=20000, help="translated with one and two workers")
     parser.add_argument("--memory", type=int, metavar="UPDATES", help="of a training whose memory is taken")
+    parser.add_argument("--cells", action="store_true", help="time the recurrent cells instead")
     parser.add_argument("--device", default="cpu", help="of the model of GNMT's size: cpu or cuda")
     parser.add_argument("--layers", type=int, default=4)
     parser.add_argument("--hidden", type=int, default=1024)
@@ -60,6 +72,9 @@ def main() -> None:
     torch.set_num_threads(args.threads)
     machine = Machine.here(args.device, threads=args.threads)
     print(f"{machine.description}, {args.threads} threads, torch {Versions.installed().torch}")
+    if args.cells:
+        bench_cells(rows=64, length=25, hidden=512)
+        return
     if args.config is None:
         bench_gnmt(args)
         return
@@ -183,6 +198,30 @@ def best(work: Callable[[], object]) -> float:
         work()
         seconds.append(time.perf_counter() - began)
     return min(seconds)
+
+
+def bench_cells(*, rows: int, length: int, hidden: int) -> None:
+    """Print the CPU milliseconds of each cell's sequence, taking turns with torch's module: medians of 15."""
+    x = torch.randn(rows, length, hidden, requires_grad=True)
+    runs: dict[str, Callable[[], Tensor]] = {}
+    for kind in CELLS:
+        own = build_cell(TypeAdapter(CellConfig).validate_python(kind))(hidden, hidden)
+        runs[kind] = partial(own.sequence, x)
+        if kind in TORCH:
+            theirs = TORCH[kind](hidden, hidden, batch_first=True)
+            runs[f"torch {kind}"] = lambda theirs=theirs: theirs(x)[0]
+    taken: dict[str, list[float]] = {name: [] for name in runs}
+    for _ in range(16):
+        for name, run in runs.items():
+            began = time.process_time()
+            run().sum().backward()
+            taken[name].append((time.process_time() - began) * 1e3)
+    medians = {name: median(times[1:]) for name, times in taken.items()}
+    print(f"{rows} rows of {length} positions, {hidden} in and out, forward and backward, float32")
+    for kind in CELLS:
+        other = medians.get(f"torch {kind}")
+        beside = f"torch {other:.0f} ms: {medians[kind] / other:.2f} x" if other else ""
+        print(f"{kind:16} {medians[kind]:5.0f} ms  {medians[kind] / medians['lstm']:.2f} x lstm  {beside}")
 
 
 def bench_workers(folder: Path, experiment: Experiment, lines: int) -> None:
