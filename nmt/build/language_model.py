@@ -11,6 +11,7 @@ import torch
 from nmt.build.hardware import choose_device
 from nmt.build.model import build_language_model
 from nmt.build.result import machine
+from nmt.build.workers import Drawing
 from nmt.config.experiment import Experiment
 from nmt.config.model import LanguageModelConfig
 from nmt.data.corpus import Pair
@@ -18,14 +19,18 @@ from nmt.data.encoded import EncodedSplit
 from nmt.data.filtering import scan
 from nmt.data.tokenizer import Tokenizer, load_tokenizers
 from nmt.data.vocabulary import BOS, EOS, UNK
+from nmt.decoding.candidates import LengthPenalty
 from nmt.decoding.sampling import Sampled, SamplingSettings, sample
 from nmt.decoding.scorers import LanguageModelScorer
+from nmt.decoding.search import SearchSettings, beam_search
 from nmt.errors import UserError
 from nmt.evaluation.metrics import text_scores
 from nmt.models import LanguageModel
 from nmt.results import Result, Versions, read_result, source_commit
 from nmt.run import Run
 from nmt.tasks import LanguageModelTask
+
+SHOWN = 5  # of what a vocabulary lacks
 
 
 class Trained(NamedTuple):
@@ -38,9 +43,17 @@ class Trained(NamedTuple):
 
 
 def load_language_model(
-    folder: Path, *, experiment: Experiment | None = None, device: str = "auto", precision: torch.dtype
+    folder: Path,
+    *,
+    experiment: Experiment | None = None,
+    device: str = "auto",
+    precision: torch.dtype,
+    prompt: str = "",
 ) -> Trained:
-    """Return the language model of a run; UserError where the folder holds none."""
+    """Return the language model of a run.
+
+    UserError where the folder holds none, or its vocabulary lacks a part of the prompt that it is for.
+    """
     run = Run(folder)
     where = choose_device(device)
     experiment = experiment or run.experiment()
@@ -50,64 +63,82 @@ def load_language_model(
             "see nmt translate, nmt predict, or nmt score without --text"
         )
     tokenizer, _ = load_tokenizers(run.tokenizer)
+    _check_prompt(tokenizer, prompt)
     model = build_language_model(experiment.model, len(tokenizer.vocabulary))
     run.load_model(model, (tokenizer.fingerprint, tokenizer.fingerprint))
     return Trained(model.eval().to(where, precision), tokenizer, experiment, where)
 
 
 def samples(
-    trained: Trained, settings: SamplingSettings, count: int, *, seed: int, prompt: str, batch: int
+    trained: Trained, drawing: Drawing, count: int, *, prompt: str, limit: int, batch: int
 ) -> Iterator[tuple[str, Sampled]]:
-    """Yield `count` new sequences, each as text that begins with the prompt.
+    """Yield `count` new sequences of up to `limit` pieces, each as text that begins with the prompt.
 
-    Sequence n is the same whatever count and batch are. UserError where the vocabulary lacks a part of it.
+    Sequence n is the same whatever count and batch are.
     """
-    ids = _encoded_prompt(trained.tokenizer, prompt)
+    scorer, last, ids = _begun(trained, prompt)
+    seed, temperature, top_k, top_p = drawing
+    settings = SamplingSettings(last, EOS, _banned(trained), temperature, top_k, top_p)
     for first in range(0, count, batch):
-        numbers = range(first, min(first + batch, count))
-        found = sample(
-            LanguageModelScorer(trained.model),
-            len(numbers),
-            numbers,
-            settings,
-            seed=seed,
-            prompt=ids,
-            device=trained.device,
-        )
-        for each in found:
+        keys = [(seed, n) for n in range(first, min(first + batch, count))]
+        limits = torch.full((len(keys),), limit, device=trained.device)
+        for each in sample(scorer, len(keys), limits, settings, keys=keys):
             yield trained.tokenizer.decode([*ids, *each.ids]), each
 
 
-def sampling_settings(
-    trained: Trained, *, temperature: float, top_k: int | None, top_p: float, limit: int
-) -> SamplingSettings:
-    """Return how to sample: never an unknown word; of one long text a line, which begins after EOS."""
-    return SamplingSettings(
-        bos=EOS if trained.experiment.data.continuous else BOS,
-        eos=EOS,
-        banned=tuple({*trained.tokenizer.banned, UNK}),
-        temperature=temperature,
-        top_k=top_k,
-        top_p=top_p,
-        limit=limit,
-    )
+def most_probable(
+    trained: Trained, *, prompt: str, beam: int, n_best: int, limit: int
+) -> Iterator[tuple[str, Sampled]]:
+    """Yield like `samples` the n_best most probable sequences that a beam search finds, the best first.
+
+    They are ranked by log-probability alone, that of </s> included, which one of `limit` pieces is given.
+    UserError where none has a probability above 0.
+    """
+    scorer, last, ids = _begun(trained, prompt)
+    by_log_probability = LengthPenalty(alpha=0.0, offset=0.0)
+    settings = SearchSettings(beam, by_log_probability, last, EOS, _banned(trained), n_best)
+    limits = torch.tensor([limit + 1], device=trained.device)  # the search counts </s>
+    (found,) = beam_search(scorer, 1, limits, settings)
+    if not found:
+        raise UserError("the model gives no text a probability above 0: its weights are damaged")
+    for each in found:
+        yield trained.tokenizer.decode([*ids, *each.ids]), Sampled(each.ids, len(each.ids) < limit)
 
 
-def _encoded_prompt(tokenizer: Tokenizer, prompt: str) -> list[int]:
-    """Return the prompt's ids; UserError naming the words or characters that the vocabulary lacks."""
+def _begun(trained: Trained, prompt: str) -> tuple[LanguageModelScorer, int, list[int]]:
+    """Return a scorer that has read all but the last piece, that piece, and the prompt's ids.
+
+    Of one long text a sequence is a line, which begins after EOS.
+    """
+    ids = trained.tokenizer.encode(prompt)
+    *before, last = [EOS if trained.experiment.data.continuous else BOS, *ids]
+    return LanguageModelScorer(trained.model, before), last, ids
+
+
+def _banned(trained: Trained) -> tuple[int, ...]:
+    """Return the ids that new text never has, an unknown word among them."""
+    return tuple({*trained.tokenizer.banned, UNK})
+
+
+def _check_prompt(tokenizer: Tokenizer, prompt: str) -> None:
+    """Raise UserError naming the prompt's words or characters that the vocabulary lacks."""
 
     def unknown(text: str) -> bool:
         ids = tokenizer.encode(text)
         return UNK in ids or any(re.fullmatch("<0x[0-9A-F]{2}>", piece) for piece in tokenizer.pieces(ids))
 
-    ids = tokenizer.encode(prompt)
-    if unknown(prompt):
-        parts = prompt.split() if UNK in ids else list(prompt)
-        lacking = ", ".join(dict.fromkeys(repr(part) for part in parts if unknown(part)))
-        raise UserError(
-            f"--prompt: the model's vocabulary lacks {lacking}; leave it out or write it otherwise"
-        )
-    return ids
+    if prompt != prompt.encode(errors="ignore").decode():
+        raise UserError("--prompt: expected text, found bytes that are not UTF-8; give it in UTF-8")
+    if not unknown(prompt):
+        return
+    words = UNK in tokenizer.encode(prompt)
+    lacking = [repr(part) for part in dict.fromkeys(prompt.split() if words else prompt) if unknown(part)]
+    more = ", …" if len(lacking) > SHOWN else ""
+    raise UserError(
+        f"--prompt: the vocabulary of {len(tokenizer.vocabulary)} pieces lacks {len(lacking)} of its "
+        f"{'words' if words else 'characters'}: {', '.join(lacking[:SHOWN])}{more}; "
+        f"leave {'it' if len(lacking) == 1 else 'them'} out"
+    )
 
 
 def score_text(

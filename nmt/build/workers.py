@@ -11,7 +11,7 @@ from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
 from os import _exit
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Generic, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, NamedTuple, TypeVar
 
 from nmt.errors import UserError
 from nmt.results import cores
@@ -23,6 +23,16 @@ if TYPE_CHECKING:
 Job = TypeVar("Job")
 Result = TypeVar("Result")
 Window = tuple[int, list[str]]  # the number of its first line, and the lines
+
+
+class Drawing(NamedTuple):
+    """How to draw: see `SamplingSettings`."""
+
+    seed: int
+    temperature: float
+    top_k: int | None
+    top_p: float
+
 
 AHEAD = 2  # windows a process that are dealt or wait for their turn
 
@@ -48,11 +58,14 @@ def load_window_translator(
     device: str,
     precision: str,
     threads: int,
+    drawing: Drawing | None = None,
 ) -> Callable[[Window], str]:
     """Return what gives the text for a window of lines, with the models of runs in this process.
 
     A line's text is its translation; with n_best > 1 NUMBER ||| TEXT ||| SCORE, n_best times. alignments:
-    ||| and the word links follow, on the best one's line. threads: CPU threads of this process.
+    ||| and the word links follow, on the best one's line. threads: CPU threads of this process. drawing:
+    the translations are drawn, not searched; in float64 unless told otherwise, since a random number can
+    fall next to the edge between two pieces.
     Raises UserError like `load_translator`.
     """
     import torch
@@ -69,7 +82,7 @@ def load_window_translator(
         beam=beam,
         n_best=n_best,
         device=device,
-        precision=precision,
+        precision="float64" if drawing and precision == "auto" else precision,
     )
 
     def lines(number: int, translation: "Translation") -> Iterator[str]:
@@ -81,6 +94,9 @@ def load_window_translator(
             yield f"{number} ||| {text} ||| {score:.6f}{links if rank == 0 else ''}"
 
     def text(window: Window) -> str:
+        if drawing:
+            drawn = translator.draw(window[1], first=window[0], **drawing._asdict())
+            return "".join(f"{each}\n" for each in drawn)
         found = enumerate(translator.translations(window[1], attention=alignments), window[0])
         return "".join(f"{line}\n" for number, each in found for line in lines(number, each))
 

@@ -27,6 +27,12 @@ LanguageModelWeight = Annotated[
     float | None, typer.Option("--lm-weight", min=0, help="with --lm: its weight; default: 0.2")
 ]
 Beam = Annotated[int | None, typer.Option(min=1, help="width of the search; 1 is greedy; default: the run's")]
+Temperature = Annotated[
+    float, typer.Option(help="from 0; below 1: the probable more often; 0: always the most probable")
+]
+TopK = Annotated[int | None, typer.Option(min=1, help="draw from the K most probable pieces")]
+TopP = Annotated[float, typer.Option(help="draw from the fewest pieces that hold this share of probability")]
+Seed = Annotated[int, typer.Option(min=0, help="of the random numbers; the same seed draws the same")]
 Device = Annotated[str, typer.Option(help="auto, cpu, cuda …")]
 Threads = Annotated[int | None, typer.Option(min=1, help="CPU threads; default: all cores")]
 
@@ -49,6 +55,25 @@ def check_weight(lm: Path | None, weight: float | None) -> None:
         raise UserError(f"--lm-weight {weight}: expected a number from 0 on, such as 0.2")
     if weight is not None and lm is None:
         raise UserError(f"--lm-weight {weight} weighs a language model, and none is given; add --lm RUN")
+
+
+def check_drawing(temperature: float, top_p: float) -> None:
+    """Raise UserError where one of them is no number to draw with."""
+    from nmt.errors import UserError
+
+    if not (isfinite(temperature) and temperature >= 0):
+        raise UserError(f"--temperature {temperature}: expected a number from 0 on, such as 0.8")
+    if not 0 < top_p <= 1:
+        raise UserError(f"--top-p {top_p}: expected a share above 0 and up to 1")
+
+
+def given(context: typer.Context, *names: str) -> str:
+    """Return which of these options are on the command line, as they are written there; "" for none."""
+    options = {option.name: option.opts[0] for option in context.command.params}
+    sources = {name: context.get_parameter_source(name) for name in names}
+    return ", ".join(
+        options[name] for name, source in sources.items() if source and source.name == "COMMANDLINE"
+    )
 
 
 def use_threads(threads: int | None) -> None:

@@ -4,47 +4,72 @@ from typing import Annotated
 
 import typer
 
-from nmt.cli.arguments import Device, Model, Threads, use_threads
+from nmt.cli.arguments import (
+    Device,
+    Model,
+    Seed,
+    Temperature,
+    Threads,
+    TopK,
+    TopP,
+    check_drawing,
+    given,
+    use_threads,
+)
 
 
 def sample(
+    context: typer.Context,
     model: Model,
     prompt: Annotated[str, typer.Option(metavar="TEXT", help="what every sequence begins with")] = "",
     count: Annotated[int, typer.Option("--n", min=1, help="sequences, one a line")] = 10,
-    seed: Annotated[int, typer.Option(min=0, help="the same seed gives the same sequences")] = 1,
-    temperature: Annotated[
-        float, typer.Option(min=0, help="below 1: the probable more often; 0: always the most probable")
-    ] = 1.0,
-    top_k: Annotated[int | None, typer.Option(min=1, help="draw from the K most probable pieces")] = None,
-    top_p: Annotated[
-        float, typer.Option(help="draw from the fewest pieces that hold this share of probability")
-    ] = 1.0,
-    max_length: Annotated[int, typer.Option(min=1, help="pieces, the prompt's not counted")] = 1000,
+    seed: Seed = 1,
+    temperature: Temperature = 1.0,
+    top_k: TopK = None,
+    top_p: TopP = 1.0,
+    beam: Annotated[
+        int | None, typer.Option(min=1, help="draw nothing: search the most probable, so many at a time")
+    ] = None,
+    n_best: Annotated[int, typer.Option(min=1, help="with --beam: sequences, one a line, best first")] = 1,
+    max_length: Annotated[
+        int, typer.Option(min=1, max=1_000_000, help="pieces, the prompt's not counted")
+    ] = 1000,
     batch: Annotated[int, typer.Option(min=1, help="sequences at a time; changes none of them")] = 64,
     device: Device = "auto",
     threads: Threads = None,
 ) -> None:
     """Write new sequences of a language model, one a line.
 
-    Each goes on from the prompt up to the end that the model gives it. Computed in float64, so that the batch
-    changes nothing.
+    Each goes on from the prompt up to the end that the model gives it. They are drawn; with --beam they are
+    the most probable that a search finds of up to --max-length pieces, by log-probability alone, that of the
+    end included. Computed in float64, so that the batch changes nothing.
     """
     import sys
 
     from nmt.errors import UserError
 
-    if not 0 < top_p <= 1:
-        raise UserError(f"--top-p {top_p}: expected a share above 0 and up to 1")
+    if beam is None and n_best > 1:
+        raise UserError(f"--n-best {n_best}: for a search; add --beam {n_best}, or draw with --n {n_best}")
+    if beam is not None and (of_draws := given(context, "count", "seed", "temperature", "top_k", "top_p")):
+        raise UserError(f"{of_draws}: for what is drawn, and --beam searches; leave out one or the other")
+    if beam is not None and n_best > beam:
+        raise UserError(f"a beam of {beam} cannot give the {n_best} best; ask for a beam of {n_best} or more")
+    check_drawing(temperature, top_p)
     use_threads(threads)
     import torch
 
-    from nmt.build.language_model import load_language_model, samples, sampling_settings
+    from nmt.build.language_model import load_language_model, most_probable, samples
+    from nmt.build.workers import Drawing
 
-    trained = load_language_model(model, device=device, precision=torch.float64)
-    settings = sampling_settings(trained, temperature=temperature, top_k=top_k, top_p=top_p, limit=max_length)
-    cut = 0
-    for text, sampled in samples(trained, settings, count, seed=seed, prompt=prompt, batch=batch):
+    trained = load_language_model(model, device=device, precision=torch.float64, prompt=prompt)
+    if beam is not None:
+        found = most_probable(trained, prompt=prompt, beam=beam, n_best=n_best, limit=max_length)
+    else:
+        drawing = Drawing(seed, temperature, top_k, top_p)
+        found = samples(trained, drawing, count, prompt=prompt, limit=max_length, batch=batch)
+    total = cut = 0
+    for text, sampled in found:
         print(text, flush=True)
-        cut += not sampled.ended
+        total, cut = total + 1, cut + (not sampled.ended)
     if cut:
-        print(f"{cut} of {count} sequences were cut at --max-length {max_length}", file=sys.stderr)
+        print(f"{cut} of {total} sequences were cut at --max-length {max_length}", file=sys.stderr)

@@ -20,7 +20,13 @@ from nmt.cli.arguments import (
     LanguageModelWeight,
     Models,
     Precision,
+    Seed,
+    Temperature,
+    TopK,
+    TopP,
+    check_drawing,
     check_weight,
+    given,
 )
 from nmt.errors import UserError
 
@@ -40,6 +46,7 @@ class Errors(StrEnum):
 
 
 def translate(
+    context: typer.Context,
     model: Models,
     lm: LanguageModel = None,
     lm_weight: LanguageModelWeight = None,
@@ -59,12 +66,22 @@ def translate(
     alignments: Annotated[
         bool, typer.Option("--alignments", help="add ||| and word links source-target, counted from 0")
     ] = False,
+    sample: Annotated[
+        bool, typer.Option("--sample", help="draw each translation, as the next four say; search nothing")
+    ] = False,
+    temperature: Temperature = 1.0,
+    top_k: TopK = None,
+    top_p: TopP = 1.0,
+    seed: Seed = 1,
     errors: Annotated[
         Errors, typer.Option(help="bytes that are not UTF-8: refuse or replace by U+FFFD")
     ] = Errors.STRICT,
     device: Device = "auto",
     precision: Annotated[
-        Precision, typer.Option(help="of the products; auto: int8 on a CPU with units for it, else float32")
+        Precision,
+        typer.Option(
+            help="of the products; auto: int8 on a CPU with units for it, else float32; with --sample float64"
+        ),
     ] = Precision.AUTO,
     workers: Annotated[
         int | None,
@@ -76,12 +93,20 @@ def translate(
 
     One line out for each line in, in order, as soon as it is ready. Several models translate as an ensemble
     (the mean of their probabilities); a language model adds its log-probability, weighed (shallow fusion).
+    What is drawn belongs to the seed and the number of the line in the whole input.
     """
-    from nmt.build.workers import in_order, load_window_translator
+    from nmt.build.workers import Drawing, in_order, load_window_translator
     from nmt.data.output import open_output
     from nmt.data.windows import Shard
 
     check_weight(lm, lm_weight)
+    if sample and (of_search := given(context, "beam", "n_best", "alignments")):
+        raise UserError(
+            f"{of_search}: for a search, and --sample draws one a line; leave out one or the other"
+        )
+    if not sample and (of_draws := given(context, "temperature", "top_k", "top_p", "seed")):
+        raise UserError(f"{of_draws}: for what is drawn, and a translation is searched; add --sample to draw")
+    check_drawing(temperature, top_p)
     _refuse(source, output, resume=resume, shard=shard)
     if lm or len(model) > 1:  # before a line is read; a single run has nothing to go together with
         from nmt.build.translator import check_models
@@ -99,6 +124,7 @@ def translate(
         device=device,
         precision=precision.value,
         threads=threads,
+        drawing=Drawing(seed, temperature, top_k, top_p) if sample else None,
     )
     begin, end = _extent(source, part)
     if workers is None and not _is_file(source):

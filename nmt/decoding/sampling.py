@@ -14,6 +14,7 @@ from torch import Tensor
 from nmt.decoding.candidates import forbid
 from nmt.decoding.search import Memory, Source, State, StepScorer
 from nmt.decoding.trees import select_rows
+from nmt.errors import UserError
 
 
 @dataclass(frozen=True)
@@ -21,8 +22,7 @@ class SamplingSettings:
     """What is drawn from: log-probabilities / temperature, then the top_k pieces, then the top_p nucleus.
 
     Temperature 0 is greedy, as is top_k 1; of equal pieces the smaller id comes first. top_p keeps the
-    fewest most probable pieces that hold that share (Holtzman et al. 2020). A sequence of `limit` pieces,
-    the prompt and </s> not counted, ends there.
+    fewest most probable pieces that hold that share (Holtzman et al. 2020).
     """
 
     bos: int
@@ -31,11 +31,10 @@ class SamplingSettings:
     temperature: float = 1.0
     top_k: int | None = None
     top_p: float = 1.0
-    limit: int = 1000
 
 
 class Sampled(NamedTuple):
-    """ids without prompt and </s>; ended: by </s>, not by the limit."""
+    """ids without </s>; ended: by </s>, not by the limit."""
 
     ids: list[int]
     ended: bool
@@ -68,41 +67,43 @@ def draw(probabilities: Tensor, uniform: Tensor) -> Tensor:
 def sample(
     scorer: StepScorer[Source, Memory, State],
     source: Source,
-    numbers: Sequence[int],
+    limits: Tensor,
     settings: SamplingSettings,
     *,
-    seed: int,
-    prompt: Sequence[int] = (),
-    device: torch.device | str = "cpu",
+    keys: Sequence[tuple[int, ...]],
 ) -> list[Sampled]:
-    """Return the sequences of these numbers (N), each a continuation of the prompt, from a source of N rows.
+    """Return a sequence for each row of the source (N).
 
-    Sequence n of a seed has random numbers of its own, one a piece: which others are drawn beside it does
-    not change it. A sequence leaves the batch when it ends.
+    limits (N,), at least 1: the most pieces of each, </s> not counted; there it is cut. keys (N): what its
+    random numbers, one a piece, are made from, such as (seed, n): which others are drawn beside it does not
+    change it. Scores that do not sum to one, as those of a fusion, are weighed so that they do. A sequence
+    leaves the batch when it ends. Raises UserError where no piece has a probability above 0.
     """
-    chances = [np.random.default_rng((seed, number)) for number in numbers]
+    device = limits.device
+    chances = [np.random.default_rng(key) for key in keys]
     banned = torch.tensor(settings.banned, dtype=torch.long, device=device)
     memory, state = scorer.start(source)
-    y_prev = torch.full((len(numbers),), settings.bos, device=device)
-    for piece in prompt:
-        state = scorer.step(y_prev, memory, state).state
-        y_prev = torch.full_like(y_prev, piece)
-    drawn: list[list[int]] = [[] for _ in numbers]
-    ended = [False] * len(numbers)
-    live = list(range(len(numbers)))
-    for _ in range(settings.limit):
-        if not live:
-            break
+    y_prev = torch.full((len(keys),), settings.bos, device=device)
+    drawn: list[list[int]] = [[] for _ in keys]
+    ended = [False] * len(keys)
+    live = list(range(len(keys)))
+    while live:
         step = scorer.step(y_prev, memory, state)
         probabilities, ids = distribution(forbid(step.log_probs, banned), settings)
+        if probabilities.isnan().any():
+            raise UserError(
+                "the model gives no piece a probability above 0: its weights are damaged, or too large for "
+                "the precision"
+            )
         uniform = torch.tensor([chances[n].random() for n in live], dtype=torch.float64, device=device)
         y_prev = ids.gather(1, draw(probabilities, uniform).unsqueeze(1)).squeeze(1)
         for n, piece in zip(live, y_prev.tolist(), strict=True):
             ended[n] = piece == settings.eos
             drawn[n] += [] if ended[n] else [piece]
-        stay = (y_prev != settings.eos).nonzero().squeeze(1)
-        state = step.state
+        limits, state = limits - 1, step.state
+        stay = ((y_prev != settings.eos) & (limits > 0)).nonzero().squeeze(1)
         if len(stay) < len(live):
-            live = [n for n in live if not ended[n]]
-            memory, state, y_prev = select_rows(memory, stay), select_rows(state, stay), y_prev[stay]
+            live = [live[i] for i in stay.tolist()]
+            memory, state = select_rows(memory, stay), select_rows(state, stay)
+            y_prev, limits = y_prev[stay], limits[stay]
     return [Sampled(ids, end) for ids, end in zip(drawn, ended, strict=True)]

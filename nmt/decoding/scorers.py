@@ -29,14 +29,21 @@ class ModelScorer:
 
 
 class LanguageModelScorer:
-    """One language model in evaluation mode; its source is a number of rows, its memory nothing."""
+    """One language model in evaluation mode; its source is a number of rows, its memory nothing.
 
-    def __init__(self, model: LanguageModel) -> None:
-        self.model = model
+    before: the pieces that every row has read when it starts, such as all of a prompt but its last one.
+    """
+
+    def __init__(self, model: LanguageModel, before: Sequence[int] = ()) -> None:
+        self.model, self.before = model, tuple(before)
 
     def start(self, source: int) -> tuple[None, Any]:
-        """Return the state of so many rows that have read nothing."""
-        return None, self.model.start(source)
+        """Return the state of so many rows that have read no more than the pieces before."""
+        state = self.model.start(source)
+        device = next(tensors(state)).device
+        for piece in self.before:
+            _, state = self.model.step(torch.full((source,), piece, device=device), state)
+        return None, state
 
     def step(self, y_prev: Tensor, memory: None, state: Any) -> Step:
         """Score the next piece after y_prev (N,)."""

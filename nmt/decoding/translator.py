@@ -7,11 +7,13 @@ from itertools import pairwise
 from typing import Any, NamedTuple
 
 import torch
+from torch import Tensor
 
 from nmt.data.batches import pad
 from nmt.data.tokenizer import Tokenizer
 from nmt.data.vocabulary import EOS
 from nmt.decoding.forcing import force
+from nmt.decoding.sampling import SamplingSettings, sample
 from nmt.decoding.search import Hypothesis, SearchSettings, StepScorer, beam_search
 from nmt.errors import UserError
 from nmt.evaluation.alignment import Attended, Link, attended, best_links
@@ -109,13 +111,47 @@ class Translator:
         A line of more than `max_source` pieces, of any model, is translated in parts: cut at sentence ends,
         else clause ends, else spaces, else anywhere; nothing is dropped.
         """
-        if isinstance(lines, str):  # which is a sequence of strings too, each a character
-            raise TypeError("expected a list of lines, found one text; give [text]")
-        parts = [self.parts(line) for line in lines]
+        parts = self._parts(lines)
         flat = [part for line in parts for part in line]
         others = zip(*(part.others for part in flat), strict=True)
         found = iter(self.hypotheses([part.ids for part in flat], *others, attention=attention))
         return [self._join(line, [next(found) for _ in line]) for line in parts]
+
+    def draw(
+        self,
+        lines: Sequence[str],
+        *,
+        seed: int,
+        first: int = 0,
+        temperature: float = 1.0,
+        top_k: int | None = None,
+        top_p: float = 1.0,
+    ) -> list[str]:
+        """Return a translation of each line, drawn as `SamplingSettings` says, not searched.
+
+        first: the number of the first line. The random numbers belong to seed, number of the line and place
+        of the part in it, so that neither batch nor neighbours change what is drawn. Where a search would
+        have to end, a translation is cut. Raises UserError where no piece has a probability above 0.
+        """
+        parts = self._parts(lines)
+        flat = [part for line in parts for part in line]
+        rows, others = [part.ids for part in flat], list(zip(*(part.others for part in flat), strict=True))
+        keys = [(seed, n, place) for n, line in enumerate(parts, first) for place in range(len(line))]
+        of = self.search
+        settings = SamplingSettings(of.bos, of.eos, of.banned, temperature, top_k, top_p)
+        results: list[list[int]] = [[]] * len(rows)
+        for chosen in by_length(rows, self.tokens_per_batch):
+            source, limits = self._source(rows, others, chosen), self._limits(rows, chosen) - 1
+            drawn = sample(self.scorer, source, limits.clamp(min=1), settings, keys=[keys[i] for i in chosen])
+            for i, found in zip(chosen, drawn, strict=True):
+                results[i] = found.ids
+        found_ids = iter(results)
+        return [self._text(line, [next(found_ids) for _ in line]) for line in parts]
+
+    def _parts(self, lines: Sequence[str]) -> list[list[Part]]:
+        if isinstance(lines, str):  # which is a sequence of strings too, each a character
+            raise TypeError("expected a list of lines, found one text; give [text]")
+        return [self.parts(line) for line in lines]
 
     def parts(self, line: str) -> list[Part]:
         """Return the stretches that the line is translated in, none for a blank one."""
@@ -148,7 +184,7 @@ class Translator:
         results: list[list[Hypothesis]] = [[]] * len(rows)
         for chosen in by_length(rows, self.tokens_per_batch // self.search.beam):
             source = self._source(rows, others, chosen)
-            limits = self.search.limits(torch.tensor([len(rows[i]) + 1 for i in chosen], device=self.device))
+            limits = self._limits(rows, chosen)
             found = beam_search(self.scorer, source, limits, self.search, alignments=attention)
             for i, hypotheses in zip(chosen, found, strict=True):
                 results[i] = hypotheses
@@ -188,15 +224,22 @@ class Translator:
 
         return tuple(source(of) for of in (rows, *others)) if self.others else source(rows)
 
+    def _limits(self, rows: Sequence[list[int]], chosen: Sequence[int]) -> Tensor:
+        return self.search.limits(torch.tensor([len(rows[i]) + 1 for i in chosen], device=self.device))
+
+    def _text(self, parts: list[Part], found: list[list[int]]) -> str:
+        """Return the line that these ids of its parts are."""
+        texts = [self.trg_tokenizer.decode(ids) for ids in found]
+        pairs = zip(texts, parts, strict=True)
+        return "".join(text + " " * (part.spaced and text != "") for text, part in pairs).rstrip(" ")
+
     def _join(self, parts: list[Part], found: list[list[Hypothesis]]) -> Translation:
         if not parts:
             return Translation([Ranked("", 0.0)], [])
         ranked = []
         for rank in range(max(len(hypotheses) for hypotheses in found)):
             chosen = [hypotheses[min(rank, len(hypotheses) - 1)] for hypotheses in found]
-            texts = [self.trg_tokenizer.decode(hypothesis.ids) for hypothesis in chosen]
-            pairs = zip(texts, parts, strict=True)
-            text = "".join(text + " " * (part.spaced and text != "") for text, part in pairs).rstrip(" ")
+            text = self._text(parts, [hypothesis.ids for hypothesis in chosen])
             ranked.append(Ranked(text, sum(hypothesis.score for hypothesis in chosen)))
         looked = [
             self._attended(part, hypotheses[0])

@@ -163,13 +163,15 @@ def test_neighbours_change_nothing_of_an_ensemble_fused_with_a_language_model() 
 
 def test_models_together_are_sampled_from_like_one() -> None:
     one, rows = model(1), sentences(6)
-    settings = SamplingSettings(bos=BOS, eos=EOS, banned=(PAD, UNK, BOS), limit=20)
-    source = batch(rows)
-    alone = sample(one, source, range(6), settings, seed=3)
-    assert (
-        sample(EnsembleScorer([one] * 2, same_source=True), (source, source), range(6), settings, seed=3)
-        == alone
-    )
+    settings, limits = SamplingSettings(BOS, EOS, banned=(PAD, UNK, BOS)), torch.full((6,), 20)
+    source, keys = batch(rows), [(3, n) for n in range(6)]
+    alone = sample(one, source, limits, settings, keys=keys)
+    assert len({tuple(each.ids) for each in alone}) > 3
+    ensemble = EnsembleScorer([one] * 2, same_source=True)
+    assert sample(ensemble, (source, source), limits, settings, keys=keys) == alone
+    lm = language_model(2)
+    assert sample(FusionScorer(one, lm, 0.0), source, limits, settings, keys=keys) == alone
+    assert sample(FusionScorer(one, lm, 1.0), source, limits, settings, keys=keys) != alone
 
 
 def test_an_ensemble_with_a_language_model_can_be_recorded(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -10,10 +10,12 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from nmt.decoding.sampling import Sampled, SamplingSettings, distribution, draw, sample
-from nmt.decoding.search import Step
+from nmt.decoding.search import Step, StepScorer
+from nmt.errors import UserError
 
 BOS, EOS, A, B, C = range(5)
-PLAIN = SamplingSettings(bos=BOS, eos=EOS, banned=(BOS,), limit=20)
+PLAIN = SamplingSettings(bos=BOS, eos=EOS, banned=(BOS,))
+LIMIT = 20
 # Row: the piece before. Probability of EOS, A, B, C next.
 TABLE = torch.tensor(
     [
@@ -46,9 +48,15 @@ class Chain:
 
 
 def drawn(
-    numbers: range, settings: SamplingSettings = PLAIN, seed: int = 1, **prompt: list[int]
+    numbers: range,
+    settings: SamplingSettings = PLAIN,
+    *,
+    seed: int = 1,
+    limit: int = LIMIT,
+    scorer: StepScorer | None = None,
 ) -> list[Sampled]:
-    return sample(Chain(), len(numbers), numbers, settings, seed=seed, **prompt)
+    limits, keys = torch.full((len(numbers),), limit), [(seed, n) for n in numbers]
+    return sample(scorer or Chain(), len(numbers), limits, settings, keys=keys)
 
 
 def chances(weights: list[float], **changes: float) -> list[float]:
@@ -69,7 +77,7 @@ def test_neither_batch_nor_neighbours_change_a_sequence() -> None:
 
 def test_pieces_come_as_often_as_their_probability_says() -> None:
     count = 4000
-    first = [each.ids[0] if each.ids else EOS for each in drawn(range(count), replace(PLAIN, limit=1))]
+    first = [each.ids[0] if each.ids else EOS for each in drawn(range(count), limit=1)]
     expected = {EOS: 0.1, A: 0.2, B: 0.3, C: 0.4}
     chi_square = sum((first.count(i) - count * p) ** 2 / (count * p) for i, p in expected.items())
     assert chi_square < 16.3  # 3 degrees of freedom: exceeded once in 1,000 seeds, and the seed is fixed
@@ -128,22 +136,48 @@ def test_what_is_drawn_from_is_a_distribution(logits: list[float], top_p: float,
         assert probabilities[0, place].item() > 0
 
 
-def test_a_sequence_goes_on_from_the_prompt() -> None:
-    assert {each.ids[0] for each in drawn(range(300), prompt=[C, A]) if each.ids} == {A, B}
+def test_a_sequence_goes_on_from_the_piece_it_begins_with() -> None:
+    assert {each.ids[0] for each in drawn(range(300), replace(PLAIN, bos=A)) if each.ids} == {A, B}
     # After B the end is as probable as A, and the smaller id.
-    assert drawn(range(1), replace(PLAIN, top_k=1), prompt=[B]) == [Sampled([], ended=True)]
-    assert drawn(range(1), replace(PLAIN, top_k=1), prompt=[C]) == [Sampled([A], ended=True)]
+    assert drawn(range(1), replace(PLAIN, top_k=1, bos=B)) == [Sampled([], ended=True)]
+    assert drawn(range(1), replace(PLAIN, top_k=1, bos=C)) == [Sampled([A], ended=True)]
 
 
 def test_a_sequence_ends_at_the_limit_and_says_so() -> None:
-    found = drawn(range(200), replace(PLAIN, limit=2))
+    found = drawn(range(200), limit=2)
     assert {len(each.ids) for each in found if not each.ended} == {2}
     assert {each.ended for each in found} == {True, False}
     assert all(len(each.ids) < 2 for each in found if each.ended)
 
 
+def test_every_sequence_has_a_limit_of_its_own() -> None:
+    limits, keys = torch.arange(200) % 3 + 1, [(1, n) for n in range(200)]
+    found, alone = sample(Chain(), 200, limits, PLAIN, keys=keys), drawn(range(200))
+    for n, (each, whole) in enumerate(zip(found, alone, strict=True)):
+        limit = n % 3 + 1
+        assert each == Sampled(whole.ids[:limit], whole.ended and len(whole.ids) < limit)
+
+
+def test_a_key_of_several_numbers_is_a_sequence_of_its_own() -> None:
+    keys = [(1, line, part) for line in range(5) for part in range(5)]
+    found = sample(Chain(), 25, torch.full((25,), LIMIT), PLAIN, keys=keys)
+    assert len({tuple(each.ids) for each in found}) > 10
+    assert sample(Chain(), 1, torch.tensor([LIMIT]), PLAIN, keys=keys[7:8]) == found[7:8]
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("-inf")])
+def test_no_probability_is_said(value: float) -> None:
+    class Damaged(Chain):
+        def step(self, y_prev: Tensor, memory: None, state: tuple[Tensor]) -> Step:
+            step = super().step(y_prev, memory, state)
+            return step._replace(log_probs=torch.full_like(step.log_probs, value))
+
+    with pytest.raises(UserError, match="no piece a probability above 0: its weights are damaged"):
+        drawn(range(3), scorer=Damaged())
+
+
 def test_what_is_done_is_computed_no_more() -> None:
     chain = Chain()
-    found = sample(chain, 50, range(50), PLAIN, seed=1)
+    found = drawn(range(50), scorer=chain)
     assert chain.rows == [sum(len(each.ids) >= t for each in found) for t in range(len(chain.rows))]
-    assert sample(chain, 0, [], PLAIN, seed=1) == []
+    assert drawn(range(0)) == []

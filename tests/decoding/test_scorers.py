@@ -6,12 +6,13 @@ import pytest
 import torch
 from torch import Tensor
 
-from nmt.build.model import build_model
-from nmt.config.model import ModelConfig
+from nmt.build.model import build_language_model, build_model
+from nmt.config.model import LanguageModelConfig, ModelConfig
 from nmt.data.batches import pad
 from nmt.data.vocabulary import BOS, EOS, PAD, UNK
 from nmt.decoding.candidates import LengthPenalty
-from nmt.decoding.scorers import ModelScorer
+from nmt.decoding.forcing import force
+from nmt.decoding.scorers import LanguageModelScorer, ModelScorer
 from nmt.decoding.search import Hypothesis, SearchSettings, beam_search
 from nmt.layers.packed import packed
 from nmt.models import Seq2Seq, Source
@@ -115,3 +116,14 @@ def forced(made: Seq2Seq, row: list[int], ids: list[int]) -> tuple[Tensor, Tenso
         output = made(batch([row]), torch.tensor([[BOS, *ids]]))
         log_probs = made.head(output.features).log_softmax(-1)[0]  # (Ty, V)
     return log_probs.gather(1, torch.tensor([[i] for i in [*ids, EOS]])), output.alignment[0]
+
+
+def test_what_a_language_model_read_before_is_as_if_the_search_had_given_it() -> None:
+    config = LanguageModelConfig.model_validate({"kind": "language_model", "embedding": 8, "hidden": 12})
+    made = build_language_model(config, V).double().eval()
+    line = [*sentences(1)[0], 7, 9, EOS]
+    whole = force(LanguageModelScorer(made), 2, torch.tensor([line] * 2), bos=BOS)
+    for place in range(1, len(line)):
+        *before, last = [BOS, *line[:place]]
+        rest = torch.tensor([line[place:]] * 2)
+        assert torch.equal(force(LanguageModelScorer(made, before), 2, rest, bos=last), whole[:, place:])

@@ -11,6 +11,7 @@ from hypothesis import settings as examples
 from hypothesis import strategies as st
 from torch import Tensor
 
+from nmt.build.translator import load_translator
 from nmt.data.tokenizer import SentencePieceTokenizer, Tokenizer, WordTokenizer
 from nmt.data.vocabulary import BOS, EOS, SPECIALS, Vocabulary
 from nmt.decoding.candidates import LengthPenalty
@@ -128,6 +129,39 @@ def test_order_and_batch_size_change_nothing(tiny_run: Path) -> None:
     assert translator.translate(lines) == together
     assert [text for line in lines for text in translator.translate([line])] == together
     assert [bool(text) for text in together] == [bool(line.strip()) for line in lines]
+
+
+def test_what_is_drawn_belongs_to_seed_line_and_part(tiny_run: Path) -> None:
+    translator = load_translator(tiny_run, precision="float64")
+    lines = [*ODD, "der Hund läuft.", "der Hund läuft.", "die Straße, " * 60]
+    assert [len(translator.parts(line)) > 1 for line in lines[-3:]] == [False, False, True]
+    drawn = translator.draw(lines, seed=3, first=7)
+    assert drawn == [translator.draw([line], seed=3, first=n)[0] for n, line in enumerate(lines, 7)]
+    assert drawn[4:] == translator.draw(lines[4:], seed=3, first=11)
+    translator.tokens_per_batch = 1
+    assert translator.draw(lines, seed=3, first=7) == drawn
+    assert drawn[-3] != drawn[-2]  # one line, two numbers
+    assert translator.draw(lines, seed=4, first=7)[-2] != drawn[-2]
+    assert [bool(text) for text in drawn] == [bool(line.strip()) for line in lines]
+    with pytest.raises(TypeError, match="expected a list of lines"):
+        translator.draw("der Hund", seed=3)
+
+
+def test_the_parts_of_a_line_are_drawn_apart(tiny_run: Path) -> None:
+    translator = load_translator(tiny_run, precision="float64")
+    line = "der Hund läuft schnell über die Straße. "
+    translator.max_source = len(translator.src_tokenizer.encode(line))
+    first, second = translator.parts(line * 2)
+    assert first.ids == second.ids
+    (drawn,), (alone,) = translator.draw([line * 2], seed=1), translator.draw([line], seed=1)
+    assert drawn.startswith(alone + " ")
+    assert drawn != f"{alone} {alone}"
+
+
+def test_the_most_probable_at_every_step_is_greedy_search(tiny_run: Path) -> None:
+    translator = load_translator(tiny_run, precision="float64", beam=1)
+    lines = [*ODD, "der Hund läuft.", "the dog runs quickly across a street " * 4]
+    assert translator.draw(lines, seed=1, temperature=0.0) == translator.translate(lines)
 
 
 def test_the_n_best_are_ranked_and_blank_lines_have_one() -> None:

@@ -2,7 +2,9 @@
 
 import json
 import math
+import re
 from collections.abc import Callable
+from itertools import product
 from pathlib import Path
 from typing import TypeAlias
 
@@ -98,6 +100,30 @@ def test_a_model_of_names(command: Command, tmp_path: Path) -> None:
     assert read_result(run / "result-other.txt.json").scores == scored.scores
 
 
+def test_the_most_probable_names_are_found(command: Command, tmp_path: Path) -> None:
+    run = trained(command, tmp_path)
+    texts = [f"ca{''.join(end)}" for length in range(3) for end in product("abcdnor", repeat=length)]
+    (tmp_path / "texts").write_text("".join(f"{text}\n" for text in texts), encoding="utf-8")
+    code, out, _ = command("score", "--model", run, "--text", tmp_path / "texts", "--force")
+    assert code == 0
+    log_probs = {
+        text: json.loads(line)["log_prob"] for text, line in zip(texts, out.splitlines(), strict=True)
+    }
+    ranked = sorted(texts, key=lambda text: -log_probs[text])
+
+    search = ["sample", "--model", run, "--prompt", "ca", "--max-length", "2"]
+    code, out, err = command(*search, "--beam", "60", "--n-best", "12")
+    assert (code, out.splitlines()) == (0, ranked[:12])
+    assert (
+        err == f"{sum(len(text) == 4 for text in ranked[:12])} of 12 sequences were cut at --max-length 2\n"
+    )
+    assert command(*search, "--beam", "60")[1].splitlines() == ranked[:1]
+
+    greedy = command("sample", "--model", run, "--prompt", "ca", "--n", "1", "--temperature", "0")
+    assert command("sample", "--model", run, "--prompt", "ca", "--beam", "1") == greedy
+    assert command("sample", "--model", run, "--beam", "3", "--n-best", "3")[1].count("\n") == 3
+
+
 def test_a_model_of_one_long_text(command: Command, tmp_path: Path) -> None:
     run = trained(command, tmp_path, "data.text.lines=false")
     best = read_result(run / "result.json").scores
@@ -108,6 +134,8 @@ def test_a_model_of_one_long_text(command: Command, tmp_path: Path) -> None:
     assert [s.signature for s in scored] == [s.signature for s in best]
     code, out, _ = command("sample", "--model", run, "--n", "3", "--max-length", "30")
     assert (code, len(out.splitlines())) == (0, 3)
+    greedy = command("sample", "--model", run, "--n", "1", "--temperature", "0", "--prompt", "ab")
+    assert command("sample", "--model", run, "--beam", "1", "--prompt", "ab") == greedy
 
 
 @pytest.mark.parametrize("kind", ["char", "word"])
@@ -119,8 +147,14 @@ def test_what_the_vocabulary_lacks_is_named(command: Command, tmp_path: Path, ki
     )
     code, out, err = command("sample", "--model", run, "--prompt", "aba zé zé")
     assert (code, out) == (2, "")
-    lacking = "'aba', 'zé'" if kind == "word" else "' ', 'z', 'é'"
-    assert f"--prompt: the model's vocabulary lacks {lacking};" in err
+    lacking = "2 of its words: 'aba', 'zé'" if kind == "word" else "3 of its characters: ' ', 'z', 'é'"
+    assert re.search(rf"--prompt: the vocabulary of \d+ pieces lacks {lacking}; leave them out", err)
+    (run / "model.safetensors").write_bytes(b"")  # which is not read before that
+    separator = " " if kind == "word" else ""
+    err = command("sample", "--model", run, "--prompt", separator.join("123456123456"))[2]
+    assert re.search(r"lacks 6 of its \w+: '1', '2', '3', '4', '5', …; leave them out$", err.strip())
+    err = command("sample", "--model", run, "--prompt", "1", "--beam", "2")[2]
+    assert re.search(r"lacks 1 of its \w+: '1'; leave it out$", err.strip())
 
 
 def test_what_a_language_model_cannot_do_is_said(command: Command, tmp_path: Path, tiny_run: Path) -> None:
@@ -135,6 +169,18 @@ def test_what_a_language_model_cannot_do_is_said(command: Command, tmp_path: Pat
         (["score", "--model", tiny_run, "--text", tmp_path / "names.txt"], "of model.kind seq2seq, expected"),
         (["sample", "--model", tiny_run], "of model.kind seq2seq, expected language_model"),
         (["sample", "--model", run, "--top-p", "0"], "--top-p 0.0: expected a share above 0 and up to 1"),
+        (["sample", "--model", run, "--temperature", "inf"], "--temperature inf: expected a number from 0"),
+        (["sample", "--model", run, "--temperature", "nan"], "--temperature nan: expected a number from 0"),
+        (["sample", "--model", run, "--temperature", "-1"], "--temperature -1.0: expected a number from 0"),
+        (["sample", "--model", run, "--beam", "2", "--n", "10"], "--n: for what is drawn, and --beam search"),
+        (
+            ["sample", "--model", run, "--seed", "1", "--top-p", "1", "--beam", "2", "--temperature", "1"],
+            "--seed, --temperature, --top-p: for what is drawn, and --beam searches; leave out one or",
+        ),
+        (["sample", "--model", run, "--beam", "2", "--top-k", "3"], "--top-k: for what is drawn"),
+        (["sample", "--model", run, "--beam", "2", "--n-best", "3"], "a beam of 2 cannot give the 3 best"),
+        (["sample", "--model", run, "--prompt", "a\udcff"], "--prompt: expected text, found bytes that are"),
+        (["sample", "--model", run, "--n-best", "3"], "--n-best 3: for a search; add --beam 3, or draw with"),
     ]:
         code, _, err = command(*arguments)
         assert code == 2

@@ -15,6 +15,7 @@ import pytest
 
 import nmt
 from nmt.build import workers
+from nmt.build.translator import load_translator
 from nmt.cli import main
 from nmt.errors import UserError
 
@@ -206,6 +207,47 @@ def worker_ids(process: int) -> list[int]:
     return found
 
 
+DRAW = ["--sample", "--temperature", "0.7", "--top-k", "40", "--seed", "5", "--input", "in", "--output"]
+
+
+def test_a_line_is_drawn_alike_wherever_it_is_drawn(
+    tiny_run: Path, tmp_path: Path, here: Callable[..., object], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    lines = NUMBERED.splitlines(keepends=True)[:520]
+    Path("in").write_bytes(b"".join(lines))
+    assert here(*DRAW, "whole") == 0
+    whole = Path("whole").read_bytes()
+    assert whole.count(b"\n") == len(lines)
+    # The second shard, and an ensemble of a model with itself.
+    assert here(*DRAW, "shard", "--shard", "2/2", "--model", tiny_run) == 0
+    assert Path("shard").read_bytes() == b"".join(line + b"\n" for line in whole.split(b"\n")[500:-1])
+    assert here(*DRAW, "dealt", "--workers", "2") == 0
+    assert Path("dealt").read_bytes() == whole
+    Path("cut").write_bytes(whole[:-40])
+    assert here(*DRAW, "cut", "--resume", "--seed", "6") == 2
+    assert here(*DRAW, "cut", "--resume", "--temperature", "2") == 2
+    assert Path("cut").read_bytes() == whole[:-40]
+    assert here(*DRAW, "cut", "--resume") == 0
+    assert Path("cut").read_bytes() == whole
+
+
+def test_lines_are_drawn_one_by_one_as_all_together(tiny_run: Path) -> None:
+    whole = load_translator(tiny_run, precision="float64").draw(["der Hund"] * 4, seed=1)
+    assert len(set(whole)) > 1
+    job = [*TRANSLATE, str(tiny_run), "--sample"]
+    with subprocess.Popen(job, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
+        assert process.stdin is not None
+        assert process.stdout is not None
+        found = []
+        for _ in whole:
+            process.stdin.write(b"der Hund\n")
+            process.stdin.flush()
+            found.append(process.stdout.readline().decode().removesuffix("\n"))
+        process.stdin.close()
+    assert found == whole
+
+
 LARGE = ["--n-best", "2", "--alignments", "--input", "in", "--output"]
 
 
@@ -264,6 +306,15 @@ def test_no_worker_outlives_the_command(two_at_work: subprocess.Popen[bytes], en
         (["--model", "nowhere"], "nmt: nowhere is not a folder; give the folder of a run, such as runs/demo"),
         (["--model", "tests"], "nmt: tests is not a run: it has no config.yaml"),
         (["--model", "RUN", "--beam", "2", "--n-best", "5"], "nmt: a beam of 2 cannot give the 5 best"),
+        (["--model", "CUT", "--sample", "--beam", "2"], "nmt: --beam: for a search, and --sample draws one"),
+        (["--model", "CUT", "--sample", "--n-best", "3", "--alignments"], "--n-best, --alignments: for a"),
+        (
+            ["--model", "CUT", "--temperature", "1"],
+            "nmt: --temperature: for what is drawn, and a translation",
+        ),
+        (["--model", "CUT", "--seed", "1", "--top-p", "0.9"], "add --sample to draw"),
+        (["--model", "CUT", "--sample", "--temperature", "inf"], "--temperature inf: expected a number"),
+        (["--model", "CUT", "--sample", "--top-p", "1.5"], "--top-p 1.5: expected a share above 0 and"),
         (["--model", "CUT"], "model.safetensors is damaged"),
         (["--model", "RUN", "--resume"], "--resume needs the lines as --input FILE"),
         (["--model", "RUN", "--shard", "1/2"], "--shard needs the lines as --input FILE"),
