@@ -42,7 +42,9 @@ Cells = Annotated[
     str,
     typer.Option(metavar="NAME,…", help="as in a configuration; options follow: lstm:chrono=T, T the length"),
 ]
-Parameters = Annotated[int, typer.Option(min=200, help="of every cell with its output, to within 2 %")]
+Parameters = Annotated[
+    int, typer.Option(min=200, help="of every cell with its output, as near as widths allow")
+]
 Updates = Annotated[int, typer.Option(min=1, help="of training; a cell that has solved it stops before")]
 Batch = Annotated[int, typer.Option(min=1, help="sequences an update")]
 Rate = Annotated[float, typer.Option("--lr", min=0, help="where Adam's rate begins; it falls to 0")]
@@ -95,7 +97,9 @@ def memory(
     cells: Cells = "lstm,lstm:chrono=T,gru,rnn,irnn",
     parameters: Annotated[
         int | None,
-        typer.Option(min=200, help="of every cell, to within 2 %; by itself 5,000 or, copying, 60,000"),
+        typer.Option(
+            min=200, help="of every cell, as near as widths allow; by itself 5,000 or, copying, 60,000"
+        ),
     ] = None,
     updates: Annotated[
         int | None, typer.Option(min=1, help="at most; by itself 2,000 or, copying, 2,400")

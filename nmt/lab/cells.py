@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Sequence
+from itertools import count as counting
 from typing import Any
 
 import torch
@@ -14,6 +15,7 @@ from nmt.errors import UserError
 from nmt.layers.cells import Cell
 
 _CELL: TypeAdapter[Any] = TypeAdapter(CellConfig)
+FAR = 0.1  # share by which a cell's parameters may miss the number asked for: widths are whole numbers
 
 
 class Reader(nn.Module):
@@ -85,7 +87,7 @@ def _value(text: str) -> Any:
 def matched_reader(config: CellConfig, input_size: int, output_size: int, parameters: int) -> Reader:
     """Return a freshly drawn reader whose parameters come nearest to a number, drawn after torch's seed.
 
-    UserError where the nearest width misses it by more than 2 %: a few parameters make no fine steps.
+    UserError where the nearest width misses it by more than 10 %: few parameters make coarse steps.
     """
     drawn = torch.get_rng_state()
     cell = build_cell(config)
@@ -102,12 +104,20 @@ def matched_reader(config: CellConfig, input_size: int, output_size: int, parame
     width = min((narrow, wide), key=lambda w: abs(count(w) - parameters))
     torch.set_rng_state(drawn)
     reader = Reader(cell(input_size, width), output_size)
-    if abs(reader.parameter_count - parameters) > 0.02 * parameters:
+    if abs(reader.parameter_count - parameters) > FAR * parameters:
+        # Nothing is further from both of two neighbours than the number halfway.
+        steps = ((count(width), count(width + 1)) for width in counting(1))
+        enough = next(less for less, more in steps if more - less <= FAR * (more + less))
         raise UserError(
             f"--parameters {parameters}: the nearest {config.kind} has {reader.parameter_count}, more than "
-            "2 % away; from 13,000 on every cell comes near enough"
+            f"{100 * FAR:.0f} % away; from {enough} on it always comes near enough"
         )
     return reader
+
+
+def beside(found: int, wanted: int) -> str:
+    """Return a number of parameters and how far it is from the one asked for, such as `5116 (+2.3 %)`."""
+    return f"{found} ({100 * (found / wanted - 1):+.1f} %)"
 
 
 def mean_norms(gradients: Sequence[Tensor]) -> list[float]:

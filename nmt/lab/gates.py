@@ -114,11 +114,11 @@ def _read(name: str, steps: Steps, pieces: list[str]) -> Read:
 
 
 def _label(name: str) -> str:
-    """Return a cell's name for a person: `encoder.backward_cells.0` is `encoder ← 1`."""
-    *places, last = name.split(".")
+    """Return a cell's name for a person, counted from 1: `encoder.backward_cells.0` is `encoder ← 1`."""
     readable = {"forward_cells": "→", "backward_cells": "←"}
-    parts = [readable.get(place, place) for place in places if place != "cells"] or ["layer"]
-    return " ".join([*parts, str(int(last) + 1) if last.isdigit() else last])
+    places = [place for place in name.split(".") if place != "cells"]
+    parts = [str(int(place) + 1) if place.isdigit() else readable.get(place, place) for place in places]
+    return " ".join(["layer", *parts] if places[0].isdigit() else parts)
 
 
 class Saturation:

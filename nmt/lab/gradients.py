@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import torch
 from torch import Tensor, nn
 
-from nmt.lab.cells import Reader, cell_config, matched_reader, mean_norms
+from nmt.lab.cells import Reader, beside, cell_config, matched_reader, mean_norms
 from nmt.lab.memory import Budget, Learnt, check_sizes, learn
 from nmt.lab.page import Page, number
 from nmt.lab.problems import AddingProblem, Examples, Problem
@@ -142,7 +142,7 @@ def study(names: Sequence[str], *, lag: int, budget: Budget, rows: int, explodin
             "exploding": exploding,
             "step": step,
         },
-        _table(measured, lags),
+        _table(measured, lags, budget),
         {
             "gradients": measured,
             "explosions": explosions,
@@ -156,7 +156,7 @@ def study(names: Sequence[str], *, lag: int, budget: Budget, rows: int, explodin
     )
 
 
-def _table(measured: dict[str, Measured], lags: Sequence[int]) -> Table:
+def _table(measured: dict[str, Measured], lags: Sequence[int], budget: Budget) -> Table:
     columns = ["cell", "state", "hidden", "parameters"]
     columns += [f"{when} {lag}" for when in ("fresh", "trained") for lag in lags]
     rows = []
@@ -170,7 +170,7 @@ def _table(measured: dict[str, Measured], lags: Sequence[int]) -> Table:
                     name,
                     part,
                     learnt.hidden,
-                    learnt.parameters,
+                    beside(learnt.parameters, budget.parameters),
                     *figures,
                     number(learnt.error),
                     learnt.updates[-1],
@@ -203,11 +203,11 @@ def _picture(measured: dict[str, Measured], problem: Problem) -> "Figure":
             for part in norms.states:
                 shares = [norms.share(part, lag) for lag in range(problem.lag)]
                 seen = [share if share > floor else math.nan for share in shares]
-                label = f"{name}, {part}" if axes is left else None
+                label = f"{name}, {part} ({each.learnt.parameters})" if axes is left else None
                 axes.plot(seen, f"C{place}", ls="--" if part == "c" else "-", lw=1.5, label=label)
         axes.set(title=f"{when} cells", xlabel="lag T − t: steps before the loss", yscale="log")
         axes.grid(alpha=0.3)
-    figure.legend(fontsize=8, loc="outside right center")
+    figure.legend(title="cell, state (parameters)", title_fontsize=8, fontsize=8, loc="outside right center")
     left.set_ylabel("‖∂loss/∂state‖, 1 at the output")
     figure.suptitle(f"gradient through time, {problem.name} problem over {problem.lag} steps", fontsize=11)
     return figure

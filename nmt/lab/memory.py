@@ -8,7 +8,7 @@ import torch
 from torch import nn
 
 from nmt.errors import UserError
-from nmt.lab.cells import Reader, cell_config, matched_reader
+from nmt.lab.cells import Reader, beside, cell_config, matched_reader
 from nmt.lab.page import Page, number
 from nmt.lab.problems import AddingProblem, CopyingMemory, Problem
 from nmt.training.tracking import Table
@@ -96,7 +96,7 @@ def learn(name: str, problem: Problem, budget: Budget) -> tuple[Reader, Learnt]:
 
 
 def check_sizes(names: Sequence[str], problem: Problem, budget: Budget) -> None:
-    """Raise UserError where a cell cannot have the number of parameters, before any is trained."""
+    """Raise UserError where a cell comes nowhere near the number of parameters, before any is trained."""
     for name in names:
         config = cell_config(name, problem.length)
         matched_reader(config, problem.input_size, problem.output_size, budget.parameters)
@@ -131,7 +131,7 @@ def compare(
     return Page(
         f"memory-{task}",
         {"task": task, "lags": list(lags), "cells": list(names), **budget._asdict()},
-        _table(found, names, lags),
+        _table(found, names, lags, budget),
         found,
         {f"memory-{task}": _picture(found, names, first)},
         [f"{first.measure}; guessing is {number(first.guessing, 3)}; @ the update where it was solved"],
@@ -143,13 +143,14 @@ def _end(learnt: Learnt) -> str:
     return f"solved at update {last}" if learnt.solved_at else f"not solved in {last} updates"
 
 
-def _table(found: Sequence[Learnt], names: Sequence[str], lags: Sequence[int]) -> Table:
+def _table(found: Sequence[Learnt], names: Sequence[str], lags: Sequence[int], budget: Budget) -> Table:
     by_place = {(learnt.cell, learnt.lag): learnt for learnt in found}
     rows = []
     for name in names:
         of_cell = [by_place[name, lag] for lag in lags]
         shown = [number(each.error) + (f" @{each.solved_at}" if each.solved_at else "") for each in of_cell]
-        rows.append([name, of_cell[0].hidden, of_cell[0].parameters, *shown])
+        parameters = beside(of_cell[0].parameters, budget.parameters)
+        rows.append([name, of_cell[0].hidden, parameters, *shown])
     return Table(["cell", "hidden", "parameters", *(f"lag {lag}" for lag in lags)], rows)
 
 
@@ -165,7 +166,8 @@ def _picture(found: Sequence[Learnt], names: Sequence[str], problem: Problem) ->
                 colour = f"C{names.index(learnt.cell)}"
                 # No error at all would be no point of a logarithmic axis.
                 errors = [max(error, problem.solved / 10) for error in learnt.errors if math.isfinite(error)]
-                axes.plot(learnt.updates[: len(errors)], errors, colour, lw=1.3, label=learnt.cell)
+                label = f"{learnt.cell} ({learnt.parameters})"
+                axes.plot(learnt.updates[: len(errors)], errors, colour, lw=1.3, label=label)
                 end = "o" if learnt.solved_at else "x" if len(errors) < len(learnt.errors) else ""
                 if errors and end:
                     axes.plot(learnt.updates[len(errors) - 1], errors[-1], colour, marker=end, ms=6, mew=2)
@@ -175,7 +177,9 @@ def _picture(found: Sequence[Learnt], names: Sequence[str], problem: Problem) ->
         axes.grid(alpha=0.3)
     panels[0].set_ylabel(problem.measure)
     handles, labels = panels[0].get_legend_handles_labels()
-    figure.legend(handles, labels, fontsize=8, loc="outside right center")
+    figure.legend(
+        handles, labels, title="cell (parameters)", title_fontsize=8, fontsize=8, loc="outside right center"
+    )
     figure.suptitle(
         f"{problem.name}: dotted is guessing, dashed is solved; a dot: there it was, a cross: not finite",
         fontsize=10,

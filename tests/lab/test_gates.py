@@ -10,11 +10,11 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from nmt.build.model import build_language_model
-from nmt.config.cell import GRUCellConfig
+from nmt.config.cell import DeepTransitionCellConfig, GRUCellConfig
 from nmt.config.model import LanguageModelConfig
 from nmt.errors import UserError
 from nmt.lab.cells import cell_config, matched_reader
-from nmt.lab.gates import Saturation, observed, read, study
+from nmt.lab.gates import Saturation, _label, observed, read, study
 from nmt.lab.trained import Trained, load_trained
 
 GATED = ["lstm", "ln_lstm", "gru", "sru"]
@@ -109,6 +109,23 @@ def test_a_language_model_reads_its_line(tiny_run: Path) -> None:
     for each in found:
         assert set(each.gates) == {"reset", "update"}
         assert all(values.shape == (pieces, 5) for values in each.gates.values())
+
+
+@torch.no_grad()
+def test_every_number_of_a_name_counts_from_one() -> None:
+    cell = DeepTransitionCellConfig(cell=GRUCellConfig(), depth=3)
+    section = LanguageModelConfig(embedding=6, cell=cell, hidden=5, layers=2)
+    model = build_language_model(section, 20).double().eval()
+    text = torch.tensor([[2, 7, 5, 9]])
+    expected = model(text)
+    with observed(model) as steps:
+        torch.testing.assert_close(model(text), expected, rtol=1e-12, atol=1e-12)
+    assert [len(of) for of in steps.values()] == [4] * 6
+    inner = ["first", "following 1", "following 2"]
+    assert [_label(name) for name in steps] == [f"layer {n} {part}" for n in (1, 2) for part in inner]
+    assert _label("encoder.forward_cells.0.first") == "encoder → 1 first"
+    assert _label("encoder.backward_cells.1.following.0") == "encoder ← 2 following 1"
+    assert _label("decoder.query_cell") == "decoder query_cell"
 
 
 def test_saturation_is_counted_by_unit_and_step() -> None:

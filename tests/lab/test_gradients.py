@@ -4,12 +4,12 @@ import pytest
 import torch
 
 from nmt.lab.cells import Reader, cell_config, matched_reader
-from nmt.lab.gradients import explode, state_gradients, unrolled
-from nmt.lab.memory import Budget
+from nmt.lab.gradients import explode, state_gradients, study, unrolled
+from nmt.lab.memory import BUDGETS, Budget
 from nmt.lab.problems import AddingProblem
 from nmt.layers.rnn import RNNCell
 
-CELLS = ["lstm", "lstm:chrono=T", "ln_lstm", "gru", "rnn", "irnn", "sru"]
+CELLS = ["lstm", "lstm:chrono=T", "ln_lstm", "gru", "rnn", "irnn", "sru", "deep_transition"]
 
 
 def test_the_gradient_of_a_linear_network_is_a_power_of_its_matrix() -> None:
@@ -76,6 +76,16 @@ def test_gradients_agree_with_differences(name: str) -> None:
                     losses.append(float((reader.output(y[:, -1]) - examples.targets[0]) ** 2))
             slopes.append((losses[0] - losses[1]) / (2 * step))
         assert norms.states[part][lag] == pytest.approx(math.hypot(*slopes), rel=1e-5, abs=1e-9)
+
+
+def test_every_cell_is_studied_at_the_usual_number_of_parameters() -> None:
+    budget = BUDGETS["adding"]._replace(updates=1)
+    page = study(CELLS, lag=5, budget=budget, rows=2, exploding="deep_transition", step=0.01)
+    shown = {row[0]: row[3] for row in page.table.rows}
+    assert list(shown) == CELLS
+    assert (shown["ln_lstm"], shown["deep_transition"]) == ("5116 (+2.3 %)", "4770 (-4.6 %)")
+    legend = {text.get_text() for text in page.pictures["gradients"].legends[0].get_texts()}
+    assert {"ln_lstm, h (5116)", "ln_lstm, c (5116)", "deep_transition, h (4770)", "sru, c (5006)"} <= legend
 
 
 def test_an_explosion_is_caught_and_clipping_saves_from_it() -> None:

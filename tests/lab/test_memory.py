@@ -1,12 +1,16 @@
+from typing import get_args
+
 import pytest
 import torch
 
+from nmt.build.cell import build_cell
+from nmt.config.cell import CellConfig
 from nmt.errors import UserError
-from nmt.lab.cells import cell_config, matched_reader, split_names
+from nmt.lab.cells import Reader, cell_config, matched_reader, split_names
 from nmt.lab.memory import BUDGETS, Budget, compare, learn, problem_of
 from nmt.lab.problems import AddingProblem, CopyingMemory
 
-KINDS = ["lstm", "ln_lstm", "gru", "rnn", "irnn", "sru"]
+KINDS = [section.model_fields["kind"].default for section in get_args(get_args(CellConfig)[0])]
 ADDING, COPYING = AddingProblem(200), CopyingMemory(100)
 
 
@@ -51,17 +55,39 @@ def test_a_symbol_is_wrong_unless_it_is_the_most_probable() -> None:
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("problem", [ADDING, COPYING], ids=["adding", "copying"])
 def test_every_cell_gets_as_many_parameters(kind: str, problem: AddingProblem | CopyingMemory) -> None:
-    for wanted in (13_000, 20_000, BUDGETS["copying"].parameters):
-        reader = matched_reader(cell_config(kind, 100), problem.input_size, problem.output_size, wanted)
-        assert reader.parameter_count == pytest.approx(wanted, rel=0.02)
+    for wanted, off in ((BUDGETS["adding"].parameters, 0.05), (13_000, 0.02), (60_000, 0.02)):
+        config = cell_config(kind, 100)
+        reader = matched_reader(config, problem.input_size, problem.output_size, wanted)
+        assert reader.parameter_count == pytest.approx(wanted, rel=off)
+        # No other width comes nearer.
+        for width in (reader.cell.hidden_size - 1, reader.cell.hidden_size + 1):
+            other = Reader(build_cell(config)(problem.input_size, width), problem.output_size)
+            assert abs(other.parameter_count - wanted) >= abs(reader.parameter_count - wanted)
 
 
-def test_a_number_that_no_width_comes_near_is_refused() -> None:
+def test_every_cell_is_compared_at_the_usual_number_of_parameters() -> None:
+    budget = BUDGETS["adding"]._replace(updates=1)
+    page = compare("adding", [5], KINDS, budget, lambda _: None)
+    shown = {row[0]: row[2] for row in page.table.rows}
+    assert list(shown) == KINDS
+    assert (shown["lstm"], shown["gru"]) == ("5067 (+1.3 %)", "4993 (-0.1 %)")
+    assert (shown["ln_lstm"], shown["deep_transition"]) == ("5116 (+2.3 %)", "4770 (-4.6 %)")
+    legend = [text.get_text() for text in page.pictures["memory-adding"].legends[0].get_texts()]
+    assert legend == [f"{learnt.cell} ({learnt.parameters})" for learnt in page.numbers]
+
+
+@pytest.mark.parametrize("kind", ["lstm", "deep_transition", "deep_transition:depth=8"])
+def test_a_number_that_no_width_comes_near_is_refused(kind: str) -> None:
     said: list[str] = []
-    budget = BUDGETS["adding"]._replace(parameters=321, updates=1)
-    with pytest.raises(UserError, match=r"--parameters 321: the nearest lstm has \d+, more than 2 % away"):
-        compare("adding", [5], ["rnn", "lstm"], budget, said.append)
+    budget = BUDGETS["adding"]._replace(parameters=250, updates=1)
+    found = rf"--parameters 250: the nearest {kind.split(':')[0]} has \d+, more than 10 % away; from (\d+) on"
+    with pytest.raises(UserError, match=found) as refused:
+        compare("adding", [5], ["rnn", kind], budget, said.append)
     assert not said  # before the first is trained
+    # What it advises holds, of all numbers from there on.
+    enough = int(str(refused.value).split("from ")[1].split(" on")[0])
+    for parameters in range(enough, 2 * enough, 61):
+        matched_reader(cell_config(kind, 5), 2, 1, parameters)
 
 
 def test_a_name_stands_for_a_section() -> None:

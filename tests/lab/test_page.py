@@ -103,13 +103,13 @@ def run(monkeypatch: pytest.MonkeyPatch, *words: str | Path) -> object:
 def test_the_commands_of_cells(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    small = ["--updates", "2", "--parameters", "13000", "--output", tmp_path]
-    cells = ["--cells", "lstm:chrono=T,sru"]
+    small = ["--updates", "1", "--output", tmp_path]
+    cells = ["--cells", "lstm:chrono=T,ln_lstm,deep_transition"]
     assert run(monkeypatch, "gradients", "--lag", "5", *cells, *small) == 0
     assert run(monkeypatch, "memory", "--task", "copying", "--lags", "3,5", *cells, *small) == 0
     names = {path.name for path in tmp_path.iterdir()}
     assert {"gradients.png", "explosion.png", "gradients.json", "memory-copying.png"} <= names
-    assert "lag 5, sru: share of symbols wrong" in capsys.readouterr().out
+    assert "lag 5, deep_transition: share of symbols wrong" in capsys.readouterr().out
 
     assert run(monkeypatch, "memory", "--task", "adding", "--lags", "10,1", *small) == 2
     assert "nmt: lag 1 is too short for adding; expected 2 or more" in capsys.readouterr().err
