@@ -70,20 +70,29 @@ def load_language_model(
 
 
 def samples(
-    trained: Trained, drawing: Drawing, count: int, *, prompt: str, limit: int, batch: int
+    trained: Trained, drawing: Drawing, count: int, *, prompt: str, lines: int, limit: int, batch: int
 ) -> Iterator[tuple[str, Sampled]]:
     """Yield `count` new sequences of up to `limit` pieces, each as text that begins with the prompt.
 
-    Sequence n is the same whatever count and batch are.
+    Sequence n is the same whatever count and batch are. UserError where a model of lines shall draw several.
     """
+    if lines > 1 and not trained.experiment.data.continuous:
+        raise UserError(
+            f"--lines {lines}: the model was trained with data.text.lines: true, one line at a time, "
+            "expected false; leave --lines out and draw more with --n"
+        )
     scorer, last, ids = _begun(trained, prompt)
     seed, temperature, top_k, top_p = drawing
-    settings = SamplingSettings(last, EOS, _banned(trained), temperature, top_k, top_p)
+    settings = SamplingSettings(last, EOS, _banned(trained), temperature, top_k, top_p, ends=lines)
     for first in range(0, count, batch):
         keys = [(seed, n) for n in range(first, min(first + batch, count))]
         limits = torch.full((len(keys),), limit, device=trained.device)
         for each in sample(scorer, len(keys), limits, settings, keys=keys):
-            yield trained.tokenizer.decode([*ids, *each.ids]), each
+            parts: list[list[int]] = [[]]
+            for piece in [*ids, *each.ids]:
+                parts += [[]] if piece == EOS else []
+                parts[-1] += [] if piece == EOS else [piece]
+            yield "\n".join(map(trained.tokenizer.decode, parts)), each
 
 
 def most_probable(

@@ -31,6 +31,9 @@ def sample(
         int | None, typer.Option(min=1, help="draw nothing: search the most probable, so many at a time")
     ] = None,
     n_best: Annotated[int, typer.Option(min=1, help="with --beam: sequences, one a line, best first")] = 1,
+    lines: Annotated[
+        int, typer.Option(min=1, help="of each sequence, from a model of one long text; a blank one between")
+    ] = 1,
     max_length: Annotated[
         int, typer.Option(min=1, max=1_000_000, help="pieces, the prompt's not counted")
     ] = 1000,
@@ -50,7 +53,9 @@ def sample(
 
     if beam is None and n_best > 1:
         raise UserError(f"--n-best {n_best}: for a search; add --beam {n_best}, or draw with --n {n_best}")
-    if beam is not None and (of_draws := given(context, "count", "seed", "temperature", "top_k", "top_p")):
+    if beam is not None and (
+        of_draws := given(context, "count", "lines", "seed", "temperature", "top_k", "top_p")
+    ):
         raise UserError(f"{of_draws}: for what is drawn, and --beam searches; leave out one or the other")
     if beam is not None and n_best > beam:
         raise UserError(f"a beam of {beam} cannot give the {n_best} best; ask for a beam of {n_best} or more")
@@ -66,10 +71,10 @@ def sample(
         found = most_probable(trained, prompt=prompt, beam=beam, n_best=n_best, limit=max_length)
     else:
         drawing = Drawing(seed, temperature, top_k, top_p)
-        found = samples(trained, drawing, count, prompt=prompt, limit=max_length, batch=batch)
+        found = samples(trained, drawing, count, prompt=prompt, lines=lines, limit=max_length, batch=batch)
     total = cut = 0
     for text, sampled in found:
-        print(text, flush=True)
+        print(text, end="\n\n" if lines > 1 else "\n", flush=True)
         total, cut = total + 1, cut + (not sampled.ended)
     if cut:
         print(f"{cut} of {total} sequences were cut at --max-length {max_length}", file=sys.stderr)

@@ -22,7 +22,8 @@ class SamplingSettings:
     """What is drawn from: log-probabilities / temperature, then the top_k pieces, then the top_p nucleus.
 
     Temperature 0 is greedy, as is top_k 1; of equal pieces the smaller id comes first. top_p keeps the
-    fewest most probable pieces that hold that share (Holtzman et al. 2020).
+    fewest most probable pieces that hold that share (Holtzman et al. 2020). A sequence ends with its
+    `ends`-th </s>; those before are among its pieces.
     """
 
     bos: int
@@ -31,10 +32,11 @@ class SamplingSettings:
     temperature: float = 1.0
     top_k: int | None = None
     top_p: float = 1.0
+    ends: int = 1
 
 
 class Sampled(NamedTuple):
-    """ids without </s>; ended: by </s>, not by the limit."""
+    """ids without the last </s>; ended: by it, not by the limit."""
 
     ids: list[int]
     ended: bool
@@ -74,10 +76,10 @@ def sample(
 ) -> list[Sampled]:
     """Return a sequence for each row of the source (N).
 
-    limits (N,), at least 1: the most pieces of each, </s> not counted; there it is cut. keys (N): what its
-    random numbers, one a piece, are made from, such as (seed, n): which others are drawn beside it does not
-    change it. Scores that do not sum to one, as those of a fusion, are weighed so that they do. A sequence
-    leaves the batch when it ends. Raises UserError where no piece has a probability above 0.
+    limits (N,), at least 1: the most pieces of each, the last </s> not counted; there it is cut. keys (N):
+    what its random numbers, one a piece, are made from, such as (seed, n): which others are drawn beside it
+    does not change it. Scores that do not sum to one, as those of a fusion, are weighed so that they do. A
+    sequence leaves the batch when it ends. Raises UserError where no piece has a probability above 0.
     """
     device = limits.device
     chances = [np.random.default_rng(key) for key in keys]
@@ -85,8 +87,9 @@ def sample(
     memory, state = scorer.start(source)
     y_prev = torch.full((len(keys),), settings.bos, device=device)
     drawn: list[list[int]] = [[] for _ in keys]
-    ended = [False] * len(keys)
     live = list(range(len(keys)))
+    ends = torch.full_like(limits, settings.ends)  # still to come
+    ended = [False] * len(keys)
     while live:
         step = scorer.step(y_prev, memory, state)
         probabilities, ids = distribution(forbid(step.log_probs, banned), settings)
@@ -97,13 +100,14 @@ def sample(
             )
         uniform = torch.tensor([chances[n].random() for n in live], dtype=torch.float64, device=device)
         y_prev = ids.gather(1, draw(probabilities, uniform).unsqueeze(1)).squeeze(1)
-        for n, piece in zip(live, y_prev.tolist(), strict=True):
-            ended[n] = piece == settings.eos
-            drawn[n] += [] if ended[n] else [piece]
+        ends = ends - (y_prev == settings.eos).long()
+        for n, piece, more in zip(live, y_prev.tolist(), ends.tolist(), strict=True):
+            ended[n] = not more
+            drawn[n] += [piece] if more else []
         limits, state = limits - 1, step.state
-        stay = ((y_prev != settings.eos) & (limits > 0)).nonzero().squeeze(1)
+        stay = ((ends > 0) & (limits > 0)).nonzero().squeeze(1)
         if len(stay) < len(live):
             live = [live[i] for i in stay.tolist()]
             memory, state = select_rows(memory, stay), select_rows(state, stay)
-            y_prev, limits = y_prev[stay], limits[stay]
+            y_prev, limits, ends = y_prev[stay], limits[stay], ends[stay]
     return [Sampled(ids, end) for ids, end in zip(drawn, ended, strict=True)]

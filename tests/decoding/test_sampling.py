@@ -75,6 +75,14 @@ def test_neither_batch_nor_neighbours_change_a_sequence() -> None:
     assert len({tuple(each.ids) for each in together}) > 10
 
 
+def test_a_sequence_of_several_ends_goes_on_from_one_of_one() -> None:
+    one, three = drawn(range(40)), drawn(range(40), replace(PLAIN, ends=3), limit=3 * LIMIT)
+    assert all(each.ended and each.ids.count(EOS) == 2 for each in three)
+    for short, long in zip(one, three, strict=True):
+        assert long.ids[: len(short.ids)] == short.ids
+        assert not short.ended or long.ids[len(short.ids)] == EOS
+
+
 def test_pieces_come_as_often_as_their_probability_says() -> None:
     count = 4000
     first = [each.ids[0] if each.ids else EOS for each in drawn(range(count), limit=1)]

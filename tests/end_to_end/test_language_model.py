@@ -134,6 +134,12 @@ def test_a_model_of_one_long_text(command: Command, tmp_path: Path) -> None:
     assert [s.signature for s in scored] == [s.signature for s in best]
     code, out, _ = command("sample", "--model", run, "--n", "3", "--max-length", "30")
     assert (code, len(out.splitlines())) == (0, 3)
+    _, passage, _ = command("sample", "--model", run, "--n", "3", "--max-length", "300", "--lines", "4")
+    passages = [passage.splitlines()[begin : begin + 5] for begin in (0, 5, 10)]  # a line between them
+    assert len(passage.splitlines()) == 15
+    assert all(
+        each[4] == "" and each[0].startswith(o) for each, o in zip(passages, out.splitlines(), strict=True)
+    )
     greedy = command("sample", "--model", run, "--n", "1", "--temperature", "0", "--prompt", "ab")
     assert command("sample", "--model", run, "--beam", "1", "--prompt", "ab") == greedy
 
@@ -180,6 +186,7 @@ def test_what_a_language_model_cannot_do_is_said(command: Command, tmp_path: Pat
         (["sample", "--model", run, "--beam", "2", "--top-k", "3"], "--top-k: for what is drawn"),
         (["sample", "--model", run, "--beam", "2", "--n-best", "3"], "a beam of 2 cannot give the 3 best"),
         (["sample", "--model", run, "--prompt", "a\udcff"], "--prompt: expected text, found bytes that are"),
+        (["sample", "--model", run, "--lines", "3"], "--lines 3: the model was trained with data.text.lines"),
         (["sample", "--model", run, "--n-best", "3"], "--n-best 3: for a search; add --beam 3, or draw with"),
     ]:
         code, _, err = command(*arguments)
