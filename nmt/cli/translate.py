@@ -150,6 +150,11 @@ def _refuse(source: Path | None, output: Path | None, *, resume: bool, shard: st
         raise UserError("standard input is closed; give it the lines to translate, or --input FILE")
     if source is not None and (source.is_dir() or not os.access(source, os.R_OK)):
         raise UserError(f"--input {source}: expected a file of text, found {_found(source)}")
+    if shard and not _is_file(source):
+        raise UserError(
+            f"--shard counts the lines before it reads them again; expected a file as --input, found {source}, "
+            "which can be read once"
+        )
     if resume and output is None:
         raise UserError("--resume needs the file to go on with as --output FILE")
     if output is not None and output.exists():
