@@ -152,8 +152,8 @@ def _refuse(source: Path | None, output: Path | None, *, resume: bool, shard: st
         raise UserError(f"--input {source}: expected a file of text, found {_found(source)}")
     if shard and not _is_file(source):
         raise UserError(
-            f"--shard counts the lines before it reads them again; expected a file as --input, found {source}, "
-            "which can be read once"
+            f"--shard counts the lines before it reads them again; expected a file as --input, "
+            f"found {source}, which can be read once"
         )
     if resume and output is None:
         raise UserError("--resume needs the file to go on with as --output FILE")
