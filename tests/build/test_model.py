@@ -61,11 +61,11 @@ def lstm(width: int, hidden: int) -> int:
         ({"kind": "additive", "size": 5}, AdditiveAttention, H * 5 + M * 5 + 5 + M * H),
         ({"kind": "general"}, GeneralAttention, M * H + M * H),
         ({"kind": "multi_head", "heads": 3}, MultiHeadAttention, 2 * H * H + 2 * M * H),
-        ({"kind": "coverage", "size": 5}, CoverageAttention, H * 5 + M * 5 + 2 * 5 + M * H),
+        ({"kind": "coverage", "size": 5}, CoverageAttention, H * 5 + M * 5 + 3 * 5 + M * H),
         (
             {"kind": "location", "filters": 2, "width": 3},
             LocationAttention,
-            H * H + M * H + H + M * H + 2 * 3 + 2 * H,
+            H * H + M * H + 2 * H + M * H + 2 * 3 + 2 * H,
         ),
     ],
 )
