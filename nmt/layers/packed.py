@@ -105,12 +105,12 @@ class Int8Matrix(PackedMatrix):
     """A weight matrix in 8-bit integers, one scale an output; the rows of x have a scale each.
 
     q(x) = round(127 x / max |x|), by row, so that no row depends on its neighbours; sums are exact in
-    32 bits; y = q(x) q(W)ᵀ · scale of the row · scale of the output + b. A fused LSTM over a whole sequence
-    computes in bfloat16.
+    32 bits; y = q(x) q(W)ᵀ · scale of the row · scale of the output + b. A fused layer over a whole sequence
+    computes in float32: in bfloat16 a single row would round elsewhere than among others.
     """
 
     def __init__(self, weight: Tensor) -> None:
-        super().__init__(weight, torch.bfloat16)
+        super().__init__(weight, torch.float32)
         self._zeros = torch.zeros(len(weight), dtype=torch.int32)
         self._patience = 24  # steps; a single line needs no table, and its rows are the products' own bits
 
