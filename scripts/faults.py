@@ -367,17 +367,7 @@ def hostile_lines(score: Score, place: Place, chance: random.Random) -> None:
     for count in (10_000, 100_000):
         source, output = place.folder / f"{count}.in", place.folder / f"{count}.out"
         source.write_bytes("".join(f"{line}\n" for line in lines[:count]).encode())
-        command = [
-            "-m",
-            "nmt",
-            "translate",
-            "--model",
-            place.whole(60).folder,
-            "--workers",
-            "1",
-            "--beam",
-            "1",
-        ]
+        command = [*"-m nmt translate --workers 1 --beam 1 --model".split(), place.whole(60).folder]
         began = time.perf_counter()
         process = subprocess.Popen([sys.executable, *command, "--input", source, "--output", output])
         peak = 0.0
@@ -401,20 +391,7 @@ def hostile_lines(score: Score, place: Place, chance: random.Random) -> None:
 
 def hostile(chance: random.Random) -> str:
     """Return a line without a line break."""
-    words = [
-        "<s>",
-        "</s>",
-        "<pad>",
-        "<unk>",
-        "\u2581",
-        "\u202e",
-        "\u2066",
-        "\ufeff",
-        "\u200d",
-        "der",
-        "Hund",
-        ".",
-    ]
+    words = "<s> </s> <pad> <unk> \u2581 \u202e \u2066 \ufeff \u200d der Hund .".split()
     match chance.randrange(5000):
         case 0:
             return " ".join(chance.choices(words, k=5000))

@@ -112,7 +112,9 @@ class Int8Matrix(PackedMatrix):
     def __init__(self, weight: Tensor) -> None:
         super().__init__(weight, torch.float32)
         self._zeros = torch.zeros(len(weight), dtype=torch.int32)
-        self._patience = 24  # steps; a single line needs no table, and its rows are the products' own bits
+        # Steps: a single line needs no table, whose rows are the products' own bits. Fewer than a recording
+        # of the step waits for, or it would do without the table for good.
+        self._patience = 24
 
     @cached_property
     def _scales(self) -> Tensor:
