@@ -5,10 +5,12 @@
     python scripts/bench_ctranslate2.py [--config FILE]      # nmt with random weights too
 
 The Transformer (4 + 4 layers of 128, feed-forward 256, 4 heads, vocabulary 8,000, nothing tied) has random
-weights, so its outputs are made to have a fixed length: both search the same batches for the same number of
-steps, 64 sentences of similar length in a batch. With --model the sources are the run's test split, the
-length of a batch is the mean of what the model itself gives for it, and the last column is the model's own
-search, which ends where it ends. Without it lengths are drawn as those of Multi30k's test split are.
+weights, so its outputs are made to have a fixed length; 64 sentences of similar length are a batch.
+
+With --model both translate the run's test split. nmt reads its own pieces and its search ends where it ends.
+The Transformer reads pieces of a joint BPE of 8,000 that is learnt from the run's training pairs, and takes
+for a batch the mean number of such pieces of the references: fewer steps than a beam search takes. Without it
+both have random weights, the same sources, as long as those of Multi30k's test split, and as many steps.
 
 Ids in, ids out: tokenizing is not timed. The systems take turns, the best round of each counts. Seconds are
 of CPU time: what one free core takes by the clock; those of --profile are by the clock.
@@ -37,9 +39,10 @@ from nmt.build.search import build_penalty
 from nmt.build.translator import for_translation, load_translator, recorded
 from nmt.config import load_experiment
 from nmt.data.batches import pad
+from nmt.data.tokenizer import SentencePieceTokenizer
 from nmt.data.vocabulary import BOS, EOS, SPECIALS
 from nmt.decoding.scorers import ModelScorer
-from nmt.decoding.search import Hypothesis, SearchSettings, Step, StepScorer, beam_search
+from nmt.decoding.search import SearchSettings, Step, StepScorer, beam_search
 from nmt.errors import UserError
 from nmt.evaluation.metrics import CASED
 from nmt.models import Source
@@ -52,9 +55,16 @@ PRECISIONS = ("int8", "float32")
 Scorer = StepScorer[Any, Any, Any]
 
 
+class Sentence(NamedTuple):
+    """Source ids without </s>, and how many steps a search of fixed length takes."""
+
+    src: list[int]
+    steps: int
+
+
 @dataclass(frozen=True)
 class Batch:
-    """Source ids without </s>, and how many steps the search of fixed length takes."""
+    """Sentences translated together."""
 
     rows: list[list[int]]
     steps: int
@@ -62,15 +72,20 @@ class Batch:
 
 @dataclass(frozen=True)
 class Workload:
-    """What is translated, and how."""
+    """What is translated, and how: the same sentences in batches of each system's own pieces."""
 
     name: str
     beam: int
-    batches: list[Batch]
+    ours: list[Batch]
+    theirs: list[Batch]
 
     @property
     def sentences(self) -> int:
-        return sum(len(batch.rows) for batch in self.batches)
+        return sum(len(batch.rows) for batch in self.ours)
+
+    @property
+    def steps(self) -> float:
+        return float(np.mean([batch.steps for batch in self.theirs]))
 
 
 @dataclass(frozen=True)
@@ -88,32 +103,36 @@ class WithoutEnd:
         return step
 
 
-def search(
-    scorer: Scorer, settings: SearchSettings, work: Workload, *, fixed: bool
-) -> list[list[Hypothesis]]:
-    """Return what nmt finds for the sentences, in the order of the batches."""
-    found, settings = [], replace(settings, beam=work.beam)
-    for batch in work.batches:
+@dataclass
+class Counted:
+    """A step scorer that counts its steps."""
+
+    scorer: Scorer
+    steps: int = 0
+
+    def start(self, source: Source) -> tuple[Any, Any]:
+        return self.scorer.start(source)
+
+    def step(self, y_prev: Tensor, memory: Any, state: Any) -> Step:
+        self.steps += 1
+        return self.scorer.step(y_prev, memory, state)
+
+
+def search(scorer: Scorer, settings: SearchSettings, work: Workload, *, fixed: bool) -> None:
+    """Search with nmt; fixed: to the length of the batch, else to the search's own end."""
+    settings = replace(settings, beam=work.beam)
+    for batch in work.ours:
         lengths = torch.tensor([len(row) + 1 for row in batch.rows])
         limits = torch.full_like(lengths, batch.steps) if fixed else settings.limits(lengths)
         asked = WithoutEnd(scorer) if fixed else scorer
-        found += beam_search(asked, Source(pad(batch.rows, last=EOS), lengths), limits, settings)
-    return found
+        beam_search(asked, Source(pad(batch.rows, last=EOS), lengths), limits, settings)
 
 
-def batched(rows: Sequence[list[int]], size: int) -> list[Batch]:
-    """Return batches of similar length, the longest first; the steps are the mean source length."""
-    order = sorted(rows, key=len, reverse=True)
+def batched(sentences: Sequence[Sentence], size: int) -> list[Batch]:
+    """Return batches of similar length, the longest first; the steps are the mean of their sentences'."""
+    order = sorted(sentences, key=lambda sentence: -len(sentence.src))
     chosen = [order[begin : begin + size] for begin in range(0, len(order), size)]
-    return [Batch(part, round(np.mean([len(row) + 1 for row in part]))) for part in chosen]
-
-
-def as_long_as_found(scorer: Scorer, settings: SearchSettings, work: Workload) -> Workload:
-    """Return the work with the mean length of the model's own outputs as the steps of a batch."""
-    found = iter(search(scorer, settings, work, fixed=False))
-    lengths = [[len(next(found)[0].ids) + 1 for _ in batch.rows] for batch in work.batches]
-    pairs = zip(work.batches, lengths, strict=True)
-    return replace(work, batches=[replace(batch, steps=round(np.mean(steps))) for batch, steps in pairs])
+    return [Batch([s.src for s in part], round(np.mean([s.steps for s in part]))) for part in chosen]
 
 
 def save_transformer(folder: str) -> int:
@@ -164,11 +183,11 @@ def save_transformer(folder: str) -> int:
 
 
 def transformer_search(translator: Any, work: Workload) -> Callable[[], None]:
-    """Return the search of fixed length by CTranslate2: as many steps and source pieces as nmt has."""
+    """Return the search by CTranslate2, of the length of each batch."""
     spread = VOCABULARY - EOS - 1
     batches = [
         ([[str(EOS + 1 + i % spread) for i in row] for row in batch.rows], batch.steps)
-        for batch in work.batches
+        for batch in work.theirs
     ]
 
     def run() -> None:
@@ -194,26 +213,24 @@ def rates(runs: Sequence[Callable[[], object]], sentences: int, rounds: int) -> 
     return [sentences / seconds for seconds in best], cpu / wall
 
 
-def print_profile(run: Callable[[], object], work: Workload, rounds: int) -> None:
+def print_profile(scorer: Scorer, run: Callable[[Scorer], object], name: str, rounds: int) -> None:
     """Print the 20 operations that take most of a search, each by itself, as Markdown: the fastest round."""
-    run()
-    plain, watched, found = float("inf"), float("inf"), None
+    counted = Counted(scorer)
+    run(counted)
+    steps, plain, watched, found = counted.steps, float("inf"), float("inf"), None
     for _ in range(rounds):
         began = time.perf_counter()
-        run()
+        run(scorer)
         plain = min(plain, time.perf_counter() - began)
         with profile(activities=[ProfilerActivity.CPU]) as profiled:
             began = time.perf_counter()
-            run()
+            run(scorer)
             took = time.perf_counter() - began
         if took < watched:
             watched, found = took, profiled.key_averages()
-    steps = sum(batch.steps for batch in work.batches)
     operations = sorted(found, key=lambda op: -op.self_cpu_time_total)
     inside = sum(op.self_cpu_time_total for op in operations) * 1e-6
-    print(
-        f"\n{work.name}: {1e3 * plain / steps:.2f} ms a step by the clock, {1e3 * watched / steps:.2f} in the"
-    )
+    print(f"\n{name}: {1e3 * plain / steps:.2f} ms a step by the clock, {1e3 * watched / steps:.2f} in the")
     print(f"profiler, {inside / watched:.0%} of it in operations, the rest around them, in Python.\n")
     print("| operation | share | µs a step | calls a step |\n| --- | ---: | ---: | ---: |")
     for op in operations[:20]:
@@ -222,12 +239,17 @@ def print_profile(run: Callable[[], object], work: Workload, rounds: int) -> Non
 
 
 class System(NamedTuple):
-    """A model in each precision, how it searches, and the sources it is given."""
+    """A model in each precision, how it searches, and the same sentences in each system's pieces.
+
+    fixed: the model's outputs are made to have a fixed length too.
+    """
 
     name: str
     scorers: dict[str, Scorer]
     settings: SearchSettings
-    rows: list[list[int]]
+    ours: list[Sentence]
+    theirs: list[Sentence]
+    fixed: bool
 
 
 def trained(folder: Path, overrides: list[str], sentences: int) -> System:
@@ -237,14 +259,19 @@ def trained(folder: Path, overrides: list[str], sentences: int) -> System:
         for precision in PRECISIONS
     }
     first = translators[PRECISIONS[0]]
-    rows = [part.ids for pair in held_out(experiment, "test")[:sentences] for part in first.parts(pair.src)]
+    texts = (text for pair in held_out(experiment, "train") for text in pair[:2])
+    pieces = SentencePieceTokenizer.train(texts, kind="bpe", vocab_size=VOCABULARY)
+    pairs = held_out(experiment, "test")[:sentences]
+    ours = [Sentence(first.src_tokenizer.encode(pair.src), 0) for pair in pairs]
+    theirs = [Sentence(pieces.encode(pair.src), len(pieces.encode(pair.trg)) + 1) for pair in pairs]
     name = experiment.name
     if run.result.is_file():
         result = read_result(run.result)
         bleu = result.score("BLEU", CASED)
         name += f", {result.parameters:,} parameters" if result.parameters else ""
         name += f", BLEU {bleu.score:.1f}" if bleu else ""
-    return System(name, {p: translators[p].scorer for p in PRECISIONS}, first.search, rows)
+    scorers = {p: translators[p].scorer for p in PRECISIONS}
+    return System(name, scorers, first.search, ours, theirs, fixed=False)
 
 
 def untrained(config: Path, overrides: list[str], sentences: int) -> System:
@@ -258,10 +285,10 @@ def untrained(config: Path, overrides: list[str], sentences: int) -> System:
     decoding, rng = experiment.decoding, np.random.default_rng(1)
     settings = SearchSettings(decoding.beam, build_penalty(decoding.length_penalty), BOS, EOS)
     lengths = rng.normal(15.5, 5.5, sentences).round().clip(5, 40).astype(int)
-    rows = [rng.integers(EOS + 1, pieces, length).tolist() for length in lengths]
+    made = [Sentence(rng.integers(EOS + 1, pieces, length).tolist(), length + 1) for length in lengths]
     parameters = sum(p.numel() for p in model.parameters())
     name = f"{experiment.name} with random weights, {parameters:,} parameters"
-    return System(name, scorers, settings, rows)
+    return System(name, scorers, settings, made, made, fixed=True)
 
 
 def row(*cells: object) -> str:
@@ -275,14 +302,13 @@ def compare(args: argparse.Namespace) -> None:
         system = trained(args.model, args.overrides, args.sentences)
     else:
         system = untrained(args.config, args.overrides, args.sentences)
-    batches, singles = batched(system.rows, 64), batched(system.rows[::10], 1)
-    works = [
-        Workload("64 a batch, beam 5", 5, batches),
-        Workload("one at a time, beam 5", 5, singles),
-        Workload("64 a batch, greedy", 1, batches),
-    ]
-    if args.model:
-        works = [as_long_as_found(system.scorers[PRECISIONS[0]], system.settings, work) for work in works]
+    ways = [(64, 5), (1, 5), (64, 1)]
+    works = []
+    for size, beam in ways:
+        name = "one at a time" if size == 1 else f"{size} a batch"
+        ours, theirs = (sentences[:: 10 if size == 1 else 1] for sentences in (system.ours, system.theirs))
+        name += f", beam {beam}" if beam > 1 else ", greedy"
+        works.append(Workload(name, beam, batched(ours, size), batched(theirs, size)))
     engines = {}
     with tempfile.TemporaryDirectory() as folder:
         parameters = save_transformer(folder)
@@ -294,29 +320,21 @@ def compare(args: argparse.Namespace) -> None:
     print(f"CTranslate2 {version('ctranslate2')}: random weights, {parameters:,} parameters  ")
     print(f"nmt on torch {version('torch')}: {system.name}\n")
     columns = ["sentences/s", "precision", "sentences", "steps", "CTranslate2", "nmt", "ratio"]
-    columns += ["nmt, own lengths"] if args.model else []
     print(row(*columns), row("---", "---", *["---:"] * (len(columns) - 2)), sep="\n")
     shares = []
     for work in works:
-        steps = np.mean([batch.steps for batch in work.batches])
         for precision in PRECISIONS:
-            ask = partial(search, system.scorers[precision], system.settings, work)
-            runs = [transformer_search(engines[precision], work), partial(ask, fixed=True)]
-            runs += [partial(ask, fixed=False)] if args.model else []
-            (theirs, ours, *own), share = rates(runs, work.sentences, args.rounds)
+            ours = partial(search, system.scorers[precision], system.settings, work, fixed=system.fixed)
+            runs = [transformer_search(engines[precision], work), ours]
+            (theirs, mine), share = rates(runs, work.sentences, args.rounds)
             shares.append(share)
-            figures = [
-                f"{theirs:.0f}",
-                f"{ours:.0f}",
-                f"{ours / theirs:.2f}",
-                *(f"{rate:.0f}" for rate in own),
-            ]
-            print(row(work.name, precision, work.sentences, f"{steps:.1f}", *figures), flush=True)
+            figures = [f"{theirs:.0f}", f"{mine:.0f}", f"{mine / theirs:.2f}"]
+            print(row(work.name, precision, work.sentences, f"{work.steps:.1f}", *figures), flush=True)
     print(f"\nThe process had {min(shares):.0%} to {max(shares):.0%} of a core while it measured.")
     if args.profile:
-        for work in (replace(works[0], batches=works[0].batches[::4]), works[1]):
-            run = partial(search, system.scorers[PRECISIONS[0]], system.settings, work, fixed=True)
-            print_profile(run, work, args.rounds)
+        for work in (replace(works[0], ours=works[0].ours[::4]), works[1]):
+            run = partial(search, settings=system.settings, work=work, fixed=system.fixed)
+            print_profile(system.scorers[PRECISIONS[0]], run, work.name, args.rounds)
 
 
 def main() -> None:

@@ -23,12 +23,20 @@ from nmt.decoding.translator import Translator
 from nmt.decoding.trees import select_rows
 from nmt.models import Source
 
-TIE = 1e-4  # of log-probabilities; what lies closer float32 may decide either way
-RATE = 2000  # below float64 fewer than one line in so many may differ
-
 Precision: TypeAlias = Literal["float64", "float32", "int8"]
 Order: TypeAlias = Literal["as it is", "reversed", "shuffled"]
 Batch: TypeAlias = Literal["usual", "an eighth", "one"]
+
+
+class Bound(NamedTuple):
+    """Fewer than one line in so many may differ, and only where the search chose between two this close."""
+
+    lines: int
+    tie: float  # of log-probabilities
+
+
+# In int8 a last bit turns one of the 254 steps of an activation, and with it log-probabilities by some 1e-3.
+BOUNDS: dict[Precision, Bound] = {"float32": Bound(2000, 1e-4), "int8": Bound(500, 1e-2)}
 
 
 class Way(NamedTuple):
@@ -60,13 +68,14 @@ class Outcome:
 
     @property
     def passed(self) -> bool:
-        """In float64 no line differs; below it a single one or less than one in RATE, and only ties."""
+        """Below float64 a single line may differ, or as many as the precision's bound says; only ties."""
         if not self.judged:
             return True
-        if self.way.precision == "float64":
+        bound = BOUNDS.get(self.way.precision)
+        if bound is None:
             return not self.differences
-        rare = len(self.differences) <= 1 or len(self.differences) * RATE < self.lines
-        return rare and all(difference.closest <= TIE for difference in self.differences)
+        rare = len(self.differences) <= 1 or len(self.differences) * bound.lines < self.lines
+        return rare and all(difference.closest <= bound.tie for difference in self.differences)
 
 
 class _Decoded(NamedTuple):

@@ -116,6 +116,15 @@ class Int8Matrix(PackedMatrix):
         # of the step waits for, or it would do without the table for good.
         self._patience = 24
 
+    def call(self, function: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        """Return what a torch function gives; the fused LSTM's kernel for one row would give other bits."""
+        if function is not torch.lstm or len(args[0]) != 1:
+            return super().call(function, args, kwargs)
+        x, states, *rest = args
+        states = tuple(state.expand(-1, 2, -1).contiguous() for state in states)
+        y, *last = super().call(function, (x.expand(2, -1, -1), states, *rest), kwargs)
+        return y[:1], *(state[:, :1] for state in last)
+
     @cached_property
     def _scales(self) -> Tensor:
         return self._weight.abs().amax(dim=1).clamp(min=_TINY) / 127

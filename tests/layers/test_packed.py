@@ -3,7 +3,7 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
-from nmt.layers.cells import LSTMCell
+from nmt.layers.cells import LSTMCell, LSTMState
 from nmt.layers.operands import Operand, twin
 from nmt.layers.packed import packed
 
@@ -68,6 +68,15 @@ def test_a_whole_sequence_is_near_the_plain_one(precision: str) -> None:
     expected, found = cell.sequence(x), packed(cell, precision).sequence(x)
     assert found.dtype == torch.float32
     assert (found - expected).abs().max() < TOLERANCE[precision]
+
+
+@torch.inference_mode()
+def test_in_int8_a_sequence_alone_is_what_it_is_beside_another() -> None:
+    cell, x = packed(LSTMCell(256, 256), "int8"), torch.randn(2, 12, 256)
+    state = LSTMState(*torch.randn(2, 2, 256))
+    alone, together = cell.run(x[:1], LSTMState(*(s[:1] for s in state))), cell.run(x, state)
+    assert torch.equal(alone[0], together[0][:1])
+    assert all(torch.equal(a, b[:1]) for a, b in zip(alone[1], together[1], strict=True))
 
 
 class Step(nn.Module):
