@@ -17,7 +17,7 @@ from nmt.decoding.scorers import EnsembleScorer, FusionScorer, LanguageModelScor
 from nmt.decoding.search import StepScorer
 from nmt.decoding.translator import SourceReader, Translator
 from nmt.errors import UserError
-from nmt.layers.packed import MANY, kernels, packed
+from nmt.layers.packed import MANY, PATIENCE, kernels, packed
 from nmt.models import LanguageModel, Seq2Seq
 from nmt.run import Run
 
@@ -82,7 +82,9 @@ def load_translator(
 
 def recorded(scorer: StepScorer[Any, Any, Any], *models: nn.Module) -> RecordedScorer:
     """Return the scorer of models packed in int8, the step of few rows recorded."""
-    return RecordedScorer(scorer, rows=MANY, kernels=lambda: kernels(nn.ModuleList(models)))
+    # Recorded before the tables are made, a step would do without them for good.
+    after = PATIENCE + 8
+    return RecordedScorer(scorer, rows=MANY, after=after, kernels=lambda: kernels(nn.ModuleList(models)))
 
 
 def check_models(folder: Path, *others: Path, lm: Path | None = None) -> None:

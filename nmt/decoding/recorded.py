@@ -10,23 +10,27 @@ from torch import Tensor, nn
 from nmt.decoding.search import Step, StepScorer
 from nmt.decoding.trees import filled, tensors
 
-_AFTER = 32  # steps; a single line is over before a recording pays
-
 
 class RecordedScorer:
     """A step scorer, of fewer than `rows` rows recorded as a TorchScript graph, with the same bits.
 
-    The first step of each shape is taken both ways; where a bit differs, all steps are the scorer's own from
+    The first `after` steps are the scorer's own: a single line is over before a recording pays. Then the
+    first step of each shape is taken both ways; where a bit differs, all steps are the scorer's own from
     then on. So they are where torch, which means to give TorchScript up, cannot record one. Of a recorded
     step, whatever its Python branches on must be shapes and settings, never numbers. kernels: gives the
     objects, no tensors, that its products were made with, which a recording must be told of.
     """
 
     def __init__(
-        self, scorer: StepScorer[Any, Any, Any], *, rows: int, kernels: Callable[[], Sequence[Any]]
+        self,
+        scorer: StepScorer[Any, Any, Any],
+        *,
+        rows: int,
+        after: int,
+        kernels: Callable[[], Sequence[Any]],
     ) -> None:
         self.scorer, self._rows, self._kernels = scorer, rows, kernels
-        self._left = _AFTER
+        self._left = after
         self._replay: Callable[[Sequence[Tensor]], Step] | None = None
         self._known: set[tuple[torch.Size, ...]] = set()
 

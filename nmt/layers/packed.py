@@ -112,9 +112,7 @@ class Int8Matrix(PackedMatrix):
     def __init__(self, weight: Tensor) -> None:
         super().__init__(weight, torch.float32)
         self._zeros = torch.zeros(len(weight), dtype=torch.int32)
-        # Steps: a single line needs no table, whose rows are the products' own bits. Fewer than a recording
-        # of the step waits for, or it would do without the table for good.
-        self._patience = 24
+        self._patience = PATIENCE
 
     def call(self, function: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         """Return what a torch function gives; the fused LSTM's kernel for one row would give other bits."""
@@ -160,6 +158,7 @@ class Int8Matrix(PackedMatrix):
         return y.mul_(scale) if bias is None else torch.addcmul(bias, y, scale)
 
 
+PATIENCE = 24  # products; a single line needs no table, whose rows are the products' own bits
 _SMALL = 16  # inputs or outputs: fewer are no work for a kernel of their own
 MANY = 64  # rows, from which oneDNN's product is the faster of the two
 _FEW: Any = getattr(torch.ops.quantized, "linear_with_input_q_dq_qweight_dq_output_fp32", None)

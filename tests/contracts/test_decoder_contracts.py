@@ -266,11 +266,10 @@ def test_a_state_can_be_reordered(kind: Kind) -> None:
 
 
 @product([1, 2])
-def test_a_recorded_step_is_the_step_at_every_shape(kind: Kind, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("nmt.decoding.recorded._AFTER", 0)
+def test_a_recorded_step_is_the_step_at_every_shape(kind: Kind) -> None:
     model = packed(model_of(kind, hidden=32, embedding=16).float().requires_grad_(False), "int8")
     plain = CountedScorer(model)
-    recorded = RecordedScorer(plain, rows=MANY, kernels=lambda: kernels(model))
+    recorded = RecordedScorer(plain, rows=MANY, after=0, kernels=lambda: kernels(model))
     asked = 0
     for beam, sentences, _ in itertools.product(
         [16, 1], [[0], [1, 2], [0, 1, 2]], range(2)

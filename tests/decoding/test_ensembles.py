@@ -175,14 +175,13 @@ def test_models_together_are_sampled_from_like_one() -> None:
 
 
 def test_an_ensemble_with_a_language_model_can_be_recorded(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("nmt.decoding.recorded._AFTER", 0)
     members = [model(1, dtype=torch.float32), model(2, hidden=16, dtype=torch.float32)]
     lm = language_model(3, torch.float32)
     for each in (*members, lm):
         each.model = packed(each.model.requires_grad_(False), "int8")
     fusion = FusionScorer(EnsembleScorer(members, same_source=True), lm, 0.3)
     networks = torch.nn.ModuleList(each.model for each in (*members, lm))
-    recorded = RecordedScorer(fusion, rows=MANY, kernels=lambda: kernels(networks))
+    recorded = RecordedScorer(fusion, rows=MANY, after=0, kernels=lambda: kernels(networks))
     for rows in (sentences(1), sentences(2), sentences(3)):
         source = (batch(rows), batch(rows))
         assert search(recorded, source, rows) == search(fusion, source, rows)

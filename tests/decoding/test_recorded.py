@@ -39,7 +39,7 @@ def run(scorer: Any, rows: int, steps: int) -> list[list[float]]:
 
 
 def recorded(counting: Counting, rows: int = 8) -> RecordedScorer:
-    return RecordedScorer(counting, rows=rows, kernels=list)
+    return RecordedScorer(counting, rows=rows, after=32, kernels=list)
 
 
 def test_it_is_replayed_after_a_while_and_the_same() -> None:
