@@ -1,8 +1,11 @@
 """The data section → a prepared corpus."""
 
 from collections.abc import Callable, Iterator
+from functools import partial
+from pathlib import Path
 
 from nmt.build.tokenizer import saved_tokenizers, train_tokenizer
+from nmt.build.workers import apart
 from nmt.config.data import DataConfig, SavedTokenizer
 from nmt.config.experiment import Experiment
 from nmt.config.model import TaggerConfig
@@ -20,6 +23,20 @@ def prepare_data(experiment: Experiment, say: Callable[[str], None]) -> Prepared
         return train_tokenizers(data, pairs)
 
     return prepare(data, corpus_of(experiment), train, seed=experiment.seed, say=say)
+
+
+def prepare_data_apart(experiment: Experiment, say: Callable[[str], None]) -> Prepared:
+    """Do what `prepare_data` does; where it needs the library `datasets`, in a process that ends with it.
+
+    What that loads and keeps, some 150 MB, would else stay in memory to the end of a training.
+    """
+    if experiment.data.dataset is None:
+        return prepare_data(experiment, say)
+    return Prepared(apart(partial(_prepare, experiment), what="the process that prepares the data"))
+
+
+def _prepare(experiment: Experiment) -> Path:
+    return prepare_data(experiment, partial(print, flush=True)).folder
 
 
 def corpus_of(experiment: Experiment) -> Corpus:

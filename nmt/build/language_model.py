@@ -11,7 +11,7 @@ import torch
 from nmt.build.hardware import choose_device
 from nmt.build.model import build_language_model
 from nmt.build.result import machine
-from nmt.build.workers import Drawing
+from nmt.build.windows import Drawing
 from nmt.config.experiment import Experiment
 from nmt.config.model import LanguageModelConfig
 from nmt.data.corpus import Pair

@@ -1,12 +1,13 @@
 """An experiment and a run folder → a trainer, ready to begin or to go on."""
 
+import os
 import time
 from pathlib import Path
 
 import torch
 from rich.console import Console
 
-from nmt.build.data import prepare_data
+from nmt.build.data import prepare_data_apart
 from nmt.build.embeddings import check_embeddings, fill_embeddings
 from nmt.build.hardware import choose_device, choose_precision
 from nmt.build.task import build_batches, build_task, build_trained_model
@@ -66,9 +67,9 @@ def build_trainer(
     if config.threads is not None:
         torch.set_num_threads(config.threads)
     progress = Progress(console)
-    began = time.perf_counter(), time.process_time()
-    prepared = processes.after_first(lambda: prepare_data(experiment, progress.say))
-    took = time.perf_counter() - began[0], time.process_time() - began[1]
+    began = time.perf_counter(), _cpu_seconds()
+    prepared = processes.after_first(lambda: prepare_data_apart(experiment, progress.say))
+    took = time.perf_counter() - began[0], _cpu_seconds() - began[1]
     progress.say(prepared.summary())
     src, trg = prepared.src_tokenizer, prepared.trg_tokenizer
     if not begun:
@@ -118,6 +119,11 @@ def build_trainer(
     else:
         progress.say(f"going on from update {trainer.at.update} of {run.folder}")
     return trainer, prepared, tracker
+
+
+def _cpu_seconds() -> float:
+    """Return the CPU time of this process and of those that it started and that have ended."""
+    return sum(os.times()[:4])
 
 
 def _begun(run: Run, experiment: Experiment, checkpoints: Checkpoints) -> bool:

@@ -1,7 +1,7 @@
-"""Windows of lines → their translations as text, computed in this process or dealt to several."""
+"""Work in other processes: jobs dealt to several, or one thing made apart."""
 
-import ctypes
 import signal
+import sys
 import threading
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
@@ -10,97 +10,14 @@ from multiprocessing import Pipe, get_context, parent_process, resource_tracker
 from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
 from os import _exit
-from pathlib import Path
-from typing import TYPE_CHECKING, Any, Generic, NamedTuple, TypeVar
+from typing import Any, Generic, TypeVar
 
 from nmt.errors import UserError
-from nmt.results import cores
-
-# The process that deals the windows loads no torch.
-if TYPE_CHECKING:
-    from nmt.decoding.translator import Translation
 
 Job = TypeVar("Job")
 Result = TypeVar("Result")
-Window = tuple[int, list[str]]  # the number of its first line, and the lines
-
-
-class Drawing(NamedTuple):
-    """How to draw: see `SamplingSettings`."""
-
-    seed: int
-    temperature: float
-    top_k: int | None
-    top_p: float
-
 
 AHEAD = 2  # windows a process that are dealt or wait for their turn
-
-
-def choose_workers(device: str) -> int:
-    """Return how many processes translate a large job best: one a core on a CPU, one on CUDA."""
-    if device != "cpu" and _has_cuda_driver():
-        from nmt.build.hardware import choose_device
-
-        if choose_device(device).type == "cuda":
-            return 1
-    return cores()
-
-
-def load_window_translator(
-    folder: Path,
-    *others: Path,
-    lm: Path | None,
-    lm_weight: float | None,
-    beam: int | None,
-    n_best: int,
-    alignments: bool,
-    device: str,
-    precision: str,
-    threads: int,
-    drawing: Drawing | None = None,
-) -> Callable[[Window], str]:
-    """Return what gives the text for a window of lines, with the models of runs in this process.
-
-    A line's text is its translation; with n_best > 1 NUMBER ||| TEXT ||| SCORE, n_best times. alignments:
-    ||| and the word links follow, on the best one's line. threads: CPU threads of this process. drawing:
-    the translations are drawn, not searched; in float64 unless told otherwise, since a random number can
-    fall next to the edge between two pieces.
-    Raises UserError like `load_translator`.
-    """
-    import torch
-
-    from nmt.build.translator import load_translator
-    from nmt.evaluation.alignment import pharaoh
-
-    torch.set_num_threads(threads)
-    translator = load_translator(
-        folder,
-        *others,
-        lm=lm,
-        lm_weight=lm_weight,
-        beam=beam,
-        n_best=n_best,
-        device=device,
-        precision="float64" if drawing and precision == "auto" else precision,
-    )
-
-    def lines(number: int, translation: "Translation") -> Iterator[str]:
-        links = f" ||| {pharaoh(translation.links())}" if alignments else ""
-        if n_best == 1:
-            yield translation.text + links
-            return
-        for rank, (text, score) in enumerate(translation.ranked):
-            yield f"{number} ||| {text} ||| {score:.6f}{links if rank == 0 else ''}"
-
-    def text(window: Window) -> str:
-        if drawing:
-            drawn = translator.draw(window[1], first=window[0], **drawing._asdict())
-            return "".join(f"{each}\n" for each in drawn)
-        found = enumerate(translator.translations(window[1], attention=alignments), window[0])
-        return "".join(f"{line}\n" for number, each in found for line in lines(number, each))
-
-    return text
 
 
 @contextmanager
@@ -119,7 +36,11 @@ def in_order(
         return
     pool: list[_Worker[Job, Result]] = []
     try:
-        _start(pool, make, workers)
+        try:
+            _start(pool, make, workers, _DEALT)
+        except OSError as error:
+            found = f"the system starts no more than {len(pool)} ({error.strerror})"
+            raise UserError(f"--workers {workers}: {found}; take fewer") from error
         for worker in pool:
             if isinstance(made := worker.receive(), UserError):
                 raise made
@@ -131,10 +52,46 @@ def in_order(
             worker.process.join()
 
 
+def apart(make: Callable[[], Result], *, what: str) -> Result:
+    """Return what `make` gives, made in a process of its own: what that took of memory goes with it.
+
+    what: of the process, for a message. UserError as `make` raises it, or where the process dies. `make` and
+    its result must be picklable. When this process is interrupted, `make` ends with a SystemExit.
+    """
+    pool: list[_Worker[None, Result]] = []
+    if_it_dies = f"{what} ended {{}} before it was done; is there memory enough?"
+    try:
+        _start(pool, partial(_Once, make), 1, if_it_dies)
+        pool[0].receive()
+        pool[0].send(None)
+        answer = pool[0].receive()
+    except OSError as error:
+        raise UserError(f"{what} cannot be started ({error.strerror})") from error
+    finally:
+        for worker in pool:
+            worker.process.terminate()
+            worker.process.join()
+    if isinstance(answer, UserError):
+        raise answer
+    return answer
+
+
+class _Once(Generic[Result]):
+    """What makes the result when it is asked for it."""
+
+    def __init__(self, make: Callable[[], Result]) -> None:
+        self._make = make
+        signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
+
+    def __call__(self, _: None) -> Result:
+        return self._make()
+
+
 class _Worker(Generic[Job, Result]):
     """A process that answers each job with its result, or with the UserError that kept it from one."""
 
-    def __init__(self, make: Callable[[], Callable[[Job], Result]]) -> None:
+    def __init__(self, make: Callable[[], Callable[[Job], Result]], if_it_dies: str) -> None:
+        self.if_it_dies = if_it_dies
         self.connection, theirs = Pipe()
         with theirs:
             # A copy of a process with threads (torch's) may hang: a fresh one.
@@ -156,15 +113,21 @@ class _Worker(Generic[Job, Result]):
             self.process.join()
             code = self.process.exitcode or 0
             how = f"by {signal.Signals(-code).name}" if code < 0 else f"with exit code {code}"
-            return UserError(
-                f"a worker process ended {how} before its work was done; an --output goes on with --resume; "
-                "where memory is short take fewer --workers"
-            )
+            return UserError(self.if_it_dies.format(how))
         return answer
 
 
+_DEALT = (
+    "a worker process ended {} before its work was done; an --output goes on with --resume; "
+    "where memory is short take fewer --workers"
+)
+
+
 def _start(
-    pool: list[_Worker[Job, Result]], make: Callable[[], Callable[[Job], Result]], workers: int
+    pool: list[_Worker[Job, Result]],
+    make: Callable[[], Callable[[Job], Result]],
+    workers: int,
+    if_one_dies: str,
 ) -> None:
     """Fill the pool; Ctrl-C, which a terminal sends to every process, is left to this one."""
     # Started along with the first worker it would unblock the signal.
@@ -172,11 +135,7 @@ def _start(
     before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})  # a new process inherits it
     try:
         while len(pool) < workers:
-            pool.append(_Worker(make))
-    except OSError as error:
-        raise UserError(
-            f"--workers {workers}: the system starts no more than {len(pool)} ({error.strerror}); take fewer"
-        ) from error
+            pool.append(_Worker(make, if_one_dies))
     finally:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
@@ -240,12 +199,3 @@ def _end_with_parent() -> None:
     assert parent is not None
     parent.join()
     _exit(1)
-
-
-def _has_cuda_driver() -> bool:
-    """Say whether torch could find CUDA, without the seconds that loading torch takes."""
-    try:
-        ctypes.CDLL("libcuda.so.1")
-    except OSError:
-        return False
-    return True

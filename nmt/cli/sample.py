@@ -64,7 +64,7 @@ def sample(
     import torch
 
     from nmt.build.language_model import load_language_model, most_probable, samples
-    from nmt.build.workers import Drawing
+    from nmt.build.windows import Drawing
 
     trained = load_language_model(model, device=device, precision=torch.float64, prompt=prompt)
     if beam is not None:

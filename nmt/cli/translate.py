@@ -95,7 +95,8 @@ def translate(
     (the mean of their probabilities); a language model adds its log-probability, weighed (shallow fusion).
     What is drawn belongs to the seed and the number of the line in the whole input.
     """
-    from nmt.build.workers import Drawing, in_order, load_window_translator
+    from nmt.build.windows import Drawing, load_window_translator
+    from nmt.build.workers import in_order
     from nmt.data.output import open_output
     from nmt.data.windows import Shard
 
@@ -205,7 +206,7 @@ def _windows(source: Path | None, errors: Errors, begin: int, end: int | None, *
 
 def _share(found: "Windows", workers: int | None, device: str) -> tuple[int, "Windows"]:
     """Return how many processes the windows are for, never more than there are windows, and the windows."""
-    from nmt.build.workers import choose_workers
+    from nmt.build.windows import choose_workers
 
     if workers == 1:
         return 1, found

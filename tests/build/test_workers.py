@@ -5,13 +5,17 @@ import os
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Callable, Iterator
+from functools import partial
+from pathlib import Path
 
 import pytest
 
-from nmt.build import workers
-from nmt.build.workers import choose_workers, in_order
+from nmt.build import windows, workers
+from nmt.build.windows import choose_workers
+from nmt.build.workers import apart, in_order
 from nmt.errors import UserError
 
 
@@ -118,7 +122,7 @@ def test_processes_that_cannot_be_started(monkeypatch: pytest.MonkeyPatch) -> No
 def test_one_worker_a_core_but_one_alone_on_cuda(monkeypatch: pytest.MonkeyPatch) -> None:
     import torch
 
-    monkeypatch.setattr(workers, "cores", lambda: 5)
+    monkeypatch.setattr(windows, "cores", lambda: 5)
     for driver, torch_has_cuda, device, expected in (
         (False, False, "auto", 5),
         (True, False, "auto", 5),
@@ -126,7 +130,7 @@ def test_one_worker_a_core_but_one_alone_on_cuda(monkeypatch: pytest.MonkeyPatch
         (True, True, "cuda:0", 1),
         (True, True, "cpu", 5),
     ):
-        monkeypatch.setattr(workers, "_has_cuda_driver", lambda driver=driver: driver)
+        monkeypatch.setattr(windows, "_has_cuda_driver", lambda driver=driver: driver)
         monkeypatch.setattr(torch.cuda, "is_available", lambda has=torch_has_cuda: has)
         monkeypatch.setattr(torch.cuda, "device_count", lambda: 1)
         assert choose_workers(device) == expected
@@ -134,7 +138,54 @@ def test_one_worker_a_core_but_one_alone_on_cuda(monkeypatch: pytest.MonkeyPatch
 
 def test_the_process_that_deals_loads_no_torch() -> None:
     code = (
-        "import sys; from nmt.build.workers import choose_workers, in_order; choose_workers('cpu')\n"
+        "import sys\n"
+        "from nmt.build.windows import choose_workers\n"
+        "from nmt.build.workers import in_order\n"
+        "choose_workers('cpu')\n"
         "with in_order(list, 2): assert 'torch' not in sys.modules"
     )
     assert subprocess.run([sys.executable, "-c", code]).returncode == 0
+
+
+class Waits:
+    """Makes a folder that is to be gone when it ends, and takes its time."""
+
+    def __init__(self, parent: Path) -> None:
+        self.parent = parent
+
+    def __call__(self) -> None:
+        with tempfile.TemporaryDirectory(dir=self.parent):
+            time.sleep(60)
+
+
+def test_what_is_made_apart() -> None:
+    assert apart(os.getpid, what="it") != os.getpid()
+    with pytest.raises(UserError, match="no model"):
+        apart(refuses_all, what="it")
+    with pytest.raises(UserError, match=r"^the maker ended by SIGKILL before it was done; is there memory"):
+        apart(partial(signal.raise_signal, signal.SIGKILL), what="the maker")
+
+
+def test_what_is_interrupted_apart_leaves_nothing(tmp_path: Path) -> None:
+    def interrupt_once_it_is_there(*_: object) -> None:
+        if any(tmp_path.iterdir()):
+            raise KeyboardInterrupt
+
+    before = signal.signal(signal.SIGALRM, interrupt_once_it_is_there)
+    signal.setitimer(signal.ITIMER_REAL, 0.1, 0.1)
+    try:
+        with pytest.raises(KeyboardInterrupt):
+            apart(Waits(tmp_path), what="it")
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, before)
+    assert not any(tmp_path.iterdir())
+
+
+def test_what_cannot_be_started_apart(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse() -> None:
+        raise BlockingIOError(11, "Resource temporarily unavailable")
+
+    monkeypatch.setattr(workers, "Pipe", refuse)
+    with pytest.raises(UserError, match=r"^the maker cannot be started \(Resource temp"):
+        apart(os.getpid, what="the maker")

@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 import nmt
-from nmt.build import workers
+from nmt.build import windows, workers
 from nmt.build.translator import load_translator
 from nmt.cli import main
 from nmt.errors import UserError
@@ -185,8 +185,8 @@ def test_a_large_file_is_for_every_core(
         asked.append(count)
         raise UserError("enough")
 
-    monkeypatch.setattr(workers, "cores", lambda: 3)
-    monkeypatch.setattr(workers, "_has_cuda_driver", lambda: False)
+    monkeypatch.setattr(windows, "cores", lambda: 3)
+    monkeypatch.setattr(windows, "_has_cuda_driver", lambda: False)
     monkeypatch.setattr(workers, "in_order", refuse)
     (tmp_path / "in").write_text("der Hund\n" * lines)
     assert here("--input", tmp_path / "in", *options) == 2

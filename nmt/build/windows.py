@@ -1,0 +1,98 @@
+"""Windows of lines → their translations as text, as many processes at a time as are best."""
+
+import ctypes
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple
+
+from nmt.results import cores
+
+# The process that deals the windows loads no torch.
+if TYPE_CHECKING:
+    from nmt.decoding.translator import Translation
+
+Window = tuple[int, list[str]]  # the number of its first line, and the lines
+
+
+class Drawing(NamedTuple):
+    """How to draw: see `SamplingSettings`."""
+
+    seed: int
+    temperature: float
+    top_k: int | None
+    top_p: float
+
+
+def choose_workers(device: str) -> int:
+    """Return how many processes translate a large job best: one a core on a CPU, one on CUDA."""
+    if device != "cpu" and _has_cuda_driver():
+        from nmt.build.hardware import choose_device
+
+        if choose_device(device).type == "cuda":
+            return 1
+    return cores()
+
+
+def load_window_translator(
+    folder: Path,
+    *others: Path,
+    lm: Path | None,
+    lm_weight: float | None,
+    beam: int | None,
+    n_best: int,
+    alignments: bool,
+    device: str,
+    precision: str,
+    threads: int,
+    drawing: Drawing | None = None,
+) -> Callable[[Window], str]:
+    """Return what gives the text for a window of lines, with the models of runs in this process.
+
+    A line's text is its translation; with n_best > 1 NUMBER ||| TEXT ||| SCORE, n_best times. alignments:
+    ||| and the word links follow, on the best one's line. threads: CPU threads of this process. drawing:
+    the translations are drawn, not searched; in float64 unless told otherwise, since a random number can
+    fall next to the edge between two pieces.
+    Raises UserError like `load_translator`.
+    """
+    import torch
+
+    from nmt.build.translator import load_translator
+    from nmt.evaluation.alignment import pharaoh
+
+    torch.set_num_threads(threads)
+    translator = load_translator(
+        folder,
+        *others,
+        lm=lm,
+        lm_weight=lm_weight,
+        beam=beam,
+        n_best=n_best,
+        device=device,
+        precision="float64" if drawing and precision == "auto" else precision,
+    )
+
+    def lines(number: int, translation: "Translation") -> Iterator[str]:
+        links = f" ||| {pharaoh(translation.links())}" if alignments else ""
+        if n_best == 1:
+            yield translation.text + links
+            return
+        for rank, (text, score) in enumerate(translation.ranked):
+            yield f"{number} ||| {text} ||| {score:.6f}{links if rank == 0 else ''}"
+
+    def text(window: Window) -> str:
+        if drawing:
+            drawn = translator.draw(window[1], first=window[0], **drawing._asdict())
+            return "".join(f"{each}\n" for each in drawn)
+        found = enumerate(translator.translations(window[1], attention=alignments), window[0])
+        return "".join(f"{line}\n" for number, each in found for line in lines(number, each))
+
+    return text
+
+
+def _has_cuda_driver() -> bool:
+    """Say whether torch could find CUDA, without the seconds that loading torch takes."""
+    try:
+        ctypes.CDLL("libcuda.so.1")
+    except OSError:
+        return False
+    return True
