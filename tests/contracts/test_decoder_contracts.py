@@ -324,3 +324,20 @@ def test_the_kernels_that_ship(
         assert q.grad is not None
         assert p.grad.dtype == torch.float32
         near(p.grad, q.grad, of_gradients, name, least)
+
+
+@product([1])
+def test_nothing_is_made_on_the_cpu_for_a_model_elsewhere(
+    kind: Kind, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # "meta" computes shapes alone and refuses to add what lies elsewhere, as a GPU does.
+    monkeypatch.setattr(torch, "is_autocast_enabled", lambda device: False)  # which does not know it
+    model, there = model_of(kind).to("meta"), [part.to("meta") for part in case()[1:]]
+    batch = Case(Source(*(part.to("meta") for part in case().source)), *there)
+    features, alignment = model(batch.source, batch.trg_in)
+    owed = model.decoder.attention.penalty(alignment, batch.mask)
+    (model.head(features).log_softmax(dim=-1).sum() + owed).backward()
+    assert all(parameter.grad.is_meta for parameter in model.parameters() if parameter.grad is not None)
+    memory, state = model.start(batch.source)
+    step = ModelScorer(model).step(batch.trg_in[:, 0], memory, state)
+    assert all(tensor.is_meta for tensor in tensors(tuple(step)))
