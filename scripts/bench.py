@@ -250,8 +250,8 @@ def bench_memory(config: Path, overrides: Sequence[str], updates: int) -> None:
         sets = [word for each in (*overrides, *stops) for word in ("--set", each)]
         command = [*NMT, "train", str(config), "--run", f"{place}/run", *sets]
         subprocess.run(command, check=True, capture_output=True)
-    unit = 2**20 if sys.platform == "darwin" else 2**10
-    peak = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / unit
+    unit = 1 if sys.platform == "darwin" else 1024
+    peak = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss * unit / 1e6
     print(f"peak memory of training, {updates} updates and a validation: {peak:,.0f} MB")
 
 
@@ -294,7 +294,7 @@ def bench_gnmt(args: argparse.Namespace) -> None:
             f"products {own / 1e12:.2f}; share {useful / own:.0%}"
         )
         if args.device != "cpu":
-            print(f"peak memory of the device: {torch.cuda.max_memory_allocated() / 2**20:,.0f} MB")
+            print(f"peak memory of the device: {torch.cuda.max_memory_allocated() / 1e6:,.0f} MB")
         trainer.batches.close()
         trainer.keep_best()
         del trainer

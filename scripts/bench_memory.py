@@ -61,8 +61,8 @@ def stage(name: str, folder: str, pairs: int, results: "multiprocessing.Queue[tu
         trainer, _, _ = build_trainer(experiment, Run(Path(folder) / f"run-{pairs}"), Console(quiet=True))
         for _ in range(30):
             trainer.update()
-    unit = 2**20 if sys.platform == "darwin" else 2**10
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / unit
+    unit = 1 if sys.platform == "darwin" else 1024
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit / 1e6
     results.put((time.perf_counter() - began, peak))
 
 
