@@ -302,13 +302,14 @@ def compare(args: argparse.Namespace) -> None:
         system = trained(args.model, args.overrides, args.sentences)
     else:
         system = untrained(args.config, args.overrides, args.sentences)
-    ways = [(64, 5), (1, 5), (64, 1)]
-    works = []
-    for size, beam in ways:
-        name = "one at a time" if size == 1 else f"{size} a batch"
-        ours, theirs = (sentences[:: 10 if size == 1 else 1] for sentences in (system.ours, system.theirs))
-        name += f", beam {beam}" if beam > 1 else ", greedy"
-        works.append(Workload(name, beam, batched(ours, size), batched(theirs, size)))
+    works = [
+        Workload(name, beam, batched(system.ours[::every], size), batched(system.theirs[::every], size))
+        for name, beam, size, every in (
+            ("64 a batch, beam 5", 5, 64, 1),
+            ("one at a time, beam 5", 5, 1, 10),
+            ("64 a batch, greedy", 1, 64, 1),
+        )
+    ]
     engines = {}
     with tempfile.TemporaryDirectory() as folder:
         parameters = save_transformer(folder)

@@ -9,8 +9,6 @@ hundredth of the pairs tells.
 
 import argparse
 import multiprocessing
-import resource
-import sys
 import tempfile
 import time
 from pathlib import Path
@@ -44,12 +42,14 @@ def write(path: Path, pairs: int) -> None:
 
 def stage(name: str, folder: str, pairs: int, results: "multiprocessing.Queue[tuple[float, float]]") -> None:
     """Prepare, or train on what is prepared; put seconds and peak megabytes."""
+    import torch
     from rich.console import Console
 
     from nmt.build.data import prepare_data
     from nmt.build.trainer import build_trainer
     from nmt.config import load_experiment
     from nmt.run import Run
+    from nmt.training.memory import peak_memory
 
     config = Path(folder) / f"{pairs}.yaml"
     config.write_text(CONFIG.format(folder=folder, pairs=pairs))
@@ -61,9 +61,7 @@ def stage(name: str, folder: str, pairs: int, results: "multiprocessing.Queue[tu
         trainer, _, _ = build_trainer(experiment, Run(Path(folder) / f"run-{pairs}"), Console(quiet=True))
         for _ in range(30):
             trainer.update()
-    unit = 1 if sys.platform == "darwin" else 1024
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit / 1e6
-    results.put((time.perf_counter() - began, peak))
+    results.put((time.perf_counter() - began, peak_memory(torch.device("cpu")) / 1e6))
 
 
 def main() -> None:

@@ -374,7 +374,7 @@ def hostile_lines(score: Score, place: Place, chance: random.Random) -> None:
         while process.poll() is None:
             with contextlib.suppress(OSError, TypeError):  # it has just ended
                 status = Path(f"/proc/{process.pid}/status").read_text(encoding="utf-8")
-                peak = int(re.search(r"VmHWM:\s+(\d+)", status)[1]) / 1024  # type: ignore[index]
+                peak = int(re.search(r"VmHWM:\s+(\d+)", status)[1]) * 1024 / 1e6  # type: ignore[index]
             time.sleep(0.1)
         found.append(output.read_bytes().decode().removesuffix("\n").split("\n"))
         peaks.append(peak)

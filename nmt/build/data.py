@@ -28,7 +28,8 @@ def prepare_data(experiment: Experiment, say: Callable[[str], None]) -> Prepared
 def prepare_data_apart(experiment: Experiment, say: Callable[[str], None]) -> Prepared:
     """Do what `prepare_data` does; where it needs the library `datasets`, in a process that ends with it.
 
-    What that loads and keeps, some 150 MB, would else stay in memory to the end of a training.
+    What that loads and keeps, some 150 MB, would else stay in memory to the end of a training. That process
+    prints its lines itself, as they come; `say` hears those of this one alone.
     """
     if experiment.data.dataset is None:
         return prepare_data(experiment, say)

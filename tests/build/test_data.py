@@ -13,7 +13,6 @@ from nmt.errors import UserError
 
 APART = """
 import sys
-from pathlib import Path
 from nmt.build.data import prepare_data_apart
 from nmt.config import Experiment
 print(prepare_data_apart(Experiment.model_validate_json(sys.stdin.read()), print).summary())
