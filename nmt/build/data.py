@@ -12,6 +12,7 @@ from nmt.config.model import TaggerConfig
 from nmt.data.corpus import Corpus, Pair, open_corpus
 from nmt.data.labelled import LabelledCorpus
 from nmt.data.prepared import Prepared, prepare
+from nmt.data.text import NormalizedCorpus, Normalizer
 from nmt.data.tokenizer import Tokenizer, WordTokenizer
 
 
@@ -41,10 +42,12 @@ def _prepare(experiment: Experiment) -> Path:
 
 
 def corpus_of(experiment: Experiment) -> Corpus:
-    """Return the corpus that an experiment names; nothing is read yet."""
-    if experiment.data.labelled is None:
-        return open_corpus(experiment.data)
-    return LabelledCorpus(experiment.data.labelled, each_word=isinstance(experiment.model, TaggerConfig))
+    """Return the corpus that an experiment names, its texts normalized; nothing is read yet."""
+    data = experiment.data
+    if data.labelled is None:
+        return NormalizedCorpus(open_corpus(data), Normalizer.of(data))
+    labelled = LabelledCorpus(data.labelled, each_word=isinstance(experiment.model, TaggerConfig))
+    return NormalizedCorpus(labelled, Normalizer.of(data))
 
 
 def train_tokenizers(data: DataConfig, pairs: Callable[[], Iterator[Pair]]) -> tuple[Tokenizer, Tokenizer]:

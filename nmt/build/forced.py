@@ -29,7 +29,7 @@ def force_text(folder: Path, experiment: Experiment, lines: Sequence[str], *, de
     In float64. One long text is read from its first line to its last.
     """
     trained = load_language_model(folder, experiment=experiment, device=device, precision=torch.float64)
-    scorer, encoded = LanguageModelScorer(trained.model), trained.tokenizer.encode_batch(lines)
+    scorer, encoded = LanguageModelScorer(trained.model), trained.encoder.encode_batch(lines)
     rows = [[*ids, EOS] for ids in encoded]
     found: list[list[float]] = [[]] * len(rows)
     if experiment.data.continuous and rows:

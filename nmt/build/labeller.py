@@ -16,6 +16,7 @@ from nmt.data.corpus import Pair
 from nmt.data.encoded import EncodedSplit
 from nmt.data.filtering import scan
 from nmt.data.labelled import check_known, check_labels
+from nmt.data.text import Normalizer, TextEncoder
 from nmt.data.tokenizer import Tokenizer, load_tokenizers
 from nmt.errors import UserError
 from nmt.evaluation.metrics import label_scores
@@ -37,7 +38,8 @@ class Labeller(NamedTuple):
     def label(self, lines: Sequence[str]) -> list[str]:
         """Return the label of each line, or those of its words between spaces; of a blank line none."""
         texts = [line for line in lines if line.strip()]
-        split = EncodedSplit.of(self.tokenizer.encode_batch(texts), [[]] * len(texts))
+        encoder = TextEncoder(self.tokenizer, Normalizer.of(self.experiment.data))
+        split = EncodedSplit.of(encoder.encode_batch(texts), [[]] * len(texts))
         width = self.experiment.decoding.tokens_per_batch
         found = map(self.labels.decode, predicted(self.model, split, width, self.device))
         return [next(found) if line.strip() else "" for line in lines]

@@ -17,6 +17,7 @@ from nmt.config.model import LanguageModelConfig
 from nmt.data.corpus import Pair
 from nmt.data.encoded import EncodedSplit
 from nmt.data.filtering import scan
+from nmt.data.text import Normalizer, TextEncoder
 from nmt.data.tokenizer import Tokenizer, load_tokenizers
 from nmt.data.vocabulary import BOS, EOS, UNK
 from nmt.decoding.candidates import LengthPenalty
@@ -41,6 +42,11 @@ class Trained(NamedTuple):
     experiment: Experiment
     device: torch.device
 
+    @property
+    def encoder(self) -> TextEncoder:
+        """Text → ids, as in its training."""
+        return TextEncoder(self.tokenizer, Normalizer.of(self.experiment.data))
+
 
 def load_language_model(
     folder: Path,
@@ -63,7 +69,7 @@ def load_language_model(
             "see nmt translate, nmt predict, or nmt score without --text"
         )
     tokenizer, _ = load_tokenizers(run.tokenizer)
-    _check_prompt(tokenizer, prompt)
+    _check_prompt(TextEncoder(tokenizer, Normalizer.of(experiment.data)), prompt)
     model = build_language_model(experiment.model, len(tokenizer.vocabulary))
     run.load_model(model, (tokenizer.fingerprint, tokenizer.fingerprint))
     return Trained(model.eval().to(where, precision), tokenizer, experiment, where)
@@ -119,7 +125,7 @@ def _begun(trained: Trained, prompt: str) -> tuple[LanguageModelScorer, int, lis
 
     Of one long text a sequence is a line, which begins after EOS.
     """
-    ids = trained.tokenizer.encode(prompt)
+    ids = trained.encoder.encode(prompt)
     *before, last = [EOS if trained.experiment.data.continuous else BOS, *ids]
     return LanguageModelScorer(trained.model, before), last, ids
 
@@ -129,22 +135,23 @@ def _banned(trained: Trained) -> tuple[int, ...]:
     return tuple({*trained.tokenizer.banned, UNK})
 
 
-def _check_prompt(tokenizer: Tokenizer, prompt: str) -> None:
+def _check_prompt(encoder: TextEncoder, prompt: str) -> None:
     """Raise UserError naming the prompt's words or characters that the vocabulary lacks."""
 
     def unknown(text: str) -> bool:
-        ids = tokenizer.encode(text)
-        return UNK in ids or any(re.fullmatch("<0x[0-9A-F]{2}>", piece) for piece in tokenizer.pieces(ids))
+        ids = encoder.encode(text)
+        pieces = encoder.tokenizer.pieces(ids)
+        return UNK in ids or any(re.fullmatch("<0x[0-9A-F]{2}>", piece) for piece in pieces)
 
     if prompt != prompt.encode(errors="ignore").decode():
         raise UserError("--prompt: expected text, found bytes that are not UTF-8; give it in UTF-8")
     if not unknown(prompt):
         return
-    words = UNK in tokenizer.encode(prompt)
+    words = UNK in encoder.encode(prompt)
     lacking = [repr(part) for part in dict.fromkeys(prompt.split() if words else prompt) if unknown(part)]
     more = ", …" if len(lacking) > SHOWN else ""
     raise UserError(
-        f"--prompt: the vocabulary of {len(tokenizer.vocabulary)} pieces lacks {len(lacking)} of its "
+        f"--prompt: the vocabulary of {len(encoder.tokenizer.vocabulary)} pieces lacks {len(lacking)} of its "
         f"{'words' if words else 'characters'}: {', '.join(lacking[:SHOWN])}{more}; "
         f"leave {'it' if len(lacking) == 1 else 'them'} out"
     )
@@ -166,7 +173,7 @@ def score_text(
     trained = load_language_model(folder, experiment=experiment, device=device, precision=torch.float64)
     if not lines:
         raise UserError(f"{dataset}: no lines; there is nothing to score")
-    text = EncodedSplit.of([[]] * len(lines), trained.tokenizer.encode_batch(lines))
+    text = EncodedSplit.of([[]] * len(lines), trained.encoder.encode_batch(lines))
     continuous, characters = experiment.data.continuous, sum(len(line) + 1 for line in lines)
     task = LanguageModelTask(
         validation=text,

@@ -6,6 +6,9 @@ from pydantic import Field, model_validator
 
 from nmt.config.section import Section
 
+# Of the text before it is cut: as it stands, or in Unicode's composed form.
+Normalization = Literal["none", "nfc"]
+
 
 class SplitNames(Section):
     """What the three splits are called in the dataset; null where there is none."""
@@ -164,6 +167,9 @@ class DataConfig(Section):
     src: str = Field("de", description="languages of the pairs; text and labelled have none")
     trg: str = "en"
     tokenizer: TokenizerConfig = SubwordTokenizer()
+    normalize: Normalization = Field(
+        "none", description="nfc: composed characters, in training and wherever the run reads text"
+    )
     filters: Filters = Filters()
     prepared: str = Field("runs/prepared", description="folder of the memory-mapped caches")
 

@@ -4,6 +4,7 @@ Rows are told apart by 64-bit hashes: among 5 million pairs two different ones m
 """
 
 import hashlib
+import unicodedata
 from array import array
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -39,6 +40,7 @@ class Scan:
     hashes: NDArray[np.uint64]  # (rows,) one for each pair
     empty: NDArray[np.bool_]  # (rows,)
     sha256: str  # over "src \t trg \n", or "trg \n" of monolingual text, of all rows, UTF-8
+    decomposed: int  # texts that are not in form NFC
 
     def __len__(self) -> int:
         return len(self.hashes)
@@ -46,7 +48,7 @@ class Scan:
 
 def scan(pairs: Iterable[Pair], *, monolingual: bool = False) -> Scan:
     """Reads pairs once; 9 bytes a pair stay in memory. Of monolingual text there is only the target."""
-    hashes, empty, digest = array("Q"), bytearray(), hashlib.sha256()
+    hashes, empty, digest, decomposed = array("Q"), bytearray(), hashlib.sha256(), 0
     for pair in pairs:
         src, trg = pair.src.encode(), pair.trg.encode()
         digest.update(b"%b\n" % trg if monolingual else b"%b\t%b\n" % (src, trg))
@@ -54,7 +56,8 @@ def scan(pairs: Iterable[Pair], *, monolingual: bool = False) -> Scan:
         short = hashlib.blake2b(b"%b\xff%b" % (src, trg), digest_size=8).digest()
         hashes.append(int.from_bytes(short, "little"))
         empty.append(not (monolingual or pair.src.strip()) or not pair.trg.strip())
-    return Scan(np.array(hashes, np.uint64), np.frombuffer(empty, np.bool_), digest.hexdigest())
+        decomposed += sum(not unicodedata.is_normalized("NFC", text) for text in pair)
+    return Scan(np.array(hashes, np.uint64), np.frombuffer(empty, np.bool_), digest.hexdigest(), decomposed)
 
 
 def by_text(scans: Mapping[Split, Scan], filters: Filters) -> tuple[Reasons, dict[Split, int]]:

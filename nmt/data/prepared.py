@@ -32,7 +32,7 @@ from nmt.data.filtering import Reason, Reasons, Scan, by_length, by_text, counts
 from nmt.data.tokenizer import Tokenizer, load_tokenizers, save_tokenizers
 from nmt.errors import UserError
 
-FORMAT = 1  # of the folder; a change of what is written, or of how text is encoded, needs a new number
+FORMAT = 2  # of the folder; a change of what is written, or of how text is encoded, needs a new number
 CHUNK = 4096  # pairs encoded at a time
 
 # From a function that reads the training pairs, as often as it is called, to the tokenizers of both sides.
@@ -177,7 +177,7 @@ def _key(data: DataConfig, corpus: Corpus, seed: int) -> str:
         "seed": seed,
         "text": {split: corpus.fingerprint(split) for split in corpus.splits},
         # Where the text lies is left out: the fingerprints say what it is.
-        **data.model_dump(mode="json", include={"src", "trg", "tokenizer", "filters"}),
+        **data.model_dump(mode="json", include={"src", "trg", "tokenizer", "normalize", "filters"}),
         **({"continuous": True} if data.continuous else {}),
         **(
             {"tokenizers": _fingerprints(saved)}
@@ -231,6 +231,11 @@ def _write(
         scans[split] = scan(corpus.pairs(split), monolingual=data.text is not None)
         if not len(scans[split]):
             raise UserError(f"{corpus.describe(split)}: split {split} is empty; expected at least one pair")
+        if decomposed := scans[split].decomposed:
+            say(
+                f"{decomposed:,} texts of {split} hold decomposed characters, which are other text than composed "
+                "ones to a model; data.normalize: nfc composes them"
+            )
     filters = _filters(data)
     reasons, overlap = np.full(len(scans["train"]), Reason.KEPT, np.uint8), dict[Split, int]()
     if filters is not None:
