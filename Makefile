@@ -2,7 +2,7 @@ PYTHON ?= python3
 VENV := .venv
 INSTALLED := $(VENV)/.installed
 
-.PHONY: demo test bench format clean
+.PHONY: demo test check lint bench format clean
 
 demo: $(INSTALLED)
 	$(VENV)/bin/nmt train experiments/demo/config.yaml
@@ -14,12 +14,22 @@ demo: $(INSTALLED)
 	@echo "  $(VENV)/bin/nmt train experiments/multi30k-de-en/config.yaml    # real text; needs a network, once"
 	@echo "  $(VENV)/bin/nmt --help                                         # your own sentences: see README.md"
 
-test: $(INSTALLED)
+# A process for every core; a test that is long is dealt first come, first served.
+PYTEST := $(VENV)/bin/python -m pytest -q --numprocesses auto --dist worksteal
+
+# What CI runs.
+test: lint
+	$(PYTEST)
+
+# What a person runs between two changes: under a minute.
+check: lint
+	$(PYTEST) -m "not slow"
+
+lint: $(INSTALLED)
 	$(VENV)/bin/ruff format --check .
 	$(VENV)/bin/ruff check .
 	$(VENV)/bin/mypy
 	$(VENV)/bin/lint-imports
-	$(VENV)/bin/python -m pytest -q
 
 bench: $(INSTALLED)
 	$(VENV)/bin/python scripts/bench.py experiments/demo/config.yaml
