@@ -7,6 +7,9 @@ from typing import Annotated
 
 import typer
 
+# Bounds that no person reaches.
+MOST_BEAM, MOST_THREADS, MOST = 1_000, 1_024, 10**9
+
 Config = Annotated[Path, typer.Argument(metavar="CONFIG.yaml", help="the experiment", show_default=False)]
 Overrides = Annotated[
     list[str] | None,
@@ -24,17 +27,23 @@ LanguageModel = Annotated[
     typer.Option("--lm", metavar="RUN", help="a language model's run, of the same target vocabulary"),
 ]
 LanguageModelWeight = Annotated[
-    float | None, typer.Option("--lm-weight", min=0, help="with --lm: its weight; default: 0.2")
+    float | None, typer.Option("--lm-weight", min=0, max=1_000, help="with --lm: its weight; default: 0.2")
 ]
-Beam = Annotated[int | None, typer.Option(min=1, help="width of the search; 1 is greedy; default: the run's")]
+Beam = Annotated[
+    int | None,
+    typer.Option(min=1, max=MOST_BEAM, help="width of the search; 1 is greedy; default: the run's"),
+]
 Temperature = Annotated[
-    float, typer.Option(help="from 0; below 1: the probable more often; 0: always the most probable")
+    float,
+    typer.Option(help="from 0; below 1: the probable more often; 0: always the most probable"),
 ]
-TopK = Annotated[int | None, typer.Option(min=1, help="draw from the K most probable pieces")]
+TopK = Annotated[int | None, typer.Option(min=1, max=MOST, help="draw from the K most probable pieces")]
 TopP = Annotated[float, typer.Option(help="draw from the fewest pieces that hold this share of probability")]
-Seed = Annotated[int, typer.Option(min=0, help="of the random numbers; the same seed draws the same")]
+Seed = Annotated[
+    int, typer.Option(min=0, max=2**63 - 1, help="of the random numbers; the same seed draws the same")
+]
 Device = Annotated[str, typer.Option(help="auto, cpu, cuda …")]
-Threads = Annotated[int | None, typer.Option(min=1, help="CPU threads; default: all cores")]
+Threads = Annotated[int | None, typer.Option(min=1, max=MOST_THREADS, help="CPU threads; default: all cores")]
 
 
 class Precision(StrEnum):

@@ -4,14 +4,15 @@ from typing import Annotated
 
 import typer
 
-from nmt.cli.arguments import Config, Overrides
+from nmt.cli.arguments import MOST, Config, Overrides
 
 
 def check_resume(
     config: Config,
     overrides: Overrides = None,
     updates: Annotated[
-        int, typer.Option("--updates", metavar="N", min=5, help="before the kill, and as many after it")
+        int,
+        typer.Option("--updates", metavar="N", min=5, max=MOST, help="before the kill, and as many after it"),
     ] = 20,
 ) -> None:
     """Prove that a killed run goes on bit for bit.

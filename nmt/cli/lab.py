@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from nmt.cli.arguments import Model, Overrides, Threads, use_threads
+from nmt.cli.arguments import MOST, Model, Overrides, Threads, use_threads
 
 lab = typer.Typer(
     help="Experiments that show why recurrent networks are built so: pictures, and the numbers beside them.",
@@ -37,34 +37,46 @@ Input = Annotated[
 ]
 Split = Annotated[str, typer.Option(help="train, validation or test")]
 Tracked = Annotated[Wandb, typer.Option("--wandb", help="show pictures and table there too")]
-Seed = Annotated[int, typer.Option(min=0, help="the same seed gives the same numbers on the same machine")]
+Seed = Annotated[
+    int, typer.Option(min=0, max=2**63 - 1, help="the same seed gives the same numbers on the same machine")
+]
 Cells = Annotated[
     str,
     typer.Option(metavar="NAME,…", help="as in a configuration; options follow: lstm:chrono=T, T the length"),
 ]
 Parameters = Annotated[
-    int, typer.Option(min=200, help="of every cell with its output, as near as widths allow")
+    int, typer.Option(min=200, max=MOST, help="of every cell with its output, as near as widths allow")
 ]
-Updates = Annotated[int, typer.Option(min=1, help="of training; a cell that has solved it stops before")]
-Batch = Annotated[int, typer.Option(min=1, help="sequences an update")]
-Rate = Annotated[float, typer.Option("--lr", min=0, help="where Adam's rate begins; it falls to 0")]
-Clip = Annotated[float, typer.Option(min=0, help="norm that a gradient is clipped to; 0: not at all")]
+Updates = Annotated[
+    int, typer.Option(min=1, max=MOST, help="of training; a cell that has solved it stops before")
+]
+Batch = Annotated[int, typer.Option(min=1, max=1_000_000, help="sequences an update")]
+Rate = Annotated[
+    float,
+    typer.Option("--lr", min=0, max=1_000, help="where Adam's rate begins; it falls to 0"),
+]
+Clip = Annotated[
+    float,
+    typer.Option(min=0, max=1e12, help="norm that a gradient is clipped to; 0: not at all"),
+]
 
 
 @lab.command()
 def gradients(
     cells: Cells = "lstm,lstm:chrono=T,gru,rnn,irnn",
-    lag: Annotated[int, typer.Option(min=2, help="length of the sequences")] = 100,
+    lag: Annotated[int, typer.Option(min=2, max=1_000_000, help="length of the sequences")] = 100,
     parameters: Parameters = 5000,
     updates: Updates = 2000,
     batch: Batch = 32,
     lr: Rate = 0.01,
     clip: Clip = 1.0,
-    rows: Annotated[int, typer.Option(min=1, help="sequences that a norm is the mean of")] = 64,
+    rows: Annotated[
+        int, typer.Option(min=1, max=1_000_000, help="sequences that a norm is the mean of")
+    ] = 64,
     exploding: Annotated[
         str, typer.Option(metavar="NAME", help="cell trained with and without clipping")
     ] = "irnn",
-    step: Annotated[float, typer.Option(min=0, help="rate of its plain gradient descent")] = 0.01,
+    step: Annotated[float, typer.Option(min=0, max=1_000, help="rate of its plain gradient descent")] = 0.01,
     seed: Seed = 1,
     output: Output = Path("runs/lab/gradients"),
     wandb: Tracked = Wandb.OFF,
@@ -98,15 +110,22 @@ def memory(
     parameters: Annotated[
         int | None,
         typer.Option(
-            min=200, help="of every cell, as near as widths allow; by itself 5,000 or, copying, 60,000"
+            min=200,
+            max=MOST,
+            help="of every cell, as near as widths allow; by itself 5,000 or, copying, 60,000",
         ),
     ] = None,
     updates: Annotated[
-        int | None, typer.Option(min=1, help="at most; by itself 2,000 or, copying, 2,400")
+        int | None, typer.Option(min=1, max=MOST, help="at most; by itself 2,000 or, copying, 2,400")
     ] = None,
     batch: Batch = 32,
     lr: Annotated[
-        float | None, typer.Option(min=0, help="where Adam's rate begins; by itself 0.01 or, copying, 0.02")
+        float | None,
+        typer.Option(
+            min=0,
+            max=1_000,
+            help="where Adam's rate begins; by itself 0.01 or, copying, 0.02",
+        ),
     ] = None,
     clip: Clip = 1.0,
     seed: Seed = 1,
@@ -145,8 +164,10 @@ def gates(
     overrides: Overrides = None,
     input_: Input = None,
     split: Split = "validation",
-    count: Annotated[int, typer.Option(min=1, help="sentences that saturation is counted over")] = 200,
-    sentence: Annotated[int, typer.Option(min=1, help="which of them is drawn, from 1")] = 1,
+    count: Annotated[
+        int, typer.Option(min=1, max=MOST, help="sentences that saturation is counted over")
+    ] = 200,
+    sentence: Annotated[int, typer.Option(min=1, max=MOST, help="which of them is drawn, from 1")] = 1,
     output: Output = Path("runs/lab/gates"),
     wandb: Tracked = Wandb.OFF,
     threads: Threads = 1,
@@ -170,7 +191,7 @@ def attention(
     overrides: Overrides = None,
     input_: Input = None,
     split: Split = "validation",
-    count: Annotated[int, typer.Option(min=1, help="sentences, a picture each")] = 4,
+    count: Annotated[int, typer.Option(min=1, max=MOST, help="sentences, a picture each")] = 4,
     output: Output = Path("runs/lab/attention"),
     wandb: Tracked = Wandb.OFF,
     threads: Threads = 1,
@@ -190,8 +211,8 @@ def exposure(
     model: Model,
     overrides: Overrides = None,
     split: Split = "validation",
-    count: Annotated[int, typer.Option(min=1, help="sentence pairs")] = 500,
-    longest: Annotated[int, typer.Option(min=1, help="positions that are shown")] = 25,
+    count: Annotated[int, typer.Option(min=1, max=MOST, help="sentence pairs")] = 500,
+    longest: Annotated[int, typer.Option(min=1, max=10_000, help="positions that are shown")] = 25,
     output: Output = Path("runs/lab/exposure"),
     wandb: Tracked = Wandb.OFF,
     threads: Threads = 1,

@@ -5,6 +5,8 @@ from typing import Annotated
 import typer
 
 from nmt.cli.arguments import (
+    MOST,
+    MOST_BEAM,
     Device,
     Model,
     Seed,
@@ -22,22 +24,30 @@ def sample(
     context: typer.Context,
     model: Model,
     prompt: Annotated[str, typer.Option(metavar="TEXT", help="what every sequence begins with")] = "",
-    count: Annotated[int, typer.Option("--n", min=1, help="sequences, one a line")] = 10,
+    count: Annotated[int, typer.Option("--n", min=1, max=MOST, help="sequences, one a line")] = 10,
     seed: Seed = 1,
     temperature: Temperature = 1.0,
     top_k: TopK = None,
     top_p: TopP = 1.0,
     beam: Annotated[
-        int | None, typer.Option(min=1, help="draw nothing: search the most probable, so many at a time")
+        int | None,
+        typer.Option(min=1, max=MOST_BEAM, help="draw nothing: search the most probable, so many at a time"),
     ] = None,
-    n_best: Annotated[int, typer.Option(min=1, help="with --beam: sequences, one a line, best first")] = 1,
+    n_best: Annotated[
+        int, typer.Option(min=1, max=MOST_BEAM, help="with --beam: sequences, one a line, best first")
+    ] = 1,
     lines: Annotated[
-        int, typer.Option(min=1, help="of each sequence, from a model of one long text; a blank one between")
+        int,
+        typer.Option(
+            min=1, max=MOST, help="of each sequence, from a model of one long text; a blank one between"
+        ),
     ] = 1,
     max_length: Annotated[
         int, typer.Option(min=1, max=1_000_000, help="pieces, the prompt's not counted")
     ] = 1000,
-    batch: Annotated[int, typer.Option(min=1, help="sequences at a time; changes none of them")] = 64,
+    batch: Annotated[
+        int, typer.Option(min=1, max=1_000_000, help="sequences at a time; changes none of them")
+    ] = 64,
     device: Device = "auto",
     threads: Threads = None,
 ) -> None:

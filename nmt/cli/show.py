@@ -4,14 +4,14 @@ from typing import Annotated
 
 import typer
 
-from nmt.cli.arguments import Beam, Device, Model, Overrides
+from nmt.cli.arguments import MOST, Beam, Device, Model, Overrides
 
 
 def show(
     model: Model,
     overrides: Overrides = None,
     split: Annotated[str, typer.Option(help="train, validation or test")] = "test",
-    count: Annotated[int, typer.Option(min=1, help="sentences, spread evenly over the split")] = 5,
+    count: Annotated[int, typer.Option(min=1, max=MOST, help="sentences, spread evenly over the split")] = 5,
     beam: Beam = None,
     device: Device = "auto",
 ) -> None:

@@ -14,6 +14,8 @@ from typing import TYPE_CHECKING, Annotated, BinaryIO
 import typer
 
 from nmt.cli.arguments import (
+    MOST_BEAM,
+    MOST_THREADS,
     Beam,
     Device,
     LanguageModel,
@@ -62,7 +64,9 @@ def translate(
         ),
     ] = None,
     beam: Beam = None,
-    n_best: Annotated[int, typer.Option(min=1, help="translations a line, as NUMBER ||| TEXT ||| SCORE")] = 1,
+    n_best: Annotated[
+        int, typer.Option(min=1, max=MOST_BEAM, help="translations a line, as NUMBER ||| TEXT ||| SCORE")
+    ] = 1,
     alignments: Annotated[
         bool, typer.Option("--alignments", help="add ||| and word links source-target, counted from 0")
     ] = False,
@@ -85,9 +89,13 @@ def translate(
     ] = Precision.AUTO,
     workers: Annotated[
         int | None,
-        typer.Option(min=1, help="processes; default: one a core for a file of more than 2000 lines, else 1"),
+        typer.Option(
+            min=1,
+            max=MOST_THREADS,
+            help="processes; default: one a core for a file of more than 2000 lines, else 1",
+        ),
     ] = None,
-    threads: Annotated[int, typer.Option(min=1, help="CPU threads a process")] = 1,
+    threads: Annotated[int, typer.Option(min=1, max=MOST_THREADS, help="CPU threads a process")] = 1,
 ) -> None:
     """Translate standard input or a file, line by line.
 

@@ -57,10 +57,11 @@ class GRUCellConfig(_CellConfig):
 
 class _ForgettingCellConfig(_CellConfig):
     recurrent: Matrix = Field("orthogonal", description="how the matrices of h are drawn, gate by gate")
-    forget_bias: float = Field(1.0, description="where the forget gate's bias begins")
+    forget_bias: float = Field(1.0, ge=-1_000, le=1_000, description="where the forget gate's bias begins")
     chrono: int | None = Field(
         None,
         ge=3,
+        le=10**9,
         description="longest dependency to expect, in tokens; biases begin as in Tallec & Ollivier 2018",
     )
 
@@ -118,7 +119,7 @@ class DeepTransitionCellConfig(_KindConfig):
     )
     kind: Literal["deep_transition"] = "deep_transition"
     cell: InnerCellConfig = GRUCellConfig()
-    depth: int = Field(4, ge=2, description="cells in turn; the first alone has inputs")
+    depth: int = Field(4, ge=2, le=1_000, description="cells in turn; the first alone has inputs")
 
     @model_validator(mode="after")
     def _state_can_go_deeper(self) -> Self:

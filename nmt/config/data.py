@@ -4,7 +4,9 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
-from nmt.config.section import Section
+from nmt.config.section import Count, Section, Seed
+
+_VOCABULARY = 10_000_000  # pieces, at most
 
 # Of the text before it is cut: as it stands, or in Unicode's composed form.
 Normalization = Literal["none", "nfc"]
@@ -75,17 +77,19 @@ class LabelledText(TsvFiles):
 class BuiltinCorpus(Section):
     """The corpus that comes with the package: English–German pairs from a synchronous grammar."""
 
-    train: int = Field(20000, ge=100, description="training pairs")
-    validation: int = Field(500, ge=10)
-    test: int = Field(500, ge=10)
-    seed: int = 1
+    train: int = Field(20000, ge=100, le=10**9, description="training pairs")
+    validation: int = Field(500, ge=10, le=10**9)
+    test: int = Field(500, ge=10, le=10**9)
+    seed: Seed = 1
 
 
 class SubwordTokenizer(Section):
     """sentencepiece, byte pair encoding or unigram."""
 
     kind: Literal["bpe", "unigram"] = "bpe"
-    vocab_size: int = Field(8000, ge=300, description="pieces, special and byte pieces included")
+    vocab_size: int = Field(
+        8000, ge=300, le=_VOCABULARY, description="pieces, special and byte pieces included"
+    )
     shared: bool = True
     dropout: float = Field(
         0.0,
@@ -97,6 +101,7 @@ class SubwordTokenizer(Section):
     samples: int = Field(
         8,
         ge=1,
+        le=10_000,
         description="with dropout: how many segmentations of the training text are prepared; "
         "epoch e reads number e mod samples",
     )
@@ -113,8 +118,8 @@ class WordTokenizer(Section):
     """Words between spaces; what is rare becomes <unk>."""
 
     kind: Literal["word"] = "word"
-    vocab_size: int | None = Field(None, ge=8, description="special ids included; null = all")
-    min_frequency: int = Field(2, ge=1)
+    vocab_size: int | None = Field(None, ge=8, le=_VOCABULARY, description="special ids included; null = all")
+    min_frequency: Count = 2
     lowercase: bool = False
     shared: bool = False
 
@@ -123,8 +128,8 @@ class TorchtextTokenizer(Section):
     """torchtext 0.6's word tokenizer and Vocab, for repeating older experiments (extra: torchtext)."""
 
     kind: Literal["torchtext"] = "torchtext"
-    vocab_size: int | None = Field(None, ge=8, description="special ids included; null = all")
-    min_frequency: int = Field(2, ge=1)
+    vocab_size: int | None = Field(None, ge=8, le=_VOCABULARY, description="special ids included; null = all")
+    min_frequency: Count = 2
     lowercase: bool = True
     shared: bool = False
 
@@ -146,8 +151,10 @@ TokenizerConfig = Annotated[
 class Filters(Section):
     """What does not enter training; what was dropped and why is printed and stored."""
 
-    max_length: int = Field(200, ge=1, description="pieces on either side")
-    max_ratio: float = Field(9.0, ge=1.0, description="pieces of the longer side per piece of the shorter")
+    max_length: Count = Field(200, description="pieces on either side")
+    max_ratio: float = Field(
+        9.0, ge=1.0, le=1e9, description="pieces of the longer side per piece of the shorter"
+    )
     drop_duplicates: bool = True
     drop_test_overlap: bool = Field(True, description="test or validation pairs inside the training set")
 

@@ -4,7 +4,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from nmt.config.section import Section
+from nmt.config.section import Beam, Section
 
 
 class NoPenalty(Section):
@@ -17,14 +17,14 @@ class GnmtPenalty(Section):
     """Wu et al. 2016, eq. 14: log-probability / ((5 + Ty) / 6)^alpha."""
 
     kind: Literal["gnmt"] = "gnmt"
-    alpha: float = Field(1.0, ge=0)
+    alpha: float = Field(1.0, ge=0, le=1_000)
 
 
 class AveragePenalty(Section):
     """log-probability / Ty^alpha; with alpha 1 the mean over tokens."""
 
     kind: Literal["average"] = "average"
-    alpha: float = Field(1.0, ge=0)
+    alpha: float = Field(1.0, ge=0, le=1_000)
 
 
 PenaltyConfig = Annotated[NoPenalty | GnmtPenalty | AveragePenalty, Field(discriminator="kind")]
@@ -33,9 +33,13 @@ PenaltyConfig = Annotated[NoPenalty | GnmtPenalty | AveragePenalty, Field(discri
 class DecodingConfig(Section):
     """Beam search; beam 1 is greedy."""
 
-    beam: int = Field(5, ge=1)
+    beam: Beam = 5
     length_penalty: PenaltyConfig = GnmtPenalty()
-    max_ratio: float = Field(2.0, gt=0, description="longest output = max_ratio · Tx + max_extra pieces")
-    max_extra: int = Field(10, ge=0)
-    max_source: int = Field(200, ge=4, description="pieces; a longer line is translated in parts")
-    tokens_per_batch: int = Field(8192, ge=1, description="source pieces × beam, padding included")
+    max_ratio: float = Field(
+        2.0, gt=0, le=100, description="longest output = max_ratio · Tx + max_extra pieces"
+    )
+    max_extra: int = Field(10, ge=0, le=100_000)
+    max_source: int = Field(200, ge=4, le=100_000, description="pieces; a longer line is translated in parts")
+    tokens_per_batch: int = Field(
+        8192, ge=1, le=1_000_000, description="source pieces × beam, padding included"
+    )

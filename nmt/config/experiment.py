@@ -7,7 +7,7 @@ from pydantic import Field, model_validator
 from nmt.config.data import DataConfig
 from nmt.config.decoding import DecodingConfig
 from nmt.config.model import AnyModelConfig, LanguageModelConfig, ModelConfig, TaggerConfig
-from nmt.config.section import Section
+from nmt.config.section import Section, Seed
 from nmt.config.tracking import TrackingConfig
 from nmt.config.training import TrainingConfig
 
@@ -20,7 +20,7 @@ class Experiment(Section):
     """Everything that a run depends on."""
 
     name: str = Field(pattern=r"^\w[\w.-]*$", description="the run folder is runs/NAME")
-    seed: int = Field(1, ge=0)
+    seed: Seed = 1
     data: DataConfig
     model: AnyModelConfig = ModelConfig()
     training: TrainingConfig = TrainingConfig()

@@ -6,8 +6,11 @@ from typing import Annotated, Literal, Self
 
 from pydantic import AfterValidator, Discriminator, Field, Tag, field_validator, model_validator
 
-from nmt.config.cell import CellConfig, LSTMCellConfig, has_recurrent_matrix
-from nmt.config.section import Section
+from nmt.config.cell import CellConfig, DeepTransitionCellConfig, LSTMCellConfig, has_recurrent_matrix
+from nmt.config.section import Section, Width
+
+_MOST_CELLS = 1_000
+Layers = Annotated[int, Field(ge=1, le=_MOST_CELLS)]
 
 
 class _AttentionSection(Section):
@@ -34,24 +37,26 @@ class AdditiveAttentionConfig(_AttentionSection):
     """Bahdanau 2015: v·tanh(W q + U k)."""
 
     kind: Literal["additive"] = "additive"
-    size: int | None = Field(None, ge=1, description="width of the comparison; null = the decoder's hidden")
+    size: Width | None = Field(None, description="width of the comparison; null = the decoder's hidden")
 
 
 class CoverageAttentionConfig(_AttentionSection):
     """See et al. 2017 after Tu et al. 2016: v·tanh(W q + U k + w c + b), c = Σ of the alignments so far."""
 
     kind: Literal["coverage"] = "coverage"
-    size: int | None = Field(None, ge=1, description="width of the comparison; null = the decoder's hidden")
-    weight: float = Field(1.0, ge=0, description="of Σ min(α, c) in the loss: looking again where one looked")
+    size: Width | None = Field(None, description="width of the comparison; null = the decoder's hidden")
+    weight: float = Field(
+        1.0, ge=0, le=1_000, description="of Σ min(α, c) in the loss: looking again where one looked"
+    )
 
 
 class LocationAttentionConfig(_AttentionSection):
     """Chorowski et al. 2015: v·tanh(W q + V k + U f + b), f filters over the alignment of the step before."""
 
     kind: Literal["location"] = "location"
-    size: int | None = Field(None, ge=1, description="width of the comparison; null = the decoder's hidden")
-    filters: int = Field(10, ge=1)
-    width: int = Field(15, ge=1, description="of a filter, in source positions; an odd number")
+    size: Width | None = Field(None, description="width of the comparison; null = the decoder's hidden")
+    filters: Width = 10
+    width: int = Field(15, ge=1, le=9_999, description="of a filter, in source positions; an odd number")
 
     @field_validator("width")
     @classmethod
@@ -77,7 +82,7 @@ class MultiHeadAttentionConfig(_AttentionSection):
     """Vaswani 2017: several scaled dot products side by side."""
 
     kind: Literal["multi_head"] = "multi_head"
-    heads: int = Field(4, ge=1, description="must divide the decoder's hidden")
+    heads: Width = Field(4, description="must divide the decoder's hidden")
 
 
 AttentionConfig = Annotated[
@@ -142,7 +147,12 @@ def _check_dropout(
             )
 
 
-def _check_layers(layers: int, *, residual: bool, layer_norm: bool) -> None:
+def _check_layers(layers: int, cell: CellConfig, *, residual: bool, layer_norm: bool) -> None:
+    if isinstance(cell, DeepTransitionCellConfig) and layers * cell.depth > _MOST_CELLS:
+        raise ValueError(
+            f"expected at most {_MOST_CELLS:,} cells, found layers {layers} × "
+            f"cell.depth {cell.depth}; lower either"
+        )
     for key, wanted in (("residual", residual), ("layer_norm", layer_norm)):
         if wanted and layers == 1:
             raise ValueError(
@@ -154,15 +164,15 @@ class EncoderConfig(Section):
     """A stack of recurrent layers over the source."""
 
     cell: CellConfig = LSTMCellConfig()
-    layers: int = Field(1, ge=1)
-    hidden: int = Field(512, ge=2, description="width of the output, both directions together")
+    layers: Layers = 1
+    hidden: int = Field(512, ge=2, le=65_536, description="width of the output, both directions together")
     bidirectional: bool = True
     residual: bool = Field(False, description=_RESIDUAL)
     layer_norm: bool = Field(False, description=_LAYER_NORM)
 
     @model_validator(mode="after")
     def _stands_between_layers(self) -> Self:
-        _check_layers(self.layers, residual=self.residual, layer_norm=self.layer_norm)
+        _check_layers(self.layers, self.cell, residual=self.residual, layer_norm=self.layer_norm)
         return self
 
 
@@ -181,8 +191,8 @@ class DecoderConfig(Section):
 
     style: Literal["input_feeding", "conditional", "layer_parallel"] = "layer_parallel"
     cell: CellConfig = LSTMCellConfig()
-    layers: int = Field(1, ge=1)
-    hidden: int = Field(512, ge=1)
+    layers: Layers = 1
+    hidden: Width = 512
     attention: AttentionConfig = GeneralAttentionConfig()
     bridge: Literal["last", "mean", "zero"] = Field(
         "last",
@@ -195,7 +205,7 @@ class DecoderConfig(Section):
 
     @model_validator(mode="after")
     def _stands_between_layers(self) -> Self:
-        _check_layers(self.layers, residual=self.residual, layer_norm=self.layer_norm)
+        _check_layers(self.layers, self.cell, residual=self.residual, layer_norm=self.layer_norm)
         return self
 
 
@@ -210,7 +220,7 @@ class ModelConfig(Section):
     """A recurrent sequence-to-sequence model."""
 
     kind: Literal["seq2seq"] = "seq2seq"
-    embedding: int = Field(256, ge=1)
+    embedding: Width = 256
     dropout: Share = Field(
         0.3, description="on embeddings, between layers, on the encoder's and before the decoder's output"
     )
@@ -269,7 +279,7 @@ class LanguageModelConfig(Section):
     """A stack of recurrent layers over text, each piece predicted from those before it."""
 
     kind: Literal["language_model"] = "language_model"
-    embedding: int = Field(256, ge=1)
+    embedding: Width = 256
     dropout: Share = Field(0.3, description="on embeddings, between layers and before the output")
     dropout_kind: DropoutKind = Field("independent", description=_DROPOUT_KIND)
     recurrent_dropout: Share = Field(0.0, description=_RECURRENT)
@@ -279,14 +289,14 @@ class LanguageModelConfig(Section):
         None, description="a file of word vectors (word2vec, fastText, GloVe; .gz) to begin with"
     )
     cell: CellConfig = LSTMCellConfig()
-    layers: int = Field(1, ge=1)
-    hidden: int = Field(512, ge=1)
+    layers: Layers = 1
+    hidden: Width = 512
     residual: bool = Field(False, description=_RESIDUAL)
     layer_norm: bool = Field(False, description=_LAYER_NORM)
 
     @model_validator(mode="after")
     def _can_be_had(self) -> Self:
-        _check_layers(self.layers, residual=self.residual, layer_norm=self.layer_norm)
+        _check_layers(self.layers, self.cell, residual=self.residual, layer_norm=self.layer_norm)
         _check_dropout(self.dropout, self.dropout_kind, self.recurrent_dropout, {"cell": self.cell})
         return self
 
@@ -294,7 +304,7 @@ class LanguageModelConfig(Section):
 class _LabellerConfig(Section):
     """An encoder of a text and a head for its labels."""
 
-    embedding: int = Field(256, ge=1)
+    embedding: Width = 256
     dropout: Share = Field(0.3, description="on embeddings, between layers and before the output")
     dropout_kind: DropoutKind = Field("independent", description=_DROPOUT_KIND)
     recurrent_dropout: Share = Field(0.0, description=_RECURRENT)

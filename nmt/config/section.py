@@ -1,9 +1,18 @@
 """What every section of the configuration has in common."""
 
-from pydantic import BaseModel, ConfigDict
+from typing import Annotated
+
+from pydantic import BaseModel, ConfigDict, Field
+
+# Every number has bounds that no person reaches: a config may come from a stranger.
+Width = Annotated[int, Field(ge=1, le=65_536)]  # of a vector
+Beam = Annotated[int, Field(ge=1, le=1_000)]
+Seed = Annotated[int, Field(ge=0, lt=2**63)]
+Updates = Annotated[int, Field(ge=1, le=10**12)]
+Count = Annotated[int, Field(ge=1, le=10**9)]
 
 
 class Section(BaseModel):
-    """A frozen record whose unknown keys are errors."""
+    """A frozen record whose unknown keys are errors; no number in it is NaN or infinite."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, protected_namespaces=())
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False, protected_namespaces=())

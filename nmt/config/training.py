@@ -4,38 +4,40 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
-from nmt.config.section import Section
+from nmt.config.section import Beam, Count, Section, Updates
+
+_Beta = Annotated[float, Field(ge=0, lt=1)]
 
 
 class OptimizerConfig(Section):
     """Adam (Kingma & Ba 2015) or AdamW (Loshchilov & Hutter 2019)."""
 
     kind: Literal["adam", "adamw"] = "adam"
-    lr: float = Field(1e-3, gt=0)
-    betas: tuple[float, float] = (0.9, 0.999)
-    eps: float = Field(1e-8, gt=0)
-    weight_decay: float = Field(0.0, ge=0)
+    lr: float = Field(1e-3, gt=0, le=1_000)
+    betas: tuple[_Beta, _Beta] = (0.9, 0.999)
+    eps: float = Field(1e-8, gt=0, le=1)
+    weight_decay: float = Field(0.0, ge=0, le=1_000)
 
 
 class ConstantSchedule(Section):
     """Warm-up, then the learning rate as given."""
 
     kind: Literal["constant"] = "constant"
-    warmup: int = Field(0, ge=0, description="updates")
+    warmup: int = Field(0, ge=0, le=10**12, description="updates")
 
 
 class InverseSquareRootSchedule(Section):
     """Warm-up, then lr · sqrt(warmup / update)."""
 
     kind: Literal["inverse_sqrt"] = "inverse_sqrt"
-    warmup: int = Field(400, ge=1, description="updates")
+    warmup: Updates = Field(400, description="updates")
 
 
 class LinearSchedule(Section):
     """Warm-up, then a straight line down to lr · final at the end of the budget, whichever it is."""
 
     kind: Literal["linear"] = "linear"
-    warmup: int = Field(0, ge=0, description="updates")
+    warmup: int = Field(0, ge=0, le=10**12, description="updates")
     final: float = Field(0.0, ge=0, le=1, description="share of lr at the end")
 
 
@@ -43,7 +45,7 @@ class CosineSchedule(Section):
     """Warm-up, then half a cosine down to lr · final at the end of the budget, whichever it is."""
 
     kind: Literal["cosine"] = "cosine"
-    warmup: int = Field(0, ge=0, description="updates")
+    warmup: int = Field(0, ge=0, le=10**12, description="updates")
     final: float = Field(0.0, ge=0, le=1, description="share of lr at the end")
 
 
@@ -51,10 +53,10 @@ class PlateauSchedule(Section):
     """Warm-up, then lr is multiplied by factor whenever validation has not improved `patience` times."""
 
     kind: Literal["plateau"] = "plateau"
-    warmup: int = Field(0, ge=0, description="updates")
+    warmup: int = Field(0, ge=0, le=10**12, description="updates")
     factor: float = Field(0.5, gt=0, lt=1)
-    patience: int = Field(2, ge=1, description="validations without improvement")
-    minimum: float = Field(1e-6, ge=0, description="share of lr below which it does not fall")
+    patience: Count = Field(2, description="validations without improvement")
+    minimum: float = Field(1e-6, ge=0, le=1, description="share of lr below which it does not fall")
 
 
 ScheduleConfig = Annotated[
@@ -68,39 +70,40 @@ class AveragingConfig(Section):
 
     kind: Literal["none", "ema", "checkpoints"] = "none"
     decay: float = Field(0.999, gt=0, lt=1, description="ema: weight of the past per update")
-    last: int = Field(5, ge=2, description="checkpoints: how many of the newest are averaged")
+    last: int = Field(5, ge=2, le=10_000, description="checkpoints: how many of the newest are averaged")
 
 
 class TrainingConfig(Section):
     """Budgets, optimiser, validation and checkpoints."""
 
-    tokens_per_batch: int = Field(
-        2048, ge=1, description="padded tokens of the longer side, all processes together"
+    tokens_per_batch: Count = Field(
+        2048, description="padded tokens of the longer side, all processes together"
     )
-    bptt: int = Field(
+    bptt: Count = Field(
         128,
-        ge=1,
         description="of one long text (data.text.lines: false): positions that gradients reach back",
     )
-    accumulate: int = Field(1, ge=1, description="pieces a batch is computed in, one after the other")
-    max_updates: int | None = Field(10000, ge=1)
-    max_epochs: int | None = Field(None, ge=1)
-    max_minutes: float | None = Field(None, gt=0, description="wall time of this run, resumes included")
-    validate_every: int = Field(500, ge=1, description="updates")
-    save_every: int = Field(500, ge=1, description="updates")
-    keep_checkpoints: int = Field(3, ge=1)
-    log_every: int = Field(20, ge=1, description="updates")
-    patience: int | None = Field(None, ge=1, description="validations without improvement before stopping")
-    validation_beam: int = Field(1, ge=1, description="of the decoding at validations; 1 = greedy")
+    accumulate: Count = Field(1, description="pieces a batch is computed in, one after the other")
+    max_updates: Updates | None = 10000
+    max_epochs: Count | None = None
+    max_minutes: float | None = Field(
+        None, gt=0, le=10_000_000, description="wall time of this run, resumes included"
+    )
+    validate_every: Updates = Field(500, description="updates")
+    save_every: Updates = Field(500, description="updates")
+    keep_checkpoints: Count = 3
+    log_every: Updates = Field(20, description="updates")
+    patience: Count | None = Field(None, description="validations without improvement before stopping")
+    validation_beam: Beam = Field(1, description="of the decoding at validations; 1 = greedy")
     best_by: Literal["bleu", "loss", "accuracy"] = Field(
         "bleu", description="bleu of translations, accuracy of labels, loss of anything"
     )
     precision: Literal["auto", "float64", "float32", "bfloat16"] = "auto"
     device: str = Field("auto", description="auto, cpu, cuda, cuda:1 …")
-    threads: int | None = Field(None, ge=1, description="CPU threads; null = all cores")
+    threads: int | None = Field(None, ge=1, le=1_024, description="CPU threads; null = all cores")
     label_smoothing: float = Field(0.1, ge=0, lt=1)
-    clip_norm: float | None = Field(1.0, gt=0, description="global norm; null = no clipping")
-    max_bad_updates: int = Field(20, ge=1, description="non-finite updates in a row before stopping")
+    clip_norm: float | None = Field(1.0, gt=0, le=1e12, description="global norm; null = no clipping")
+    max_bad_updates: Count = Field(20, description="non-finite updates in a row before stopping")
     optimizer: OptimizerConfig = OptimizerConfig()
     schedule: ScheduleConfig = InverseSquareRootSchedule()
     averaging: AveragingConfig = AveragingConfig()

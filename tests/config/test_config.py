@@ -1,9 +1,11 @@
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
 from pydantic import ValidationError
 
 from nmt.config import Experiment
+from nmt.config.section import Section
 
 DATA: dict[str, Any] = {"builtin": {}}
 
@@ -20,6 +22,27 @@ def refusal(**sections: Any) -> str:
 
 def test_a_name_and_a_corpus_are_enough() -> None:
     assert experiment().training.max_updates == 10000
+
+
+def numbers(schema: object, place: str = "") -> Iterator[tuple[str, dict[str, Any]]]:
+    """Every number in a JSON schema, with where it stands."""
+    if isinstance(schema, dict):
+        if schema.get("type") in ("integer", "number"):
+            yield place, schema
+        for key, inner in schema.items():
+            yield from numbers(inner, f"{place}/{key}")
+    elif isinstance(schema, list):
+        for inner in schema:
+            yield from numbers(inner, place)
+
+
+def test_every_number_has_a_lower_and_an_upper_bound_and_is_finite() -> None:
+    found = dict(numbers(Experiment.model_json_schema()))
+    assert len(found) > 60
+    for place, schema in found.items():
+        assert {"minimum", "exclusiveMinimum"} & schema.keys(), place
+        assert {"maximum", "exclusiveMaximum"} & schema.keys(), place
+    assert Section.model_config["allow_inf_nan"] is False
 
 
 def test_a_section_is_frozen() -> None:
