@@ -233,8 +233,8 @@ def _write(
             raise UserError(f"{corpus.describe(split)}: split {split} is empty; expected at least one pair")
         if decomposed := scans[split].decomposed:
             say(
-                f"{decomposed:,} texts of {split} hold decomposed characters, which are other text than composed "
-                "ones to a model; data.normalize: nfc composes them"
+                f"{decomposed:,} texts of {split} hold decomposed characters, which are other "
+                "text to a model than composed ones; data.normalize: nfc composes them"
             )
     filters = _filters(data)
     reasons, overlap = np.full(len(scans["train"]), Reason.KEPT, np.uint8), dict[Split, int]()
