@@ -5,13 +5,13 @@ import importlib.metadata
 import json
 import os
 import platform
-import subprocess
 from pathlib import Path
 from typing import Final, Literal, Self
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, JsonValue, ValidationError
 
 from nmt.errors import UserError
+from nmt.machine import cores, processor
 
 SCHEMA_VERSION: Final = 1
 
@@ -67,7 +67,7 @@ class Machine(Record):
     @classmethod
     def here(cls, device: str, *, accelerator: str | None = None, threads: int | None = None) -> Self:
         """This machine; `accelerator` is the name of the GPU, where the device is one."""
-        system = f"{_processor()}, {cores()} cores, {platform.system()}"
+        system = f"{processor()}, {cores()} cores, {platform.system()}"
         description = f"{accelerator}; {system}" if accelerator else system
         return cls(device=device, description=description, threads=threads)
 
@@ -184,40 +184,8 @@ def replace_text(path: Path, text: str) -> None:
             temporary.unlink(missing_ok=True)
 
 
-def source_commit() -> str | None:
-    """The git commit of this code, with "-dirty" after uncommitted changes; None outside its repository."""
-    here = Path(__file__)
-    # A package installed inside somebody else's repository must not report that one's commit.
-    if _output("git", "-C", str(here.parent), "ls-files", "--error-unmatch", here.name) is None:
-        return None
-    return _output(
-        "git", "-C", str(here.parent), "describe", "--always", "--dirty", "--abbrev=40", "--exclude=*"
-    )
-
-
-def _output(*command: str) -> str | None:
-    try:
-        done = subprocess.run(command, capture_output=True, text=True, timeout=10, check=True)
-    except (OSError, subprocess.SubprocessError):
-        return None
-    return done.stdout.strip() or None
-
-
 def _version(package: str) -> str | None:
     try:
         return importlib.metadata.version(package)
     except importlib.metadata.PackageNotFoundError:
         return None
-
-
-def _processor() -> str:
-    with contextlib.suppress(OSError):
-        for line in Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines():
-            if line.startswith("model name"):
-                return line.partition(":")[2].strip()
-    return _output("sysctl", "-n", "machdep.cpu.brand_string") or platform.processor() or platform.machine()
-
-
-def cores() -> int:
-    """Return how many cores this process may use; a container may own fewer than the machine has."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

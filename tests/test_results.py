@@ -16,7 +16,6 @@ from nmt.results import (
     Training,
     Versions,
     read_result,
-    source_commit,
     write_result,
 )
 
@@ -129,8 +128,3 @@ def test_what_this_machine_says_of_itself() -> None:
     assert machine.description.startswith("Some GPU; ")
     assert " cores, " in machine.description
     assert Versions.installed().sacrebleu is not None
-
-
-def test_the_commit_is_a_full_hash_or_unknown() -> None:
-    commit = source_commit()
-    assert commit is None or len(commit.removesuffix("-dirty")) == 40

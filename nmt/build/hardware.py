@@ -2,6 +2,7 @@
 
 import torch
 
+from nmt import machine
 from nmt.errors import UserError
 
 
@@ -22,18 +23,19 @@ def choose_device(name: str) -> torch.device:
     return device
 
 
-def has_bfloat16_units(device: torch.device) -> bool:
-    """Say whether matrix products in bfloat16 run on units of their own there."""
-    if device.type == "cuda":
-        return bool(torch.cuda.is_bf16_supported(including_emulation=False))
-    units = torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported()
-    return bool(torch.backends.mkldnn.is_available() and units)
-
-
 def choose_precision(name: str, device: torch.device) -> torch.dtype:
-    """Return the precision of the matrix products; auto takes bfloat16 where there are units for it."""
+    """Return the precision of a training's products; auto takes bfloat16 where there are units for it.
+
+    UserError where the device has no such products.
+    """
     if name == "auto":
-        return torch.bfloat16 if has_bfloat16_units(device) else torch.float32
+        if device.type == "cuda":
+            units = torch.cuda.is_bf16_supported(including_emulation=False)
+        else:
+            units = machine.has_bfloat16_units()
+        return torch.bfloat16 if units else torch.float32
+    if name == "bfloat16" and device.type == "cpu" and not machine.has_bfloat16():
+        raise UserError(f"training.precision is bfloat16: {NO_BFLOAT16}; take auto or float32")
     return {"float64": torch.float64, "float32": torch.float32, "bfloat16": torch.bfloat16}[name]
 
 
@@ -42,13 +44,19 @@ def choose_translation_precision(name: str, device: torch.device) -> str:
 
     UserError where the device has no such products.
     """
-    on_cpu, packs = device.type == "cpu", torch.backends.mkldnn.is_available()
-    has_int8 = bool(on_cpu and packs and torch.cpu._is_vnni_supported())
+    on_cpu = device.type == "cpu"
+    has_int8 = on_cpu and machine.has_int8()
     if name == "auto":
         return "int8" if has_int8 else "float32"
     if name == "int8" and not has_int8:
+        found = "this CPU (or what its kernels are limited to) has none that are exact" if on_cpu else device
         raise UserError(
-            f"--precision int8 needs a CPU with 8-bit products (VNNI) and torch with oneDNN, found {device}; "
-            "take auto, float32 or bfloat16"
+            f"--precision int8 needs a CPU with 8-bit products (VNNI) and torch with oneDNN, found {found}; "
+            "take auto or float32"
         )
+    if name == "bfloat16" and on_cpu and not machine.has_bfloat16():
+        raise UserError(f"--precision bfloat16: {NO_BFLOAT16}; take auto or float32")
     return name
+
+
+NO_BFLOAT16 = "this CPU (or what its kernels are limited to) has no products in bfloat16"

@@ -20,8 +20,9 @@ from nmt.data.text import Normalizer, TextEncoder
 from nmt.data.tokenizer import Tokenizer, load_tokenizers
 from nmt.errors import UserError
 from nmt.evaluation.metrics import label_scores
+from nmt.machine import source_commit
 from nmt.models import Tagger
-from nmt.results import Result, Versions, read_result, source_commit
+from nmt.results import Result, Versions, read_result
 from nmt.run import Run
 from nmt.tasks import predicted
 

@@ -26,8 +26,9 @@ from nmt.decoding.scorers import LanguageModelScorer
 from nmt.decoding.search import SearchSettings, beam_search
 from nmt.errors import UserError
 from nmt.evaluation.metrics import text_scores
+from nmt.machine import source_commit
 from nmt.models import LanguageModel
-from nmt.results import Result, Versions, read_result, source_commit
+from nmt.results import Result, Versions, read_result
 from nmt.run import Run
 from nmt.tasks import LanguageModelTask
 

@@ -9,7 +9,8 @@ from nmt.build.task import validation_scores
 from nmt.config.data import DataConfig
 from nmt.config.experiment import Experiment
 from nmt.data.prepared import Prepared
-from nmt.results import Decoding, Machine, Result, Training, Versions, source_commit
+from nmt.machine import source_commit
+from nmt.results import Decoding, Machine, Result, Training, Versions
 from nmt.training.trainer import Trainer
 
 

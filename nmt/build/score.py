@@ -19,7 +19,8 @@ from nmt.data.filtering import scan
 from nmt.data.lines import read_lines
 from nmt.errors import UserError
 from nmt.evaluation.metrics import Comparison, compare, scores
-from nmt.results import Decoding, Result, Versions, read_result, source_commit
+from nmt.machine import source_commit
+from nmt.results import Decoding, Result, Versions, read_result
 from nmt.run import Run
 
 

@@ -18,6 +18,7 @@ from nmt.decoding.search import StepScorer
 from nmt.decoding.translator import SourceReader, Translator
 from nmt.errors import UserError
 from nmt.layers.packed import MANY, PATIENCE, kernels, packed
+from nmt.machine import has_packed
 from nmt.models import LanguageModel, Seq2Seq
 from nmt.run import Run
 
@@ -162,6 +163,6 @@ def _model(member: _Member) -> Seq2Seq:
 
 def for_translation(model: Model, device: torch.device, precision: str) -> Model:
     """Return the model on the device in the precision, its weights packed where a CPU can read them so."""
-    if precision == "float64" or device.type != "cpu" or not torch.backends.mkldnn.is_available():
+    if precision == "float64" or device.type != "cpu" or not has_packed():
         return model.to(device, getattr(torch, precision))
     return packed(model.requires_grad_(False), precision)  # a recording takes no weights that want gradients

@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
-from nmt.results import cores
+from nmt.machine import cores
 
 # The process that deals the windows loads no torch.
 if TYPE_CHECKING:

@@ -14,15 +14,13 @@ from torch import Tensor
 
 from nmt.layers.operands import Module, Operand, twin
 from nmt.layers.packed import PackedMatrix
+from nmt.machine import has_packed
 
 
 def _packs(operand: Tensor) -> bool:
     """Say whether products with an operand are faster packed; in bfloat16 packing takes what it saves."""
     return (
-        operand.ndim == 2
-        and operand.dtype == torch.float32
-        and operand.device.type == "cpu"
-        and torch.backends.mkldnn.is_available()
+        operand.ndim == 2 and operand.dtype == torch.float32 and operand.device.type == "cpu" and has_packed()
     )
 
 

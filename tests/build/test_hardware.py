@@ -3,8 +3,8 @@
 import pytest
 import torch
 
-from nmt.build import hardware
-from nmt.build.hardware import choose_device, choose_precision, has_bfloat16_units
+from nmt import machine
+from nmt.build.hardware import choose_device, choose_precision, choose_translation_precision
 from nmt.errors import UserError
 
 CPU = torch.device("cpu")
@@ -37,17 +37,31 @@ def test_cuda_that_is_not_there_is_refused(monkeypatch: pytest.MonkeyPatch) -> N
 def test_auto_takes_bfloat16_where_it_has_units(
     units: bool, dtype: torch.dtype, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(hardware, "has_bfloat16_units", lambda device: units)
+    monkeypatch.setattr(machine, "has_bfloat16_units", lambda: units)
     assert choose_precision("auto", CPU) == dtype
 
 
 @pytest.mark.parametrize("name", ["float64", "float32", "bfloat16"])
-def test_a_named_precision_is_taken(name: str) -> None:
+def test_a_named_precision_is_taken(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(machine, "has_bfloat16", lambda: True)
     assert choose_precision(name, CPU) == getattr(torch, name)
+    assert choose_translation_precision(name, CPU) == name
 
 
-def test_the_hardware_is_asked(monkeypatch: pytest.MonkeyPatch) -> None:
-    assert isinstance(has_bfloat16_units(CPU), bool)
-    monkeypatch.setattr(torch.cpu, "_is_avx512_bf16_supported", lambda: False)
-    monkeypatch.setattr(torch.cpu, "_is_amx_tile_supported", lambda: False)
-    assert not has_bfloat16_units(CPU)
+def test_bfloat16_that_is_not_there_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(machine, "has_bfloat16", lambda: False)
+    with pytest.raises(UserError, match=r"^training\.precision is bfloat16: this CPU.*take auto or float32$"):
+        choose_precision("bfloat16", CPU)
+    with pytest.raises(UserError, match=r"^--precision bfloat16: this CPU.*take auto or float32$"):
+        choose_translation_precision("bfloat16", CPU)
+
+
+@pytest.mark.parametrize("there", [True, False])
+def test_auto_translates_in_int8_where_it_is_exact(there: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(machine, "has_int8", lambda: there)
+    assert choose_translation_precision("auto", CPU) == ("int8" if there else "float32")
+    if there:
+        assert choose_translation_precision("int8", CPU) == "int8"
+    else:
+        with pytest.raises(UserError, match=r"^--precision int8 needs a CPU with 8-bit products \(VNNI\)"):
+            choose_translation_precision("int8", CPU)

@@ -1,0 +1,195 @@
+"""This machine: its cores, what its CPU can compute, and the commit of this code."""
+
+import contextlib
+import math
+import os
+import platform
+import subprocess
+import warnings
+from collections.abc import Callable, Iterator
+from functools import cache
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import torch
+
+
+# What a CPU can compute is found by a tiny product of each kind, taken once in a process. Its own flags are
+# not enough: ATen and oneDNN may be limited below them (ATEN_CPU_CAPABILITY, ONEDNN_MAX_CPU_ISA).
+
+
+@cache
+def has_packed() -> bool:
+    """Say whether there are float32 products of prepacked weights (oneDNN's)."""
+    import torch
+
+    return torch.backends.mkldnn.is_available() and _works(lambda: _packed(torch.float32))
+
+
+@cache
+def has_bfloat16() -> bool:
+    """Say whether there are products in bfloat16, prepacked ones too, and the fused LSTM and its gradient."""
+    import torch
+
+    return _works(_lstm) and (not has_packed() or _works(lambda: _packed(torch.bfloat16)))
+
+
+@cache
+def has_bfloat16_units() -> bool:
+    """Say whether products in bfloat16 run on units of their own, which makes them faster than float32."""
+    import torch
+
+    units = torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported()
+    return bool(units) and has_bfloat16()
+
+
+@cache
+def has_int8() -> bool:
+    """Say whether there are exact products of 8-bit integers; without VNNI torch's saturate in silence."""
+    import torch
+
+    return bool(torch.cpu._is_vnni_supported()) and has_packed() and _works(_int8)
+
+
+def _works(product: Callable[[], bool]) -> bool:
+    """Say whether a product is there and right."""
+    import torch
+
+    try:
+        with torch.inference_mode(mode=False), torch.enable_grad():
+            return product()
+    except (RuntimeError, AttributeError, NotImplementedError):
+        return False
+
+
+def _packed(dtype: "torch.dtype") -> bool:
+    import torch
+
+    x, weight = torch.ones(3, 64, dtype=dtype), torch.ones(32, 64, dtype=dtype)
+    packed = torch.ops.mkldnn._reorder_linear_weight(weight)
+    return bool((torch.ops.mkldnn._linear_pointwise(x, packed, None, "none", [], "") == 64).all())
+
+
+def _lstm() -> bool:
+    import torch
+
+    x = torch.ones(2, 3, 16, requires_grad=True)
+    state, bias = torch.zeros(1, 2, 16), torch.zeros(64)
+    weight = torch.full((64, 16), 0.125)
+    with torch.autocast("cpu", torch.bfloat16):
+        y, _, _ = torch.lstm(x, (state, state), [weight, weight, bias, bias], True, 1, 0.0, True, False, True)
+    y.float().sum().backward()
+    return bool(y.isfinite().all()) and x.grad is not None and bool(x.grad.isfinite().all())
+
+
+def _int8() -> bool:
+    """Say whether the largest products of 8-bit integers are exact, by oneDNN and, where it is, by fbgemm."""
+    import torch
+
+    width, scales, zeros = 512, torch.ones(32), torch.zeros(32, dtype=torch.int32)
+    fbgemm = "fbgemm" in torch.backends.quantized.supported_engines
+    for value in (127, -127, 1):
+        weight = torch.full((32, width), value, dtype=torch.int8)
+        by_onednn = torch.ops.onednn.qlinear_prepack(weight, None)
+        for x in (127, -127, 1):
+            for rows in (1, 64):
+                unsigned = torch.full((rows, width), x + 128, dtype=torch.uint8)
+                y = torch.ops.onednn.qlinear_pointwise(
+                    *(unsigned, 1.0, 128, by_onednn, scales, zeros),
+                    *(None, 1.0, 0, torch.float32, "none", [], ""),
+                )
+                if not bool((y == width * value * x).all()):
+                    return False
+            if fbgemm and not bool((_by_fbgemm(weight, scales, x) == width * value * x).all()):
+                return False
+    return True
+
+
+def _by_fbgemm(weight: "torch.Tensor", scales: "torch.Tensor", x: int) -> "torch.Tensor":
+    import torch
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        zeros = torch.zeros(len(scales), dtype=torch.long)
+        quantized = torch._make_per_channel_quantized_tensor(weight, scales.double(), zeros, 0)
+        packed = torch.ops.quantized.linear_prepack(quantized, None)
+    product = torch.ops.quantized.linear_with_input_q_dq_qweight_dq_output_fp32
+    y: torch.Tensor = product(torch.full((3, weight.shape[1]), float(x)), 1.0, 128, packed)
+    return y
+
+
+def cores(root: Path = Path("/")) -> int:
+    """Return how many cores this process may use: of those it may run on, no more than its cgroups' quotas.
+
+    root: where /proc and /sys are.
+    """
+    allowed = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return max(1, min([allowed, *map(math.ceil, _quotas(root))]))
+
+
+def threads() -> int:
+    """Return how many threads torch computes with unless told: OMP_NUM_THREADS or the cores, if fewer."""
+    import torch
+
+    return min(torch.get_num_threads(), cores())
+
+
+def _quotas(root: Path) -> Iterator[float]:
+    """Yield the quota, in cores, of each cgroup that this process is in, from its own up to the topmost.
+
+    In a container the path may be that of the host; what is mounted then begins at the container's own.
+    """
+    mount = root / "sys/fs/cgroup"
+    for line in _read(root / "proc/self/cgroup").splitlines():
+        _, _, rest = line.partition(":")
+        controllers, _, path = rest.partition(":")
+        own = Path(path.lstrip("/"))
+        if not controllers:  # version 2
+            for base in (mount, mount / "unified"):
+                for folder in (own, *own.parents):
+                    yield from _ratio(*_read(base / folder / "cpu.max").split())
+        elif "cpu" in controllers.split(","):
+            for base in (mount / controllers, mount / "cpu"):
+                for folder in (own, *own.parents):
+                    names = ("cpu.cfs_quota_us", "cpu.cfs_period_us")
+                    yield from _ratio(*(_read(base / folder / name).strip() for name in names))
+
+
+def _ratio(quota: str = "", period: str = "") -> Iterator[float]:
+    """Yield the quota in cores; nothing where there is none: "max", "-1", or no file."""
+    if quota.isdecimal() and period.isdecimal() and int(quota) and int(period):
+        yield int(quota) / int(period)
+
+
+def _read(path: Path) -> str:
+    try:
+        return path.read_text(encoding="utf-8", errors="replace")
+    except OSError:
+        return ""
+
+
+def processor() -> str:
+    """Return the processor's name."""
+    for line in _read(Path("/proc/cpuinfo")).splitlines():
+        if line.startswith("model name"):
+            return line.partition(":")[2].strip()
+    return _output("sysctl", "-n", "machdep.cpu.brand_string") or platform.processor() or platform.machine()
+
+
+def source_commit() -> str | None:
+    """The git commit of this code, with "-dirty" after uncommitted changes; None outside its repository."""
+    here = Path(__file__)
+    # A package installed inside somebody else's repository must not report that one's commit.
+    if _output("git", "-C", str(here.parent), "ls-files", "--error-unmatch", here.name) is None:
+        return None
+    return _output(
+        "git", "-C", str(here.parent), "describe", "--always", "--dirty", "--abbrev=40", "--exclude=*"
+    )
+
+
+def _output(*command: str) -> str | None:
+    with contextlib.suppress(OSError, subprocess.SubprocessError):
+        done = subprocess.run(command, capture_output=True, text=True, timeout=10, check=True)
+        return done.stdout.strip() or None
+    return None
