@@ -11,12 +11,13 @@ from pydantic import JsonValue
 from nmt.build.data import corpus_of
 from nmt.build.result import machine
 from nmt.build.translator import LM_WEIGHT, load_translator
-from nmt.config.data import FilePair, TextFiles
+from nmt.config.data import DataConfig, FilePair, TextFiles
 from nmt.config.experiment import Experiment
 from nmt.config.loading import changed_keys, load_experiment
 from nmt.data.corpus import Pair, TextCorpus
 from nmt.data.filtering import scan
 from nmt.data.lines import read_lines
+from nmt.data.text import NormalizedCorpus, Normalizer
 from nmt.errors import UserError
 from nmt.evaluation.metrics import Comparison, compare, scores
 from nmt.machine import source_commit
@@ -33,7 +34,7 @@ def run_experiment(folder: Path, overrides: Sequence[str]) -> Experiment:
     trained = run.experiment()
     experiment = load_experiment(run.config, overrides)
     for key, was, now in changed_keys(trained, experiment):
-        if not key.startswith(("data.", "decoding.")) or key.startswith("data.tokenizer"):
+        if not key.startswith(("data.", "decoding.")) or key.startswith(("data.tokenizer", "data.normalize")):
             raise UserError(
                 f"--set {key}: {folder} was trained with {was!r}, found {now!r}; "
                 "only what is translated (data) and how (decoding) can be set here"
@@ -52,10 +53,11 @@ def held_out(experiment: Experiment, split: str) -> list[Pair]:
     )
 
 
-def pairs_of_files(src: Path, ref: Path) -> list[Pair]:
-    """Return the pairs of two text files."""
+def pairs_of_files(src: Path, ref: Path, data: DataConfig) -> list[Pair]:
+    """Return the pairs of two text files, normalized as the run's own are."""
     split = FilePair(src=str(src), trg=str(ref))
-    return list(TextCorpus(TextFiles(train=split, validation=split)).pairs("train"))
+    corpus = TextCorpus(TextFiles(train=split, validation=split))
+    return list(NormalizedCorpus(corpus, Normalizer.of(data)).pairs("train"))
 
 
 def score_files(hypotheses: Path, references: Path) -> Result:

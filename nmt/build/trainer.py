@@ -22,6 +22,7 @@ from nmt.training.progress import Progress
 from nmt.training.tracking import NoTracker, Tracker
 from nmt.training.trainer import Trainer
 
+# Keys, and sections with all that they hold.
 MAY_CHANGE = (
     "training.max_updates",
     "training.max_epochs",
@@ -30,7 +31,7 @@ MAY_CHANGE = (
     "training.save_every",
     "training.keep_checkpoints",
     "training.patience",
-    "tracking.",
+    "tracking",
     "data.dataset",
     "data.revision",
     "data.files",
@@ -40,7 +41,7 @@ MAY_CHANGE = (
     "data.text.validation",
     "data.text.test",
     "data.prepared",
-    "decoding.",
+    "decoding",
 )
 
 
@@ -145,7 +146,7 @@ def refuse_changes(run: Run, experiment: Experiment) -> None:
     changed = [
         f"{key} (was {was!r}, now {now!r})"
         for key, was, now in changed_keys(run.experiment(), experiment)
-        if key != "name" and not key.startswith(MAY_CHANGE)
+        if key != "name" and not any(f"{key}.".startswith(f"{free}.") for free in MAY_CHANGE)
     ]
     if changed:
         raise UserError(

@@ -123,7 +123,7 @@ def score(
             check_models(*model, lm=lm)
         experiment = run_experiment(folder, overrides or ())
         if src and ref:
-            pairs, dataset, name = pairs_of_files(src, ref), str(ref), None
+            pairs, dataset, name = pairs_of_files(src, ref, experiment.data), str(ref), None
             output = output or folder / f"result-{ref.name}.json"
         elif text:
             pairs, dataset, name = [Pair("", line) for line in read_lines(text)], str(text), None

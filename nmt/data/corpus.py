@@ -5,7 +5,7 @@ from collections.abc import Iterable, Iterator
 from functools import cached_property
 from itertools import accumulate, islice, takewhile, zip_longest
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple, Protocol
 
 from nmt.config.data import BuiltinCorpus as BuiltinConfig
 from nmt.config.data import DataConfig, FilePair, PlainText, SplitNames, TextFiles, TsvFiles
@@ -14,6 +14,8 @@ from nmt.errors import UserError
 
 if TYPE_CHECKING:
     from datasets import Dataset, DatasetDict
+
+    from nmt.data.hub import LocalDataset
 
 Split = Literal["train", "validation", "test"]
 
@@ -221,8 +223,9 @@ class DatasetCorpus:
     """A dataset of the Hugging Face hub, or a local folder of the same layout, which is never written to.
 
     A row holds the two texts in columns named after the languages, or in one column `translation`:
-    {"de": …, "en": …} or {"translation": {"de": …, "en": …}}. A missing text counts as empty;
-    a newline inside a text becomes a space, since one line is one sentence everywhere else.
+    {"de": …, "en": …} or {"translation": {"de": …, "en": …}}, where a row may name its languages itself
+    (TranslationVariableLanguages). A missing text counts as empty, as does a missing row; a line end inside
+    a text becomes a space, since one line is one sentence everywhere else.
     """
 
     def __init__(
@@ -266,13 +269,13 @@ class DatasetCorpus:
                 f"the columns are {', '.join(columns)}"
             )
         for chunk in rows.select_columns(["translation"]).iter(1000):
-            both = ((row[self._src], row[self._trg]) for row in chunk["translation"])
-            yield from self._texts(split, both)
+            texts = map(_by_language, chunk["translation"])
+            yield from self._texts(split, ((row.get(self._src), row.get(self._trg)) for row in texts))
 
     def fingerprint(self, split: Split) -> str:
-        """sha256 over the files of a folder; for the hub, a hash of id, commit, config and split."""
+        """A hash of split and config with the files of a folder, or with id and commit of the hub."""
         if self._folder is not None:
-            return f"{self._folder_hash}:{self._names[split]}"
+            return f"{self._local.fingerprint}:{self._names[split]}"
         return str(self._rows(split)._fingerprint)
 
     def describe(self, split: Split = "train") -> str:
@@ -297,19 +300,22 @@ class DatasetCorpus:
                     f"{self.describe()}, split {self._names[split]}: expected text in columns {self._src} "
                     f"and {self._trg}, found {type(src).__name__} and {type(trg).__name__}"
                 )
-            yield Pair(src.replace("\n", " "), trg.replace("\n", " "))
+            yield Pair(_one_line(src), _one_line(trg))
 
     @cached_property
-    def _folder_hash(self) -> str:
+    def _local(self) -> "LocalDataset":
+        from nmt.data.hub import LocalDataset
+
         assert self._folder is not None
-        files = sorted(path for path in self._folder.rglob("*") if path.is_file() and path.name[0] != ".")
-        return _hash_files(files)
+        return LocalDataset.find(self._folder, self._name)
 
     @cached_property
     def _loaded(self) -> "DatasetDict":
+        if self._folder is not None:
+            return self._local.load()
         from nmt.data.hub import load
 
-        return load(self._dataset, self._folder, name=self._name, revision=self._revision)
+        return load(self._dataset, name=self._name, revision=self._revision)
 
 
 def _local_folder(dataset: str) -> Path | None:
@@ -330,7 +336,29 @@ def _translation_columns(rows: "Dataset") -> list[str]:
     """The languages inside the column `translation`, or else the plain columns."""
     feature = rows.features.get("translation")
     languages = getattr(feature, "languages", feature)
-    return list(languages) if isinstance(languages, dict | list | tuple) else list(rows.column_names)
+    if isinstance(languages, dict | list | tuple) and set(languages) != _VARIABLE:
+        return list(languages)
+    found: dict[str, None] = {}  # only the rows say
+    for chunk in rows.select_columns(["translation"]).iter(1000) if feature is not None else ():
+        found |= {language: None for row in chunk["translation"] for language in _by_language(row)}
+    return sorted(found) or list(rows.column_names)
+
+
+_VARIABLE = {"language", "translation"}
+
+
+def _by_language(row: object) -> dict[str, Any]:
+    """The texts of a row by language, the first of several; none of a row that is no such thing."""
+    if not isinstance(row, dict):
+        return {}
+    if set(row) != _VARIABLE:
+        return row
+    texts = zip(row["language"] or (), row["translation"] or (), strict=False)
+    return dict(reversed(list(texts)))
+
+
+def _one_line(text: str) -> str:
+    return text.replace("\r\n", " ").replace("\n", " ")
 
 
 def _path(key: str, name: str) -> Path:

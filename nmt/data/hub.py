@@ -3,13 +3,20 @@
 Importing this module costs a second; corpus.py waits with it until text is read.
 """
 
+import csv
+import hashlib
+import json
 import logging
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any, NamedTuple
 
 import datasets
 import huggingface_hub
+import pandas
+from datasets.packaged_modules.csv.csv import CsvConfig
 from huggingface_hub.errors import HfHubHTTPError, RepositoryNotFoundError, RevisionNotFoundError
 
 from nmt.errors import UserError
@@ -17,21 +24,107 @@ from nmt.errors import UserError
 PROBE_SECONDS = 5.0
 
 
-def load(
-    dataset: str, folder: Path | None, *, name: str | None = None, revision: str | None = None
-) -> datasets.DatasetDict:
-    """All splits of a local folder, or of the hub when folder is None.
+# Beside the data: what the library takes configurations, columns and their types from.
+CARDS = ("README.md", ".huggingface.yaml", "dataset_infos.json")
+
+
+class LocalDataset(NamedTuple):
+    """A folder whose files the library has found, none of them read yet by it.
+
+    fingerprint: sha256 over the configuration's name and every file's place and content. The library keeps
+    what it made of the files in a folder of that name: its own name says only what the folder is called, and
+    when its files were written.
+    """
+
+    folder: Path
+    config: str
+    fingerprint: str
+    options: dict[str, Any]  # for the library, beyond what the folder says
+
+    @classmethod
+    def find(cls, folder: Path, name: str | None) -> "LocalDataset":
+        """The files of a configuration; UserError where the library finds none, or one outside the folder."""
+        _quiet()
+        try:
+            builder = datasets.load_dataset_builder(str(folder), name)
+        except Exception as error:  # of many kinds; all of them mean that there is no data
+            raise _unreadable(folder, error) from error
+        root, files = folder.resolve(), {}
+        for split, paths in (builder.config.data_files or {}).items():
+            files[str(split)] = [_inside(root, str(path)) for path in paths]
+        hashed: dict[str, object] = {
+            split: [(name, _sha256(root / name)) for name in names] for split, names in files.items()
+        }
+        hashed[""] = [
+            builder.config.name,
+            *(_sha256(root / card) for card in CARDS if (root / card).exists()),
+        ]
+        fingerprint = hashlib.sha256(json.dumps(hashed, sort_keys=True).encode()).hexdigest()
+        first = next((root / name for names in files.values() for name in names), None)
+        return cls(folder, builder.config.name, fingerprint, _options(builder, first))
+
+    def load(self) -> datasets.DatasetDict:
+        """All splits; UserError says what is wrong with the files."""
+        cache = Path(datasets.config.HF_DATASETS_CACHE) / "nmt" / self.fingerprint[:32]
+        try:
+            return datasets.load_dataset(str(self.folder), self.config, cache_dir=str(cache), **self.options)
+        except Exception as error:
+            raise _unreadable(self.folder, error) from error
+
+
+def _inside(root: Path, path: str) -> str:
+    """The file's place inside the folder; UserError for a file outside and for an address."""
+    place = Path(os.path.normpath(root / path))
+    if "://" in path or not place.is_relative_to(root):
+        raise UserError(
+            f"data.dataset: the folder {root} asks for {path}, which lies outside of it; "
+            "put the file into the folder and name it so in README.md"
+        )
+    return str(place.relative_to(root))
+
+
+def _sha256(path: Path) -> str:
+    try:
+        if not path.is_file():
+            raise UserError(f"{path}: expected a regular file; take it out of the folder")
+        with path.open("rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest()
+    except OSError as error:
+        raise UserError(f"{path}: cannot be read ({error.strerror})") from error
+
+
+def _options(builder: datasets.DatasetBuilder, first: Path | None) -> dict[str, Any]:
+    """For CSV and TSV: every cell is text as it stands, null, NA and numbers too; in TSV quotes are text."""
+    config = builder.config
+    if not isinstance(config, CsvConfig):
+        return {}
+    options: dict[str, Any] = {"keep_default_na": False}
+    if config.sep == "\t" and config.quoting == csv.QUOTE_MINIMAL:
+        options["quoting"] = csv.QUOTE_NONE
+    if first is not None and builder.info.features is None:
+        arguments = {**config.pd_read_csv_kwargs, **options, "nrows": 0, "chunksize": None}
+        try:
+            columns = pandas.read_csv(first, **arguments).columns
+        except Exception:  # the library says better what is wrong when it reads the file itself
+            return options
+        options["features"] = datasets.Features({str(name): datasets.Value("string") for name in columns})
+    return options
+
+
+def load(dataset: str, *, name: str | None = None, revision: str | None = None) -> datasets.DatasetDict:
+    """All splits of a dataset of the hub.
 
     Without a network the copy that `datasets` keeps from an earlier download is taken; where there is none,
     or a revision is asked for, which the library would not check then, UserError says what was tried.
     """
-    datasets.disable_progress_bars()
-    datasets.logging.set_verbosity_error()
-    logging.getLogger("huggingface_hub").setLevel(logging.ERROR)
-    if folder is not None:
-        return _load(str(folder), name, None, f"data.dataset: the folder {dataset} cannot be read")
+    _quiet()
     if _reachable(dataset, revision):
-        return _load(dataset, name, revision, f"data.dataset: {dataset} cannot be loaded from the hub")
+        try:
+            return datasets.load_dataset(dataset, name, revision=revision)
+        except Exception as error:
+            raise UserError(
+                f"data.dataset: {dataset} cannot be loaded from the hub ({_said(error)})"
+            ) from error
     tried = (
         f"data.dataset: tried {dataset} at {huggingface_hub.constants.ENDPOINT}, which cannot be reached, "
         f"and the copies in {datasets.config.HF_DATASETS_CACHE}; with the data in a local folder, "
@@ -46,13 +139,20 @@ def load(
         raise UserError(tried) from error
 
 
-def _load(path: str, name: str | None, revision: str | None, lead: str) -> datasets.DatasetDict:
-    try:
-        return datasets.load_dataset(path, name, revision=revision)
-    except Exception as error:  # the library raises many kinds; all of them mean that there is no data
-        cause = error.__cause__ or error
-        first_line = str(cause).strip().splitlines()[0] if str(cause).strip() else type(cause).__name__
-        raise UserError(f"{lead} ({first_line})") from error
+def _quiet() -> None:
+    datasets.disable_progress_bars()
+    datasets.logging.set_verbosity_error()
+    logging.getLogger("huggingface_hub").setLevel(logging.ERROR)
+
+
+def _unreadable(folder: Path, error: Exception) -> UserError:
+    return UserError(f"data.dataset: the folder {folder} cannot be read ({_said(error)})")
+
+
+def _said(error: Exception) -> str:
+    """What the library says of an error, in one line."""
+    cause = error.__cause__ or error
+    return " ".join(str(cause).split())[:500] or type(cause).__name__
 
 
 def _reachable(dataset: str, revision: str | None) -> bool:

@@ -174,10 +174,11 @@ def _key(data: DataConfig, corpus: Corpus, seed: int) -> str:
     content = {
         "format": FORMAT,
         "packages": {name: _version(name) for name in ("sentencepiece", "torchtext")},
-        "seed": seed,
+        **({"seed": seed} if _samples(data) else {}),
         "text": {split: corpus.fingerprint(split) for split in corpus.splits},
         # Where the text lies is left out: the fingerprints say what it is.
         **data.model_dump(mode="json", include={"src", "trg", "tokenizer", "normalize", "filters"}),
+        "rows": "text" if data.text else "labels" if data.labelled else "pairs",
         **({"continuous": True} if data.continuous else {}),
         **(
             {"tokenizers": _fingerprints(saved)}
@@ -258,7 +259,7 @@ def _write(
         say(f"encoding {split}")
         files = folder / split
         if split == "train":
-            samplers = _samplers(data, seed)
+            samplers = [np.random.default_rng((seed, number)) for number in range(_samples(data))]
             written[split] = _encode(train_pairs(), tokenizers, files, dtype, filters, samplers)
             reasons[chosen] = written[split].reasons
             _something_left(corpus, reasons)
@@ -311,12 +312,12 @@ def _something_left(corpus: Corpus, reasons: Reasons) -> None:
         raise UserError(f"data.filters: no pair of train of {corpus.describe()} is left: {why}")
 
 
-def _samplers(data: DataConfig, seed: int) -> list[np.random.Generator]:
-    """What draws the seeds of each sampled segmentation of the training text; none without dropout."""
+def _samples(data: DataConfig) -> int:
+    """How many segmentations of the training text are sampled, which is all that the seed decides."""
     match data.tokenizer:
         case SubwordTokenizer(dropout=dropout, samples=samples) if dropout > 0:
-            return [np.random.default_rng((seed, number)) for number in range(samples)]
-    return []
+            return samples
+    return 0
 
 
 class _Written(NamedTuple):

@@ -39,10 +39,11 @@ def test_datasets_is_loaded_by_a_process_that_ends(experiment: Experiment, tmp_p
     )
     assert found.returncode == 0, found.stderr
     heard: list[str] = []
-    here = prepare_data(experiment.model_copy(update={"seed": 2}), heard.append)
-    assert found.stdout.splitlines()[: len(heard)] == heard  # told while it happens
-    (apart,) = {folder for folder in (tmp_path / "prepared").iterdir() if folder != here.folder}
+    (apart,) = (tmp_path / "prepared").iterdir()
     assert (apart / "tokenizer").is_dir()
+    here = experiment.data.model_copy(update={"prepared": str(tmp_path / "here")})
+    prepare_data(experiment.model_copy(update={"data": here}), heard.append)
+    assert found.stdout.splitlines()[: len(heard)] == heard  # told while it happens
 
 
 def test_what_is_wrong_with_a_dataset_is_told(experiment: Experiment) -> None:

@@ -11,7 +11,7 @@ import pytest
 import torch
 from rich.console import Console
 
-from nmt.build.trainer import build_trainer, run_folder
+from nmt.build.trainer import build_trainer, refuse_changes, run_folder
 from nmt.build.translator import load_translator
 from nmt.config import Experiment
 from nmt.data.batches import Batch
@@ -214,6 +214,19 @@ def test_moved_data_are_accepted_and_changed_data_refused(tmp_path: Path, prepar
     with pytest.raises(UserError, match="step-3 was trained with other validation data"):
         build(run, changed)
     assert Run(run).experiment() == moved
+
+
+def test_a_key_that_may_change_frees_no_other_that_begins_alike(tmp_path: Path, prepared: str) -> None:
+    run = Run(tmp_path / "run")
+    run.folder.mkdir()
+    data = {"dataset": "someone/parallel", "dataset_config": "news"}
+    before = experiment(prepared, data__builtin=None, **{f"data__{key}": data[key] for key in data})
+    run.save_experiment(before)
+    moved = {"dataset": "copy/of/it", "prepared": "elsewhere"}
+    refuse_changes(run, before.model_copy(update={"data": before.data.model_copy(update=moved)}))
+    other = before.data.model_copy(update={"dataset_config": "medical"})
+    with pytest.raises(UserError, match=r"data\.dataset_config \(was 'news', now 'medical'\)"):
+        refuse_changes(run, before.model_copy(update={"data": other}))
 
 
 def test_a_kill_while_the_only_checkpoint_was_replaced_is_mended(

@@ -20,7 +20,7 @@ def _no_network(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_a_hub_id_says_what_was_tried_and_what_to_do(tmp_path: Path) -> None:
     with pytest.raises(UserError) as error:
-        load("someone/parallel", None)
+        load("someone/parallel")
     message = str(error.value)
     assert "\n" not in message
     for part in ("someone/parallel", "http://127.0.0.1:9", str(tmp_path), "--set data.dataset=FOLDER"):
@@ -30,12 +30,12 @@ def test_a_hub_id_says_what_was_tried_and_what_to_do(tmp_path: Path) -> None:
 
 def test_a_revision_that_cannot_be_checked_is_refused() -> None:
     with pytest.raises(UserError, match=r"data\.revision abc cannot be checked"):
-        load("someone/parallel", None, revision="abc")
+        load("someone/parallel", revision="abc")
 
 
 def test_offline_the_copy_of_an_earlier_download_is_taken(tmp_path: Path) -> None:
     (tmp_path / "train.jsonl").write_text('{"de": "a", "en": "b"}\n', "utf-8")
-    load(str(tmp_path), tmp_path)
+    datasets.load_dataset(str(tmp_path))
     (local,) = (tmp_path / "cache").glob("*/*/*/*/")
     # As the library names what it has downloaded: OWNER___NAME/CONFIG/VERSION/COMMIT.
     downloaded = tmp_path / "cache" / "someone___parallel" / "default" / "0.0.0" / "abc"
@@ -46,4 +46,4 @@ def test_offline_the_copy_of_an_earlier_download_is_taken(tmp_path: Path) -> Non
     info = downloaded / "dataset_info.json"
     info.write_text(info.read_text("utf-8").replace(local.parts[-4], "parallel"), "utf-8")
 
-    assert load("someone/parallel", None)["train"][0] == {"de": "a", "en": "b"}
+    assert load("someone/parallel")["train"][0] == {"de": "a", "en": "b"}

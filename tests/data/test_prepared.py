@@ -164,11 +164,29 @@ def test_a_folder_is_reused_until_something_changes(tmp_path: Path) -> None:
         other, calls = run(other_data)
         assert calls == 1
         seen.add(other.folder)
-    seen.add(run(data, seed=2)[0].folder)
     with (tmp_path / "test.tsv").open("a") as file:
         file.write("noch\tone\n")
     seen.add(run(data)[0].folder)
-    assert len(seen) == 6
+    assert len(seen) == 5
+
+
+def test_the_seed_matters_where_segmentations_are_sampled_alone(tmp_path: Path) -> None:
+    data = config(tmp_path)
+    assert run(data, seed=1)[0].folder == run(data, seed=2)[0].folder
+    tokenizer = {"kind": "bpe", "vocab_size": 300, "dropout": 0.5, "samples": 2}
+    data = config(tmp_path, tokenizer=tokenizer, filters={"max_length": 40})
+    folders = {prepare(data, open_corpus(data), sampled, seed=seed).folder for seed in (1, 2)}
+    assert len(folders) == 2
+
+
+def test_pairs_and_lines_of_one_file_are_prepared_apart(tmp_path: Path) -> None:
+    data = config(tmp_path)
+    assert data.tsv is not None
+    text = DataConfig.model_validate(
+        {"text": data.tsv.model_dump(), "tokenizer": {"kind": "word"}, "prepared": data.prepared}
+    )
+    folders = [prepare(each, open_corpus(each), only_words, seed=1).folder for each in (data, text)]
+    assert len({folder.name.rpartition("-")[2] for folder in folders}) == 2
 
 
 def test_a_folder_belongs_to_the_saved_tokenizers_that_it_was_made_with(tmp_path: Path) -> None:
