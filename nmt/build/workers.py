@@ -3,6 +3,7 @@
 import signal
 import sys
 import threading
+import traceback
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from functools import partial
@@ -10,6 +11,7 @@ from multiprocessing import Pipe, get_context, parent_process, resource_tracker
 from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
 from os import _exit
+from pathlib import Path
 from typing import Any, Generic, TypeVar
 
 from nmt.errors import UserError
@@ -191,6 +193,10 @@ def _serve(make: Callable[[], Callable[[Job], Result]], connection: "Connection[
         connection.send(problem)
     except (EOFError, ConnectionError):
         pass
+    except Exception as fault:
+        *_, (frame, line) = traceback.walk_tb(fault.__traceback__)
+        place = f"{Path(frame.f_code.co_filename).name}, line {line}"
+        connection.send(UserError(f"unexpected {type(fault).__name__}: {fault} ({place}); please report it"))
 
 
 def _end_with_parent() -> None:

@@ -166,6 +166,23 @@ def test_what_is_made_apart() -> None:
         apart(partial(signal.raise_signal, signal.SIGKILL), what="the maker")
 
 
+def fail(job: int) -> int:
+    nothing: dict[int, int] = {}
+    return nothing[job]
+
+
+def fails() -> Callable[[int], int]:
+    return fail
+
+
+def test_any_exception_of_a_process_is_one_line() -> None:
+    message = r"^unexpected KeyError: 7 \(test_workers\.py, line \d+\)"
+    with pytest.raises(UserError, match=message):
+        apart(partial(fail, 7), what="it")
+    with pytest.raises(UserError, match=message), in_order(fails, 2) as mapped:
+        list(mapped([7]))
+
+
 def test_what_is_interrupted_apart_leaves_nothing(tmp_path: Path) -> None:
     def interrupt_once_it_is_there(*_: object) -> None:
         if any(tmp_path.iterdir()):
