@@ -15,16 +15,16 @@ _NEXT = re.compile(rf"[\s{_OPENERS}]*(\S?)")
 # After these a stop ends no sentence, ...
 _ABBREVIATIONS = frozenset(
     # titles and names
-    "mr mrs ms mx messrs dr drs prof rev hon st ste mt gen col capt cpt lt sgt maj cmdr gov sen rep pres fr hr "
-    "frl dipl ing mag jur phil rer nat med mme mlle mgr sr sra srta dña sig dott avv dhr mevr "
+    "mr mrs ms mx messrs dr drs prof rev hon st ste mt gen col capt cpt lt sgt maj cmdr gov sen rep pres fr "
+    "hr frl dipl ing jur phil rer nat med mme mlle mgr sr sra srta dña sig dott avv dhr mevr "
     # the rest
-    "vs viz approx dept est bzw ca vgl evtl ggf inkl exkl zzgl bspw sog geb gest allg insb jh jhd hrsg "
-    "aufl cf env bijv np tzn tj např".split()
+    "vs viz approx dept bzw ca vgl evtl ggf inkl exkl zzgl bspw sog geb gest allg insb jh jhd hrsg aufl "
+    "cf env bijv np tzn tj např".split()
 )
 # ... and after these none where a number follows.
 _BEFORE_NUMBER = frozenset(
-    "no nos nr núm art arts fig figs abb tab kap vol bd p pp s ss sec sect ch chap eq par abs op jan feb mar apr "
-    "jun jul aug sep sept oct okt nov dec dez".split()
+    "no nos nr núm est art arts fig figs abb tab kap vol bd p pp s ss sec sect ch chap eq par abs op "
+    "jan feb mar apr jun jul aug sep sept oct okt nov dec dez".split()
 )
 # "1." of "1. Januar", "XIV." of "Ludwig XIV. starb", "z." of "z. B.", "e.g."
 _ORDINAL_OR_INITIALS = re.compile(r"\d{1,2}|[IVX]{2,5}|[^\W\d_](?:\.[^\W\d_]+)*")

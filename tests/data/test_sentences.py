@@ -1,0 +1,55 @@
+"""nmt.data.sentences: where sentences end, in many scripts, and that none of a text is lost."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from nmt.data.sentences import count_sentences, sentences
+
+STRETCH = st.sampled_from(["a", "B", "1", " ", ".", "?!", "…", "。", "»", '"', "」", "\u2028", "Dr", "\n"])
+
+
+@pytest.mark.parametrize(
+    "expected",
+    [
+        ["Er kam. ", "Sie ging! ", "Wer?  ", "Niemand"],
+        ["Das ist z. B. gut. ", "Dr. Müller kam am 1. Januar. ", "Es kostet 3.14 Euro."],
+        ["Mr. Smith, e.g. J. S. Bach, left the U.S. Army. ", "Then he slept."],
+        ["Ludwig XIV. starb 1715. ", "Dann kam Ludwig XV."],
+        ["See Fig. 3 and No. 500. ", "No. ", "I am."],
+        ["10 Leute sahen www.a.de/b.html um 8.30 Uhr. ", "20 gingen."],
+        ["Er kam ... und ging. ", "Na ja… ", "Dann schlief er."],
+        ['He said "Go." ', "She went. ", '("It rained.") ', "Yes."],
+        ['"Was?" fragte er. ', "„Nichts!“ ", "Sie schwieg."],
+        ["Il dit : « Viens. » ", "Puis il part. ", "»Komm!« ", "Er kam. ", "»Ja«"],
+        ["¿Qué? ", "¡Sí! ", "Vale."],
+        ["Yahoo! is a firm. ", "Halt! – rief er. ", "– Ja. ", "– Nein."],
+        ["Das ist gut . ", "Er geht ."],
+        ["das ist z.b. gut. ", "er geht. ", "ich mag die USA."],
+        ["What?! ", "No!!! ", "Yes."],
+        ["你好。", "“很好！”", "他说？！", "是"],
+        ["「今日は。」", "明日は。 ", "はい。"],
+        ["هل أنت هنا؟ ", "نعم. ", "لا."],
+        ["वह आया। ", "वह गया॥ ", "राम"],
+        ["Он пришёл. ", "А она? ", "Т. е. да."],
+        ["..."],
+        ["x. y. z. a"],
+        [""],
+    ],
+)
+def test_where_sentences_end(expected: list[str]) -> None:
+    text = "".join(expected)
+    assert sentences(text) == expected
+    assert count_sentences(f" {text}\n") == len(expected)
+
+
+@given(st.text() | st.lists(STRETCH).map("".join))
+def test_together_they_are_the_text(text: str) -> None:
+    found = sentences(text)
+    assert "".join(found) == text
+    assert all(found) or not text
+
+
+@pytest.mark.parametrize("unit", [".", ". ", ".»", ". »", "( ", "。.", ".!", " ", "x"])
+def test_a_hostile_line_takes_no_longer_than_it_is(unit: str) -> None:
+    assert count_sentences(unit * 100_000) <= 100_000
