@@ -1,9 +1,7 @@
 """result.json: what a run scored and everything needed to trust and repeat the number."""
 
-import contextlib
 import importlib.metadata
 import json
-import os
 import platform
 from pathlib import Path
 from typing import Final, Literal, Self
@@ -11,6 +9,7 @@ from typing import Final, Literal, Self
 from pydantic import AwareDatetime, BaseModel, ConfigDict, JsonValue, ValidationError
 
 from nmt.errors import UserError
+from nmt.files import MB, read_regular, replace_text
 from nmt.machine import cores, processor
 
 SCHEMA_VERSION: Final = 1
@@ -127,7 +126,7 @@ def write_result(path: Path, result: Result) -> None:
 def read_result(path: Path) -> Result:
     """Read a result.json of this schema version; UserError says what is wrong with any other file."""
     try:
-        content = json.loads(path.read_text(encoding="utf-8"))
+        content = json.loads(read_regular(path, 10 * MB, within=path.parent).decode())
     except OSError as error:
         raise UserError(f"{path}: cannot be read ({error.strerror})") from None
     except UnicodeDecodeError as error:
@@ -158,30 +157,6 @@ def read_result(path: Path) -> Result:
         first = error.errors(include_url=False)[0]
         key = ".".join(str(part) for part in first["loc"])
         raise UserError(f"{path}: {key}: {first['msg']}; write it anew with nmt score") from None
-
-
-def replace_text(path: Path, text: str) -> None:
-    """Put `text` in the place of `path` atomically: temporary name, fsync, rename.
-
-    After a UserError (full disk, no permission) the file that was there is untouched.
-    """
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    try:
-        with temporary.open("w", encoding="utf-8", newline="\n") as file:
-            file.write(text)
-            file.flush()
-            os.fsync(file.fileno())
-        temporary.replace(path)
-        folder = os.open(path.parent, os.O_RDONLY)  # the rename itself must survive a power cut
-        try:
-            os.fsync(folder)
-        finally:
-            os.close(folder)
-    except OSError as error:
-        raise UserError(f"{path}: cannot be written ({error.strerror}); nothing was changed") from None
-    finally:
-        with contextlib.suppress(OSError):
-            temporary.unlink(missing_ok=True)
 
 
 def _version(package: str) -> str | None:

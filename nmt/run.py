@@ -4,19 +4,21 @@ import fcntl
 import hashlib
 import os
 import shutil
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import TypeVar
 
 import torch
-from safetensors import SafetensorError, safe_open
 from torch import Tensor, nn
 
 from nmt.config.experiment import Experiment
 from nmt.config.loading import dump_experiment, load_experiment
 from nmt.errors import UserError
-from nmt.results import replace_text
-from nmt.training.checkpoint import DamagedCheckpoint, read_tensors, write_tensors
+from nmt.files import check_within, open_append, replace_text
+from nmt.training.checkpoint import DamagedCheckpoint, read_header, read_tensors, write_tensors
+
+Model = TypeVar("Model", bound=nn.Module)
 
 
 def checksum(tensors: Mapping[str, Tensor]) -> str:
@@ -48,7 +50,7 @@ class Run:
         """
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
-            opened = (self.folder / "lock").open("a+")
+            opened = open_append(self.folder / "lock")
         except OSError as error:
             raise UserError(
                 f"{self.folder} cannot be a run folder: {error.strerror}; give another --run"
@@ -58,14 +60,15 @@ class Run:
                 fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError:
                 file.seek(0)
-                holder = file.read().strip() or "unknown"
+                holder = file.read(20).decode("ascii", "replace").strip() or "unknown"
                 raise UserError(
                     f"{self.folder} is in use by process {holder}; wait for it or give another --run"
                 ) from None
             # Who holds it is for the message above: a full disk that cannot take it is no reason to stop.
             with suppress(OSError):
-                os.truncate(file.fileno(), 0)
-                os.write(file.fileno(), f"{os.getpid()}\n".encode())
+                file.truncate(0)
+                file.write(f"{os.getpid()}\n".encode())
+            self._refuse_links()
             yield
 
     def experiment(self) -> Experiment:
@@ -74,7 +77,16 @@ class Run:
             raise UserError(f"{self.folder} is not a folder; give the folder of a run, such as runs/demo")
         if not self.config.is_file():
             raise UserError(f"{self.folder} is not a run: it has no config.yaml")
-        return load_experiment(self.config)
+        self._refuse_links()
+        return load_experiment(self.config, within=self.folder)
+
+    def _refuse_links(self) -> None:
+        """Raise UserError where a folder of the run's is a link out of it: it may come from a stranger."""
+        for part in (self.tokenizer, self.checkpoints, self.folder / "wandb"):
+            try:
+                check_within(part, self.folder)
+            except OSError as error:
+                raise UserError(f"{part}: {error.strerror}") from None
 
     def save_experiment(self, experiment: Experiment) -> None:
         """Write the resolved configuration."""
@@ -99,42 +111,76 @@ class Run:
         # One key: safetensors writes several in any order, and equal runs should be equal files.
         write_tensors(self.model, weights, {"tokenizers": " ".join([*tokenizers, checksum(weights)])})
 
-    def load_model(self, model: nn.Module, tokenizers: tuple[str, str]) -> None:
-        """Fill the model with the run's weights; a file that does not fit is a UserError."""
+    def load_model(self, build: Callable[[], Model], tokenizers: tuple[str, str]) -> Model:
+        """Return the model that `build` makes, with the run's weights; UserError where they do not fit.
+
+        Nothing is allocated before the file's header has the names and shapes that the model has.
+        """
         if not self.model.is_file():
             raise UserError(
                 f"{self.folder} holds no model yet: {self.model.name} is written at the first validation"
             )
+        with torch.device("meta"):
+            model = build()
         try:
+            header = read_header(self.model)
+            self._check_tokenizers(header.metadata, tokenizers)
+            self._check_fit(header.tensors, model)
             weights = read_tensors(self.model)
-            with safe_open(self.model, "pt") as file:
-                sealed = file.metadata() or {}
-        except (DamagedCheckpoint, SafetensorError) as error:
+        except DamagedCheckpoint as error:
             raise UserError(
                 f"{self.model} is damaged ({error}); restore it or go on training, which writes it anew"
             ) from error
-        fingerprints = sealed.get("tokenizers", "none none").split()
         # A model that was written before there were checksums has none.
-        if len(fingerprints) < 2 or fingerprints[2:] not in ([], [checksum(weights)]):
+        if _seal(header.metadata)[2:] not in ([], [checksum(weights)]):
             raise UserError(
                 f"{self.model} is damaged: its weights do not have the checksum in it; restore it"
             )
-        for side, fingerprint, expected in zip(("src", "trg"), tokenizers, fingerprints, strict=False):
-            if fingerprint != expected:
-                raise UserError(
-                    f"{self.tokenizer} does not belong to {self.model}: the {side} tokenizer has fingerprint "
-                    f"{fingerprint[:12]}, the model was trained with {expected[:12]}; restore either"
-                )
-        parameters = dict(model.named_parameters())
-        for name, parameter in parameters.items():
-            found = weights[name].shape if name in weights else None
-            if found != parameter.shape:
-                raise UserError(
-                    f"{self.model} does not fit {self.config}: {name} should be {tuple(parameter.shape)}, "
-                    f"found {'nothing' if found is None else tuple(found)}"
-                )
-            if not weights[name].isfinite().all():
+        for name, weight in weights.items():
+            if not weight.isfinite().all():
                 raise UserError(
                     f"{self.model} is damaged: {name} holds numbers that are not finite; restore it"
                 )
-            parameter.data.copy_(weights[name])
+        _fill(model, weights)
+        return model
+
+    def _check_tokenizers(self, metadata: Mapping[str, str], tokenizers: tuple[str, str]) -> None:
+        expected = _seal(metadata)
+        if len(expected) < 2:
+            raise UserError(f"{self.model} is damaged: it does not say what tokenizers it is for; restore it")
+        for side, fingerprint, wanted in zip(("src", "trg"), tokenizers, expected, strict=False):
+            if fingerprint != wanted:
+                raise UserError(
+                    f"{self.tokenizer} does not belong to {self.model}: the {side} tokenizer has fingerprint "
+                    f"{fingerprint[:12]}, the model was trained with {wanted[:12]}; restore either"
+                )
+
+    def _check_fit(self, tensors: Mapping[str, tuple[str, tuple[int, ...]]], model: nn.Module) -> None:
+        expected = {name: tuple(parameter.shape) for name, parameter in model.named_parameters()}
+        for name in [*expected, *tensors]:
+            kind, shape = tensors.get(name, ("nothing", None))
+            if name not in expected:
+                problem = f"{name} should not be there, found {shape}"
+            elif shape != expected[name]:
+                problem = f"{name} should be {expected[name]}, found {shape or kind}"
+            elif kind not in ("F32", "F64"):  # what training writes
+                problem = f"{name} should be of type F32 or F64, found {kind}"
+            else:
+                continue
+            raise UserError(
+                f"{self.model} does not fit {self.config}: {problem}; restore the file that was changed"
+            )
+
+
+def _seal(metadata: Mapping[str, str]) -> list[str]:
+    """Return the fingerprints of both tokenizers and, in all but old files, the checksum of the weights."""
+    return metadata.get("tokenizers", "none none").split()
+
+
+def _fill(model: nn.Module, weights: Mapping[str, Tensor]) -> None:
+    """Give a model on the meta device its weights, in float32."""
+    names = {id(parameter): name for name, parameter in model.named_parameters()}
+    made = {name: nn.Parameter(weight.float().clone()) for name, weight in weights.items()}
+    for module in model.modules():
+        for key, parameter in module.named_parameters(recurse=False, remove_duplicate=False):
+            setattr(module, key, made[names[id(parameter)]])

@@ -4,6 +4,7 @@ import resource
 import shutil
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -15,7 +16,8 @@ from nmt.build.model import build_model
 from nmt.config import Experiment
 from nmt.config.model import ModelConfig
 from nmt.errors import UserError
-from nmt.run import Run
+from nmt.run import Run, checksum
+from nmt.training.checkpoint import read_tensors, write_tensors
 
 TOKENIZERS = ("a" * 64, "b" * 64)
 
@@ -89,8 +91,9 @@ def test_what_is_no_run_is_said(tmp_path: Path) -> None:
 
 
 def test_a_model_comes_back_and_a_tied_tensor_is_stored_once(tmp_path: Path) -> None:
-    run, model, other = saved(tmp_path), tied(1), tied(2)
-    run.load_model(other, TOKENIZERS)
+    run, model = saved(tmp_path), tied(1)
+    other = run.load_model(lambda: tied(2), TOKENIZERS)
+    assert other.head.weight is other.src_embedding.weight  # type: ignore[attr-defined, union-attr]
     for a, b in zip(model.parameters(), other.parameters(), strict=True):
         assert torch.equal(a, b)
     with safe_open(run.model, "pt") as file:
@@ -101,10 +104,46 @@ def test_a_model_comes_back_and_a_tied_tensor_is_stored_once(tmp_path: Path) -> 
     assert stored == sum(p.numel() for p in model.parameters())
 
 
+CELLS = [
+    "lstm",
+    "gru",
+    "rnn",
+    "irnn",
+    "ln_lstm",
+    "sru",
+    {"kind": "deep_transition"},
+    {"kind": "lstm", "chrono": 9},
+]
+ATTENTIONS = ["additive", "coverage", "location", "dot", "general", "multi_head", "additive", "general"]
+
+
+@pytest.mark.parametrize(("cell", "attention"), list(zip(CELLS, ATTENTIONS, strict=True)))
+@pytest.mark.parametrize("style", ["input_feeding", "conditional", "layer_parallel"])
+def test_a_model_of_any_kind_comes_back(tmp_path: Path, cell: object, attention: str, style: str) -> None:
+    if style == "layer_parallel" and attention in ("coverage", "location"):  # they carry state
+        attention = "general"
+    side = {"cell": cell, "hidden": 8, "layers": 2, "layer_norm": True}
+    config = ModelConfig.model_validate(
+        {
+            "embedding": 6,
+            "head": {"kind": "lexical"},
+            "encoder": side,
+            "decoder": {**side, "style": style, "attention": {"kind": attention}},
+        }
+    )
+    model, run = build_model(config, 11, 12), Run(tmp_path)
+    run.save_model(model, TOKENIZERS)
+    other = run.load_model(lambda: build_model(config, 11, 12), TOKENIZERS)
+    assert [name for name, _ in model.named_parameters()] == [name for name, _ in other.named_parameters()]
+    for (name, a), b in zip(model.state_dict().items(), other.state_dict().values(), strict=True):
+        assert torch.equal(a, b), name
+
+
 def test_a_model_in_float64_is_read_in_float32(tmp_path: Path) -> None:
-    run, other = Run(tmp_path), tied(2)
+    run = Run(tmp_path)
     run.save_model(tied(1).double(), TOKENIZERS)
-    run.load_model(other, TOKENIZERS)
+    other = run.load_model(lambda: tied(2), TOKENIZERS)
+    assert {parameter.dtype for parameter in other.parameters()} == {torch.float32}
     assert torch.equal(next(other.parameters()), next(tied(1).parameters()))
 
 
@@ -113,7 +152,7 @@ def test_another_tokenizer_is_refused(tmp_path: Path, side: int) -> None:
     run = saved(tmp_path)
     others = tuple("c" * 64 if number == side else t for number, t in enumerate(TOKENIZERS))
     with pytest.raises(UserError) as caught:
-        run.load_model(tied(2), (others[0], others[1]))
+        run.load_model(lambda: tied(2), (others[0], others[1]))
     (line,) = str(caught.value).splitlines()
     for part in (str(run.tokenizer), str(run.model), "c" * 12, TOKENIZERS[side][:12], ("src", "trg")[side]):
         assert part in line
@@ -122,17 +161,97 @@ def test_another_tokenizer_is_refused(tmp_path: Path, side: int) -> None:
 def test_a_model_of_another_shape_is_refused(tmp_path: Path) -> None:
     run = saved(tmp_path)
     with pytest.raises(UserError, match=r"does not fit .*config\.yaml: .* should be \(.*\), found \("):
-        run.load_model(tied(2, hidden=10), TOKENIZERS)
+        run.load_model(lambda: tied(2, hidden=10), TOKENIZERS)
+
+
+def rewritten(run: Run, change: Callable[[dict[str, torch.Tensor]], object]) -> None:
+    """The model file with other tensors and a checksum that is right."""
+    weights = read_tensors(run.model)
+    change(weights)
+    write_tensors(run.model, weights, {"tokenizers": " ".join([*TOKENIZERS, checksum(weights)])})
+
+
+def test_a_tensor_that_the_model_lacks_is_refused(tmp_path: Path) -> None:
+    run = saved(tmp_path)
+    rewritten(run, lambda weights: weights.update({"decoder.cells.1.bias": torch.zeros(3)}))
+    with pytest.raises(UserError, match=r"decoder\.cells\.1\.bias should not be there, found \(3,\)"):
+        run.load_model(lambda: tied(2), TOKENIZERS)
+
+
+@pytest.mark.parametrize(
+    ("dtype", "found"),
+    [(torch.float8_e4m3fn, "F8_E4M3"), (torch.bfloat16, "BF16"), (torch.int64, "I64"), (torch.bool, "BOOL")],
+)
+def test_weights_of_another_type_are_refused(tmp_path: Path, dtype: torch.dtype, found: str) -> None:
+    run = saved(tmp_path)
+    rewritten(run, lambda weights: weights.update({n: w.to(dtype) for n, w in weights.items()}))
+    with pytest.raises(UserError, match=f"should be of type F32 or F64, found {found}"):
+        run.load_model(lambda: tied(2), TOKENIZERS)
+
+
+def test_a_model_that_is_not_finite_is_refused(tmp_path: Path) -> None:
+    run = saved(tmp_path)
+    rewritten(run, lambda weights: weights["src_embedding.weight"].fill_(float("nan")))
+    with pytest.raises(UserError, match=r"src_embedding\.weight holds numbers that are not finite"):
+        run.load_model(lambda: tied(2), TOKENIZERS)
+
+
+def test_a_model_of_any_size_is_compared_before_anything_is_allocated(tmp_path: Path) -> None:
+    run = saved(tmp_path)
+    with pytest.raises(UserError, match=r"does not fit .* should be \(131072, 6\), found \(16, 6\)"):
+        run.load_model(lambda: tied(2, hidden=65_536), TOKENIZERS)  # 100 GB and more
+
+
+@pytest.mark.parametrize("length", [2**62, 50_000_000])
+def test_a_header_without_end_is_not_read(tmp_path: Path, length: int) -> None:
+    run = saved(tmp_path)
+    run.model.write_bytes(length.to_bytes(8, "little") + b" " * 100)
+    with pytest.raises(UserError, match=r"is damaged \(.*a header of .* bytes"):
+        run.load_model(lambda: tied(2), TOKENIZERS)
+
+
+@pytest.mark.parametrize("part", ["lock", "tokenizer", "checkpoints", "wandb"])
+def test_nothing_is_written_through_a_link(tmp_path: Path, part: str) -> None:
+    run, letter = saved(tmp_path / "run"), tmp_path / "letter.txt"
+    letter.write_text("Dear friend,\n")
+    (run.folder / part).symlink_to(letter)
+    with pytest.raises(UserError, match=f"{part}.*a link"), run.locked():
+        pass
+    assert letter.read_text() == "Dear friend,\n"
+
+
+@pytest.mark.parametrize("part", ["config.yaml", "model.safetensors", "tokenizer"])
+def test_nothing_is_read_through_a_link(tmp_path: Path, part: str) -> None:
+    run = saved(tmp_path / "run")
+    if (run.folder / part).exists():
+        (run.folder / part).rename(tmp_path / part)
+    (run.folder / part).symlink_to(tmp_path / part)
+
+    def read() -> None:
+        run.experiment()
+        run.load_model(lambda: tied(2), TOKENIZERS)
+
+    with pytest.raises(UserError, match="a link out of its folder"):
+        read()
+
+
+def test_a_run_folder_may_be_a_link_itself(tmp_path: Path) -> None:
+    saved(tmp_path / "run")
+    (tmp_path / "latest").symlink_to("run")
+    run = Run(tmp_path / "latest")
+    with run.locked():
+        run.experiment()
+        run.load_model(lambda: tied(2), TOKENIZERS)
 
 
 def test_a_missing_or_damaged_model_is_one_line(tmp_path: Path) -> None:
     run = saved(tmp_path)
     run.model.write_bytes(run.model.read_bytes()[:-7])
     with pytest.raises(UserError, match=r"model\.safetensors is damaged"):
-        run.load_model(tied(2), TOKENIZERS)
+        run.load_model(lambda: tied(2), TOKENIZERS)
     run.model.unlink()
     with pytest.raises(UserError, match="holds no model yet"):
-        run.load_model(tied(2), TOKENIZERS)
+        run.load_model(lambda: tied(2), TOKENIZERS)
 
 
 @pytest.mark.parametrize("place", [-1, -200, -1000])
@@ -142,7 +261,7 @@ def test_a_flipped_bit_in_a_model_is_found(tmp_path: Path, place: int) -> None:
     content[place] ^= 1
     run.model.write_bytes(content)
     with pytest.raises(UserError, match=r"model\.safetensors is damaged: .* checksum"):
-        run.load_model(tied(2), TOKENIZERS)
+        run.load_model(lambda: tied(2), TOKENIZERS)
 
 
 def test_a_full_disk_leaves_model_configuration_and_tokenizers(tmp_path: Path) -> None:
@@ -154,7 +273,7 @@ def test_a_full_disk_leaves_model_configuration_and_tokenizers(tmp_path: Path) -
     soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (500, hard))
     try:
-        with pytest.raises(UserError, match=r"model\.safetensors could not be written"):
+        with pytest.raises(UserError, match=r"model\.safetensors: cannot be written"):
             run.save_model(tied(2), TOKENIZERS)
         with pytest.raises(UserError, match=r"config\.yaml: cannot be written"):
             run.save_experiment(experiment(seed=9))

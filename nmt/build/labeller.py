@@ -60,8 +60,11 @@ def load_labeller(folder: Path, *, experiment: Experiment | None = None, device:
             "see nmt translate and nmt sample"
         )
     text, labels = load_tokenizers(run.tokenizer)
-    model = build_labeller(experiment.model, len(text.vocabulary), len(labels.vocabulary))
-    run.load_model(model, (text.fingerprint, labels.fingerprint))
+    config = experiment.model
+    model = run.load_model(
+        lambda: build_labeller(config, len(text.vocabulary), len(labels.vocabulary)),
+        (text.fingerprint, labels.fingerprint),
+    )
     return Labeller(model.eval().to(where, torch.float64), text, labels, experiment, where)
 
 

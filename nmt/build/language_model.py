@@ -71,8 +71,11 @@ def load_language_model(
         )
     tokenizer, _ = load_tokenizers(run.tokenizer)
     _check_prompt(TextEncoder(tokenizer, Normalizer.of(experiment.data)), prompt)
-    model = build_language_model(experiment.model, len(tokenizer.vocabulary))
-    run.load_model(model, (tokenizer.fingerprint, tokenizer.fingerprint))
+    config = experiment.model
+    model = run.load_model(
+        lambda: build_language_model(config, len(tokenizer.vocabulary)),
+        (tokenizer.fingerprint, tokenizer.fingerprint),
+    )
     return Trained(model.eval().to(where, precision), tokenizer, experiment, where)
 
 

@@ -16,7 +16,7 @@ from torch import Tensor
 from nmt.config.experiment import Experiment
 from nmt.config.loading import dump_experiment
 from nmt.errors import UserError
-from nmt.results import replace_text
+from nmt.files import replace_text
 from nmt.run import Run
 from nmt.training.checkpoint import Checkpoints, read_tensors
 from nmt.training.trainer import CLOCKS, TIMES

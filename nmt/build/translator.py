@@ -156,8 +156,10 @@ def _same_pieces(what: str, found: Tokenizer, folder: Path, expected: Tokenizer,
 
 
 def _model(member: _Member) -> Seq2Seq:
-    model = build_model(member.config, len(member.src.vocabulary), len(member.trg.vocabulary))
-    member.run.load_model(model, (member.src.fingerprint, member.trg.fingerprint))
+    model = member.run.load_model(
+        lambda: build_model(member.config, len(member.src.vocabulary), len(member.trg.vocabulary)),
+        (member.src.fingerprint, member.trg.fingerprint),
+    )
     return model.eval()
 
 

@@ -109,7 +109,8 @@ def score(
     from nmt.build.translator import check_models, load_translator
     from nmt.data.corpus import Pair
     from nmt.data.lines import read_lines
-    from nmt.results import replace_text, write_result
+    from nmt.files import replace_text
+    from nmt.results import write_result
 
     if kind == "files":
         assert hyp is not None

@@ -4,6 +4,7 @@ import difflib
 import json
 import types
 from collections.abc import Iterator, Mapping, Sequence
+from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Union, get_args, get_origin
 
@@ -13,10 +14,16 @@ from pydantic.fields import FieldInfo
 from nmt.config.experiment import Experiment
 from nmt.config.section import Section
 from nmt.errors import UserError
+from nmt.files import read_regular
 
 if TYPE_CHECKING:
     from pydantic_core import ErrorDetails
     from ruamel.yaml import YAML
+    from ruamel.yaml.nodes import Node
+
+LARGEST = 200_000  # bytes of a configuration, and values in it with every alias written out
+
+SHOWN = 20  # mistakes in a configuration
 
 _EXPECTED = {
     "int_type": "a whole number",
@@ -32,17 +39,19 @@ _EXPECTED = {
 }
 
 
-def load_experiment(path: Path, overrides: Sequence[str] = ()) -> Experiment:
+def load_experiment(path: Path, overrides: Sequence[str] = (), *, within: Path | None = None) -> Experiment:
     """Return the experiment in a YAML 1.2 file, each override `a.b=value` applied to it in turn.
 
     An override's value is YAML too: `--set training.max_minutes=null`,
     `--set 'model.decoder.attention={kind: additive}'`.
 
+    within: a folder out of which no link may lead.
+
     Raises UserError with one line for each mistake: file and position, or key, what was found
     and what was expected.
     """
     try:
-        text = path.read_text(encoding="utf-8-sig")
+        text = read_regular(path, LARGEST, within=within).decode("utf-8-sig")
     except UnicodeDecodeError as error:
         raise UserError(f"{path}: not UTF-8 text (byte {error.start}); save the file as UTF-8") from None
     except OSError as error:
@@ -60,7 +69,10 @@ def load_experiment(path: Path, overrides: Sequence[str] = ()) -> Experiment:
     try:
         return Experiment.model_validate_json(content, strict=True)
     except ValidationError as invalid:
-        lines = [_line(error, str(path), keys) for error in invalid.errors(include_url=False)]
+        errors = invalid.errors(include_url=False)
+        lines = [_line(error, str(path), keys) for error in errors[:SHOWN]]
+        if len(errors) > SHOWN:
+            lines.append(f"{path}: and {len(errors) - SHOWN:,} further mistakes")
         raise UserError("\n".join(lines)) from None
 
 
@@ -106,7 +118,13 @@ def _parse(text: str, origin: str) -> object:
     from ruamel.yaml.error import MarkedYAMLError
 
     try:
+        if "*" in text and _size(_yaml().compose(text), {}) > LARGEST:
+            raise UserError(
+                f"{origin}: more than {LARGEST:,} values, each alias counted as what it stands for; use fewer"
+            )
         return _text_keys(_yaml().load(text))
+    except UserError:
+        raise
     except MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         where = f", line {mark.line + 1}, column {mark.column + 1}" if mark else ""
@@ -116,6 +134,19 @@ def _parse(text: str, origin: str) -> object:
         raise UserError(f"{origin}: not a configuration: nested too deeply, or an alias of itself") from None
     except Exception as error:  # of several kinds: `!!bool x` is a KeyError, "\\UFFFFFFFF" an OverflowError
         raise UserError(f"{origin}: not valid YAML: {' '.join(str(error).split())}") from None
+
+
+def _size(node: "Node | None", known: dict[int, int]) -> int:
+    """Return how many values a node of YAML has when every alias is written out.
+
+    known: of nodes that were counted, by id. A node inside itself is a RecursionError.
+    """
+    if node is None or isinstance(node.value, str):
+        return 1
+    if id(node) not in known:
+        parts = (item if isinstance(item, tuple) else (item,) for item in node.value)
+        known[id(node)] = 1 + sum(_size(each, known) for each in chain.from_iterable(parts))
+    return known[id(node)]
 
 
 def _text_keys(value: object) -> object:

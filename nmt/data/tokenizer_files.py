@@ -1,16 +1,17 @@
 """How a tokenizer lies in a folder: SIDE.json, which describes it, beside SIDE.model or SIDE.pieces.json."""
 
 import hashlib
-import os
 from pathlib import Path
 from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from nmt.errors import UserError
+from nmt.files import MB, read_regular, replace_bytes
 
 SubwordKind = Literal["bpe", "unigram", "char"]
 Kind = Literal[SubwordKind, "word", "torchtext"]
+_MOST = 256 * MB  # of a model or a list of pieces
 _MEND = "copy the tokenizer folder again from where the model was trained"
 
 
@@ -32,8 +33,8 @@ def write_tokenizer(
     digest = hashlib.sha256(data).hexdigest()
     descriptor = Descriptor(kind=kind, sha256=digest, dropout=dropout, lowercase=lowercase)
     folder.mkdir(parents=True, exist_ok=True)
-    _write(_data_path(folder, side, kind), data)
-    _write(folder / f"{side}.json", (descriptor.model_dump_json(indent=2) + "\n").encode())
+    replace_bytes(_data_path(folder, side, kind), data)
+    replace_bytes(folder / f"{side}.json", (descriptor.model_dump_json(indent=2) + "\n").encode())
 
 
 def read_tokenizer(folder: Path, side: str) -> tuple[Descriptor, Path, bytes]:
@@ -43,13 +44,13 @@ def read_tokenizer(folder: Path, side: str) -> tuple[Descriptor, Path, bytes]:
     """
     path = folder / f"{side}.json"
     try:
-        descriptor = Descriptor.model_validate_json(_read(path))
+        descriptor = Descriptor.model_validate_json(_read(path, MB))
     except ValidationError as error:
         first = error.errors()[0]
         where = ".".join(map(str, first["loc"])) or "content"
         raise UserError(f"{path}: describes no tokenizer ({where}: {first['msg']}); {_MEND}") from None
     path = _data_path(folder, side, descriptor.kind)
-    data = _read(path)
+    data = _read(path, _MOST)
     found = hashlib.sha256(data).hexdigest()
     if found != descriptor.sha256:
         raise UserError(
@@ -63,17 +64,8 @@ def _data_path(folder: Path, side: str, kind: Kind) -> Path:
     return folder / (f"{side}.pieces.json" if kind in ("word", "torchtext") else f"{side}.model")
 
 
-def _read(path: Path) -> bytes:
+def _read(path: Path, limit: int) -> bytes:
     try:
-        return path.read_bytes()
+        return read_regular(path, limit, within=path.parent)
     except OSError as error:
         raise UserError(f"{path}: cannot be read ({error.strerror}); {_MEND}") from None
-
-
-def _write(path: Path, data: bytes) -> None:
-    temporary = path.with_name(path.name + ".tmp")
-    with temporary.open("wb") as file:
-        file.write(data)
-        file.flush()
-        os.fsync(file.fileno())
-    temporary.replace(path)

@@ -6,7 +6,8 @@ from typing import TypeAlias
 
 from nmt.errors import UserError
 from nmt.evaluation.metrics import CASED
-from nmt.results import Result, read_result, replace_text
+from nmt.files import MB, read_regular, replace_text
+from nmt.results import Result, read_result
 
 BEGIN = "<!-- results:begin -->"
 END = "<!-- results:end -->"
@@ -80,7 +81,8 @@ def _rows(columns: _Columns, results: Sequence[Result]) -> list[str]:
 
 def table_is_current(path: Path, results: Sequence[Result]) -> bool:
     """Does the file hold, between its markers, the very table that these results make?"""
-    return _with_table(path, results) == path.read_text(encoding="utf-8")
+    text, new = _with_table(path, results)
+    return new == text
 
 
 def update_table(path: Path, results: Sequence[Result]) -> bool:
@@ -88,23 +90,26 @@ def update_table(path: Path, results: Sequence[Result]) -> bool:
 
     UserError where the file cannot be read or has not each marker once, the first one first.
     """
-    text = _with_table(path, results)
-    if text == path.read_text(encoding="utf-8"):
+    text, new = _with_table(path, results)
+    if new == text:
         return False
-    replace_text(path, text)
+    replace_text(path, new)
     return True
 
 
-def _with_table(path: Path, results: Sequence[Result]) -> str:
+def _with_table(path: Path, results: Sequence[Result]) -> tuple[str, str]:
+    """The text of a file, and what it should be."""
     try:
-        text = path.read_text(encoding="utf-8")
+        text = read_regular(path, 10 * MB).decode()
+    except UnicodeDecodeError as error:
+        raise UserError(f"{path}: not UTF-8 at byte {error.start}; save the file as UTF-8") from None
     except OSError as error:
         raise UserError(f"{path}: cannot be read ({error.strerror})") from None
     before, begin, rest = text.partition(BEGIN)
     _, end, after = rest.partition(END)
     if not (begin and end) or BEGIN in rest or END in before + after:
         raise UserError(f"{path}: expected one line {BEGIN} and after it one line {END}; add them")
-    return f"{before}{BEGIN}\n{table(results)}\n{END}{after}"
+    return text, f"{before}{BEGIN}\n{table(results)}\n{END}{after}"
 
 
 def _signatures(results: Sequence[Result]) -> dict[str, list[str]]:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from nmt.config.tracking import TrackingConfig
 from nmt.errors import UserError
-from nmt.results import replace_text
+from nmt.files import replace_text
 from nmt.training.tracking import Table, show
 
 if TYPE_CHECKING:

@@ -2,65 +2,81 @@
 
 import hashlib
 import json
-import os
+import re
 import shutil
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any, NamedTuple
 
 import safetensors.torch
 import torch
-from safetensors import SafetensorError
+from pydantic import BaseModel, ConfigDict, Field, JsonValue, ValidationError
+from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
 from nmt.errors import UserError
+from nmt.files import MB, check_within, open_regular, read_regular, replace_bytes, replacing, sha256, sync
+
+_TYPES = ("F64", "F32", "BF16", "F16", "I64", "I32", "I16", "I8", "U8", "BOOL")
+_LONGEST_HEADER = 10 * MB
 
 
 class DamagedCheckpoint(Exception):
     """A checkpoint whose files are missing, cut short or changed."""
 
 
-def sha256(path: Path) -> str:
-    """Return the SHA-256 of a file."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
+class _Content(BaseModel):
+    """What state.json holds: what the trainer saved, and the checksums of the files beside it."""
+
+    model_config = ConfigDict(extra="forbid", strict=True)
+
+    state: dict[str, JsonValue]
+    sha256: dict[Annotated[str, Field(pattern=r"^[a-z_]+\.safetensors$")], str]
 
 
-def sync(path: Path) -> None:
-    """Ask the disk to hold what was written to a file or folder."""
-    handle = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
+class Header(NamedTuple):
+    """What a safetensors file says of itself: its metadata, and of each tensor the type and shape."""
+
+    metadata: dict[str, str]
+    tensors: dict[str, tuple[str, tuple[int, ...]]]
 
 
 def write_tensors(path: Path, tensors: Mapping[str, Tensor], metadata: dict[str, str] | None = None) -> None:
-    """Write tensors to a safetensors file: temporary name, fsync, rename. A full disk is a UserError."""
-    temporary = path.with_name(f".{path.name}.tmp")
-    try:
-        _write(temporary, tensors, metadata)
-        temporary.replace(path)
-        sync(path.parent)
-    except (OSError, SafetensorError) as error:
-        temporary.unlink(missing_ok=True)
-        raise UserError(
-            f"{path} could not be written: {error}; what was there before is unchanged"
-        ) from error
-
-
-def _write(path: Path, tensors: Mapping[str, Tensor], metadata: dict[str, str] | None = None) -> None:
+    """Write tensors to a safetensors file, whole or not at all. A full disk is a UserError."""
     content = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
-    safetensors.torch.save_file(content, path, metadata)
-    # safetensors lets nobody else read what it writes.
-    mask = os.umask(0)
-    os.umask(mask)
-    path.chmod(0o666 & ~mask)
-    sync(path)
+    with replacing(path) as temporary:
+        try:
+            safetensors.torch.save_file(content, temporary, metadata)
+        except SafetensorError as error:
+            raise OSError(str(error)) from error
+
+
+def read_header(path: Path) -> Header:
+    """Return the header of a safetensors file without its tensors; see `read_tensors`."""
+    try:
+        with open_regular(path, within=path.parent) as file:
+            length = int.from_bytes(file.read(8), "little")
+        if length > _LONGEST_HEADER:
+            raise DamagedCheckpoint(
+                f"{path}: a header of {length:,} bytes, expected {_LONGEST_HEADER:,} at most"
+            )
+        with safe_open(path, "pt") as content:
+            slices = {name: content.get_slice(name) for name in content.keys()}  # noqa: SIM118
+            tensors = {name: (part.get_dtype(), tuple(part.get_shape())) for name, part in slices.items()}
+            return Header(content.metadata() or {}, tensors)
+    except (OSError, SafetensorError) as error:
+        raise DamagedCheckpoint(f"{path}: {error}") from error
 
 
 def read_tensors(path: Path) -> dict[str, Tensor]:
-    """Return the tensors of a safetensors file; a missing or damaged file is DamagedCheckpoint."""
+    """Return the tensors of a safetensors file.
+
+    A file that is missing, damaged, no regular file or a link out of its folder, and one with a number type
+    that nmt does not write, is a DamagedCheckpoint.
+    """
+    for name, (kind, _) in read_header(path).tensors.items():
+        if kind not in _TYPES:
+            raise DamagedCheckpoint(f"{path}: {name} is of type {kind}, expected one of {', '.join(_TYPES)}")
     try:
         return safetensors.torch.load_file(path)
     except (OSError, SafetensorError) as error:
@@ -79,8 +95,8 @@ class Checkpoints:
 
     def steps(self) -> list[int]:
         """Return the updates of which there is a checkpoint, the oldest first."""
-        names = (p.name for p in self.folder.glob("step-*"))
-        return sorted(int(n[5:]) for n in names if n[5:].isdigit())
+        found = (re.fullmatch("step-(0|[1-9][0-9]{0,17})", path.name) for path in self.folder.glob("step-*"))
+        return sorted(int(name[1]) for name in found if name)
 
     def due(self) -> list[int]:
         """Return the updates of the checkpoints that were due, the oldest first."""
@@ -102,20 +118,18 @@ class Checkpoints:
                 shutil.rmtree(left, ignore_errors=True)
             temporary.mkdir(parents=True)
             for group, content in tensors.items():
-                _write(temporary / f"{group}.safetensors", content)
+                write_tensors(temporary / f"{group}.safetensors", content)
             sums = {f"{group}.safetensors": sha256(temporary / f"{group}.safetensors") for group in tensors}
             body = json.dumps({"state": state, "sha256": sums}, sort_keys=True)
             seal = hashlib.sha256(body.encode()).hexdigest()
-            (temporary / "state.json").write_text(f"{body}\n{seal}\n", encoding="utf-8")
-            sync(temporary / "state.json")
-            sync(temporary)
+            replace_bytes(temporary / "state.json", f"{body}\n{seal}\n".encode())
             aside = self.folder / f".step-{step}.old"
             if self.path(step).exists():
                 self.path(step).rename(aside)
             temporary.rename(self.path(step))
             sync(self.folder)
             shutil.rmtree(aside, ignore_errors=True)
-        except (OSError, SafetensorError) as error:
+        except (OSError, UserError) as error:
             shutil.rmtree(temporary, ignore_errors=True)
             self.mend()
             raise UserError(
@@ -131,18 +145,23 @@ class Checkpoints:
         """Return the tensors by group and the state of one checkpoint, or raise DamagedCheckpoint."""
         path = self.path(step)
         try:
+            check_within(path, self.folder.parent)
             # As bytes: text would read other line ends, and so a changed file, as if it were whole.
-            body, seal, rest = (path / "state.json").read_bytes().split(b"\n")
+            body, seal, rest = read_regular(path / "state.json", 10 * MB, within=path).split(b"\n")
             if rest or hashlib.sha256(body).hexdigest().encode() != seal:
                 raise DamagedCheckpoint(f"{path / 'state.json'} does not match its checksum")
-            content = json.loads(body)
-            for name, expected in content["sha256"].items():
-                if sha256(path / name) != expected:
+            content = _Content.model_validate_json(body)
+            for name, expected in content.sha256.items():
+                if sha256(path / name, within=path) != expected:
                     raise DamagedCheckpoint(f"{path / name} does not match its checksum")
+        except ValidationError as error:
+            first = error.errors(include_url=False)[0]
+            where = ".".join(map(str, first["loc"])) or "content"
+            raise DamagedCheckpoint(f"{path / 'state.json'}: {where}: {first['msg']}") from error
         except (OSError, ValueError) as error:
             raise DamagedCheckpoint(f"{path}: {error}") from error
-        groups = {name.removesuffix(".safetensors"): read_tensors(path / name) for name in content["sha256"]}
-        return groups, content["state"]
+        groups = {name.removesuffix(".safetensors"): read_tensors(path / name) for name in content.sha256}
+        return groups, content.state
 
     def newest(self) -> tuple[int, dict[str, dict[str, Tensor]], dict[str, Any], list[str]] | None:
         """Return step, tensors and state of the newest whole checkpoint, and what is wrong with newer ones.

@@ -1,3 +1,4 @@
+import os
 from pathlib import Path
 
 import pytest
@@ -6,6 +7,7 @@ from hypothesis import strategies as st
 
 from nmt.config import Experiment, load_experiment
 from nmt.config.loading import changed_keys, dump_experiment
+from nmt.config.model import ModelConfig
 from nmt.errors import UserError
 
 BASE = """\
@@ -174,6 +176,33 @@ def test_every_mistake_has_its_line_and_says_where_it_is(file: Path) -> None:
     ]
 
 
+def bomb(first: str, further: str) -> str:
+    """A hundred lines, each twice what the one before stands for."""
+    return "\n".join([first.format(), *(further.format(n=n, m=n - 1) for n in range(1, 100))])
+
+
+def test_aliases_may_be_used(file: Path) -> None:
+    file.write_text(
+        "name: x\ndata: {builtin: {}}\nmodel: {encoder: &both {hidden: 6}, decoder: {<<: *both, layers: 2}}\n"
+    )
+    model = load_experiment(file).model
+    assert isinstance(model, ModelConfig)
+    assert (model.encoder.hidden, model.decoder.hidden, model.decoder.layers) == (6, 6, 2)
+
+
+def test_of_many_mistakes_the_first_are_shown(file: Path) -> None:
+    lines = refusal(file, text=BASE + "\n".join(f"key{n}: 1" for n in range(1000)))
+    assert len(lines) == 21
+    assert lines[-1] == "FILE: and 980 further mistakes"
+
+
+def test_a_configuration_is_a_regular_file(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "fifo")
+    for path in (tmp_path / "fifo", Path("/dev/zero")):
+        with pytest.raises(UserError, match="cannot read the configuration: not a regular file"):
+            load_experiment(path)
+
+
 @pytest.mark.parametrize(
     ("text", "line"),
     [
@@ -184,6 +213,10 @@ def test_every_mistake_has_its_line_and_says_where_it_is(file: Path) -> None:
             "name: a\nname: b",
             "FILE, line 2, column 1: not valid YAML: while constructing a mapping found duplicate",
         ),
+        (bomb("a0: &a0 [1]", "a{n}: &a{n} [*a{m}, *a{m}]"), "FILE: more than 200,000 values"),
+        (bomb("a0: &a0 {{b: 1}}", "a{n}: &a{n} {{<<: [*a{m}, *a{m}]}}"), "FILE: more than 200,000 values"),
+        (bomb("a0: &a0 [1]", "a{n}: &a{n} {{*a{m} : *a{m}}}"), "FILE: more than 200,000 values"),
+        ("a: [" + "1, " * 70_000 + "]", "FILE: cannot read the configuration: larger than 200,000 bytes"),
         ("a: &x [*x]", "FILE: not a configuration: nested too deeply, or an alias of itself"),
         ("a: \x07", "FILE: not valid YAML: unacceptable character #x0007"),
         ("a: !!bool x", "FILE: not valid YAML: 'x'"),

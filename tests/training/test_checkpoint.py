@@ -1,6 +1,8 @@
 """A checkpoint is whole or it is not there; a damaged one is named and the one before is used."""
 
+import hashlib
 import json
+import os
 import resource
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -231,17 +233,60 @@ def test_tensors_are_written_whole_or_not_at_all(tmp_path: Path) -> None:
     with files_of_at_most(20_000), pytest.raises(UserError) as caught:
         write_tensors(path, {"w": torch.zeros(10_000)})
     (line,) = str(caught.value).splitlines()
-    assert f"{path} could not be written" in line
-    assert "unchanged" in line
+    assert f"{path}: cannot be written" in line
+    assert "nothing was changed" in line
     assert read_tensors(path)["w"].tolist() == [1.0, 1.0, 1.0]
     assert [each.name for each in tmp_path.iterdir()] == [path.name]
-    with pytest.raises(UserError, match="could not be written"):
+    with pytest.raises(UserError, match="cannot be written"):
         write_tensors(tmp_path / "nowhere" / "model.safetensors", {"w": torch.ones(3)})
 
 
 def test_a_slice_is_written_as_the_numbers_it_shows(tmp_path: Path) -> None:
     write_tensors(tmp_path / "x", {"w": torch.arange(6.0).view(2, 3).T})
     assert read_tensors(tmp_path / "x")["w"].tolist() == [[0, 3], [1, 4], [2, 5]]
+
+
+@pytest.mark.parametrize("name", ["step-²", "step-", "step-x", "step-01", "step-1" + "0" * 5000, "step-٣"])
+def test_a_folder_of_another_name_is_no_checkpoint(checkpoints: Checkpoints, name: str) -> None:
+    before = checkpoints.steps()
+    (checkpoints.folder / name[:200]).mkdir()
+    assert checkpoints.steps() == before
+
+
+@pytest.mark.parametrize(
+    ("content", "problem"),
+    [
+        ("[]", "content"),
+        ("{}", "state: Field required"),
+        ('{"state": [], "sha256": {}}', "state"),
+        ('{"state": {}, "sha256": {"../../model.safetensors": "x"}}', "String should match pattern"),
+        ('{"state": {}, "sha256": {"model.safetensors": 1}}', "should be a valid string"),
+        ('{"state": {"a": ' + "[" * 10_000 + "]" * 10_000 + '}, "sha256": {}}', "recursion limit"),
+        ('{"state": {}, "sha256": {}', "EOF"),
+    ],
+)
+def test_what_state_json_holds_is_checked(checkpoints: Checkpoints, content: str, problem: str) -> None:
+    seal = hashlib.sha256(content.encode()).hexdigest()
+    (checkpoints.path(4) / "state.json").write_text(f"{content}\n{seal}\n")
+    with pytest.raises(DamagedCheckpoint, match=problem) as caught:
+        checkpoints.load(4)
+    assert "\n" not in str(caught.value)
+
+
+def test_a_fifo_or_a_link_out_of_the_run_is_damaged(tmp_path: Path, checkpoints: Checkpoints) -> None:
+    state = checkpoints.path(4) / "state.json"
+    state.rename(tmp_path / "elsewhere.json")
+    for make in (lambda: os.mkfifo(state), lambda: state.symlink_to(tmp_path / "elsewhere.json")):
+        make()
+        with pytest.raises(DamagedCheckpoint, match=r"not a regular file|a link out of its folder"):
+            checkpoints.load(4)
+        state.unlink()
+
+
+def test_numbers_of_a_type_that_nmt_does_not_write_are_damaged(tmp_path: Path) -> None:
+    write_tensors(tmp_path / "x", {"w": torch.ones(3).to(torch.float8_e5m2)})
+    with pytest.raises(DamagedCheckpoint, match="w is of type F8_E5M2"):
+        read_tensors(tmp_path / "x")
 
 
 def test_there_is_no_pickle_in_it(checkpoints: Checkpoints) -> None:

@@ -1,0 +1,128 @@
+"""Files: bounded reads of regular files, writes that are whole or not at all, no links followed out."""
+
+import contextlib
+import errno
+import hashlib
+import os
+import stat
+from collections.abc import Iterator
+from io import BufferedReader, FileIO
+from pathlib import Path
+
+from nmt.errors import UserError
+
+MB = 1_000_000
+
+
+def open_regular(path: Path, *, limit: int | None = None, within: Path | None = None) -> BufferedReader:
+    """Open a regular file of at most `limit` bytes to read; anything else is an OSError that says why.
+
+    A FIFO or a device is refused, it would block or never end. within: a folder that the file must lie in
+    when all links are followed.
+    """
+    if within is not None:
+        check_within(path, within)
+    handle = _open(path, os.O_RDONLY)
+    found = os.fstat(handle)
+    if limit is not None and found.st_size > limit:
+        os.close(handle)
+        raise _too_large(limit)
+    return open(handle, "rb")
+
+
+def read_regular(path: Path, limit: int, *, within: Path | None = None) -> bytes:
+    """Return the content of a regular file; see `open_regular`."""
+    with open_regular(path, limit=limit, within=within) as file:
+        content = file.read(limit + 1)  # it may have grown
+    if len(content) > limit:
+        raise _too_large(limit)
+    return content
+
+
+def open_append(path: Path) -> FileIO:
+    """Open a regular file to read and to append to, made where it was not; an OSError for a link."""
+    return FileIO(_open(path, os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_NOFOLLOW), "a+")
+
+
+def check_within(path: Path, folder: Path) -> None:
+    """Raise OSError where links lead from `path`, which stands in `folder`, out of it."""
+    if not Path(os.path.realpath(path)).is_relative_to(os.path.realpath(folder)):
+        raise OSError(errno.ELOOP, "a link out of its folder, which is not followed; put a copy there")
+
+
+def _open(path: Path, flags: int) -> int:
+    """Return a handle on a regular file, without waiting for the other end of a FIFO."""
+    try:
+        handle = os.open(path, flags | os.O_NONBLOCK | os.O_CLOEXEC, 0o666)
+    except ValueError:
+        raise OSError(errno.EINVAL, "a NUL in its name") from None
+    except OSError as error:
+        if error.errno == errno.ELOOP and flags & os.O_NOFOLLOW:
+            raise OSError(
+                errno.ELOOP, f"{path.name} is a link, which is not written through; remove it"
+            ) from None
+        raise
+    mode = os.fstat(handle).st_mode
+    if not stat.S_ISREG(mode):
+        os.close(handle)
+        code = errno.EISDIR if stat.S_ISDIR(mode) else errno.EINVAL
+        raise OSError(code, os.strerror(code) if stat.S_ISDIR(mode) else "not a regular file")
+    return handle
+
+
+def _too_large(limit: int) -> OSError:
+    return OSError(errno.EFBIG, f"larger than {limit:,} bytes, which nmt reads at most")
+
+
+@contextlib.contextmanager
+def replacing(path: Path) -> Iterator[Path]:
+    """Give an empty file to write; afterwards it takes the place of `path`, synced, as a whole.
+
+    After an exception the file that was there is untouched; an OSError (full disk, no permission) becomes a
+    UserError.
+    """
+    temporary = path.with_name(f".{path.name[:60]}.{os.getpid()}.tmp")
+    try:
+        temporary.unlink(missing_ok=True)
+        # Exclusively: a link that somebody has put there is not written through.
+        handle = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o666)
+        mode = stat.S_IMODE(os.fstat(handle).st_mode)
+        os.close(handle)
+        yield temporary
+        temporary.chmod(mode)  # safetensors lets nobody else read what it writes
+        sync(temporary)
+        temporary.replace(path)
+        sync(path.parent)  # the rename itself must survive a power cut
+    except OSError as error:
+        raise UserError(
+            f"{path}: cannot be written ({error.strerror or error}); nothing was changed"
+        ) from error
+    finally:
+        with contextlib.suppress(OSError):
+            temporary.unlink(missing_ok=True)
+
+
+def replace_bytes(path: Path, content: bytes) -> None:
+    """Put `content` in the place of `path`; see `replacing`."""
+    with replacing(path) as temporary:
+        temporary.write_bytes(content)
+
+
+def replace_text(path: Path, text: str) -> None:
+    """Put `text`, as UTF-8, in the place of `path`; see `replacing`."""
+    replace_bytes(path, text.encode())
+
+
+def sync(path: Path) -> None:
+    """Ask the disk to hold what was written to a file or folder."""
+    handle = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+def sha256(path: Path, *, within: Path | None = None) -> str:
+    """Return the SHA-256 of a regular file."""
+    with open_regular(path, within=within) as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
