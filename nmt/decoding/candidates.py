@@ -20,7 +20,9 @@ class LengthPenalty:
 
     def __call__(self, log_prob: Tensor, length: Tensor) -> Tensor:
         """Return the scores of hypotheses of the given log-probabilities and lengths."""
-        return log_prob / ((self.offset + length.to(log_prob.dtype)) / (self.offset + 1)) ** self.alpha
+        # By way of log and exp: the last bit of torch's pow depends on where in a tensor a number stands.
+        ratio = (self.offset + length.double()) / (self.offset + 1)
+        return log_prob / (self.alpha * ratio.log()).exp().to(log_prob.dtype)
 
 
 def top(scores: Tensor, count: int) -> tuple[Tensor, Tensor]:

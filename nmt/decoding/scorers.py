@@ -8,6 +8,7 @@ from torch import Tensor
 
 from nmt.decoding.search import Step, StepScorer
 from nmt.decoding.trees import tensors
+from nmt.layers.activations import mean
 from nmt.layers.attention import Memory
 from nmt.models import LanguageModel, Seq2Seq, Source
 
@@ -73,13 +74,13 @@ class EnsembleScorer:
         # A piece that no member gives a probability has −∞, from which nothing finite may be subtracted.
         top = log_probs.amax(dim=0).clamp(min=torch.finfo(log_probs.dtype).min)
         # log of a mean, not logsumexp less log M: of equal members the result is theirs to the last bit.
-        mean = top + (log_probs - top).exp().mean(dim=0).log()  # (N, V)
-        return Step(mean, tuple(step.state for step in steps), self._align(steps))
+        combined = top + mean((log_probs - top).exp().unbind()).log()  # (N, V)
+        return Step(combined, tuple(step.state for step in steps), self._align(steps))
 
     def _align(self, steps: Sequence[Step]) -> Tensor | None:
         found = [step.alignment for step in steps[: None if self.same_source else 1]]
         given = [alignment for alignment in found if alignment is not None]
-        return torch.stack(given).mean(dim=0) if given and len(given) == len(found) else None
+        return mean(given) if given and len(given) == len(found) else None
 
 
 class FusionScorer:

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple, Protocol
 import torch
 from torch import Tensor, nn
 
-from nmt.layers.activations import tanh
+from nmt.layers.activations import mean, tanh
 
 Normalize = Callable[[Tensor], Tensor]  # scores (…, Tx), −∞ at padding → shares (…, Tx) that sum to one
 
@@ -290,7 +290,7 @@ class MultiHeadAttention(_Attention):
         scores = torch.matmul(q * q.shape[-1] ** -0.5, memory.keys.mT)  # (B, heads, K, Tx)
         alignment = self._align(scores, memory.mask)
         context = torch.matmul(alignment, memory.values).transpose(1, 2).flatten(2)  # (B, K, H)
-        return self.output(context), alignment.mean(dim=1), None
+        return self.output(context), mean(alignment.unbind(1)), None
 
     def _split(self, x: Tensor) -> Tensor:
         return x.view(*x.shape[:-1], self.heads, -1).transpose(1, 2)  # (B, heads, T, H / heads)

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from nmt.layers.activations import tanh, tanh_
+from nmt.layers.activations import sigmoid_, tanh, tanh_
 from nmt.layers.initialization import Draw, draw_by_gate, glorot, orthogonal
 
 State = TypeVar("State")
@@ -78,9 +78,9 @@ def _pointwise(gates: Tensor, c: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor
     """Return h', c', the gates after their nonlinearities and tanh c', each in the precision of c but h'."""
     width = c.shape[-1]
     a = gates.to(c.dtype)
-    a[:, : 2 * width].sigmoid_()
+    sigmoid_(a[:, : 2 * width])
     tanh_(a[:, 2 * width : 3 * width])
-    a[:, 3 * width :].sigmoid_()
+    sigmoid_(a[:, 3 * width :])
     i, f, g, o = a.split(width, dim=-1)
     c_next = torch.addcmul(i * g, f, c)
     tanh_c = tanh(c_next)

@@ -6,9 +6,10 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from nmt.layers.activations import tanh_
+from nmt.layers.activations import in_inference, sigmoid_, tanh_
 from nmt.layers.cells import HiddenState
 from nmt.layers.initialization import Draw, draw_by_gate, glorot, orthogonal
+from nmt.layers.operands import plain
 
 
 class _GRUPointwise(torch.autograd.Function):
@@ -19,7 +20,7 @@ class _GRUPointwise(torch.autograd.Function):
         width = h.shape[-1]
         ctx.dtypes = inputs.dtype, recurrent.dtype
         inputs, recurrent = inputs.to(h.dtype), recurrent.to(h.dtype)
-        rz = (inputs[:, : 2 * width] + recurrent[:, : 2 * width]).sigmoid_()
+        rz = sigmoid_(inputs[:, : 2 * width] + recurrent[:, : 2 * width])
         r, z = rz.split(width, dim=-1)
         u = recurrent[:, 2 * width :] + bias_hn
         n = tanh_(torch.addcmul(inputs[:, 2 * width :], r, u))
@@ -103,10 +104,24 @@ class GRUCell(nn.Module):
         return self.run(x, state)[0]
 
     def run(self, x: Tensor, state: HiddenState | None = None) -> tuple[Tensor, HiddenState]:
-        """Run torch's fused kernel, from a zero state unless one is given; return y (B, T, H), last state."""
+        """Run torch's fused kernel, from a zero state unless one is given; return y (B, T, H), last state.
+
+        In inference on a CPU the step is taken T times: the kernel's sigmoid depends on the neighbours.
+        """
         if state is None:
             state = self.initial(x.new_zeros(x.shape[0], self.hidden_size))
+        if in_inference(x):
+            return self._unrolled(x, state)
         h = state.h.to(x.dtype).unsqueeze(0)  # (1, B, H)
         weights = [self.weight_ih, self.weight_hh, self.bias, F.pad(self.bias_hn, (2 * self.hidden_size, 0))]
         y, h = torch.gru(x, h, weights, True, 1, 0.0, self.training, False, True)
         return y, self.initial(h[0])
+
+    def _unrolled(self, x: Tensor, state: HiddenState) -> tuple[Tensor, HiddenState]:
+        """Return what `run` does; the products are those of the plain matrices, whatever stands for them."""
+        weight_ih, weight_hh = plain([self.weight_ih, self.weight_hh])
+        h, outputs = state.h, []
+        for inputs in F.linear(x.transpose(0, 1), weight_ih, self.bias).unbind(0):
+            h = _GRUPointwise.apply(inputs, F.linear(h, weight_hh), self.bias_hn, h)  # type: ignore[no-untyped-call]
+            outputs.append(h)
+        return torch.stack(outputs, dim=1), HiddenState(h)

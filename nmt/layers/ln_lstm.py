@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from nmt.layers.activations import tanh_
+from nmt.layers.activations import sigmoid_, tanh_
 from nmt.layers.cells import LSTMCell, LSTMState
 from nmt.layers.collecting import collecting
 from nmt.layers.initialization import Draw, glorot, orthogonal
@@ -32,9 +32,9 @@ class _NormalisedPointwise(torch.autograd.Function):
         recurrent = recurrent.to(c.dtype)
         a, *of_gates = torch.native_layer_norm(recurrent, [4 * width], gain_hh, None, EPS)
         a += projected
-        a[:, : 2 * width].sigmoid_()
+        sigmoid_(a[:, : 2 * width])
         tanh_(a[:, 2 * width : 3 * width])
-        a[:, 3 * width :].sigmoid_()
+        sigmoid_(a[:, 3 * width :])
         i, f, g, o = a.split(width, dim=-1)
         c_next = torch.addcmul(i * g, f, c)
         normal, *of_c = torch.native_layer_norm(c_next, [width], gain_c, bias_c, EPS)

@@ -7,6 +7,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from nmt.layers.activations import sigmoid_
 from nmt.layers.initialization import Draw, draw_by_gate, glorot
 
 HIGHWAY = math.sqrt(3)  # α: what passes x on keeps its variance when r begins around 1/2 (§3.2)
@@ -34,9 +35,9 @@ class _Recurrence(torch.autograd.Function):
         f, states = c.new_empty(length, *c.shape), c.new_empty(length + 1, *c.shape)
         states[0] = c
         for t in range(length):
-            torch.addcmul(in_f[t], v_f, states[t], out=f[t]).sigmoid_()
+            sigmoid_(torch.addcmul(in_f[t], v_f, states[t], out=f[t]))
             torch.lerp(candidate[t], states[t], f[t], out=states[t + 1])
-        r = torch.addcmul(in_r, v_r, states[:-1]).sigmoid_()
+        r = sigmoid_(torch.addcmul(in_r, v_r, states[:-1]))
         ctx.save_for_backward(u, weight_c, f, r, states)
         return torch.lerp(highway, states[1:], r).to(ctx.dtype), states[-1].clone()
 

@@ -1,11 +1,31 @@
-"""nmt.layers.activations against torch's own, whichever way they are computed."""
+"""nmt.layers.activations against torch's own, and everything in a search that is taken number by number.
+
+Where a number stands, in the body of vectors or behind the last whole one, must not show in its result.
+"""
+
+from collections.abc import Callable
+from functools import partial
+from typing import Any
 
 import pytest
 import torch
+from torch import Tensor
+from torch.nn import functional as F
 
-from nmt.layers.activations import tanh, tanh_
+from nmt.decoding.candidates import LengthPenalty
+from nmt.layers.activations import mean, sigmoid_, tanh, tanh_
+from nmt.layers.attention import entmax15, softmax, sparsemax
+from nmt.layers.cells import LSTMCell, LSTMState, _pointwise
+from nmt.layers.gru import _GRUPointwise
+from nmt.layers.ln_lstm import _NormalisedPointwise
+from nmt.layers.sru import _Recurrence
 
 X = torch.cat([torch.linspace(-12, 12, 5001), torch.tensor([0.0, 1e-20, -1e-4, 100.0, -1000.0])]).double()
+PRECISIONS = [torch.float32, torch.float64, torch.bfloat16]
+WIDE = [torch.float32, torch.float64]
+LARGEST = 40
+precisions = pytest.mark.parametrize("dtype", PRECISIONS, ids=str)
+wide = pytest.mark.parametrize("dtype", WIDE, ids=str)
 
 
 @pytest.mark.parametrize(
@@ -24,7 +44,121 @@ def test_tanh_in_training_and_in_inference(dtype: torch.dtype, atol: float) -> N
         assert torch.equal(x, tanh(before))
 
 
-def test_in_float32_a_number_of_its_own_has_one_result_wherever_it_stands() -> None:
-    x = torch.randn(1000)
+@pytest.mark.parametrize(
+    ("dtype", "atol"), [(torch.float64, 1e-15), (torch.float32, 1e-7), (torch.bfloat16, 4e-3)]
+)
+def test_sigmoid_in_training_and_in_inference(dtype: torch.dtype, atol: float) -> None:
+    x = X.to(dtype, copy=True)
+    expected = x.double().sigmoid()
+    with torch.no_grad():
+        assert torch.equal(sigmoid_(x.clone()), x.sigmoid())
     with torch.inference_mode():
-        assert torch.equal(torch.cat([tanh(part) for part in x.split([1, 7, 16, 976])]), tanh(x))
+        x = x.clone()
+        assert sigmoid_(x) is x
+        assert (x.double() - expected).abs().max() <= atol
+
+
+BY_NUMBER: dict[str, Callable[[Tensor], Tensor]] = {
+    "sigmoid_": lambda x: sigmoid_(x.clone()),
+    "tanh": tanh,
+    "tanh_": lambda x: tanh_(x.clone()),
+    "torch.tanh": torch.tanh,  # of the bridge and the lexical head
+    "relu": torch.relu,
+    "exp": torch.exp,
+    "log": lambda x: x.abs().add(1e-3).log(),
+    "round": torch.round,
+    "divide": lambda x: x / 1.7,
+    "scale": lambda x: (x * 0.37).add(0.7),
+    "addcmul": lambda x: torch.addcmul(x * 0.3, x, x * 1.3),
+    "lerp": lambda x: torch.lerp(x, x * 1.7, x.abs().clamp(max=1)),
+    "gnmt": lambda x: LengthPenalty(0.6, 5.0)(-x.abs(), (x.abs() * 10).long() + 1),
+    "mean": lambda x: mean([x, x * 0.3, x * 0.7, x * 1.1, x * 1.3]),
+}
+
+
+@precisions
+@pytest.mark.parametrize("name", BY_NUMBER)
+@torch.inference_mode()
+def test_a_number_has_one_result_wherever_it_stands(name: str, dtype: torch.dtype) -> None:
+    function = BY_NUMBER[name]
+    x = (3 * torch.randn(2048)).to(dtype)
+    alone = torch.cat([function(number.clone()) for number in x.split(1)])
+    assert torch.equal(function(x), alone)
+    for size in range(1, LARGEST + 1):
+        for begin in range(1, len(x) - size, 41):  # even and odd, on and off the bounds of vectors
+            assert torch.equal(function(x[begin : begin + size]), alone[begin : begin + size])
+    strided = x.view(64, 32)[:, 3:26]
+    assert torch.equal(function(strided), alone.view(64, 32)[:, 3:26])
+
+
+ROWS = 9
+
+
+def lstm(x: Tensor) -> Tensor:
+    gates, c = x.split([4 * (x.shape[1] // 5), x.shape[1] // 5], dim=1)
+    return torch.cat(_pointwise(gates.clone(), c)[:2], dim=1)
+
+
+def gru(x: Tensor) -> Tensor:
+    inputs, recurrent, h = x[:, : x.shape[1] // 7 * 7].split([x.shape[1] // 7 * n for n in (3, 3, 1)], dim=1)
+    bias = torch.linspace(-1, 1, h.shape[1], dtype=x.dtype)
+    found: Tensor = _GRUPointwise.apply(inputs, recurrent, bias, h)  # type: ignore[no-untyped-call]
+    return found
+
+
+def ln_lstm(x: Tensor) -> Tensor:
+    width = x.shape[1] // 9
+    projected, recurrent, c = x[:, : 9 * width].split([4 * width, 4 * width, width], dim=1)
+    gains = [torch.linspace(0.5, 1.5, n * width, dtype=x.dtype) for n in (4, 1, 1)]
+    h, c = _NormalisedPointwise.apply(projected, recurrent, c.contiguous(), *gains)  # type: ignore[no-untyped-call]
+    return torch.cat([h, c], dim=1)
+
+
+def sru(x: Tensor) -> Tensor:
+    width = x.shape[1] // 9
+    u, c = x[:, : 8 * width].unflatten(1, (2, -1)).transpose(0, 1), x[:, 8 * width : 9 * width]
+    y, last = _Recurrence.apply(u, torch.linspace(-1, 1, 2 * width, dtype=x.dtype), c)  # type: ignore[no-untyped-call]
+    return torch.cat([*y, last], dim=1)
+
+
+def layer_norm(x: Tensor) -> Tensor:
+    gain, bias = (torch.linspace(low, 2, x.shape[1], dtype=x.dtype) for low in (0.5, -1))
+    return F.layer_norm(x, x.shape[1:], gain, bias)
+
+
+BY_ROW: dict[str, Callable[[Tensor], Tensor]] = {
+    "softmax": softmax,
+    "sparsemax": sparsemax,
+    "entmax15": entmax15,
+    "log_softmax": partial(torch.log_softmax, dim=-1),
+    "layer_norm": layer_norm,
+    "lstm": lstm,
+    "gru": gru,
+    "ln_lstm": ln_lstm,
+    "sru": sru,
+}
+
+
+@wide
+@pytest.mark.parametrize("name", BY_ROW)
+@torch.inference_mode()
+def test_a_row_has_one_result_whatever_stands_beside_it(name: str, dtype: torch.dtype) -> None:
+    """Widths 1 to 40; of cells, whose gates stand side by side in a row, the width of a gate."""
+    function, gates = BY_ROW[name], {"lstm": 5, "gru": 7, "ln_lstm": 9, "sru": 9}.get(name, 1)
+    for width in range(1, LARGEST + 1):
+        x = (3 * torch.randn(ROWS, gates * width)).to(dtype)
+        together = function(x)
+        for begin, end in [(0, 1), (1, 2), (1, 4), (3, ROWS), (ROWS - 1, ROWS)]:
+            assert torch.equal(function(x[begin:end]), together[begin:end]), width
+            assert torch.equal(function(x[begin:end].clone()), together[begin:end]), width
+
+
+@wide
+@torch.inference_mode()
+def test_a_step_of_a_cell_is_its_pointwise_part_of_its_products(dtype: torch.dtype) -> None:
+    """What `lstm` above asks is what a cell's step does."""
+    cell = LSTMCell(3, 5).to(dtype)
+    projected, h, c = (torch.randn(4, n, dtype=dtype) for n in (20, 5, 5))
+    y, state = cell.advance(projected, LSTMState(h, c))
+    gates: Any = F.linear(h, cell.weight_hh).add_(projected)
+    assert torch.equal(torch.cat([y, state.c], dim=1), lstm(torch.cat([gates, c], dim=1)))
