@@ -5,9 +5,9 @@
     python scripts/bench.py --cells
 
 Prints the machine, its rate of matrix products measured before and after each figure, the multiply-adds of
-the model a token, and the share of the rate that training reached: useful multiply-adds (padding not
-counted; forward once, backward twice) over the products' own. With a trained run it also translates the
-test split and times the commands a person waits for.
+the model a token, and the share of the rate that training reached at one thread and at two: useful
+multiply-adds (padding not counted; forward once, backward twice) over the products' own. With a trained run
+it also translates the test split and times the commands a person waits for.
 
 Without a config it measures a model of GNMT's size (--layers 4, --hidden 1024, --vocabulary 32000) on random
 sentences, in minutes: training, then translation with weights of a few updates, each output as long as its
@@ -41,12 +41,14 @@ from nmt.build.translator import load_translator
 from nmt.config import Experiment, load_experiment
 from nmt.config.cell import CellConfig
 from nmt.evaluation.metrics import corpus_bleu
+from nmt.machine import has_bfloat16, has_int8
 from nmt.results import Machine, Versions
 from nmt.run import Run
 from nmt.training.trainer import Trainer
 
 CELLS = ["lstm", "gru", "rnn", "irnn", "ln_lstm", "sru", "deep_transition"]
 TORCH = {"lstm": nn.LSTM, "gru": nn.GRU, "rnn": nn.RNN, "irnn": partial(nn.RNN, nonlinearity="relu")}
+PRECISIONS = ["float32", *(["bfloat16"] if has_bfloat16() else []), *(["int8"] if has_int8() else [])]
 NMT = [sys.executable, "-m", "nmt"]
 
 
@@ -80,8 +82,10 @@ def main() -> None:
         return
     overrides = [*args.overrides, f"training.threads={args.threads}"]
     experiment = load_experiment(args.config, overrides)
-    for precision in ("float32", "bfloat16"):
-        bench_training(experiment, precision, args.updates)
+    for precision in ("float32", "bfloat16") if has_bfloat16() else ("float32",):
+        one, two = (bench_training(experiment, precision, args.updates, threads) for threads in (1, 2))
+        print(f"training, {precision}: 2 threads are {two / one:.2f} times as fast as 1")
+    torch.set_num_threads(args.threads)
     if args.model:
         bench_translation(args.model, experiment)
         bench_commands(args.model)
@@ -132,15 +136,17 @@ def weights(model: nn.Module) -> tuple[int, int]:
     return source, target
 
 
-def bench_training(experiment: Experiment, precision: str, updates: int) -> None:
-    section = experiment.training.model_copy(update={"precision": precision, "log_every": 10**9})
+def bench_training(experiment: Experiment, precision: str, updates: int, threads: int) -> float:
+    """Print and return the target tokens a second."""
+    changes = {"precision": precision, "threads": threads, "log_every": 10**9}
+    section = experiment.training.model_copy(update=changes)
     with tempfile.TemporaryDirectory() as folder:
         console = Console(quiet=True)
         trainer, prepared, _ = build_trainer(
             experiment.model_copy(update={"training": section}), Run(Path(folder)), console
         )
         source, target = weights(trainer.model)
-        if precision == "float32":
+        if precision == "float32" and threads == 1:
             print(f"multiply-adds: {source / 1e6:.2f} M a source, {target / 1e6:.2f} M a target token")
         dtype = getattr(torch, precision)
         hidden = experiment.model.decoder.hidden
@@ -152,9 +158,11 @@ def bench_training(experiment: Experiment, precision: str, updates: int) -> None
     src_tokens = trg_tokens * (train.src_pieces + train.kept) / (train.trg_pieces + train.kept)
     useful = 6 * (source * src_tokens + target * trg_tokens) / seconds
     print(
-        f"training, {precision}: {trg_tokens / seconds:,.0f} target tokens/s, "
+        f"training, {precision}, {threads} thread{'s' if threads > 1 else ''}: "
+        f"{trg_tokens / seconds:,.0f} target tokens/s, "
         f"{useful / 1e9:.1f} GFLOP/s useful; products {own / 1e9:.0f} GFLOP/s; share {useful / own:.0%}"
     )
+    return trg_tokens / seconds
 
 
 def run_updates(trainer: Trainer, updates: int) -> tuple[float, int]:
@@ -175,7 +183,7 @@ def bench_translation(folder: Path, experiment: Experiment) -> None:
     pairs = held_out(experiment, "test")
     lines, references = [pair.src for pair in pairs], [pair.trg for pair in pairs]
     for beam in (5, 1):
-        for precision in ("float32", "bfloat16", "int8"):
+        for precision in PRECISIONS:
             bench_search(folder, lines, references, beam=beam, precision=precision)
 
 

@@ -7,6 +7,7 @@ from pathlib import Path
 import torch
 from rich.console import Console
 
+from nmt import machine
 from nmt.build.data import prepare_data_apart
 from nmt.build.embeddings import check_embeddings, fill_embeddings
 from nmt.build.hardware import choose_device, choose_precision
@@ -65,8 +66,7 @@ def build_trainer(
     precision = processes.of_first(lambda: choose_precision(config.precision, device))
     if not begun:
         processes.of_first(lambda: check_embeddings(experiment))
-    if config.threads is not None:
-        torch.set_num_threads(config.threads)
+    torch.set_num_threads(config.threads or machine.threads())
     progress = Progress(console)
     began = time.perf_counter(), _cpu_seconds()
     prepared = processes.after_first(lambda: prepare_data_apart(experiment, progress.say))

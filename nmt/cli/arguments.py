@@ -86,8 +86,9 @@ def given(context: typer.Context, *names: str) -> str:
 
 
 def use_threads(threads: int | None) -> None:
-    """Let torch compute with this many threads."""
-    if threads is not None:
-        import torch
+    """Let torch compute with this many threads, by default one for each core that this process may use."""
+    import torch
 
-        torch.set_num_threads(threads)
+    from nmt import machine
+
+    torch.set_num_threads(threads or machine.threads())

@@ -28,6 +28,7 @@ class Preflight:
     memory: int
     trg_tokens_per_second: float
     seconds_left: float  # to the first of the run's budgets, validations not counted
+    threads: int | None = None  # that this process computes with on its CPU
 
     def line(self, now: datetime) -> str:
         """Return it as one line."""
@@ -35,10 +36,13 @@ class Preflight:
         day = "" if end.date() == now.date() else f" on {end:%Y-%m-%d}"
         # Text without a source has there but </s>.
         source = f"pairs of up to {self.src_pieces} source and" if self.src_pieces > 1 else "rows of up to"
+        threads = (
+            "" if self.threads is None else f" on {self.threads} thread{'s' if self.threads > 1 else ''}"
+        )
         return (
             f"largest batch {self.pairs} {source} "
             f"{self.trg_pieces} target pieces, memory at least {self.memory / 1e6:,.0f} MB; "
-            f"about {self.trg_tokens_per_second:,.0f} target tokens/s, "
+            f"about {self.trg_tokens_per_second:,.0f} target tokens/s{threads}, "
             f"{duration(self.seconds_left)} to go, validations not counted, until {end:%H:%M}{day}"
         )
 
@@ -83,6 +87,7 @@ def preflight(trainer: Trainer) -> Preflight | None:
         memory=memory,
         trg_tokens_per_second=tokens / seconds,
         seconds_left=_seconds_left(trainer, seconds / len(typical)),
+        threads=torch.get_num_threads() if trainer.device.type == "cpu" else None,
     )
 
 
