@@ -12,6 +12,7 @@ from nmt.build.translator import load_translator
 from nmt.data.vocabulary import EOS
 from nmt.decoding.search import Step
 from nmt.decoding.translator import Translator
+from nmt.machine import has_int8
 from nmt.models import Source
 
 LINES = ["der Hund läuft", "", "the dog runs quickly across a street", "schnell.", "die Straße, der Hund"]
@@ -50,9 +51,7 @@ def swayed(
 def test_a_run_is_the_same_in_every_way(tiny_run: Path) -> None:
     lines = [*LINES, "der Hund, " * 40]
     outcomes = list(check_run(tiny_run, lines, beam=None, device="cpu"))
-    shipped: list[Precision] = (
-        ["int8"] if torch.backends.mkldnn.is_available() and torch.cpu._is_vnni_supported() else []
-    )
+    shipped: list[Precision] = ["int8"] if has_int8() else []
     assert [each.way for each in outcomes] == ways(["float64", "float32", *shipped])
     assert [each.way for each in outcomes if not each.judged] == [
         Way(each, "as it is", "usual") for each in shipped

@@ -15,6 +15,7 @@ from nmt.decoding.forcing import force
 from nmt.decoding.scorers import LanguageModelScorer, ModelScorer
 from nmt.decoding.search import Hypothesis, SearchSettings, beam_search
 from nmt.layers.packed import packed
+from nmt.machine import has_packed
 from nmt.models import Seq2Seq, Source
 
 V = 40
@@ -100,7 +101,7 @@ def test_scores_and_alignments_are_those_of_teacher_forcing(style: str) -> None:
             torch.testing.assert_close(h.alignment[:, : len(row) + 1], alignment)  # (Ty, Tx)
 
 
-@pytest.mark.skipif(not torch.backends.mkldnn.is_available(), reason="needs oneDNN")
+@pytest.mark.skipif(not has_packed(), reason="needs oneDNN")
 @styles
 def test_a_packed_model_finds_the_same(style: str) -> None:
     plain, rows = model(style, torch.float32), sentences(30)

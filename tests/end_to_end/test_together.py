@@ -16,6 +16,7 @@ from nmt.build.translator import load_translator
 from nmt.cli import main
 from nmt.config.model import ModelConfig
 from nmt.data.tokenizer import SentencePieceTokenizer, load_tokenizers, save_tokenizers
+from nmt.machine import has_bfloat16
 from nmt.results import read_result
 from nmt.run import Run
 
@@ -93,7 +94,9 @@ def speller(tiny_run: Path, folder: Path) -> Path:
     return _another(tiny_run, folder / "speller", spell="src")
 
 
-@pytest.mark.parametrize("precision", ["float32", "float64", "bfloat16", "auto"])
+@pytest.mark.parametrize(
+    "precision", ["float32", "float64", "auto", *(["bfloat16"] if has_bfloat16() else [])]
+)
 def test_a_model_with_itself_and_a_fusion_of_weight_0_change_nothing(
     command: Command, tiny_run: Path, folder: Path, lm: Path, precision: str
 ) -> None:

@@ -10,6 +10,7 @@ from torch.nn import functional as F
 from nmt.layers import collecting as module_of_collecting
 from nmt.layers.collecting import Collecting, collecting
 from nmt.layers.packed import PackedMatrix
+from nmt.machine import has_packed
 
 N, H, T = 3, 4, 5
 Weight = Tensor | Collecting
@@ -76,7 +77,7 @@ def test_in_float32_too(loop: Loop) -> None:
         torch.testing.assert_close(share.double(), wanted, rtol=1e-4, atol=1e-4)
 
 
-@pytest.mark.skipif(not torch.backends.mkldnn.is_available(), reason="products are packed by oneDNN alone")
+@pytest.mark.skipif(not has_packed(), reason="products are packed by oneDNN alone")
 def test_in_float32_a_weight_is_laid_out_once_for_each_way(monkeypatch: pytest.MonkeyPatch) -> None:
     laid_out: list[tuple[int, ...]] = []
 

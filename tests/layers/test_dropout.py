@@ -17,6 +17,7 @@ from nmt.layers.encoders import RecurrentEncoder
 from nmt.layers.gru import GRUCell
 from nmt.layers.ln_lstm import LayerNormLSTMCell
 from nmt.layers.rnn import RNNCell
+from nmt.machine import has_bfloat16
 from nmt.models import Source
 
 B, T, D, H = 3, 5, 4, 8
@@ -250,6 +251,8 @@ def test_gradients_with_every_dropout_pass_gradcheck(style: str) -> None:
     assert torch.autograd.gradcheck(features, parameters, fast_mode=True)
 
 
+# Elsewhere training in bfloat16 is refused: tests/build/test_hardware.py.
+@pytest.mark.skipif(not has_bfloat16(), reason="needs products in bfloat16")
 @pytest.mark.parametrize("cell", ["lstm", "gru", "deep_transition"])
 @pytest.mark.parametrize("style", ["input_feeding", "conditional", "layer_parallel"])
 def test_every_dropout_in_the_precision_that_ships(style: str, cell: str) -> None:
