@@ -23,6 +23,8 @@ CONFIG = """
 name: faults
 data:
   builtin: {train: 400, validation: 10, test: 10}
+  src: de
+  trg: en
   tokenizer: {kind: bpe, vocab_size: 450}
   prepared: PREPARED
 model:

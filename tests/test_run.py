@@ -23,7 +23,9 @@ TOKENIZERS = ("a" * 64, "b" * 64)
 
 
 def experiment(**changes: object) -> Experiment:
-    return Experiment.model_validate({"name": "x", "data": {"builtin": {}}, **changes})
+    return Experiment.model_validate(
+        {"name": "x", "data": {"builtin": {}, "src": "de", "trg": "en"}, **changes}
+    )
 
 
 def tied(seed: int, hidden: int = 8) -> nn.Module:

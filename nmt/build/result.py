@@ -8,6 +8,7 @@ import torch
 from nmt.build.task import validation_scores
 from nmt.config.data import DataConfig
 from nmt.config.experiment import Experiment
+from nmt.config.model import ModelConfig
 from nmt.data.prepared import Prepared
 from nmt.machine import source_commit
 from nmt.results import Decoding, Machine, Result, Training, Versions
@@ -32,7 +33,7 @@ def training_result(experiment: Experiment, prepared: Prepared, trainer: Trainer
         sentences=len(prepared.split("validation")),
         scores=validation_scores(experiment, prepared, at.best),
         decoding=decoding
-        if prepared.meta.src
+        if isinstance(experiment.model, ModelConfig)
         else None,  # text without sources is read, nothing searched for
         training=Training(
             updates=at.update,

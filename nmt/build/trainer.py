@@ -42,6 +42,8 @@ MAY_CHANGE = (
     "data.text.validation",
     "data.text.test",
     "data.prepared",
+    "data.src",  # of a dataset the checksums of the text tell
+    "data.trg",
     "decoding",
 )
 

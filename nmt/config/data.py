@@ -171,8 +171,11 @@ class DataConfig(Section):
     builtin: BuiltinCorpus | None = None
     text: PlainText | None = None
     labelled: LabelledText | None = None
-    src: str = Field("de", description="languages of the pairs; text and labelled have none")
-    trg: str = "en"
+    src: str | None = Field(
+        None,
+        description="languages of the pairs, which name the columns of dataset; files and tsv may do without",
+    )
+    trg: str | None = None
     tokenizer: TokenizerConfig = SubwordTokenizer()
     normalize: Normalization = Field(
         "none", description="nfc: composed characters, in training and wherever the run reads text"
@@ -187,6 +190,19 @@ class DataConfig(Section):
         if len(given) != 1:
             found = " and ".join(given) or "none of them"
             raise ValueError(f"give exactly one of {', '.join(corpora)}; found {found}")
+        return self
+
+    @model_validator(mode="after")
+    def _languages_are_said(self) -> Self:
+        if self.dataset is None and self.builtin is None:
+            return self
+        given = "dataset" if self.dataset is not None else "builtin"
+        missing = [key for key in ("src", "trg") if getattr(self, key) is None]
+        if missing:
+            raise ValueError(
+                f"{' and '.join(f'data.{key}' for key in missing)} missing: data.{given} holds several "
+                "languages; say which is translated into which, such as src: de and trg: en"
+            )
         if self.src == self.trg:
             raise ValueError(f"src and trg are both {self.src!r}; a translation needs two sides")
         return self
@@ -201,9 +217,9 @@ class DataConfig(Section):
         return self
 
     @property
-    def languages(self) -> tuple[str, str] | None:
-        """Of source and target; None where the corpus is no translation."""
-        return None if self.text or self.labelled else (self.src, self.trg)
+    def pairs(self) -> bool:
+        """Whether a row is a text and its translation, not a text alone or one with labels."""
+        return self.text is None and self.labelled is None
 
     @property
     def continuous(self) -> bool:

@@ -41,7 +41,7 @@ class Experiment(Section):
     def _data_and_model_go_together(self) -> Self:
         data, kind = self.data, self.model.kind
         if isinstance(self.model, ModelConfig):
-            if data.languages is None:
+            if not data.pairs:
                 key, kinds = ("text", "language_model") if data.text else ("labelled", "classifier or tagger")
                 raise ValueError(
                     f"model.kind seq2seq needs pairs and data.{key} has none; "

@@ -48,10 +48,12 @@ def open_corpus(data: DataConfig) -> Corpus:
         return TextCorpus(data.files)
     if data.tsv is not None:
         return TsvCorpus(data.tsv)
-    if data.builtin is not None:
-        return BuiltinCorpus(data.builtin, data.src, data.trg)
     if data.text is not None:
         return MonolingualCorpus(data.text)
+    assert data.src, "DataConfig asks for languages where they choose the text"
+    assert data.trg
+    if data.builtin is not None:
+        return BuiltinCorpus(data.builtin, data.src, data.trg)
     assert data.dataset is not None, "DataConfig admits exactly one corpus"
     return DatasetCorpus(
         data.dataset, data.src, data.trg, name=data.dataset_config, revision=data.revision, splits=data.splits

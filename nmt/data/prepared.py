@@ -1,6 +1,6 @@
 """Filter, encode, measure and hash a corpus once, into a memory-mapped folder that is reused.
 
-    data.prepared/SRC-TRG-KEY/
+    data.prepared/SRC-TRG-KEY/, or KEY where there are no languages
       meta.json               what was read, kept, dropped and why; the size of every other file
       tokenizer/              as tokenizer.save_tokenizers writes it
       SPLIT.N.SIDE.ids        segmentation N of one side of a split: the pieces of all rows, end to end
@@ -59,7 +59,8 @@ class Meta(BaseModel):
 
     key: str
     corpus: str
-    src: str | None  # languages; null where the corpus is no translation
+    rows: Literal["pairs", "lines"]
+    src: str | None  # languages; null where nobody said them, and where the corpus is no translation
     trg: str | None
     dtype: Literal["uint16", "uint32"]  # of the pieces
     splits: dict[Split, SplitMeta]
@@ -110,14 +111,13 @@ class Prepared:
     def summary(self) -> str:
         """What was read, kept and dropped and why, as a few lines for a person."""
         meta = self.meta
-        languages = f", {meta.src} to {meta.trg}" if meta.src else ""
+        languages = f", {meta.src} to {meta.trg}" if meta.src and meta.trg else ""
         lines = [f"{meta.corpus}{languages}, prepared in {self.folder}"]
         for name, split in meta.splits.items():
             several = f", {split.segmentations} segmentations" if split.segmentations > 1 else ""
-            rows = "pairs" if meta.src else "lines"
             src_pieces = f"{split.src_pieces:,} + " if split.src_pieces else ""
             lines.append(
-                f"  {name:<10} {split.read:>9,} {rows} read, {split.kept:>9,} kept, "
+                f"  {name:<10} {split.read:>9,} {meta.rows} read, {split.kept:>9,} kept, "
                 f"{src_pieces}{split.trg_pieces:,} pieces{several}"
             )
         gone = [f"{count:,} {_WORDS[reason]}" for reason, count in meta.dropped.items() if count]
@@ -153,8 +153,8 @@ def prepare(
     for each stage.
     """
     key = _key(data, corpus, seed)
-    name = "-".join(data.languages or ["text"])
-    folder = Path(data.prepared) / f"{name}-{key[:16]}"
+    languages = [data.src, data.trg] if data.pairs else []
+    folder = Path(data.prepared) / "-".join([*filter(None, languages), key[:16]])
     if folder.exists():
         try:
             return Prepared(folder)
@@ -270,8 +270,9 @@ def _write(
     meta = Meta(
         key=key,
         corpus=corpus.describe(),
-        src=data.src if data.languages else None,
-        trg=data.trg if data.languages else None,
+        rows="pairs" if data.pairs else "lines",
+        src=data.src if data.pairs else None,
+        trg=data.trg if data.pairs else None,
         dtype=dtype,
         splits={
             split: SplitMeta(
@@ -299,7 +300,7 @@ def _filters(data: DataConfig) -> Filters | None:
     if data.continuous:
         return None
     # A side that is no translation of the other may be as short as it is.
-    return data.filters if data.languages else data.filters.model_copy(update={"max_ratio": np.inf})
+    return data.filters if data.pairs else data.filters.model_copy(update={"max_ratio": np.inf})
 
 
 def _files(folder: Path) -> list[Path]:

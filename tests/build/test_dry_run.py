@@ -20,6 +20,8 @@ def test_it_prints_parameters_memory_and_time_and_leaves_the_prepared_corpus_alo
             "name": "tiny",
             "data": {
                 "builtin": {"train": 120, "validation": 10, "test": 10},
+                "src": "de",
+                "trg": "en",
                 "tokenizer": {"kind": "char", "shared": True},
                 "prepared": "prepared",
             },

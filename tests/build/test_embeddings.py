@@ -32,6 +32,8 @@ def experiment(prepared: str, max_updates: int = 2, **model: Any) -> Experiment:
             "name": "tiny",
             "data": {
                 "builtin": {"train": 120, "validation": 10, "test": 10},
+                "src": "de",
+                "trg": "en",
                 "tokenizer": {"kind": "word", "shared": False, "min_frequency": 1},
                 "prepared": prepared,
             },

@@ -21,6 +21,8 @@ def test_the_result_of_a_training(tmp_path: Path) -> None:
             "seed": 3,
             "data": {
                 "builtin": {"train": 100, "validation": 10, "test": 10},
+                "src": "de",
+                "trg": "en",
                 "tokenizer": {"kind": "word", "shared": False},
                 "prepared": str(tmp_path / "prepared"),
             },
@@ -71,4 +73,4 @@ def test_data_are_called_by_their_name_and_not_by_their_place(tmp_path: Path) ->
         ({"tsv": {"train": "/here/train.tsv", "validation": "/here/v.tsv"}}, "train.tsv"),
         ({"builtin": {}}, "builtin"),
     ):
-        assert dataset_name(DataConfig.model_validate(data)) == name
+        assert dataset_name(DataConfig.model_validate({"src": "de", "trg": "en", **data})) == name

@@ -35,6 +35,8 @@ def experiment(prepared: str, **changes: Any) -> Experiment:
         "name": "tiny",
         "data": {
             "builtin": {"train": 120, "validation": 10, "test": 10},
+            "src": "de",
+            "trg": "en",
             "tokenizer": {"kind": "bpe", "vocab_size": 400, "shared": True, "dropout": 0.1, "samples": 2},
             "prepared": prepared,
         },

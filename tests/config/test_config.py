@@ -7,7 +7,7 @@ from pydantic import ValidationError
 from nmt.config import Experiment
 from nmt.config.section import Section
 
-DATA: dict[str, Any] = {"builtin": {}}
+DATA: dict[str, Any] = {"builtin": {}, "src": "de", "trg": "en"}
 
 
 def experiment(**sections: Any) -> Experiment:
@@ -55,7 +55,9 @@ def test_a_section_is_frozen() -> None:
     [
         ({}, "found none of them"),
         ({"dataset": "a/b", "builtin": {}}, "found dataset and builtin"),
-        ({"builtin": {}, "src": "en"}, "src and trg are both 'en'"),
+        ({"builtin": {}, "src": "en", "trg": "en"}, "src and trg are both 'en'"),
+        ({"builtin": {}, "trg": "en"}, "data.src missing: data.builtin holds several languages"),
+        ({"dataset": "a/b"}, "data.src and data.trg missing: data.dataset holds several languages"),
     ],
 )
 def test_a_corpus_is_one_and_has_two_sides(data: dict[str, Any], message: str) -> None:

@@ -14,6 +14,8 @@ BASE = """\
 name: demo
 data:
   dataset: bentrevett/multi30k
+  src: de
+  trg: en
 model:
   decoder: {attention: {kind: multi_head, heads: 4}}
 """
@@ -183,7 +185,8 @@ def bomb(first: str, further: str) -> str:
 
 def test_aliases_may_be_used(file: Path) -> None:
     file.write_text(
-        "name: x\ndata: {builtin: {}}\nmodel: {encoder: &both {hidden: 6}, decoder: {<<: *both, layers: 2}}\n"
+        "name: x\ndata: {builtin: {}, src: de, trg: en}\n"
+        "model: {encoder: &both {hidden: 6}, decoder: {<<: *both, layers: 2}}\n"
     )
     model = load_experiment(file).model
     assert isinstance(model, ModelConfig)
@@ -245,7 +248,7 @@ EXPERIMENTS = st.builds(
         {
             "name": name,
             "seed": seed,
-            "data": {"dataset": dataset, "tokenizer": tokenizer},
+            "data": {"dataset": dataset, "src": "de", "trg": "en", "tokenizer": tokenizer},
             "model": {"decoder": {"attention": attention}},
             "training": {"optimizer": {"lr": lr}, "max_minutes": minutes},
             "tracking": {"notes": notes, "tags": tags},
@@ -267,7 +270,11 @@ EXPERIMENTS = st.builds(
 
 def with_notes(notes: str) -> Experiment:
     return Experiment.model_validate(
-        {"name": "demo", "data": {"dataset": notes}, "tracking": {"notes": notes, "tags": (notes,)}}
+        {
+            "name": "demo",
+            "data": {"dataset": notes, "src": "de", "trg": "en"},
+            "tracking": {"notes": notes, "tags": (notes,)},
+        }
     )
 
 

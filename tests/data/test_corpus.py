@@ -47,7 +47,7 @@ def _dataset(folder: Path, row: Callable[[str, str], object]) -> DataConfig:
     for split, pairs in PAIRS.items():
         rows = "".join(json.dumps(row(*pair)) + "\n" for pair in pairs)
         (folder / f"{split}.jsonl.gz").write_bytes(gzip.compress(rows.encode()))
-    return DataConfig(dataset=str(folder))
+    return DataConfig(dataset=str(folder), src="de", trg="en")
 
 
 def plain_columns(folder: Path) -> DataConfig:
@@ -125,7 +125,7 @@ def test_missing_texts_are_empty_and_other_types_are_refused(tmp_path: Path) -> 
     folder.mkdir()
     rows = [{"de": None, "en": "a", "number": 1}, {"de": "b", "en": "c", "number": 2}]
     (folder / "train.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows), "utf-8")
-    data = DataConfig(dataset=str(folder))
+    data = DataConfig(dataset=str(folder), src="de", trg="en")
     assert list(open_corpus(data).pairs("train")) == [("", "a"), ("b", "c")]
     with pytest.raises(UserError, match="expected text in columns number and en, found int and str"):
         next(open_corpus(data.model_copy(update={"src": "number"})).pairs("train"))
@@ -134,14 +134,14 @@ def test_missing_texts_are_empty_and_other_types_are_refused(tmp_path: Path) -> 
 def test_broken_json_is_one_line(tmp_path: Path) -> None:
     (tmp_path / "train.jsonl").write_text('{"de": "a"\n{"en"', "utf-8")
     with pytest.raises(UserError, match=r"^data\.dataset: the folder .* cannot be read .*$"):
-        next(open_corpus(DataConfig(dataset=str(tmp_path))).pairs("train"))
+        next(open_corpus(DataConfig(dataset=str(tmp_path), src="de", trg="en")).pairs("train"))
 
 
 @pytest.mark.parametrize(("dataset", "found"), [("./nowhere", "nothing"), ("{}/a.txt", "a file")])
 def test_a_path_without_a_folder_is_named(tmp_path: Path, dataset: str, found: str) -> None:
     (tmp_path / "a.txt").write_text("a\n", "utf-8")
     with pytest.raises(UserError, match=f"data.dataset: .* found {found} at"):
-        open_corpus(DataConfig(dataset=dataset.format(tmp_path)))
+        open_corpus(DataConfig(dataset=dataset.format(tmp_path), src="de", trg="en"))
 
 
 def test_files_of_unequal_length_are_refused_with_both_counts(tmp_path: Path) -> None:
@@ -173,7 +173,8 @@ def test_a_missing_file_is_named_with_its_key(
 
 
 def test_the_builtin_corpus_turns_and_knows_its_languages() -> None:
-    data = DataConfig.model_validate({"builtin": {"train": 100, "validation": 10, "test": 10}})
+    sizes = {"train": 100, "validation": 10, "test": 10}
+    data = DataConfig.model_validate({"builtin": sizes, "src": "de", "trg": "en"})
     there = open_corpus(data)
     back = open_corpus(data.model_copy(update={"src": "en", "trg": "de"}))
     german = list(there.pairs("train"))

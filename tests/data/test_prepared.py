@@ -356,3 +356,18 @@ def test_of_one_long_text_no_line_is_left_out(tmp_path: Path) -> None:
     assert not any(prepared.meta.dropped.values())
     assert prepared.split("train").trg_lengths.tolist() == [2, 0, 2, 20, 2, 1]
     assert prepare(lines, open_corpus(lines), only_words, seed=1).folder != prepared.folder
+
+
+@pytest.mark.parametrize(
+    ("languages", "expected"), [({}, (None, None)), ({"src": "fr", "trg": "es"}, ("fr", "es"))]
+)
+def test_no_language_is_recorded_that_nobody_said(
+    tmp_path: Path, languages: dict[str, str], expected: tuple[str | None, str | None]
+) -> None:
+    data = config(tmp_path, **languages)
+    assert (data.src, data.trg) == expected
+    prepared, _ = run(data)
+    assert (prepared.meta.src, prepared.meta.trg) == expected
+    assert prepared.folder.name.split("-")[:-1] == [each for each in expected if each]
+    assert ("fr to es" in prepared.summary()) == bool(languages)
+    assert "9 pairs read" in prepared.summary()

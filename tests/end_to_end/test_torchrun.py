@@ -20,6 +20,8 @@ CONFIG = """
 name: tiny
 data:
   builtin: {train: 150, validation: 10, test: 10}
+  src: de
+  trg: en
   tokenizer: {kind: bpe, vocab_size: 450}
   prepared: PREPARED
 model:

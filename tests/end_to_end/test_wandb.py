@@ -16,6 +16,8 @@ CONFIG = """
 name: tiny
 data:
   builtin: {train: 120, validation: 10, test: 10}
+  src: de
+  trg: en
   tokenizer: {kind: bpe, vocab_size: 400}
   prepared: PREPARED
 model: {embedding: 8, encoder: {hidden: 8}, decoder: {hidden: 8}}

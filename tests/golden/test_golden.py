@@ -48,6 +48,8 @@ def experiment(prepared: Path) -> Experiment:
             "name": "golden",
             "data": {
                 "builtin": {"train": 300, "validation": 12, "test": 10},
+                "src": "de",
+                "trg": "en",
                 "tokenizer": {"kind": "word", "min_frequency": 4, "shared": True},
                 "prepared": str(prepared),
             },

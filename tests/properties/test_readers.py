@@ -77,7 +77,11 @@ TREES = st.recursive(
 )
 YAML = (
     TREES.map(lambda tree: json.dumps(tree).encode())
-    | TREES.map(lambda tree: json.dumps({"name": "x", "data": {"builtin": {}}, "model": tree}).encode())
+    | TREES.map(
+        lambda tree: json.dumps(
+            {"name": "x", "data": {"builtin": {}, "src": "de", "trg": "en"}, "model": tree}
+        ).encode()
+    )
     | TREES.map(lambda tree: json.dumps({"name": "x", "data": tree}).encode())
     | st.lists(
         st.sampled_from(
@@ -106,7 +110,7 @@ def test_a_configuration(tmp_path: Path, content: bytes) -> None:
 @given(override=st.text(max_size=20) | st.builds("{}={}".format, KEYS, st.text(max_size=12)))
 def test_an_override(override: str, tmp_path_factory: pytest.TempPathFactory) -> None:
     path = tmp_path_factory.getbasetemp() / "override.yaml"
-    path.write_text("name: x\ndata: {builtin: {}}\n")
+    path.write_text("name: x\ndata: {builtin: {}, src: de, trg: en}\n")
     attempt(lambda: load_experiment(path, [override]))
 
 

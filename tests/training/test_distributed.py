@@ -44,6 +44,8 @@ def experiment(folder: Path, dropout: float = 0.0, **training: Any) -> Experimen
             "name": "tiny",
             "data": {
                 "builtin": {"train": 150, "validation": 10, "test": 10},
+                "src": "de",
+                "trg": "en",
                 "tokenizer": {"kind": "bpe", "vocab_size": 400, "shared": True},
                 "prepared": str(folder / "prepared"),
             },

@@ -38,6 +38,8 @@ def experiment(prepared: str, dropout: float = 0.2, **training: Any) -> Experime
             "name": "tiny",
             "data": {
                 "builtin": {"train": 100, "validation": 10, "test": 10},
+                "src": "de",
+                "trg": "en",
                 "tokenizer": {"kind": "bpe", "vocab_size": 400, "shared": True},
                 "prepared": prepared,
             },

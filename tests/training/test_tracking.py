@@ -26,7 +26,9 @@ ROOT = Path(__file__).parents[2]
 
 def experiment(mode: str = "off", name: str = "demo", **tracking: Any) -> Experiment:
     section = {"wandb": mode, "tags": ("a", "b"), **tracking}
-    return Experiment.model_validate({"name": name, "data": {"builtin": {}}, "tracking": section})
+    return Experiment.model_validate(
+        {"name": name, "data": {"builtin": {}, "src": "de", "trg": "en"}, "tracking": section}
+    )
 
 
 @pytest.fixture

@@ -99,7 +99,7 @@ def make(
     folder.mkdir(exist_ok=True)
     torch.manual_seed(seed)
     model = nn.Sequential(nn.Linear(2, 8), nn.Dropout(dropout), nn.Linear(8, 1)).to(dtype)
-    experiment = Experiment.model_validate({"name": "x", "data": {"builtin": {}}})
+    experiment = Experiment.model_validate({"name": "x", "data": {"builtin": {}, "src": "de", "trg": "en"}})
     return Trainer(
         model=model,
         task=task or Regression(),
