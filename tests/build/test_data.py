@@ -11,10 +11,13 @@ from nmt.build.data import prepare_data, prepare_data_apart
 from nmt.config import Experiment
 from nmt.errors import UserError
 
+pytestmark = pytest.mark.slow
+
 APART = """
 import sys
 from nmt.build.data import prepare_data_apart
 from nmt.config import Experiment
+
 print(prepare_data_apart(Experiment.model_validate_json(sys.stdin.read()), print).summary())
 assert "datasets" not in sys.modules
 """

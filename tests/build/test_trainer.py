@@ -21,6 +21,8 @@ from nmt.run import Run
 from nmt.training.checkpoint import read_tensors
 from nmt.training.trainer import Interrupted, Trainer
 
+pytestmark = pytest.mark.slow
+
 TIMES = {"train/minutes", "train/trg_tokens_per_s", "validation/seconds"}
 
 

@@ -18,6 +18,8 @@ from nmt.build.windows import choose_workers
 from nmt.build.workers import apart, in_order
 from nmt.errors import UserError
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(autouse=True)
 def _found_by_the_workers(pytestconfig: pytest.Config, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:

@@ -209,6 +209,7 @@ def test_forward_has_the_gradients_of_the_unrolled_step(kind: Kind) -> None:
     exactly(found, expected)
 
 
+@pytest.mark.slow
 @every(pairwise(product([1, 2])))
 def test_the_loss_passes_gradcheck(kind: Kind) -> None:
     model, batch = model_of(kind, hidden=4, embedding=3), case()
@@ -289,6 +290,7 @@ def test_a_state_can_be_reordered(kind: Kind) -> None:
     exactly(found, tuple(part[order] for part in expected), atol=1e-12)
 
 
+@pytest.mark.slow
 @every(pairwise(product([1, 2])))
 def test_a_recorded_step_is_the_step_at_every_shape(kind: Kind) -> None:
     model = packed(model_of(kind, hidden=32, embedding=16).float().requires_grad_(False), "int8")
@@ -318,6 +320,7 @@ class CountingScorer(ModelScorer):
         return super().step(y_prev, memory, state)
 
 
+@pytest.mark.slow
 @every(pairwise(product([1, 2], SMOOTH)))
 @pytest.mark.parametrize(("dtype", "of_outputs", "of_gradients"), SHIPPING)
 def test_the_kernels_that_ship(

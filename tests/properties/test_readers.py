@@ -21,6 +21,8 @@ from nmt.data.output import open_output
 from nmt.errors import UserError
 from nmt.results import Result, Score, Versions, read_result
 
+pytestmark = pytest.mark.slow
+
 FOLDERS = examples(suppress_health_check=[HealthCheck.function_scoped_fixture])
 BYTES = st.binary(max_size=60) | st.lists(
     st.sampled_from(

@@ -34,6 +34,8 @@ from nmt.training.checkpoint import Checkpoints
 from nmt.training.distributed import ALONE, Group, Processes, joined
 from nmt.training.trainer import TIMES, Interrupted, Trainer
 
+pytestmark = pytest.mark.slow
+
 Seen: TypeAlias = dict[str, Any]
 VARIABLES = ("WORLD_SIZE", "RANK", "LOCAL_RANK", "MASTER_ADDR", "MASTER_PORT")
 

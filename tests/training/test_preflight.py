@@ -24,6 +24,8 @@ from nmt.training.memory import peak_memory
 from nmt.training.preflight import Preflight, parameter_table, preflight
 from nmt.training.trainer import Trainer
 
+pytestmark = pytest.mark.slow
+
 CPU = torch.device("cpu")
 
 

@@ -21,6 +21,8 @@ from nmt.evaluation.alignment import Attended
 from nmt.training import tracking
 from nmt.training.tracking import Tracker
 
+pytestmark = pytest.mark.slow
+
 ROOT = Path(__file__).parents[2]
 
 
