@@ -23,13 +23,27 @@ def make_optimizer(config: OptimizerConfig, parameters: list[nn.Parameter]) -> t
     )
 
 
+@torch.no_grad()
+def step_if_finite(optimizer: torch.optim.Optimizer, finite: Tensor) -> None:
+    """Step where `finite` (scalar, bool) is true; else leave weights and the optimiser's state alone.
+
+    An optimiser that torch knows to skip by itself (the fused ones) decides on the device; any other waits
+    for it.
+    """
+    if getattr(optimizer, "_step_supports_amp_scaling", False):
+        optimizer.found_inf = 1 - finite.float()  # type: ignore[attr-defined]
+        optimizer.step()
+    elif finite.item():
+        optimizer.step()
+
+
 class Schedule:
     """The learning rate as a share of the configured one.
 
     A linear warm-up over `warmup` updates, then what the configuration says: constant, inverse square
     root (Vaswani 2017), linear, cosine (Loshchilov & Hutter 2017) or plateau. Linear and cosine run
-    from the end of the warm-up to where the budget ends: `progress` in 0 … 1 is the larger share of
-    updates, epochs or minutes used.
+    from the last update of the warm-up to where the budget ends, which is after the last update: each
+    has a rate above the final one.
     """
 
     def __init__(self, config: ScheduleConfig) -> None:
@@ -38,12 +52,15 @@ class Schedule:
         self.waited = 0
 
     def factor(self, update: int, progress: float) -> float:
-        """Return the factor for the given update, counted from 1."""
+        """Return the factor for the given update, counted from 1.
+
+        progress: the largest share of updates, epochs or minutes that was used up before it, 0 … 1.
+        """
         config = self.config
         if update < config.warmup:
             return update / config.warmup
-        # At the pace so far, this share of the budget was used when the warm-up ended.
-        warm = progress * config.warmup / update
+        # At the pace so far, this share of the budget was used before the last update of the warm-up.
+        warm = progress * (max(config.warmup, 1) - 1) / max(update - 1, 1)
         done = 1.0 if progress >= 1.0 else (progress - warm) / (1.0 - warm)
         match config.kind:
             case "constant":

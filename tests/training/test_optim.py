@@ -1,6 +1,7 @@
 """The learning rate at exact points, and averages against a loop by hand."""
 
 import math
+from collections.abc import Callable
 
 import pytest
 import torch
@@ -15,7 +16,15 @@ from nmt.config.training import (
     PlateauSchedule,
     ScheduleConfig,
 )
-from nmt.training.optim import Ema, Schedule, fill, make_optimizer, mean_weights, weights_of
+from nmt.training.optim import (
+    Ema,
+    Schedule,
+    fill,
+    make_optimizer,
+    mean_weights,
+    step_if_finite,
+    weights_of,
+)
 
 
 @pytest.mark.parametrize(
@@ -28,20 +37,23 @@ from nmt.training.optim import Ema, Schedule, fill, make_optimizer, mean_weights
         (InverseSquareRootSchedule(warmup=100), 50, 0.5, 0.5),
         (InverseSquareRootSchedule(warmup=100), 100, 0.5, 1.0),
         (InverseSquareRootSchedule(warmup=100), 400, 0.5, 0.5),
-        (LinearSchedule(warmup=10), 5, 0.05, 0.5),
-        (LinearSchedule(warmup=10), 10, 0.1, 1.0),
-        (LinearSchedule(warmup=10), 55, 0.55, 0.5),
-        (CosineSchedule(warmup=10), 10, 0.1, 1.0),
-        (CosineSchedule(warmup=10), 55, 0.55, 0.5),
-        (LinearSchedule(), 25, 0.25, 0.75),
-        (LinearSchedule(), 100, 1.0, 0.0),
-        (LinearSchedule(final=0.2), 50, 0.5, 0.6),
+        (LinearSchedule(warmup=10), 5, 4 / 100, 0.5),
+        (LinearSchedule(warmup=10), 10, 9 / 100, 1.0),
+        (LinearSchedule(warmup=10), 55, 54 / 99, 0.5),
+        (LinearSchedule(warmup=10), 100, 99 / 100, 1 / 91),
+        (CosineSchedule(warmup=10), 10, 9 / 100, 1.0),
+        (CosineSchedule(warmup=10), 55, 54 / 99, 0.5),
+        (LinearSchedule(), 1, 0.0, 1.0),
+        (LinearSchedule(), 26, 0.25, 0.75),
+        (LinearSchedule(), 100, 0.99, 0.01),
+        (LinearSchedule(final=0.2), 51, 0.5, 0.6),
         (LinearSchedule(final=0.2), 130, 1.3, 0.2),
-        (CosineSchedule(warmup=10), 9, 0.09, 0.9),
-        (CosineSchedule(), 50, 0.5, 0.5),
-        (CosineSchedule(), 25, 0.25, 0.5 + 0.5 * math.cos(math.pi / 4)),
-        (CosineSchedule(final=0.1), 100, 1.0, 0.1),
-        (CosineSchedule(final=0.1), 130, 1.3, 0.1),
+        (CosineSchedule(warmup=10), 9, 0.08, 0.9),
+        (CosineSchedule(), 1, 0.0, 1.0),
+        (CosineSchedule(), 51, 0.5, 0.5),
+        (CosineSchedule(), 26, 0.25, 0.5 + 0.5 * math.cos(math.pi / 4)),
+        (CosineSchedule(), 100, 0.99, 0.5 + 0.5 * math.cos(math.pi * 0.99)),
+        (CosineSchedule(final=0.1), 131, 1.3, 0.1),
         (PlateauSchedule(warmup=2), 1, 0.0, 0.5),
         (PlateauSchedule(warmup=2), 70, 0.9, 1.0),
     ],
@@ -146,3 +158,27 @@ def test_other_weights_stand_in_for_a_while_and_go() -> None:
     fill(parameters, {"w": torch.tensor([3.0, 4.0])})
     assert parameters["w"].tolist() == [3.0, 4.0]
     assert id(parameters["w"]) == identity
+
+
+OPTIMIZERS: dict[str, Callable[[list[nn.Parameter]], torch.optim.Optimizer]] = {
+    "fused": lambda parameters: make_optimizer(OptimizerConfig(), parameters),
+    "adam": lambda parameters: torch.optim.Adam(parameters, fused=False),
+    "sgd": lambda parameters: torch.optim.SGD(parameters, lr=0.1, momentum=0.9),
+    "adafactor": torch.optim.Adafactor,
+}
+
+
+@pytest.mark.parametrize("kind", OPTIMIZERS)
+def test_any_optimiser_is_left_alone_by_a_gradient_that_is_not_finite(kind: str) -> None:
+    (parameter,) = parameters = [nn.Parameter(torch.ones(3, 2))]
+    optimizer = OPTIMIZERS[kind](parameters)
+    seen = []
+    for gradient in (1.0, math.nan, 1.0):
+        parameter.grad = torch.full_like(parameter, gradient)
+        step_if_finite(optimizer, parameter.grad.isfinite().all())
+        slots = [t.clone() for t in optimizer.state[parameter].values() if isinstance(t, torch.Tensor)]
+        seen.append([parameter.detach().clone(), *slots])
+    first, skipped, later = seen
+    assert all(torch.equal(a, b) for a, b in zip(first, skipped, strict=True))
+    assert not torch.equal(later[0], first[0])
+    assert later[0].isfinite().all()
