@@ -1,5 +1,7 @@
 """What a person can get wrong, as opposed to what we got wrong."""
 
+from typing import Self
+
 
 class UserError(Exception):
     """A mistake a person can mend: shown as one clear line, exit code 2, never a traceback.
@@ -7,3 +9,15 @@ class UserError(Exception):
     The message names the file, line or key, says what was expected and what was found,
     and what to do.
     """
+
+
+class Diverged(UserError):
+    """What a model computes is not a number, or has probability 0."""
+
+    @classmethod
+    def giving_no(cls, what: str) -> Self:
+        """Return the error of a model that gives no `what` ("translation") a probability above 0."""
+        return cls(
+            f"the model gives no {what} a probability above 0: its weights are damaged, or too large for the "
+            "precision, as after a training that diverged; take another run"
+        )

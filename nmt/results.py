@@ -44,7 +44,8 @@ class Training(Record):
     epochs: float
     wall_minutes: float  # preparation of the data included
     cpu_minutes: float | None = None  # of all threads together
-    trg_tokens_per_second: float | None = None  # real target tokens, padding not counted
+    # real target tokens, padding not counted; a second of updates, without preparation, validations and saves
+    trg_tokens_per_second: float | None = None
     precision: str | None = None
 
 

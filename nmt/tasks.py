@@ -16,6 +16,7 @@ from nmt.data.tokenizer import Tokenizer
 from nmt.data.vocabulary import EOS
 from nmt.decoding.scorers import ModelScorer
 from nmt.decoding.search import Hypothesis, SearchSettings, beam_search
+from nmt.errors import Diverged
 from nmt.evaluation.alignment import Attended, attended
 from nmt.evaluation.metrics import corpus_bleu, label_scores
 from nmt.layers.losses import LossSum, smoothed_cross_entropy
@@ -103,7 +104,10 @@ class TranslationTask:
 
     def _search(self, model: Seq2Seq, batch: Batch, *, alignments: bool = False) -> list[list[Hypothesis]]:
         source, limits = Source(batch.src, batch.src_len), self.search.limits(batch.src_len)
-        return beam_search(ModelScorer(model), source, limits, self.search, alignments=alignments)
+        found = beam_search(ModelScorer(model), source, limits, self.search, alignments=alignments)
+        if not all(found):
+            raise Diverged.giving_no("translation")
+        return found
 
     def _attended(self, model: Seq2Seq, rows: Sequence[int]) -> list[Attended]:
         """Return where the model looked in each of these rows."""
@@ -234,11 +238,16 @@ class LabellingTask:
 def predicted(
     model: Tagger, texts: EncodedSplit, tokens_per_batch: int, device: torch.device
 ) -> list[list[int]]:
-    """Return the most probable labels of each text, as ids: one, or one for each of its pieces."""
+    """Return the most probable labels of each text, as ids: one, or one for each of its pieces.
+
+    Raises Diverged where a score is not a number.
+    """
     found: list[list[int]] = [[]] * len(texts)
     for cpu_batch in ordered_batches(texts, tokens_per_batch):
         batch = cpu_batch.to(device)
         logits = model.head(model(Source(batch.src, batch.src_len)))  # (B, Ty, V)
+        if logits.isnan().any():
+            raise Diverged.giving_no("label")
         best = logits[..., EOS + 1 :].argmax(-1) + EOS + 1  # no special piece is a label
         for row, ids, length in zip(*(x.tolist() for x in (batch.indices, best, batch.src_len)), strict=True):
             found[row] = ids[: length - 1]

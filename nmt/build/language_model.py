@@ -24,7 +24,7 @@ from nmt.decoding.candidates import LengthPenalty
 from nmt.decoding.sampling import Sampled, SamplingSettings, sample
 from nmt.decoding.scorers import LanguageModelScorer
 from nmt.decoding.search import SearchSettings, beam_search
-from nmt.errors import UserError
+from nmt.errors import Diverged, UserError
 from nmt.evaluation.metrics import text_scores
 from nmt.machine import source_commit
 from nmt.models import LanguageModel
@@ -111,7 +111,7 @@ def most_probable(
     """Yield like `samples` the n_best most probable sequences that a beam search finds, the best first.
 
     They are ranked by log-probability alone, that of </s> included, which one of `limit` pieces is given.
-    UserError where none has a probability above 0.
+    Diverged where none has a probability above 0.
     """
     scorer, last, ids = _begun(trained, prompt)
     by_log_probability = LengthPenalty(alpha=0.0, offset=0.0)
@@ -119,7 +119,7 @@ def most_probable(
     limits = torch.tensor([limit + 1], device=trained.device)  # the search counts </s>
     (found,) = beam_search(scorer, 1, limits, settings)
     if not found:
-        raise UserError("the model gives no text a probability above 0: its weights are damaged")
+        raise Diverged.giving_no("text")
     for each in found:
         yield trained.tokenizer.decode([*ids, *each.ids]), Sampled(each.ids, len(each.ids) < limit)
 

@@ -40,7 +40,7 @@ def training_result(experiment: Experiment, prepared: Prepared, trainer: Trainer
             epochs=batches.epoch + batches.position / batches.per_epoch,
             wall_minutes=at.seconds / 60,
             cpu_minutes=at.cpu_seconds / 60,
-            trg_tokens_per_second=at.trg_tokens / at.seconds,
+            trg_tokens_per_second=at.trg_tokens / at.updating_seconds if at.updating_seconds else None,
             precision=_name(trainer.precision),
         ),
         parameters=sum(p.numel() for p in trainer.model.parameters()),

@@ -21,8 +21,8 @@ def train(
 ) -> None:
     """Train a model, or go on training it.
 
-    The same command goes on where a run stopped. After SIGINT or SIGTERM the update is ended and saved, and
-    the exit code is 75.
+    The same command goes on where a run stopped. After SIGINT, SIGTERM, SIGUSR1 or SIGUSR2 the update is
+    ended and saved, and the exit code is 75.
     """
     from contextlib import ExitStack
     from datetime import datetime
@@ -54,7 +54,8 @@ def train(
         try:
             reached = trainer.train()
         except Interrupted:
-            tracker.finish()
+            # In all together: torchrun ends the others where the first to end has not ended well.
+            processes.of_first(tracker.finish)
             trainer.progress.say(
                 f"stopped at update {trainer.at.update}; the same command goes on from there"
             )

@@ -7,6 +7,7 @@ import torch
 from torch import Tensor
 
 from nmt.decoding.search import Memory, Source, State, StepScorer
+from nmt.errors import Diverged
 
 
 @torch.inference_mode()
@@ -14,7 +15,7 @@ def force(scorer: StepScorer[Source, Memory, State], source: Source, targets: Te
     """Return the log-probability (B, Ty) of each piece of the targets (B, Ty) after those before it.
 
     The targets end in </s>; what is behind it is padding, and its log-probabilities mean nothing. For a
-    search's own hypothesis they add up to its log_prob.
+    search's own hypothesis they add up to its log_prob. Raises Diverged where one is not a number.
     """
     memory, state = scorer.start(source)
     y_prev = torch.full_like(targets[:, 0], bos)
@@ -23,4 +24,7 @@ def force(scorer: StepScorer[Source, Memory, State], source: Source, targets: Te
         step = scorer.step(y_prev, memory, state)
         found.append(step.log_probs.gather(1, y.unsqueeze(1)).squeeze(1))  # (B,)
         state, y_prev = step.state, y
-    return torch.stack(found, dim=1)
+    log_probs = torch.stack(found, dim=1)
+    if log_probs.isnan().any():
+        raise Diverged.giving_no("text")
+    return log_probs

@@ -14,7 +14,7 @@ from torch import Tensor
 from nmt.decoding.candidates import forbid
 from nmt.decoding.search import Memory, Source, State, StepScorer
 from nmt.decoding.trees import select_rows
-from nmt.errors import UserError
+from nmt.errors import Diverged
 
 
 @dataclass(frozen=True)
@@ -79,7 +79,7 @@ def sample(
     limits (N,), at least 1: the most pieces of each, the last </s> not counted; there it is cut. keys (N):
     what its random numbers, one a piece, are made from, such as (seed, n): which others are drawn beside it
     does not change it. Scores that do not sum to one, as those of a fusion, are weighed so that they do. A
-    sequence leaves the batch when it ends. Raises UserError where no piece has a probability above 0.
+    sequence leaves the batch when it ends. Raises Diverged where no piece has a probability above 0.
     """
     device = limits.device
     chances = [np.random.default_rng(key) for key in keys]
@@ -94,10 +94,7 @@ def sample(
         step = scorer.step(y_prev, memory, state)
         probabilities, ids = distribution(forbid(step.log_probs, banned), settings)
         if probabilities.isnan().any():
-            raise UserError(
-                "the model gives no piece a probability above 0: its weights are damaged, or too large for "
-                "the precision"
-            )
+            raise Diverged.giving_no("piece")
         uniform = torch.tensor([chances[n].random() for n in live], dtype=torch.float64, device=device)
         y_prev = ids.gather(1, draw(probabilities, uniform).unsqueeze(1)).squeeze(1)
         ends = ends - (y_prev == settings.eos).long()

@@ -15,7 +15,7 @@ from nmt.data.vocabulary import EOS
 from nmt.decoding.forcing import force
 from nmt.decoding.sampling import SamplingSettings, sample
 from nmt.decoding.search import Hypothesis, SearchSettings, StepScorer, beam_search
-from nmt.errors import UserError
+from nmt.errors import Diverged
 from nmt.evaluation.alignment import Attended, Link, attended, best_links
 from nmt.models import Source
 
@@ -131,7 +131,7 @@ class Translator:
 
         first: the number of the first line. The random numbers belong to seed, number of the line and place
         of the part in it, so that neither batch nor neighbours change what is drawn. Where a search would
-        have to end, a translation is cut. Raises UserError where no piece has a probability above 0.
+        have to end, a translation is cut. Raises Diverged where no piece has a probability above 0.
         """
         parts = self._parts(lines)
         flat = [part for line in parts for part in line]
@@ -179,7 +179,7 @@ class Translator:
         """Return what the search finds for each row of source ids, in order, something for each.
 
         others: the same sources as the further models of an ensemble read them.
-        Raises UserError where all that the search reached has probability 0 or none (not a number).
+        Raises Diverged where all that the search reached has probability 0 or none (not a number).
         """
         results: list[list[Hypothesis]] = [[]] * len(rows)
         for chosen in by_length(rows, self.tokens_per_batch // self.search.beam):
@@ -189,10 +189,7 @@ class Translator:
             for i, hypotheses in zip(chosen, found, strict=True):
                 results[i] = hypotheses
         if not all(results):
-            raise UserError(
-                "the model gives no translation a probability above 0: its weights are damaged, or too large "
-                "for the precision"
-            )
+            raise Diverged.giving_no("translation")
         return results
 
     def force(self, pairs: Sequence[tuple[str, str]]) -> list[Forced]:

@@ -1,13 +1,14 @@
 """sacreBLEU's metrics and those of language models, each number with its signature."""
 
 import math
+import sys
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 from nmt.data.encoded import EncodedSplit
 from nmt.data.vocabulary import EOS, UNK
-from nmt.errors import UserError
+from nmt.errors import Diverged, UserError
 from nmt.results import Score
 
 CASED = "cased, detokenised"
@@ -76,17 +77,23 @@ def text_scores(
 
     The end of a line is a piece (</s>) and a character. pieces: the kind of tokenizer. rows: as how many
     rows side by side one long text was read, None where every line begins anew. Two figures can be compared
-    where the text is the same and nothing in it is unknown; perplexity needs the same pieces besides.
+    where the text is the same and nothing in it is unknown; perplexity needs the same pieces besides. It is
+    left out where it is too large to be a number. Raises Diverged where nll is none.
     """
+    if not math.isfinite(nll):
+        raise Diverged.giving_no("text")
     ids = text.targets(EOS)
     context = "line" if rows is None else f"text{f'-in-{rows}-rows' if rows > 1 else ''}"
     unknown = int((ids == UNK).sum())
     shared = f"eos:yes|context:{context}|tokens:{len(ids)}|characters:{characters}|unknown:{unknown}"
     bits = nll * len(ids) / math.log(2) / characters
-    return (
-        Score(metric="perplexity", form=f"{pieces} pieces", score=math.exp(nll), signature=shared),
-        Score(metric="bits/character", form="end of line counted", score=bits, signature=shared),
+    bits_per_character = Score(
+        metric="bits/character", form="end of line counted", score=bits, signature=shared
     )
+    if nll > math.log(sys.float_info.max):
+        return (bits_per_character,)
+    perplexity = Score(metric="perplexity", form=f"{pieces} pieces", score=math.exp(nll), signature=shared)
+    return perplexity, bits_per_character
 
 
 def label_scores(found: Sequence[str], wanted: Sequence[str]) -> list[Score]:

@@ -106,7 +106,14 @@ class Checkpoints:
         """Return the folder of one checkpoint."""
         return self.folder / f"step-{step}"
 
-    def save(self, step: int, tensors: Mapping[str, Mapping[str, Tensor]], state: Mapping[str, Any]) -> None:
+    def save(
+        self,
+        step: int,
+        tensors: Mapping[str, Mapping[str, Tensor]],
+        state: Mapping[str, Any],
+        *,
+        drop: bool = True,
+    ) -> None:
         """Write one file of tensors for each group, and state.json with their checksums; drop the oldest.
 
         A folder under a temporary name is filled, synced and renamed, so that step-N is whole or absent.
@@ -136,13 +143,20 @@ class Checkpoints:
                 f"checkpoint {self.path(step)} could not be written: {error}; "
                 "make room and run the same command again, it goes on from the checkpoint before"
             ) from error
+        if not drop:
+            return
         newest = [s for s in self.steps() if s <= step][-self.keep :]
         newest_due = [s for s in self.due() if s <= step][-self.keep :]
         for old in {*self.steps()} - {*newest, *newest_due}:
             shutil.rmtree(self.path(old), ignore_errors=True)
 
-    def load(self, step: int) -> tuple[dict[str, dict[str, Tensor]], dict[str, Any]]:
-        """Return the tensors by group and the state of one checkpoint, or raise DamagedCheckpoint."""
+    def load(
+        self, step: int, *, only: str | None = None
+    ) -> tuple[dict[str, dict[str, Tensor]], dict[str, Any]]:
+        """Return the tensors by group and the state of one checkpoint, or raise DamagedCheckpoint.
+
+        only: the one group to read and to verify.
+        """
         path = self.path(step)
         try:
             check_within(path, self.folder.parent)
@@ -151,8 +165,9 @@ class Checkpoints:
             if rest or hashlib.sha256(body).hexdigest().encode() != seal:
                 raise DamagedCheckpoint(f"{path / 'state.json'} does not match its checksum")
             content = _Content.model_validate_json(body)
-            for name, expected in content.sha256.items():
-                if sha256(path / name, within=path) != expected:
+            files = [name for name in content.sha256 if only in (None, name.removesuffix(".safetensors"))]
+            for name in files:
+                if sha256(path / name, within=path) != content.sha256[name]:
                     raise DamagedCheckpoint(f"{path / name} does not match its checksum")
         except ValidationError as error:
             first = error.errors(include_url=False)[0]
@@ -160,7 +175,7 @@ class Checkpoints:
             raise DamagedCheckpoint(f"{path / 'state.json'}: {where}: {first['msg']}") from error
         except (OSError, ValueError) as error:
             raise DamagedCheckpoint(f"{path}: {error}") from error
-        groups = {name.removesuffix(".safetensors"): read_tensors(path / name) for name in content.sha256}
+        groups = {name.removesuffix(".safetensors"): read_tensors(path / name) for name in files}
         return groups, content.state
 
     def newest(self) -> tuple[int, dict[str, dict[str, Tensor]], dict[str, Any], list[str]] | None:

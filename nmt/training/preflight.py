@@ -12,6 +12,7 @@ from nmt.training.memory import peak_memory
 from nmt.training.splitting import positions
 from nmt.training.trainer import Trainer
 
+YEAR = 365 * 86400.0  # seconds
 TYPICAL = 3  # batches that are timed
 
 
@@ -32,8 +33,10 @@ class Preflight:
 
     def line(self, now: datetime) -> str:
         """Return it as one line."""
-        end = now + timedelta(seconds=self.seconds_left)
-        day = "" if end.date() == now.date() else f" on {end:%Y-%m-%d}"
+        until = ""
+        if self.seconds_left < YEAR:
+            end = now + timedelta(seconds=self.seconds_left)
+            until = f", until {end:%H:%M}" + ("" if end.date() == now.date() else f" on {end:%Y-%m-%d}")
         # Text without a source has there but </s>.
         source = f"pairs of up to {self.src_pieces} source and" if self.src_pieces > 1 else "rows of up to"
         threads = (
@@ -43,7 +46,7 @@ class Preflight:
             f"largest batch {self.pairs} {source} "
             f"{self.trg_pieces} target pieces, memory at least {self.memory / 1e6:,.0f} MB; "
             f"about {self.trg_tokens_per_second:,.0f} target tokens/s{threads}, "
-            f"{duration(self.seconds_left)} to go, validations not counted, until {end:%H:%M}{day}"
+            f"{duration(self.seconds_left)} to go, validations not counted{until}"
         )
 
 
@@ -51,6 +54,8 @@ def duration(seconds: float) -> str:
     """Return a length of time as a person would say it."""
     if seconds < 90:
         return f"{seconds:.0f} s"
+    if seconds >= YEAR:
+        return "more than a year"
     return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"
 
 

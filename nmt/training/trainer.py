@@ -1,12 +1,10 @@
 """The training loop: step, validate, keep the best, save, stop, resume. It knows no kind of model."""
 
 import math
-import signal
 import time
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, closing, contextmanager
+from contextlib import AbstractContextManager, closing
 from dataclasses import asdict, dataclass, field
-from types import FrameType
 from typing import Any
 
 import torch
@@ -14,19 +12,28 @@ from torch import Tensor, nn
 
 from nmt.config.training import TrainingConfig
 from nmt.data.batches import Batch, TrainingBatches
-from nmt.errors import UserError
+from nmt.errors import Diverged, UserError
 from nmt.tasks import Task, Validation
 from nmt.training.checkpoint import Checkpoints, DamagedCheckpoint, rng_state, set_rng_state
 from nmt.training.distributed import ALONE, Processes
 from nmt.training.memory import give_back
-from nmt.training.optim import Ema, Schedule, fill, make_optimizer, mean_weights, weights_of
+from nmt.training.optim import (
+    Ema,
+    Schedule,
+    fill,
+    make_optimizer,
+    mean_weights,
+    step_if_finite,
+    weights_of,
+)
 from nmt.training.progress import Progress
+from nmt.training.signals import Signals
 from nmt.training.splitting import Splitting
 from nmt.training.tracking import Tracker
 
 # What no two runs share: logged figures, and fields of Progressed.
 TIMES = frozenset({"train/minutes", "train/trg_tokens_per_s", "validation/seconds"})
-CLOCKS = frozenset({"seconds", "cpu_seconds"})
+CLOCKS = frozenset({"seconds", "cpu_seconds", "updating_seconds"})
 
 
 @dataclass
@@ -37,6 +44,7 @@ class Progressed:
     trg_tokens: int = 0
     seconds: float = 0.0
     cpu_seconds: float = 0.0
+    updating_seconds: float = 0.0  # of seconds, those that went into updates
     skipped: int = 0
     skipped_in_row: int = 0
     validations_without_improvement: int = 0
@@ -71,6 +79,17 @@ class Interrupted(Exception):
     """A signal asked the run to stop; everything is saved."""
 
 
+def _is_bad(name: str, value: float) -> bool:
+    # Perplexity, the exponential of a finite loss, may be infinite.
+    return math.isnan(value) or (name == "loss" and math.isinf(value))
+
+
+ADVICE = (
+    "try, in another --run, a lower training.optimizer.lr, a longer warmup, a smaller training.clip_norm or "
+    "training.precision: float32; the last checkpoint and the best weights so far are kept"
+)
+
+
 class Trainer:
     """Trains a model on a task from batches, within the budgets of its configuration."""
 
@@ -103,44 +122,47 @@ class Trainer:
         self.at = Progressed()
         self._window = _Window()
         self._happened: list[Tensor] = []  # loss, nll, count, norm (4,) of each update not yet settled
-        self._signal: int | None = None
+        self._signals = Signals()
+        self._elsewhere = 0.0  # seconds of this process's loop that did not go into updates
 
     def train(self) -> Progressed:
         """Train until a budget is used up or validation no longer improves; return how far it came.
 
-        Raises UserError when too many updates in a row are not finite, Interrupted after SIGINT or SIGTERM.
+        Raises UserError when the model diverged, Interrupted after a signal that asks to stop. A signal
+        ends the update or the validation that is under way, and all is saved; a validation that is due, or
+        was cut off, is made by the run that goes on.
         """
         began, cpu_began = time.perf_counter(), time.process_time()
-        before = self.processes.of_first(lambda: (self.at.seconds, self.at.cpu_seconds))
+        at = self.at
+        before = self.processes.of_first(lambda: (at.seconds, at.updating_seconds, at.cpu_seconds))
 
         def meet() -> bool:
             """Take the time, which is the first process's, and say whether any of them was asked to stop."""
-            spent = time.perf_counter() - began, time.process_time() - cpu_began
-            mine = torch.tensor([*spent, self._signal is not None], dtype=torch.float64)
-            (seconds, *_), cpu_seconds, asked = self.processes.gather(mine).view(-1, 3).T.tolist()
-            self.at.seconds, self.at.cpu_seconds = before[0] + seconds, before[1] + sum(cpu_seconds)
+            spent = time.perf_counter() - began
+            times = spent, spent - self._elsewhere, time.process_time() - cpu_began
+            mine = torch.tensor([*times, self._signals.asked], dtype=torch.float64)
+            seconds, updating, cpu_seconds, asked = self.processes.gather(mine).view(-1, 4).T.tolist()
+            at.seconds, at.updating_seconds = before[0] + seconds[0], before[1] + updating[0]
+            at.cpu_seconds = before[2] + sum(cpu_seconds)
             return any(asked)
 
-        self._window.began = began
+        self._window.began, self._elsewhere = began, 0.0
         self.model.train()
-        with self._signals(), self.progress, closing(self.batches):
-            meet()
-            while not self.over():
-                self.update()
-                stopping = meet()
-                # The last update is validated before it is saved, so that its checkpoint knows of it.
-                if self.at.update % self.config.validate_every == 0 or self.over():
-                    self._validate()
+        with self._signals, self.progress, closing(self.batches):
+            stopping, unsaved = meet(), False
+            while True:
+                # Before a save, whose checkpoint then knows of it; a signal does not wait for it.
+                if not stopping and self._validation_due():
+                    unsaved = self._validate() or unsaved
                     stopping = meet()
-                if stopping or self.at.update % self.config.save_every == 0 or self.over():
+                if unsaved and (stopping or at.update % self.config.save_every == 0 or self.over()):
                     self._save()
                 if stopping:
                     raise Interrupted
-            if self.at.validated_update != self.at.update:
-                self._validate()
-                meet()
-                self._save()
-        return self.at
+                if self.over():
+                    return at
+                self.update()
+                stopping, unsaved = meet(), True
 
     def resume(self) -> bool:
         """Go on from the newest whole checkpoint; return False if there is none.
@@ -179,7 +201,9 @@ class Trainer:
         self.schedule.load_state(state["schedule"])
         carried = groups.get("carried", {})
         self.batches.load_state(state["batches"], {k: self.processes.own(v) for k, v in carried.items()})
-        self.at, self._window = Progressed(**state["at"]), _Window(**state["window"])
+        # Before the updates were timed by themselves, all of the time was theirs.
+        at = {"updating_seconds": state["at"]["seconds"], **state["at"]}
+        self.at, self._window = Progressed(**at), _Window(**state["window"])
         set_rng_state({k: self.processes.own(v) for k, v in groups["rng"].items()}, self.device)
         self.tracker.truncate_after(self.at.update)
         return True
@@ -197,10 +221,16 @@ class Trainer:
         return max(shares)
 
     def over(self) -> bool:
-        """Say whether a budget is used up, or validation has stopped improving."""
+        """Say whether a budget is used up or validation no longer improves; not before the first update."""
         patience = self.config.patience
         tired = patience is not None and self.at.validations_without_improvement >= patience
-        return tired or self._share_used() >= 1.0
+        return tired or (self.at.update > 0 and self._share_used() >= 1.0)
+
+    def _validation_due(self) -> bool:
+        at = self.at
+        return at.validated_update != at.update and (
+            at.update % self.config.validate_every == 0 or self.over()
+        )
 
     def _autocast(self) -> AbstractContextManager[Any]:
         return torch.autocast(self.device.type, torch.bfloat16, enabled=self.precision == torch.bfloat16)
@@ -210,6 +240,7 @@ class Trainer:
 
         The host does not wait for the device here; what came of it is read by settle.
         """
+        used = self._share_used()
         sums = self._gradients(next(self.batches))
         self.processes.add_up(sums, self.parameters.values())
         gradients = [p.grad for p in self.parameters.values() if p.grad is not None]
@@ -217,7 +248,7 @@ class Trainer:
         clip = self.config.clip_norm
         norm = nn.utils.clip_grad_norm_(self.parameters.values(), math.inf if clip is None else clip)
         self.at.update += 1
-        self._apply(finite=sums[0].isfinite() & norm.isfinite())
+        self._apply(used, finite=sums[0].isfinite() & norm.isfinite())
         self._happened.append(torch.cat([sums, norm.double().unsqueeze(0)]))
         self._forget()
         if self.at.update % self.config.log_every == 0:
@@ -246,13 +277,11 @@ class Trainer:
     def _forget(self) -> None:
         self.optimizer.zero_grad(set_to_none=True)
 
-    def _apply(self, *, finite: Tensor) -> None:
-        rate = self.config.optimizer.lr * self.schedule.factor(self.at.update, self._share_used())
+    def _apply(self, used: float, *, finite: Tensor) -> None:
+        rate = self.config.optimizer.lr * self.schedule.factor(self.at.update, used)
         for group in self.optimizer.param_groups:
             group["lr"] = rate
-        # Where it is 1 a fused optimiser leaves weights and moments alone: decided on the device.
-        self.optimizer.found_inf = 1 - finite.float()  # type: ignore[attr-defined]
-        self.optimizer.step()
+        step_if_finite(self.optimizer, finite)
         if self.ema is not None:
             self.ema.update()
 
@@ -278,9 +307,8 @@ class Trainer:
         self.progress.say(f"update {update} skipped: loss {loss}, gradient norm {norm}")
         if self.at.skipped_in_row >= self.config.max_bad_updates:
             raise UserError(
-                f"{self.at.skipped_in_row} updates in a row were not finite (the last: loss {loss}, gradient "
-                f"norm {norm}); try, in another --run, a lower training.optimizer.lr, a longer warmup, a "
-                "smaller training.clip_norm or training.precision: float32; the last checkpoint is kept"
+                f"the model diverged: {self.at.skipped_in_row} updates in a row were not finite (the last: "
+                f"loss {loss}, gradient norm {norm}); {ADVICE}"
             )
 
     def _log(self) -> None:
@@ -318,16 +346,29 @@ class Trainer:
         """Yield the weights of these checkpoints, one after the other, and the present ones."""
         for step in steps:
             try:
-                saved = self.checkpoints.load(step)[0]["model"]
+                saved = self.checkpoints.load(step, only="model")[0]["model"]
             except DamagedCheckpoint as error:
                 self.progress.say(f"damaged, not averaged: {error}")
                 continue
             yield {name: weight.to(self.device) for name, weight in saved.items()}
         yield {name: p.detach() for name, p in self.parameters.items()}
 
-    def _validate(self) -> None:
+    def _validate(self) -> bool:
+        """Validate, log it and return True; False where a signal cut it off.
+
+        Raises UserError when the model diverged.
+        """
+        self.settle()
         began = time.perf_counter()
-        validation, improved = self.processes.of_first(self._validated)
+        found = self.processes.of_first(self._validated)
+        if found is not None:
+            validation, improved = found
+            self._log_validation(validation, improved=improved, seconds=time.perf_counter() - began)
+        self._elsewhere += time.perf_counter() - began
+        self._window.began += time.perf_counter() - began
+        return found is not None
+
+    def _log_validation(self, validation: Validation, *, improved: bool, seconds: float) -> None:
         at = self.at
         at.validated_update = at.update
         at.validations_without_improvement = 0 if improved else at.validations_without_improvement + 1
@@ -335,26 +376,39 @@ class Trainer:
             at.best, at.best_update = dict(validation.figures), at.update
         self.schedule.validated(improved=improved)
         figures = {f"validation/{name}": value for name, value in validation.figures.items()}
-        seconds = time.perf_counter() - began
         self.tracker.log(
             at.update, {**figures, "validation/seconds": seconds, "validation/best": int(improved)}
         )
         self.tracker.samples(at.update, validation.samples, validation.attended)
         self.progress.validated(at.update, at.seconds / 60, validation.figures, improved=improved)
-        self._window.began += time.perf_counter() - began
 
-    def _validated(self) -> tuple[Validation, bool]:
-        """Validate, keep the weights that are better than the best so far, and say whether they were."""
+    def _validated(self) -> tuple[Validation, bool] | None:
+        """Validate, keep the weights that are better than the best so far, and say whether they were.
+
+        None where a signal cut it off.
+        """
         give_back()
         self.model.eval()
         with weights_of(self.parameters, self._validated_weights()):
-            with self._autocast():
-                validation = self.task.validate(self.model)
+            try:
+                with self._autocast():
+                    validation = self._signals.unless_asked(lambda: self.task.validate(self.model))
+            except Diverged:
+                raise self._diverged("its outputs are not numbers") from None
+            if validation is None:
+                return None
+            if bad := [name for name, value in validation.figures.items() if _is_bad(name, value)]:
+                raise self._diverged(f"{bad[0]} {validation.figures[bad[0]]}")
             improved = not self.at.best or self.task.better(validation.figures, self.at.best)
             if improved:
                 self.keep_best()
         self.model.train()
         return validation, improved
+
+    def _diverged(self, found: str) -> UserError:
+        return UserError(
+            f"the model diverged: at the validation after update {self.at.update}, {found}; {ADVICE}"
+        )
 
     def _save(self) -> None:
         self.settle()
@@ -382,21 +436,8 @@ class Trainer:
             "identity": self.identity,
             "processes": self.processes.size,
         }
-        self.processes.of_first(lambda: self.checkpoints.save(self.at.update, groups, state))
+        # A validation that is still to come may average what would be dropped.
+        drop = not self._validation_due()
+        self.processes.of_first(lambda: self.checkpoints.save(self.at.update, groups, state, drop=drop))
+        self._elsewhere += time.perf_counter() - began
         self._window.began += time.perf_counter() - began
-
-    @contextmanager
-    def _signals(self) -> Iterator[None]:
-        """Let SIGINT and SIGTERM finish the update; a second one acts as it did before."""
-
-        def note(number: int, frame: FrameType | None) -> None:
-            self._signal = number
-            for each, handler in kept.items():
-                signal.signal(each, handler)
-
-        kept = {each: signal.signal(each, note) for each in (signal.SIGINT, signal.SIGTERM)}
-        try:
-            yield
-        finally:
-            for each, handler in kept.items():
-                signal.signal(each, handler)

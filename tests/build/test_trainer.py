@@ -19,7 +19,7 @@ from nmt.errors import UserError
 from nmt.layers.losses import LossSum
 from nmt.run import Run
 from nmt.training.checkpoint import read_tensors
-from nmt.training.trainer import Interrupted, Trainer
+from nmt.training.trainer import CLOCKS, Interrupted, Trainer
 
 pytestmark = pytest.mark.slow
 
@@ -102,7 +102,7 @@ def everything(folder: Path) -> dict[str, Any]:
     }
     (newest,) = (folder / "checkpoints").glob("step-14")
     state = json.loads((newest / "state.json").read_text().splitlines()[0])["state"]
-    state["at"] |= {"seconds": 0, "cpu_seconds": 0}
+    state["at"] |= dict.fromkeys(CLOCKS, 0)
     found["state"] = state
     for path in (*newest.glob("*.safetensors"), folder / "model.safetensors"):
         found |= {f"{path.name}/{name}": t.tolist() for name, t in read_tensors(path).items()}

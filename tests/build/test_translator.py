@@ -87,6 +87,8 @@ def test_weights_that_give_no_number(run: Path, value: float, message: str) -> N
     save_file({name: tensor.fill_(value) for name, tensor in weights.items()}, path, metadata)
     with pytest.raises(UserError, match=message):
         load_translator(run).translate(["der Hund"])
+    with pytest.raises(UserError, match=message.replace("translation", "text")):
+        load_translator(run).force([("der Hund", "the dog")])
 
 
 def test_the_model_computes_in_the_precision_asked_for(tiny_run: Path) -> None:

@@ -50,6 +50,14 @@ def trained(command: Command, folder: Path, *overrides: str, kind: str = "char")
     return run
 
 
+def test_a_perplexity_too_large_for_a_number_is_left_out(command: Command, tmp_path: Path) -> None:
+    run = trained(command, tmp_path, "training.optimizer.lr=1e6", "training.clip_norm=null")
+    assert [score.metric for score in read_result(run / "result.json").scores] == ["bits/character"]
+    code, out, err = command("score", "--model", run, "--text", tmp_path / "names.txt")
+    assert (code, err) == (0, "")
+    assert [line.split()[0] for line in out.splitlines()] == ["bits/character", "written"]
+
+
 def test_a_model_of_names(command: Command, tmp_path: Path) -> None:
     run = trained(command, tmp_path)
     result = read_result(run / "result.json")

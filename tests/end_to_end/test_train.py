@@ -18,9 +18,9 @@ from nmt.build import result, trainer  # noqa: F401
 from nmt.cli import main
 from nmt.results import read_result
 from nmt.training.checkpoint import Checkpoints, read_tensors
+from nmt.training.trainer import CLOCKS, TIMES
 
 NMT = Path(sys.executable).with_name("nmt")
-TIMES = {"train/minutes", "train/trg_tokens_per_s", "validation/seconds"}
 CONFIG = """
 name: tiny
 data:
@@ -106,7 +106,7 @@ def everything(run: Path) -> dict[str, Any]:
     found = Checkpoints(run / "checkpoints", keep=1, every=1).newest()
     assert found is not None
     step, groups, state, _ = found
-    state["at"] |= {"seconds": 0, "cpu_seconds": 0}
+    state["at"] |= dict.fromkeys(CLOCKS, 0)
     groups["best"] = read_tensors(run / "model.safetensors")
     return {
         "step": step,

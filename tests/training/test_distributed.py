@@ -32,7 +32,7 @@ from nmt.tasks import TranslationTask
 from nmt.training import distributed
 from nmt.training.checkpoint import Checkpoints
 from nmt.training.distributed import ALONE, Group, Processes, joined
-from nmt.training.trainer import TIMES, Interrupted, Trainer
+from nmt.training.trainer import CLOCKS, TIMES, Interrupted, Trainer
 
 pytestmark = pytest.mark.slow
 
@@ -126,7 +126,7 @@ def everything(folder: Path) -> dict[str, Any]:
     found = Checkpoints(folder / "checkpoints", keep=1, every=1).newest()
     assert found is not None
     step, groups, state, _ = found
-    state["at"] |= {"seconds": 0, "cpu_seconds": 0}
+    state["at"] |= dict.fromkeys(CLOCKS, 0)
     tensors = {f"{g}/{name}": t.tolist() for g, content in groups.items() for name, t in content.items()}
     return {"step": step, "state": state, "metrics": figures(folder), **tensors}
 

@@ -1,6 +1,7 @@
 """What a run will take is measured beforehand, and leaves no trace."""
 
 import io
+import math
 from collections.abc import Callable
 from datetime import datetime
 from pathlib import Path
@@ -22,7 +23,7 @@ from nmt.training import preflight as module
 from nmt.training.checkpoint import Checkpoints, rng_state
 from nmt.training.memory import peak_memory
 from nmt.training.preflight import Preflight, parameter_table, preflight
-from nmt.training.trainer import Trainer
+from nmt.training.trainer import CLOCKS, Trainer
 
 pytestmark = pytest.mark.slow
 
@@ -78,7 +79,7 @@ def state(folder: Path) -> dict[str, Any]:
     found = Checkpoints(folder / "checkpoints", keep=1, every=1).newest()
     assert found is not None
     _, groups, rest, _ = found
-    rest["at"] |= {"seconds": 0, "cpu_seconds": 0}
+    rest["at"] |= dict.fromkeys(CLOCKS, 0)
     return {"rest": rest, **{f"{g}/{n}": t.tolist() for g, c in groups.items() for n, t in c.items()}}
 
 
@@ -204,6 +205,8 @@ def test_the_end_is_that_of_the_first_budget(
         (40, "40 s to go, validations not counted, until 22:00"),
         (3000, "50 min to go, validations not counted, until 22:50"),
         (9000, "2.5 h to go, validations not counted, until 00:30 on 2026-03-02"),
+        (1e30, "more than a year to go, validations not counted"),
+        (math.inf, "more than a year to go, validations not counted"),
     ],
 )
 def test_the_line_tells_the_end_as_a_person_would(seconds: float, said: str) -> None:

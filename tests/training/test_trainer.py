@@ -5,6 +5,7 @@ import json
 import math
 import resource
 import signal
+import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -26,16 +27,15 @@ from nmt.config.training import (
 )
 from nmt.data.batches import Batch, Batches
 from nmt.data.encoded import EncodedSplit
-from nmt.errors import UserError
+from nmt.errors import Diverged, UserError
 from nmt.layers.losses import LossSum
 from nmt.machine import has_bfloat16
 from nmt.tasks import Validation
 from nmt.training.checkpoint import Checkpoints, read_tensors, write_tensors
 from nmt.training.progress import Progress
 from nmt.training.tracking import Tracker
-from nmt.training.trainer import Interrupted, Trainer
+from nmt.training.trainer import CLOCKS, TIMES, Interrupted, Trainer
 
-TIMES = {"train/minutes", "train/trg_tokens_per_s", "validation/seconds"}
 SPLIT = EncodedSplit.of([[4] * (i % 7 + 1) for i in range(60)], [[4] * (i % 5 + 1) for i in range(60)])
 CPU = torch.device("cpu")
 
@@ -130,7 +130,7 @@ def everything(folder: Path) -> dict[str, Any]:
     assert found is not None
     step, groups, state, damaged = found
     assert not damaged
-    for name in ("seconds", "cpu_seconds"):
+    for name in CLOCKS:
         del state["at"][name]
     groups["best"] = read_tensors(folder / "model.safetensors")
     tensors = {f"{group}/{name}": tensor for group, c in groups.items() for name, tensor in c.items()}
@@ -247,6 +247,22 @@ def test_epochs_end_a_run(tmp_path: Path) -> None:
     assert (trainer.batches.epoch, trainer.batches.position) == (2, 0)
 
 
+def test_only_the_time_of_updates_is_that_of_updates(tmp_path: Path) -> None:
+    class Slow(Regression):
+        def validate(self, model: nn.Module) -> Validation:
+            time.sleep(0.2)
+            return super().validate(model)
+
+    trainer = make(tmp_path, settings(max_updates=10), Slow())
+    first = trainer.train()
+    assert 0 < first.updating_seconds <= first.seconds - 0.4
+    before = first.updating_seconds
+    trainer = make(tmp_path, settings(max_updates=20), Slow())
+    assert trainer.resume()
+    second = trainer.train()
+    assert before < second.updating_seconds <= second.seconds - 0.8
+
+
 def test_minutes_end_a_run_and_count_over_resumes(tmp_path: Path) -> None:
     trainer = make(tmp_path, settings(max_updates=None, max_minutes=1e-4))
     reached = trainer.train()
@@ -257,7 +273,7 @@ def test_minutes_end_a_run_and_count_over_resumes(tmp_path: Path) -> None:
     assert trainer.train().update == reached.update
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGUSR1, signal.SIGUSR2])
 def test_a_signal_ends_the_update_saves_and_is_given_back(tmp_path: Path, number: signal.Signals) -> None:
     before = signal.getsignal(number)
     trainer = make(tmp_path, settings(), Regression(events={5: lambda: asked_to_stop(number)}))
@@ -265,11 +281,56 @@ def test_a_signal_ends_the_update_saves_and_is_given_back(tmp_path: Path, number
         trainer.train()
     assert trainer.at.update == 5
     assert trainer.checkpoints.steps() == [4, 5]
-    assert [line["step"] for line in metrics(tmp_path) if "validation/figure" in line] == [5]
+    # What is due at this update is validated by the run that goes on.
+    assert not [line for line in metrics(tmp_path) if "validation/figure" in line]
+    assert not (tmp_path / "model.safetensors").exists()
     assert signal.getsignal(number) is before
+    trainer = make(tmp_path, settings())
+    assert trainer.resume()
+    trainer.train()
+    assert [line["step"] for line in metrics(tmp_path) if "validation/figure" in line] == [5, 10, 15, 20]
 
 
-def test_a_second_signal_acts_as_before(tmp_path: Path) -> None:
+@pytest.mark.parametrize("averaging", AVERAGES, ids=lambda a: a.kind)
+def test_a_signal_in_a_validation_cuts_it_off_and_the_run_that_goes_on_makes_it(
+    tmp_path: Path, averaging: AveragingConfig
+) -> None:
+    class Interrupting(Regression):
+        def validate(self, model: nn.Module) -> Validation:
+            if self.validated:  # in this life
+                asked_to_stop()
+            return super().validate(model)
+
+    # Each validation meets a save, and no more checkpoints are kept than an average needs.
+    config = settings(averaging=averaging, save_every=5, keep_checkpoints=2, max_updates=30)
+    make(tmp_path / "whole", config).train()
+    parts, reached = tmp_path / "parts", []
+    for _ in range(5):
+        trainer = make(parts, config, Interrupting())
+        trainer.resume()
+        with pytest.raises(Interrupted):
+            trainer.train()
+        reached.append((trainer.at.update, trainer.at.validated_update))
+    trainer = make(parts, config)
+    assert trainer.resume()
+    trainer.train()
+    assert reached == [(10, 5), (15, 10), (20, 15), (25, 20), (30, 25)]
+    assert everything(parts) == everything(tmp_path / "whole")
+
+
+def test_a_notice_and_then_the_limit_are_one_stop(tmp_path: Path) -> None:
+    def limit() -> float:
+        asked_to_stop(signal.SIGUSR1)
+        asked_to_stop(signal.SIGTERM)
+        return asked_to_stop(signal.SIGTERM)
+
+    trainer = make(tmp_path, settings(), Regression(events={6: limit}))
+    with pytest.raises(Interrupted):
+        trainer.train()
+    assert trainer.checkpoints.steps() == [4, 6]
+
+
+def test_a_second_interrupt_acts_as_before(tmp_path: Path) -> None:
     def twice() -> float:
         asked_to_stop(signal.SIGINT)
         return asked_to_stop(signal.SIGINT)
@@ -397,9 +458,34 @@ def test_many_in_a_row_stop_the_run_with_advice(tmp_path: Path) -> None:
         trainer.train()
     (line,) = str(caught.value).splitlines()
     assert trainer.at.update == 8
-    for part in ("3 updates in a row were not finite", "training.optimizer.lr", "another --run"):
+    for part in ("diverged: 3 updates in a row were not finite", "training.optimizer.lr", "another --run"):
         assert part in line
     assert trainer.checkpoints.steps() == [4]
+
+
+@pytest.mark.parametrize("figure", [math.nan, Diverged("no translation")])
+def test_a_validation_of_a_diverged_model_stops_the_run_with_the_same_advice(
+    tmp_path: Path, figure: float | Diverged
+) -> None:
+    class Diverging(Regression):
+        def validate(self, model: nn.Module) -> Validation:
+            found = super().validate(model)
+            if len(self.validated) < 3:
+                return found
+            if isinstance(figure, Diverged):
+                raise figure
+            return Validation({"figure": figure}, [])
+
+    make(tmp_path / "good", settings(max_updates=10)).train()
+    trainer = make(tmp_path / "bad", settings(), Diverging())
+    with pytest.raises(UserError) as caught:
+        trainer.train()
+    (line,) = str(caught.value).splitlines()
+    for part in ("the model diverged: at the validation after update 15", "training.optimizer.lr"):
+        assert part in line
+    assert trainer.checkpoints.steps() == [4, 8, 12]
+    good, bad = (read_tensors(tmp_path / name / "model.safetensors") for name in ("good", "bad"))
+    assert all(torch.equal(good[name], bad[name]) for name in good)
 
 
 def test_skipped_before_the_first_step_can_be_resumed(tmp_path: Path) -> None:
@@ -447,7 +533,7 @@ def test_the_rate_is_that_of_the_schedule(tmp_path: Path) -> None:
     config = settings(schedule={"kind": "linear", "warmup": 4}, log_every=1, max_updates=10)
     make(tmp_path, config).train()
     rates = [line["train/lr"] for line in metrics(tmp_path) if "train/lr" in line]
-    expected = [0.25, 0.5, 0.75, *(step / 6 for step in (6, 5, 4, 3, 2, 1, 0))]
+    expected = [0.25, 0.5, 0.75, *(step / 7 for step in (7, 6, 5, 4, 3, 2, 1))]
     assert rates == pytest.approx([0.05 * share for share in expected])
 
 
@@ -480,6 +566,25 @@ def test_the_mean_of_checkpoints_is_what_is_validated_and_kept(tmp_path: Path) -
     for name, parameter in trainer.parameters.items():
         mean = (saved[0][name] + saved[1][name] + parameter.detach()) / 3
         torch.testing.assert_close(kept[name], mean, rtol=1e-14, atol=1e-14)
+
+
+def test_damage_outside_the_weights_does_not_keep_a_checkpoint_out_of_the_mean(tmp_path: Path) -> None:
+    config = settings(
+        averaging=AveragingConfig(kind="checkpoints", last=2), max_updates=4, save_every=2, validate_every=100
+    )
+    trainer = make(tmp_path, config, Regression(events={3: lambda: spoil(tmp_path)}))
+    trainer.train()
+    saved, kept = (
+        trainer.checkpoints.load(2, only="model")[0]["model"],
+        read_tensors(tmp_path / "model.safetensors"),
+    )
+    for name, parameter in trainer.parameters.items():
+        torch.testing.assert_close(kept[name], (saved[name] + parameter.detach()) / 2, rtol=1e-14, atol=1e-14)
+
+
+def spoil(folder: Path) -> float:
+    (folder / "checkpoints" / "step-2" / "optimizer.safetensors").write_bytes(b"")
+    return 1.0
 
 
 def test_a_damaged_checkpoint_is_left_out_of_the_mean(tmp_path: Path) -> None:

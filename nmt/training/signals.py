@@ -1,0 +1,57 @@
+"""Signals that ask a run to stop: what is under way is ended or cut off, and the run can save."""
+
+import signal
+from collections.abc import Callable
+from types import FrameType, TracebackType
+from typing import Self, TypeVar
+
+Outcome = TypeVar("Outcome")
+
+# SIGUSR1 and SIGUSR2: the notice that Slurm and others give before the time of a job is over.
+STOPPING = (signal.SIGINT, signal.SIGTERM, signal.SIGUSR1, signal.SIGUSR2)
+
+
+class _CutOff(BaseException):
+    """Raised by a signal in work that may be cut off; no `except Exception` on the way keeps it."""
+
+
+class Signals:
+    """Notes, while it is entered, that a signal asked to stop.
+
+    A second SIGINT, a person's Ctrl-C, acts as it did before. The others may come more than once: a notice
+    and then the limit, or the same one from the scheduler and from torchrun.
+    """
+
+    def __init__(self) -> None:
+        self.asked = False
+        self._cutting = False
+        self._kept: dict[signal.Signals, signal._HANDLER] = {}
+
+    def __enter__(self) -> Self:
+        self.asked = False
+        self._kept = {each: signal.signal(each, self._note) for each in STOPPING}
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        for each, handler in self._kept.items():
+            signal.signal(each, handler)
+
+    def unless_asked(self, work: Callable[[], Outcome]) -> Outcome | None:
+        """Return what the work returns, or None where a signal came before it or cut it off."""
+        try:
+            self._cutting = True
+            return None if self.asked else work()
+        except _CutOff:
+            return None
+        finally:
+            self._cutting = False
+
+    def _note(self, number: int, frame: FrameType | None) -> None:
+        self.asked = True
+        if number == signal.SIGINT:
+            signal.signal(number, self._kept[signal.SIGINT])
+        if self._cutting:
+            self._cutting = False
+            raise _CutOff
