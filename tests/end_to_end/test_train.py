@@ -253,7 +253,7 @@ def test_a_full_disk_is_one_line_and_the_run_goes_on_when_there_is_room(
         resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
     assert code == 2
     (line,) = err.splitlines()
-    assert "could not be written" in line
+    assert "cannot be written" in line
     assert "File too large" in line
     assert everything(run)["step"] == 7
     assert everything(run)["tensors"] == before["tensors"]
