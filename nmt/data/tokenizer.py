@@ -1,7 +1,8 @@
 """Text ↔ ids: subwords and characters by sentencepiece, words by spaces, words by torchtext.
 
-`decode(encode(text)) == text` holds for the sentencepiece kinds and any text that UTF-8 can carry, with one
-exception: U+2581 (▁), which sentencepiece uses for the space, comes back as a space.
+`decode(encode(text)) == text` holds for the sentencepiece kinds and any text that UTF-8 can carry, with two
+exceptions: U+2581 (▁), which sentencepiece uses for the space, comes back as a space, and what `printable`
+replaces comes back as U+FFFD.
 Word kinds lose what is rare (`<unk>`) and how words were spaced.
 """
 
@@ -18,7 +19,7 @@ from typing import Any, Literal, Protocol, Self
 
 from nmt.data.sampling import BpeDropout, Sampler, UnigramSampling
 from nmt.data.tokenizer_files import Descriptor, Kind, SubwordKind, read_tokenizer, write_tokenizer
-from nmt.data.vocabulary import BOS, EOS, PAD, SPECIALS, UNK, Vocabulary
+from nmt.data.vocabulary import BOS, EOS, PAD, SPECIALS, UNK, Vocabulary, printable
 from nmt.errors import UserError
 
 SPACE = "\u2581"
@@ -31,7 +32,8 @@ _WORD = re.compile(f"{SPACE}[^{SPACE}]{{0,99}}|[^{SPACE}]{{1,100}}")
 class Tokenizer(Protocol):
     """Text to ids and back; two tokenizers with one `fingerprint` encode and decode alike.
 
-    `banned` are the ids that a search must never emit: they carry no text, or would break the line.
+    `banned` are the ids that a search must never emit: they carry no text, or would break the line. The
+    tokenizer of a stranger may hold any piece.
     """
 
     vocabulary: Vocabulary
@@ -67,7 +69,7 @@ class Tokenizer(Protocol):
         ...
 
     def pieces(self, ids: Sequence[int]) -> list[str]:
-        """The pieces as they stand in the vocabulary, for people to look at."""
+        """The pieces as they stand in the vocabulary, printable, for people to look at."""
         ...
 
     def word_starts(self, ids: Sequence[int]) -> list[bool]:
@@ -93,7 +95,7 @@ class SentencePieceTokenizer:
         self.kind: SubwordKind = kind
         self._processor = sentencepiece.SentencePieceProcessor(model_proto=model)
         self.vocabulary = Vocabulary(self._processor.id_to_piece(list(range(len(self._processor)))))
-        self.banned: tuple[int, ...] = (PAD, UNK, BOS, self.vocabulary.id("<0x0A>"))
+        self.banned: tuple[int, ...] = (PAD, UNK, BOS, *self.vocabulary.unprintable, *self._banned_bytes())
 
     @classmethod
     def train(
@@ -142,6 +144,14 @@ class SentencePieceTokenizer:
             raise _explained(error, vocab_size) from error
         return cls(model.getvalue(), kind=kind, dropout=dropout)
 
+    def _banned_bytes(self) -> Iterator[int]:
+        """Those of control characters; where pieces are characters all, since one byte is seldom text."""
+        for i, piece in enumerate(self.vocabulary.pieces):
+            if self._processor.is_byte(i):
+                character = chr(int(piece[3:5], 16))
+                if self.kind == "char" or (character.isascii() and printable(character) != character):
+                    yield i
+
     @property
     def fingerprint(self) -> str:
         """SHA-256 of the model file: scores decide a segmentation as much as pieces do."""
@@ -187,12 +197,11 @@ class SentencePieceTokenizer:
 
     def decode(self, ids: Sequence[int]) -> str:
         """The text of these ids; special ids are skipped, bytes that are not UTF-8 become U+FFFD."""
-        text: str = self._processor.decode([i for i in ids if i > EOS])
-        return text
+        return printable(self._processor.decode([i for i in ids if i > EOS]))
 
     def pieces(self, ids: Sequence[int]) -> list[str]:
         """The pieces as they stand in the vocabulary: ▁ is a space, <0xE2> a byte."""
-        return [self.vocabulary.pieces[i] for i in ids]
+        return [printable(self.vocabulary.pieces[i]) for i in ids]
 
     def word_starts(self, ids: Sequence[int]) -> list[bool]:
         """Which pieces begin a word; see `Tokenizer`."""
@@ -250,7 +259,7 @@ class WordTokenizer:
     def __init__(self, vocabulary: Vocabulary, *, lowercase: bool) -> None:
         self.vocabulary, self._lowercase = vocabulary, lowercase
         self._split = self._splitter(lowercase=lowercase)
-        self.banned: tuple[int, ...] = (PAD, BOS)
+        self.banned: tuple[int, ...] = (PAD, BOS, *vocabulary.unprintable)
 
     @classmethod
     def train(
@@ -300,11 +309,11 @@ class WordTokenizer:
 
     def decode(self, ids: Sequence[int]) -> str:
         """The words joined by spaces; PAD, BOS and EOS are skipped, UNK is `<unk>`."""
-        return " ".join(self.vocabulary.pieces[i] for i in ids if i not in (PAD, BOS, EOS))
+        return " ".join(self.pieces([i for i in ids if i not in (PAD, BOS, EOS)]))
 
     def pieces(self, ids: Sequence[int]) -> list[str]:
         """The words as they stand in the vocabulary."""
-        return [self.vocabulary.pieces[i] for i in ids]
+        return [printable(self.vocabulary.pieces[i]) for i in ids]
 
     def word_starts(self, ids: Sequence[int]) -> list[bool]:
         """Every piece is a word."""
@@ -354,7 +363,7 @@ def load_tokenizer(folder: Path, side: str) -> Tokenizer:
     descriptor, path, data = read_tokenizer(folder, side)
     try:
         return _made(descriptor, data)
-    except (UserError, RuntimeError) as error:
+    except (UserError, RuntimeError, ValueError) as error:
         raise UserError(f"{path}: cannot be used as a {descriptor.kind} tokenizer: {error}") from None
 
 

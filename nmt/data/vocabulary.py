@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import re
 from collections import Counter
 from collections.abc import Iterable
 from typing import Self
@@ -9,7 +10,15 @@ from typing import Self
 from nmt.errors import UserError
 
 PAD, UNK, BOS, EOS = 0, 1, 2, 3
+# What ends a line for some reader, steers a terminal or is no character: all control characters but the tab,
+# U+2028, U+2029 and the halves of surrogate pairs.
+_UNPRINTABLE = re.compile("[\x00-\x08\x0a-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
 SPECIALS = ("<pad>", "<unk>", "<s>", "</s>")
+
+
+def printable(text: str) -> str:
+    """The text as part of a line: U+FFFD for a control character, line end or half of a surrogate pair."""
+    return _UNPRINTABLE.sub("\ufffd", text)
 
 
 class Vocabulary:
@@ -50,6 +59,11 @@ class Vocabulary:
     def fingerprint(self) -> str:
         """SHA-256 over the pieces in their order."""
         return hashlib.sha256(json.dumps(self.pieces).encode()).hexdigest()
+
+    @property
+    def unprintable(self) -> tuple[int, ...]:
+        """The ids of pieces that no line of text may hold; see `printable`."""
+        return tuple(i for i, piece in enumerate(self.pieces) if _UNPRINTABLE.search(piece))
 
     def id(self, piece: str) -> int:
         """The id of a piece of text; UNK for what is not here, and for text that spells a special piece."""

@@ -4,6 +4,7 @@ import json
 import random
 import subprocess
 import sys
+import unicodedata
 from collections import Counter
 from collections.abc import Iterator
 from itertools import pairwise
@@ -23,7 +24,8 @@ from nmt.data.tokenizer import (
     load_tokenizers,
     save_tokenizers,
 )
-from nmt.data.vocabulary import BOS, EOS, PAD, SPECIALS, UNK
+from nmt.data.tokenizer_files import write_tokenizer
+from nmt.data.vocabulary import BOS, EOS, PAD, SPECIALS, UNK, Vocabulary, printable
 from nmt.errors import UserError
 
 SubwordKind = Literal["bpe", "unigram", "char"]
@@ -55,7 +57,7 @@ TEXT = st.text().filter(lambda text: "\u2581" not in text)
 def test_decode_of_encode_is_the_text(kind: SubwordKind, text: str) -> None:
     tokenizer = SUBWORDS[kind]
     ids = tokenizer.encode(text)
-    assert tokenizer.decode(ids) == text
+    assert tokenizer.decode(ids) == printable(text)
     assert all(EOS < i < len(tokenizer.vocabulary) for i in ids)
 
 
@@ -91,9 +93,69 @@ def test_no_id_that_is_not_banned_breaks_the_line(kind: SubwordKind, data: st.Da
     assert EOS not in tokenizer.banned
     assert {PAD, UNK, BOS} < set(tokenizer.banned)
     allowed = [i for i in range(len(tokenizer.vocabulary)) if i not in tokenizer.banned]
-    assert "\n" not in tokenizer.decode(data.draw(st.lists(st.sampled_from(allowed))))
+    text = tokenizer.decode(data.draw(st.lists(st.sampled_from(allowed))))
+    assert len(f"{text}.".splitlines()) == 1
+    assert not any(unicodedata.category(character) == "Cc" for character in text.replace("\t", ""))
     overlong = [tokenizer.vocabulary.id(piece) for piece in ("<0xC0>", "<0x8A>")]
     assert "\n" not in tokenizer.decode(overlong)
+
+
+def test_characters_are_emitted_whole() -> None:
+    pieces = SUBWORDS["char"].vocabulary.pieces
+    allowed = [piece for i, piece in enumerate(pieces) if i not in SUBWORDS["char"].banned]
+    assert "d" in allowed
+    assert not any(piece.startswith("<0x") for piece in allowed)
+    bpe = SUBWORDS["bpe"]
+    assert bpe.vocabulary.id("<0xE2>") not in bpe.banned
+    assert bpe.vocabulary.id("<0x09>") not in bpe.banned
+    assert bpe.vocabulary.id("<0x1B>") in bpe.banned
+
+
+HARMFUL = ["a\nb", "\x1b[31m", "\r", "\x0b", "a\x85", "\u2028", "\ud800", "\x00", "\x9b2J"]
+
+
+@pytest.mark.parametrize("kind", [WordTokenizer, TorchtextTokenizer])
+def test_a_strangers_pieces_break_no_line(kind: type[WordTokenizer], tmp_path: Path) -> None:
+    if kind is TorchtextTokenizer:
+        pytest.importorskip("torchtext")
+    vocabulary = Vocabulary([*SPECIALS, "gut", *HARMFUL])
+    data = json.dumps(vocabulary.pieces).encode()
+    write_tokenizer(tmp_path, "src", data, kind="word" if kind is WordTokenizer else "torchtext")
+    tokenizer = load_tokenizer(tmp_path, "src")
+    ids = range(EOS + 1, len(vocabulary))
+    assert [i for i in ids if i not in tokenizer.banned] == [vocabulary.id("gut")]
+    for text in (tokenizer.decode(list(ids)), " ".join(tokenizer.pieces(list(ids)))):
+        assert text.startswith("gut a\ufffdb \ufffd[31m ")
+        assert len(f"{text}.".splitlines()) == 1
+        text.encode()
+
+
+def test_a_strangers_subwords_break_no_line() -> None:
+    import io
+
+    import sentencepiece
+
+    model = io.BytesIO()
+    symbols = ["x\ny", "\x1b[2J", "\u2029", "z\r"]
+    sentencepiece.SentencePieceTrainer.train(
+        sentence_iterator=iter(_texts()),
+        model_writer=model,
+        model_type="bpe",
+        vocab_size=320,
+        user_defined_symbols=symbols,
+        pad_id=PAD,
+        unk_id=UNK,
+        bos_id=BOS,
+        eos_id=EOS,
+        pad_piece="<pad>",
+        byte_fallback=True,
+        minloglevel=5,
+    )
+    tokenizer = SentencePieceTokenizer(model.getvalue(), kind="bpe")
+    ids = [tokenizer.vocabulary.id(symbol) for symbol in symbols]
+    assert UNK not in ids
+    assert set(ids) <= set(tokenizer.banned)
+    assert tokenizer.decode(ids).split() == ["x\ufffdy\ufffd[2J\ufffdz\ufffd"]
 
 
 @subwords
@@ -101,7 +163,7 @@ def test_no_piece_learnt_holds_a_line_break(kind: SubwordKind) -> None:
     texts = [text.replace(" ", "\n") for text in _texts()]
     tokenizer = SentencePieceTokenizer.train(texts, kind=kind, vocab_size=SIZES[kind])
     assert not any("\n" in piece for piece in tokenizer.vocabulary.pieces)
-    assert tokenizer.decode(tokenizer.encode("a\nb")) == "a\nb"
+    assert tokenizer.decode(tokenizer.encode("a\nb")) == "a\ufffdb"
 
 
 @subwords
@@ -130,7 +192,7 @@ def test_sampling_obeys_its_seed_and_keeps_the_text(kind: SubwordKind, seed: int
 @example(text="<s> <unk> \x00 \u2585 東京", seed=1)
 def test_sampling_keeps_any_text(kind: SubwordKind, text: str, seed: int) -> None:
     [ids] = SUBWORDS[kind].sample_batch([text], seed)
-    assert SUBWORDS[kind].decode(ids) == text
+    assert SUBWORDS[kind].decode(ids) == printable(text)
     assert all(i > EOS for i in ids)
 
 

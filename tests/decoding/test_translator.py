@@ -13,7 +13,7 @@ from torch import Tensor
 
 from nmt.build.translator import load_translator
 from nmt.data.tokenizer import SentencePieceTokenizer, Tokenizer, WordTokenizer
-from nmt.data.vocabulary import BOS, EOS, SPECIALS, Vocabulary
+from nmt.data.vocabulary import BOS, EOS, SPECIALS, Vocabulary, printable
 from nmt.decoding.candidates import LengthPenalty
 from nmt.decoding.search import SearchSettings, Step
 from nmt.decoding.translator import Translator, split_text
@@ -76,14 +76,20 @@ def copier(
 
 
 # sentencepiece writes the space as U+2581, so that this one character comes back as a space.
-LINE = st.text(st.characters(codec="utf-8", exclude_characters="\n\u2581"), max_size=30)
+LINE = st.text(
+    st.characters(
+        codec="utf-8",
+        exclude_categories=["Cc", "Zl", "Zp"],
+        include_characters="\t",
+        exclude_characters="\u2581",
+    ),
+    max_size=30,
+)
 ODD = [
     "",
     " ",
     "a\tb",
-    "\x00\x1b[31m",
     "👩‍👩‍👧 Ünïcödé 東京",
-    "a\u2028b\u0085c\u2029",
     "\u0085",
     " x  y ",
     "</s> <s>",
@@ -95,6 +101,14 @@ ODD = [
 @example(ODD)
 def test_a_line_out_for_each_line_in(lines: list[str]) -> None:
     assert copier().translate(lines) == [line.strip() for line in lines]
+
+
+@pytest.mark.parametrize("line", ["a\x00\x1b[31m", "a\u2028b\u0085c\u2029", "a\x0bb\x0cc\rd\x7f\x9b"])
+def test_no_output_holds_a_control_character(line: str) -> None:
+    (found,) = copier().translate([line])
+    assert found.startswith("a")
+    assert found == printable(found)
+    assert len(found.splitlines()) == 1
 
 
 def test_one_text_is_not_taken_for_many_lines() -> None:
