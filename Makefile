@@ -2,7 +2,7 @@ PYTHON ?= python3
 VENV := .venv
 INSTALLED := $(VENV)/.installed
 
-.PHONY: demo test check lint bench format clean
+.PHONY: demo test test-numeric check lint bench format clean
 
 demo: $(INSTALLED)
 	$(VENV)/bin/nmt train experiments/demo/config.yaml
@@ -20,6 +20,11 @@ PYTEST := $(VENV)/bin/python -m pytest -q --numprocesses auto --dist worksteal
 # What CI runs.
 test: lint
 	$(PYTEST)
+
+# What computes, for a run with the CPU's features turned down: see .ci/run.
+test-numeric: $(INSTALLED)
+	$(PYTEST) tests/layers tests/contracts tests/decoding tests/golden tests/test_machine.py tests/test_models.py \
+		tests/test_tasks.py tests/build/test_check.py tests/build/test_hardware.py tests/end_to_end/test_precision.py
 
 # What a person runs between two changes: under a minute.
 check: lint
