@@ -39,13 +39,11 @@ class Preflight:
             until = f", until {end:%H:%M}" + ("" if end.date() == now.date() else f" on {end:%Y-%m-%d}")
         # Text without a source has there but </s>.
         source = f"pairs of up to {self.src_pieces} source and" if self.src_pieces > 1 else "rows of up to"
-        threads = (
-            "" if self.threads is None else f" on {self.threads} thread{'s' if self.threads > 1 else ''}"
-        )
+        threads = f"with {self.threads} thread{'' if self.threads == 1 else 's'} " if self.threads else ""
         return (
             f"largest batch {self.pairs} {source} "
             f"{self.trg_pieces} target pieces, memory at least {self.memory / 1e6:,.0f} MB; "
-            f"about {self.trg_tokens_per_second:,.0f} target tokens/s{threads}, "
+            f"{threads}about {self.trg_tokens_per_second:,.0f} target tokens/s, "
             f"{duration(self.seconds_left)} to go, validations not counted{until}"
         )
 

@@ -11,6 +11,7 @@ import pytest
 import torch
 from rich.console import Console
 
+from nmt import machine
 from nmt.build.trainer import build_trainer, refuse_changes, run_folder
 from nmt.build.translator import load_translator
 from nmt.config import Experiment
@@ -339,3 +340,17 @@ def test_a_window_in_pieces_is_the_window(tmp_path: Path, prepared: str, text: s
         return [line["train/loss"] for line in lines if "train/loss" in line]
 
     assert losses(3) == pytest.approx(losses(1), rel=1e-9)
+
+
+@pytest.mark.parametrize(("asked", "used"), [(None, 2), (1, 1), (3, 3)])
+def test_threads_are_the_cores_of_this_process_unless_told(
+    tmp_path: Path, prepared: str, monkeypatch: pytest.MonkeyPatch, asked: int | None, used: int
+) -> None:
+    before = torch.get_num_threads()
+    torch.set_num_threads(4)
+    monkeypatch.setattr(machine, "cores", lambda: 2)
+    try:
+        build(tmp_path / "run", experiment(prepared, training__threads=asked))
+        assert torch.get_num_threads() == used
+    finally:
+        torch.set_num_threads(before)

@@ -215,7 +215,13 @@ def test_the_line_tells_the_end_as_a_person_would(seconds: float, said: str) -> 
     assert line.endswith(said)
     assert "largest batch 12 pairs of up to 30 source and 28 target pieces" in line
     assert "1,234 MB" in line
-    assert "3,211 target tokens/s" in line
+    assert "; about 3,211 target tokens/s" in line
+
+
+@pytest.mark.parametrize(("threads", "said"), [(1, "with 1 thread about"), (8, "with 8 threads about")])
+def test_the_line_tells_the_threads_on_a_cpu(threads: int, said: str) -> None:
+    found = Preflight(12, 30, 28, 1_234_500_000, 3210.9, 40, threads=threads)
+    assert f"; {said} 3,211 target tokens/s, " in found.line(datetime(2026, 3, 1))
 
 
 def test_a_tied_parameter_counts_once() -> None:
