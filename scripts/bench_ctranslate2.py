@@ -283,7 +283,9 @@ def untrained(config: Path, overrides: list[str], sentences: int) -> System:
     scorers: dict[str, Scorer] = {p: ModelScorer(packed[p]) for p in PRECISIONS}
     scorers["int8"] = recorded(scorers["int8"], packed["int8"])
     decoding, rng = experiment.decoding, np.random.default_rng(1)
-    settings = SearchSettings(decoding.beam, build_penalty(decoding.length_penalty), BOS, EOS)
+    settings = SearchSettings(
+        beam=decoding.beam, penalty=build_penalty(decoding.length_penalty), bos=BOS, eos=EOS
+    )
     lengths = rng.normal(15.5, 5.5, sentences).round().clip(5, 40).astype(int)
     made = [Sentence(rng.integers(EOS + 1, pieces, length).tolist(), length + 1) for length in lengths]
     parameters = sum(p.numel() for p in model.parameters())

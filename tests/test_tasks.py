@@ -18,6 +18,7 @@ from nmt.data.stream import Windows
 from nmt.data.tokenizer import WordTokenizer
 from nmt.data.vocabulary import BOS, EOS
 from nmt.decoding.candidates import LengthPenalty
+from nmt.decoding.processors import Ban
 from nmt.decoding.search import SearchSettings
 from nmt.evaluation.metrics import corpus_bleu
 from nmt.models import LanguageModel, Seq2Seq, Source, Tagger
@@ -44,7 +45,11 @@ def task() -> TranslationTask:
         src_tokenizer=src,
         trg_tokenizer=trg,
         search=SearchSettings(
-            beam=2, penalty=LengthPenalty(alpha=0.0, offset=0.0), bos=BOS, eos=EOS, banned=tuple(trg.banned)
+            beam=2,
+            penalty=LengthPenalty(alpha=0.0, offset=0.0),
+            bos=BOS,
+            eos=EOS,
+            processors=(Ban(trg.banned),),
         ),
         smoothing=0.1,
         best_by="bleu",

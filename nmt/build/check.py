@@ -6,21 +6,22 @@ reported, that it differs from itself is judged.
 """
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from math import isfinite
 from pathlib import Path
 from random import Random
 from typing import Literal, NamedTuple, TypeAlias
 
 import torch
+from torch import Tensor
 
 from nmt.build.hardware import choose_device, choose_translation_precision
 from nmt.build.translator import load_translator
 from nmt.data.batches import pad
 from nmt.data.vocabulary import EOS
 from nmt.data.windows import WINDOW
-from nmt.decoding.candidates import forbid, only
+from nmt.decoding.search import beam_search
 from nmt.decoding.translator import Translator
-from nmt.decoding.trees import select_rows
 from nmt.models import Source
 
 Precision: TypeAlias = Literal["float64", "float32", "int8"]
@@ -158,45 +159,23 @@ def _pieces(translator: Translator, decoded: _Decoded) -> str:
     return " ".join(piece for ids in decoded.ids for piece in translator.trg_tokenizer.pieces(ids))
 
 
-@torch.inference_mode()
 def closest_decision(translator: Translator, line: str) -> float:
     """Return the smallest gap between what the search for a line kept and what it dropped for it.
 
     That is, of log-probabilities, at each step between the last candidate kept and the first dropped, and at
-    the end, of scores, between the best two. The search is written anew, for one sentence and as plainly as
-    can be.
+    the end, of scores, between the best two.
     """
     return min((_closest(translator, part.ids) for part in translator.parts(line)), default=float("inf"))
 
 
 def _closest(translator: Translator, src: list[int]) -> float:
-    scorer, settings, device = translator.scorer, translator.search, translator.device
-    lengths = torch.tensor([len(src) + 1], device=device)
-    memory, state = scorer.start(Source(pad([src], last=EOS).to(device), lengths))
-    limit = settings.limits(lengths)
-    banned = torch.tensor(settings.banned, dtype=torch.long, device=device)
-    y_prev = torch.tensor([settings.bos], device=device)
-    live = torch.zeros(1, dtype=torch.float64, device=device)
-    finished: list[float] = []
-    closest = float("inf")
-    for length in range(1, int(limit) + 1):
-        step = scorer.step(y_prev, memory, state)
-        log_probs = forbid(step.log_probs, banned)
-        if length == limit:
-            log_probs = only(log_probs, settings.eos, torch.ones_like(y_prev, dtype=torch.bool))
-        rank = (live.unsqueeze(1) + log_probs).flatten()
-        free = settings.beam - len(finished)
-        values, places = rank.topk(min(free + 1, int(rank.isfinite().sum())))
-        if len(values) > free:
-            closest = min(closest, float(values[free - 1] - values[free]))
-        values, places = values[:free], places[:free]
-        pieces = places % log_probs.shape[1]
-        goes_on = pieces != settings.eos
-        ended = settings.penalty(values[~goes_on], torch.tensor(length, device=device))
-        finished += ended.tolist()
-        live, y_prev = values[goes_on], pieces[goes_on]
-        if not len(live) or (finished and max(finished) > settings.penalty(live.max(), limit)):
-            break
-        state = select_rows(step.state, places[goes_on] // log_probs.shape[1])
-    best = sorted(finished)[-2:]
-    return min(closest, best[-1] - best[0]) if len(best) == 2 else closest
+    gaps = [float("inf")]
+    lengths = torch.tensor([len(src) + 1], device=translator.device)
+    source = Source(pad([src], last=EOS).to(translator.device), lengths)
+    settings = replace(translator.search, n_best=1)
+
+    def observe(rows: Tensor, found: Tensor) -> None:
+        gaps.extend(gap for gap in found.tolist() if isfinite(gap))
+
+    beam_search(translator.scorer, source, settings.limits(lengths), settings, observer=observe)
+    return min(gaps)

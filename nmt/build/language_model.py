@@ -21,6 +21,7 @@ from nmt.data.text import Normalizer, TextEncoder
 from nmt.data.tokenizer import Tokenizer, load_tokenizers
 from nmt.data.vocabulary import BOS, EOS, UNK
 from nmt.decoding.candidates import LengthPenalty
+from nmt.decoding.processors import Ban, LogitsProcessor
 from nmt.decoding.sampling import Sampled, SamplingSettings, sample
 from nmt.decoding.scorers import LanguageModelScorer
 from nmt.decoding.search import SearchSettings, beam_search
@@ -93,7 +94,15 @@ def samples(
         )
     scorer, last, ids = _begun(trained, prompt)
     seed, temperature, top_k, top_p = drawing
-    settings = SamplingSettings(last, EOS, _banned(trained), temperature, top_k, top_p, ends=lines)
+    settings = SamplingSettings(
+        bos=last,
+        eos=EOS,
+        processors=_processors(trained),
+        temperature=temperature,
+        top_k=top_k,
+        top_p=top_p,
+        ends=lines,
+    )
     for first in range(0, count, batch):
         keys = [(seed, n) for n in range(first, min(first + batch, count))]
         limits = torch.full((len(keys),), limit, device=trained.device)
@@ -115,7 +124,14 @@ def most_probable(
     """
     scorer, last, ids = _begun(trained, prompt)
     by_log_probability = LengthPenalty(alpha=0.0, offset=0.0)
-    settings = SearchSettings(beam, by_log_probability, last, EOS, _banned(trained), n_best)
+    settings = SearchSettings(
+        beam=beam,
+        penalty=by_log_probability,
+        bos=last,
+        eos=EOS,
+        processors=_processors(trained),
+        n_best=n_best,
+    )
     limits = torch.tensor([limit + 1], device=trained.device)  # the search counts </s>
     (found,) = beam_search(scorer, 1, limits, settings)
     if not found:
@@ -134,9 +150,9 @@ def _begun(trained: Trained, prompt: str) -> tuple[LanguageModelScorer, int, lis
     return LanguageModelScorer(trained.model, before), last, ids
 
 
-def _banned(trained: Trained) -> tuple[int, ...]:
-    """Return the ids that new text never has, an unknown word among them."""
-    return tuple({*trained.tokenizer.banned, UNK})
+def _processors(trained: Trained) -> tuple[LogitsProcessor, ...]:
+    """Return the rules of new text: it has no banned token and no unknown word."""
+    return (Ban({*trained.tokenizer.banned, UNK}),)
 
 
 def _check_prompt(encoder: TextEncoder, prompt: str) -> None:

@@ -6,6 +6,7 @@ from nmt.config.decoding import AveragePenalty, DecodingConfig, GnmtPenalty, NoP
 from nmt.data.tokenizer import Tokenizer
 from nmt.data.vocabulary import BOS, EOS
 from nmt.decoding.candidates import LengthPenalty
+from nmt.decoding.processors import Ban
 from nmt.decoding.search import SearchSettings
 from nmt.errors import UserError
 
@@ -34,7 +35,7 @@ def build_search(
         penalty=build_penalty(config.length_penalty),
         bos=BOS,
         eos=EOS,
-        banned=tuple(tokenizer.banned),
+        processors=(Ban(tokenizer.banned),),
         n_best=n_best,
         max_ratio=config.max_ratio,
         max_extra=config.max_extra,

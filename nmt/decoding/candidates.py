@@ -74,14 +74,3 @@ def _exact_top(scores: Tensor, last: Tensor, count: int) -> tuple[Tensor, Tensor
     places = (above | (equal & (equal.cumsum(dim=1) <= room))).nonzero()[:, 1].view(-1, count)
     values, order = scores.gather(1, places).sort(dim=-1, descending=True, stable=True)
     return values, places.gather(1, order)
-
-
-def forbid(logits: Tensor, banned: Tensor) -> Tensor:
-    """Return the logits with the banned ids at −∞, which is written into them."""
-    return logits.index_fill_(-1, banned, float("-inf")) if banned.numel() else logits
-
-
-def only(logits: Tensor, piece: int, rows: Tensor) -> Tensor:
-    """Return the logits with everything but one piece at −∞ in the rows (N,) marked True."""
-    others = torch.arange(logits.shape[-1], device=logits.device) != piece
-    return logits.masked_fill(rows.unsqueeze(1) & others, float("-inf"))

@@ -11,13 +11,13 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from nmt.decoding.candidates import forbid
+from nmt.decoding.processors import LogitsProcessor, Processors
 from nmt.decoding.search import Memory, Source, State, StepScorer
 from nmt.decoding.trees import select_rows
 from nmt.errors import Diverged
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class SamplingSettings:
     """What is drawn from: log-probabilities / temperature, then the top_k pieces, then the top_p nucleus.
 
@@ -28,7 +28,7 @@ class SamplingSettings:
 
     bos: int
     eos: int
-    banned: tuple[int, ...] = ()
+    processors: tuple[LogitsProcessor, ...] = ()
     temperature: float = 1.0
     top_k: int | None = None
     top_p: float = 1.0
@@ -83,8 +83,10 @@ def sample(
     """
     device = limits.device
     chances = [np.random.default_rng(key) for key in keys]
-    banned = torch.tensor(settings.banned, dtype=torch.long, device=device)
+    process = Processors(settings.processors)
     memory, state = scorer.start(source)
+    rules = process.start(limits)
+    tokens = torch.empty((len(keys), 0), dtype=torch.long, device=device)  # (N, t)
     y_prev = torch.full((len(keys),), settings.bos, device=device)
     drawn: list[list[int]] = [[] for _ in keys]
     live = list(range(len(keys)))
@@ -92,11 +94,13 @@ def sample(
     ended = [False] * len(keys)
     while live:
         step = scorer.step(y_prev, memory, state)
-        probabilities, ids = distribution(forbid(step.log_probs, banned), settings)
+        log_probs, rules = process(step.log_probs, tokens, rules)
+        probabilities, ids = distribution(log_probs, settings)
         if probabilities.isnan().any():
             raise Diverged.giving_no("piece")
         uniform = torch.tensor([chances[n].random() for n in live], dtype=torch.float64, device=device)
         y_prev = ids.gather(1, draw(probabilities, uniform).unsqueeze(1)).squeeze(1)
+        tokens = torch.cat([tokens, y_prev.unsqueeze(1)], dim=1)
         ends = ends - (y_prev == settings.eos).long()
         for n, piece, more in zip(live, y_prev.tolist(), ends.tolist(), strict=True):
             ended[n] = not more
@@ -105,6 +109,6 @@ def sample(
         stay = ((ends > 0) & (limits > 0)).nonzero().squeeze(1)
         if len(stay) < len(live):
             live = [live[i] for i in stay.tolist()]
-            memory, state = select_rows(memory, stay), select_rows(state, stay)
-            y_prev, limits, ends = y_prev[stay], limits[stay], ends[stay]
+            memory, (state, rules) = select_rows(memory, stay), select_rows((state, rules), stay)
+            y_prev, limits, ends, tokens = y_prev[stay], limits[stay], ends[stay], tokens[stay]
     return [Sampled(ids, end) for ids, end in zip(drawn, ended, strict=True)]

@@ -3,13 +3,16 @@
 B sentences, K hypotheses a sentence, N = B · K rows, V pieces, Tx source positions.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
+from math import inf
 from typing import Any, NamedTuple, Protocol, TypeVar
 
 import torch
 from torch import Tensor
 
-from nmt.decoding.candidates import LengthPenalty, forbid, only, some_top, top
+from nmt.decoding.candidates import LengthPenalty, some_top, top
+from nmt.decoding.processors import LengthLimit, LogitsProcessor, Processors
 from nmt.decoding.trees import select_rows
 
 Source = TypeVar("Source", contravariant=True)
@@ -38,15 +41,18 @@ class StepScorer(Protocol[Source, Memory, State]):
         """Score the next piece after y_prev (N,)."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class SearchSettings:
-    """How wide and how far to search; ids of the vocabulary that the search must know."""
+    """How wide and how far to search; ids of the vocabulary that the search must know.
+
+    processors: rules about the next token, applied in their order; the limit of the length comes last.
+    """
 
     beam: int
     penalty: LengthPenalty
     bos: int
     eos: int
-    banned: tuple[int, ...] = ()
+    processors: tuple[LogitsProcessor, ...] = ()
     n_best: int = 1
     max_ratio: float = 2.0
     max_extra: int = 10
@@ -70,6 +76,11 @@ class Hypothesis:
     alignment: Tensor | None = field(default=None, compare=False)
 
 
+# Told, for each decision, which sentences (B',) it was about and how close it was (B',): the gap between what
+# was kept and what was dropped, in log-probabilities at a step and in scores at the end.
+Observer = Callable[[Tensor, Tensor], None]
+
+
 class _Beam:
     """The hypotheses of the sentences that are still searched: B rows of K slots.
 
@@ -80,7 +91,6 @@ class _Beam:
     def __init__(self, limits: Tensor, settings: SearchSettings, dtype: torch.dtype) -> None:
         device, shape, size = limits.device, (len(limits), settings.beam), int(limits.max())
         self.settings, self.limits = settings, limits
-        self.banned = torch.tensor(settings.banned, dtype=torch.long, device=device)
         self.rows = torch.arange(len(limits), device=device)
         self.log_probs = torch.full(shape, float("-inf"), dtype=dtype, device=device)
         self.log_probs[:, 0] = 0.0
@@ -88,30 +98,31 @@ class _Beam:
         self.lengths = torch.zeros(shape, dtype=torch.long, device=device)
         self.ids = torch.full((*shape, size), settings.eos, device=device)
         self.alignments: Tensor | None = None
-        self.first_limit = int(limits.min())
         self.first_row = settings.beam * torch.arange(len(limits), device=device).unsqueeze(1)
         # A finished hypothesis ranks before everything else, in the order of slots.
         slots = torch.arange(1, settings.beam + 1, dtype=dtype, device=device)
         self.itself = torch.finfo(dtype).max / slots  # (K,)
 
-    def advance(self, step: Step, position: int) -> Tensor:
-        """Extend every live hypothesis by its best pieces, keep K a sentence; return the rows kept (N,).
+    def tokens(self, position: int) -> Tensor:
+        """Return the tokens (N, position) of every hypothesis before a position."""
+        return self.ids.flatten(0, 1)[:, :position]
+
+    def advance(self, log_probs: Tensor, alignment: Tensor | None, position: int) -> tuple[Tensor, Tensor]:
+        """Extend every live hypothesis by its best tokens and keep K a sentence.
 
         A finished hypothesis keeps its slot: its only candidate is itself, and comes before all others.
-        So with one slot this is greedy search.
+        So with one slot this is greedy search. Returns the rows kept (N,), and the gap (B,) between the last
+        candidate kept and the first dropped, ∞ or NaN where one of them does not exist.
         """
         settings, (size, beam) = self.settings, self.log_probs.shape
-        log_probs = forbid(step.log_probs, self.banned)
-        if position + 1 >= self.first_limit:
-            at_limit = (self.limits <= position + 1).repeat_interleave(beam)
-            log_probs = only(log_probs, settings.eos, at_limit)
         rank = self._rank(log_probs)  # (B, K · V)
         # What is chosen is unique where the K + 1 best differ; only else must ties be broken.
         best, chosen = some_top(rank, beam + 1)
         if (best.diff(dim=1) == 0).any():  # −∞ less itself is not a number
             # Of equal candidates the smaller piece comes first, then the smaller slot.
-            best, places = top(rank.view(size, beam, -1).mT.reshape(size, -1), beam)
+            best, places = top(rank.view(size, beam, -1).mT.reshape(size, -1), beam + 1)
             chosen = places % beam * log_probs.shape[1] + places // beam
+        gap = best[:, beam - 1] - best[:, beam] if best.shape[1] > beam else best.new_full((size,), inf)
         ranks, chosen = best[:, :beam], chosen[:, :beam]  # (B, K)
 
         slots, pieces = chosen // log_probs.shape[1], chosen % log_probs.shape[1]
@@ -129,9 +140,9 @@ class _Beam:
         origin = (self.first_row[:size] + slots).flatten()
         self.ids = self.ids.flatten(0, 1).index_select(0, origin).view_as(self.ids)
         self.ids[:, :, position] = pieces
-        if step.alignment is not None:
-            self._align(step.alignment, origin, position)
-        return origin
+        if alignment is not None:
+            self._align(alignment, origin, position)
+        return origin, gap
 
     def _rank(self, log_probs: Tensor) -> Tensor:
         """Return the log-probabilities (B, K · V) of all candidates, over those of the last piece (N, V)."""
@@ -169,6 +180,14 @@ class _Beam:
         scores = self.settings.penalty(self.log_probs, self.lengths)
         return scores.masked_fill(~self.finished, float("-inf"))
 
+    def final_gaps(self) -> Tensor:
+        """Return the gap (B,) between the best two finished scores, NaN or ∞ without two."""
+        scores = self._scores()
+        if scores.shape[1] < 2:
+            return scores.new_full((len(scores),), inf)
+        best, second = scores.topk(2).values.unbind(dim=1)
+        return best - second
+
     def leave(self, done: Tensor, results: list[list[Hypothesis]]) -> Tensor:
         """Write the sentences that are done into results; return the sentences that stay (B',)."""
         scores = self._scores()
@@ -180,7 +199,6 @@ class _Beam:
         for name in ("rows", "limits", "log_probs", "finished", "lengths", "ids"):
             setattr(self, name, getattr(self, name)[stay])
         self.alignments = None if self.alignments is None else self.alignments[stay]
-        self.first_limit = int(self.limits.min()) if len(stay) else 0
         return stay
 
     def _hypothesis(self, b: int, k: int, score: float) -> Hypothesis:
@@ -199,6 +217,7 @@ def beam_search(
     settings: SearchSettings,
     *,
     alignments: bool = False,
+    observer: Observer | None = None,
 ) -> list[list[Hypothesis]]:
     """Return for each sentence up to n_best finished hypotheses, all different, the best first.
 
@@ -206,25 +225,31 @@ def beam_search(
     candidate. There is one hypothesis at least unless all that the search reached has probability 0.
     A sentence leaves the batch as soon as no live hypothesis can beat its finished ones: a live
     log-probability can only fall and is at best divided by the penalty at the limit, so that nothing
-    is lost. Neither batch size nor neighbours change a result.
+    is lost. Neither batch size nor neighbours change a result. observer: told of every decision.
     """
     size, beam = len(limits), settings.beam
     if not size:
         return []
-    memory, state = scorer.start(source)
+    memory, first = scorer.start(source)
     rows = torch.arange(size, device=limits.device).repeat_interleave(beam)
-    state = select_rows(state, rows)
+    process = Processors((*settings.processors, LengthLimit(settings.eos)))
+    state: tuple[Any, tuple[Any, ...]] = select_rows(first, rows), process.start(limits, rows)
     y_prev = torch.full((size * beam,), settings.bos, device=limits.device)
     results: list[list[Hypothesis]] = [[] for _ in range(size)]
     search: _Beam | None = None
     for position in range(int(limits.max())):
-        step = scorer.step(y_prev, memory, state)
-        step = step if alignments else step._replace(alignment=None)
+        step = scorer.step(y_prev, memory, state[0])
         if search is None:
             search = _Beam(limits, settings, step.log_probs.dtype)
-        origin = search.advance(step, position)
-        state = step.state if beam == 1 else select_rows(step.state, origin)
+        log_probs, rules = process(step.log_probs, search.tokens(position), state[1])
+        origin, gaps = search.advance(log_probs, step.alignment if alignments else None, position)
+        if observer is not None:
+            observer(search.rows, gaps)
+        state = step.state, rules
+        state = state if beam == 1 else select_rows(state, origin)
         if search.some_finished and (done := search.done()).any():
+            if observer is not None:
+                observer(search.rows[done], search.final_gaps()[done])
             stay = search.leave(done, results)
             if not len(stay):
                 break

@@ -138,7 +138,14 @@ class Translator:
         rows, others = [part.ids for part in flat], list(zip(*(part.others for part in flat), strict=True))
         keys = [(seed, n, place) for n, line in enumerate(parts, first) for place in range(len(line))]
         of = self.search
-        settings = SamplingSettings(of.bos, of.eos, of.banned, temperature, top_k, top_p)
+        settings = SamplingSettings(
+            bos=of.bos,
+            eos=of.eos,
+            processors=of.processors,
+            temperature=temperature,
+            top_k=top_k,
+            top_p=top_p,
+        )
         results: list[list[int]] = [[]] * len(rows)
         for chosen in by_length(rows, self.tokens_per_batch):
             source, limits = self._source(rows, others, chosen), self._limits(rows, chosen) - 1

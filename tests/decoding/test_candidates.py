@@ -5,7 +5,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from nmt.decoding.candidates import LengthPenalty, forbid, only, top
+from nmt.decoding.candidates import LengthPenalty, top
 
 FEW = st.integers(-2, 2) | st.just(float("-inf"))  # few different values, so that many are tied
 ROWS = st.integers(1, 9).flatmap(
@@ -19,14 +19,6 @@ def test_the_largest_of_a_row_ties_to_the_smaller_place(rows: list[list[float]],
     wanted = [sorted(range(len(row)), key=lambda i: (-row[i], i))[:count] for row in rows]
     assert ids.tolist() == wanted
     assert values.tolist() == [[row[i] for i in order] for row, order in zip(rows, wanted, strict=True)]
-
-
-def test_forbidden_pieces_and_the_only_piece() -> None:
-    logits = torch.arange(8.0).view(2, 4)
-    inf = float("inf")
-    assert only(logits, 2, torch.tensor([True, False])).tolist() == [[-inf, -inf, 2, -inf], [4, 5, 6, 7]]
-    assert forbid(logits, torch.tensor([], dtype=torch.long)).tolist() == [[0, 1, 2, 3], [4, 5, 6, 7]]
-    assert forbid(logits, torch.tensor([1, 3])).tolist() == [[0, -inf, 2, -inf], [4, -inf, 6, -inf]]
 
 
 def test_the_best_of_a_long_row_are_those_of_a_sort() -> None:

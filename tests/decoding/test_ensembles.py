@@ -10,6 +10,7 @@ from nmt.data.batches import pad
 from nmt.data.vocabulary import BOS, EOS, PAD, UNK
 from nmt.decoding.candidates import LengthPenalty
 from nmt.decoding.forcing import force
+from nmt.decoding.processors import Ban
 from nmt.decoding.recorded import RecordedScorer
 from nmt.decoding.sampling import SamplingSettings, sample
 from nmt.decoding.scorers import EnsembleScorer, FusionScorer, LanguageModelScorer, ModelScorer
@@ -19,7 +20,12 @@ from nmt.models import Source
 
 V = 40
 SETTINGS = SearchSettings(
-    4, LengthPenalty(alpha=1.0, offset=5.0), bos=BOS, eos=EOS, banned=(PAD, UNK, BOS), n_best=3
+    beam=4,
+    penalty=LengthPenalty(alpha=1.0, offset=5.0),
+    bos=BOS,
+    eos=EOS,
+    processors=(Ban((PAD, UNK, BOS)),),
+    n_best=3,
 )
 
 
@@ -163,7 +169,10 @@ def test_neighbours_change_nothing_of_an_ensemble_fused_with_a_language_model() 
 
 def test_models_together_are_sampled_from_like_one() -> None:
     one, rows = model(1), sentences(6)
-    settings, limits = SamplingSettings(BOS, EOS, banned=(PAD, UNK, BOS)), torch.full((6,), 20)
+    settings, limits = (
+        SamplingSettings(bos=BOS, eos=EOS, processors=(Ban((PAD, UNK, BOS)),)),
+        torch.full((6,), 20),
+    )
     source, keys = batch(rows), [(3, n) for n in range(6)]
     alone = sample(one, source, limits, settings, keys=keys)
     assert len({tuple(each.ids) for each in alone}) > 3

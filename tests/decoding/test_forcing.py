@@ -9,6 +9,7 @@ from nmt.data.batches import pad
 from nmt.data.vocabulary import BOS, EOS
 from nmt.decoding.candidates import LengthPenalty
 from nmt.decoding.forcing import force
+from nmt.decoding.processors import Ban
 from nmt.decoding.scorers import LanguageModelScorer, ModelScorer
 from nmt.decoding.search import SearchSettings, beam_search
 from nmt.models import Source
@@ -56,7 +57,12 @@ def test_of_a_text_it_is_teacher_forcing() -> None:
 
 def test_what_a_search_found_has_the_log_probability_that_it_had_there(scorer: ModelScorer) -> None:
     settings = SearchSettings(
-        4, LengthPenalty(alpha=1.0, offset=5.0), bos=BOS, eos=EOS, banned=(0, 1), n_best=4
+        beam=4,
+        penalty=LengthPenalty(alpha=1.0, offset=5.0),
+        bos=BOS,
+        eos=EOS,
+        processors=(Ban((0, 1)),),
+        n_best=4,
     )
     rows = sentences(3, 6, 9)
     for row, hypotheses in zip(

@@ -9,12 +9,13 @@ from hypothesis import settings as examples
 from hypothesis import strategies as st
 from torch import Tensor
 
+from nmt.decoding.processors import Ban
 from nmt.decoding.sampling import Sampled, SamplingSettings, distribution, draw, sample
 from nmt.decoding.search import Step, StepScorer
 from nmt.errors import UserError
 
 BOS, EOS, A, B, C = range(5)
-PLAIN = SamplingSettings(bos=BOS, eos=EOS, banned=(BOS,))
+PLAIN = SamplingSettings(bos=BOS, eos=EOS, processors=(Ban((BOS,)),))
 LIMIT = 20
 # Row: the piece before. Probability of EOS, A, B, C next.
 TABLE = torch.tensor(

@@ -12,6 +12,7 @@ from nmt.data.batches import pad
 from nmt.data.vocabulary import BOS, EOS, PAD, UNK
 from nmt.decoding.candidates import LengthPenalty
 from nmt.decoding.forcing import force
+from nmt.decoding.processors import Ban
 from nmt.decoding.scorers import LanguageModelScorer, ModelScorer
 from nmt.decoding.search import Hypothesis, SearchSettings, beam_search
 from nmt.layers.packed import packed
@@ -20,7 +21,12 @@ from nmt.models import Seq2Seq, Source
 
 V = 40
 SETTINGS = SearchSettings(
-    4, LengthPenalty(alpha=1.0, offset=5.0), bos=BOS, eos=EOS, banned=(PAD, UNK, BOS), n_best=3
+    beam=4,
+    penalty=LengthPenalty(alpha=1.0, offset=5.0),
+    bos=BOS,
+    eos=EOS,
+    processors=(Ban((PAD, UNK, BOS)),),
+    n_best=3,
 )
 MODELS: dict[str, dict[str, Any]] = {
     "input_feeding": {"decoder": {"style": "input_feeding"}},

@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from typing import NamedTuple
 
 import pytest
@@ -13,6 +14,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from nmt.decoding.candidates import LengthPenalty
+from nmt.decoding.processors import Ban
 from nmt.decoding.search import Hypothesis, SearchSettings, Step, beam_search
 from nmt.decoding.trees import select_rows
 
@@ -60,7 +62,14 @@ class Case(NamedTuple):
     banned: tuple[int, ...]
 
     def settings(self, beam: int, penalty: LengthPenalty, n_best: int = 1) -> SearchSettings:
-        return SearchSettings(beam, penalty, self.bos, self.eos, self.banned, n_best=n_best)
+        return SearchSettings(
+            beam=beam,
+            penalty=penalty,
+            bos=self.bos,
+            eos=self.eos,
+            processors=(Ban(self.banned),),
+            n_best=n_best,
+        )
 
     def search(
         self, settings: SearchSettings, sentences: Sequence[int] | None = None
@@ -175,7 +184,7 @@ def test_beam_one_is_greedy(case: Case) -> None:
 @given(case=cases(), beam=st.integers(1, 7), n_best=st.integers(1, 7))
 def test_the_early_stop_loses_nothing(penalty: LengthPenalty, case: Case, beam: int, n_best: int) -> None:
     settings = case.settings(beam, penalty, n_best)
-    patient = SearchSettings(beam, penalty, case.bos, case.eos, case.banned, n_best=n_best, early_stop=False)
+    patient = replace(case.settings(beam, penalty, n_best), early_stop=False)
     assert case.search(settings) == case.search(patient)
 
 
@@ -216,13 +225,13 @@ def uniform(limit: int, *, scorer_bias: float = 0.0) -> tuple[Chain, Tensor]:
 
 def test_ties_break_by_piece_id() -> None:
     scorer, limits = uniform(3)
-    settings = SearchSettings(3, PENALTIES[0], bos=0, eos=1, banned=(0,), n_best=3)
+    settings = SearchSettings(beam=3, penalty=PENALTIES[0], bos=0, eos=1, processors=(Ban((0,)),), n_best=3)
     (found,) = beam_search(scorer, torch.tensor([0]), limits, settings)
     assert [h.ids for h in found] == [[], [2], [3]]
 
 
 def test_a_sentence_stops_as_soon_as_nothing_better_can_come() -> None:
-    settings = SearchSettings(3, PENALTIES[1], bos=0, eos=1, banned=(0,))
+    settings = SearchSettings(beam=3, penalty=PENALTIES[1], bos=0, eos=1, processors=(Ban((0,)),))
     scorer, limits = uniform(1000, scorer_bias=15.0)
     (found,) = beam_search(scorer, torch.tensor([0]), limits, settings)
     assert found[0].ids == []
@@ -231,7 +240,7 @@ def test_a_sentence_stops_as_soon_as_nothing_better_can_come() -> None:
 
 def test_there_are_no_more_hypotheses_than_outputs() -> None:
     scorer, limits = uniform(1)
-    settings = SearchSettings(5, PENALTIES[1], bos=0, eos=1, n_best=5)
+    settings = SearchSettings(beam=5, penalty=PENALTIES[1], bos=0, eos=1, n_best=5)
     (found,) = beam_search(scorer, torch.tensor([0]), limits, settings)
     assert [h.ids for h in found] == [[]]
 
@@ -239,13 +248,13 @@ def test_there_are_no_more_hypotheses_than_outputs() -> None:
 def test_no_sentences() -> None:
     scorer, _ = uniform(1)
     none = torch.tensor([], dtype=torch.long)
-    assert beam_search(scorer, none, none, SearchSettings(2, PENALTIES[0], bos=0, eos=1)) == []
+    assert beam_search(scorer, none, none, SearchSettings(beam=2, penalty=PENALTIES[0], bos=0, eos=1)) == []
 
 
 def test_limits_grow_with_the_source_and_leave_room_for_the_end() -> None:
-    settings = SearchSettings(1, PENALTIES[0], bos=0, eos=1, max_ratio=1.5, max_extra=2)
+    settings = SearchSettings(beam=1, penalty=PENALTIES[0], bos=0, eos=1, max_ratio=1.5, max_extra=2)
     assert settings.limits(torch.tensor([1, 2, 10])).tolist() == [3, 5, 17]
-    least = SearchSettings(1, PENALTIES[0], bos=0, eos=1, max_ratio=0.1, max_extra=0)
+    least = SearchSettings(beam=1, penalty=PENALTIES[0], bos=0, eos=1, max_ratio=0.1, max_extra=0)
     assert least.limits(torch.tensor([1, 30])).tolist() == [1, 3]
 
 

@@ -15,6 +15,7 @@ from nmt.build.translator import load_translator
 from nmt.data.tokenizer import SentencePieceTokenizer, Tokenizer, WordTokenizer
 from nmt.data.vocabulary import BOS, EOS, SPECIALS, Vocabulary, printable
 from nmt.decoding.candidates import LengthPenalty
+from nmt.decoding.processors import Ban
 from nmt.decoding.search import SearchSettings, Step
 from nmt.decoding.translator import Translator, split_text
 from nmt.evaluation.alignment import Link
@@ -61,7 +62,12 @@ def copier(
     tokenizer: Tokenizer = SUBWORDS, *, max_source: int = 1000, beam: int = 1, tokens_per_batch: int = 500
 ) -> Translator:
     settings = SearchSettings(
-        beam, LengthPenalty(alpha=1.0, offset=5.0), BOS, EOS, tuple(tokenizer.banned), n_best=beam
+        beam=beam,
+        penalty=LengthPenalty(alpha=1.0, offset=5.0),
+        bos=BOS,
+        eos=EOS,
+        processors=(Ban(tokenizer.banned),),
+        n_best=beam,
     )
     return Translator(
         Copier(len(tokenizer.vocabulary)),
