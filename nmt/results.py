@@ -1,18 +1,21 @@
-"""result.json: what a run scored and everything needed to trust and repeat the number."""
+"""result.json: what a run scored and everything needed to trust and repeat the number; metrics.jsonl."""
 
 import importlib.metadata
 import json
 import platform
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Final, Literal, Self
+from typing import Annotated, Final, Literal, Self
 
-from pydantic import AwareDatetime, BaseModel, ConfigDict, JsonValue, ValidationError
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, JsonValue, TypeAdapter, ValidationError
 
 from nmt.errors import UserError
-from nmt.files import MB, read_regular, replace_text
+from nmt.files import MB, open_regular, read_regular, replace_text
 from nmt.machine import cores, processor
 
 SCHEMA_VERSION: Final = 1
+Figure = float | int | str | None
+_FIGURES = TypeAdapter(dict[str, float | Annotated[int, Field(ge=-(2**63), lt=2**63)] | str | None])
 
 
 class Record(BaseModel):
@@ -158,6 +161,29 @@ def read_result(path: Path) -> Result:
         first = error.errors(include_url=False)[0]
         key = ".".join(str(part) for part in first["loc"])
         raise UserError(f"{path}: {key}: {first['msg']}; write it anew with nmt score") from None
+
+
+def read_metrics(path: Path, *, limit: int | None = None) -> Iterator[tuple[bytes, int, dict[str, Figure]]]:
+    """Yield each line of a metrics.jsonl as it stands, its step and its figures.
+
+    A last line without its end is being written and is left out. Raises UserError with file and line for
+    what is no object of figures, and OSError for a file that cannot be read or is larger than `limit`.
+    """
+    with open_regular(path, limit=limit, within=path.parent) as file:
+        for number, line in enumerate(iter(lambda: file.readline(MB), b""), 1):
+            if not line.endswith(b"\n") and len(line) < MB:
+                return
+            try:
+                figures = _FIGURES.validate_json(line, strict=True)
+                step = figures.pop("step", None)
+            except ValidationError:
+                step = None
+            if not isinstance(step, int):
+                raise UserError(
+                    f"{path}, line {number}: expected a JSON object with a step, found {line[:40]!r}; "
+                    "remove the line"
+                )
+            yield line, step, figures
 
 
 def _version(package: str) -> str | None:

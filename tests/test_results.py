@@ -15,6 +15,7 @@ from nmt.results import (
     Score,
     Training,
     Versions,
+    read_metrics,
     read_result,
     write_result,
 )
@@ -128,3 +129,55 @@ def test_what_this_machine_says_of_itself() -> None:
     assert machine.description.startswith("Some GPU; ")
     assert " cores, " in machine.description
     assert Versions.installed().sacrebleu is not None
+
+
+def test_a_fifo_or_a_link_out_of_its_folder_is_no_result(tmp_path: Path) -> None:
+    folder = tmp_path / "run"
+    folder.mkdir()
+    os.mkfifo(folder / "result.json")
+    with pytest.raises(UserError, match="not a regular file"):
+        read_result(folder / "result.json")
+    write_result(tmp_path / "other.json", SMALLEST)
+    (folder / "link.json").symlink_to(tmp_path / "other.json")
+    with pytest.raises(UserError, match="a link out of its folder"):
+        read_result(folder / "link.json")
+    (folder / "large.json").write_bytes(b" " * 10_000_001)
+    with pytest.raises(UserError, match="larger than 10,000,000 bytes"):
+        read_result(folder / "large.json")
+
+
+def test_the_lines_of_metrics_are_figures_by_step(tmp_path: Path) -> None:
+    path = tmp_path / "metrics.jsonl"
+    path.write_bytes(b'{"step": 2, "loss": 0.5, "text": "a", "none": null}\n{"step": 3}\n{"step": 4, "lo')
+    assert [(step, figures) for _, step, figures in read_metrics(path)] == [
+        (2, {"loss": 0.5, "text": "a", "none": None}),
+        (3, {}),
+    ]
+    assert b"".join(line for line, _, _ in read_metrics(path)) == path.read_bytes()[:-15]
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        b"hello",
+        b"[]",
+        b"{}",
+        b'{"step": 1.5}',
+        b'{"step": true}',
+        b'{"step": null}',
+        b'{"step": "1"}',
+        b'{"step": 1, "a": [1]}',
+        b'{"step": 1' + b"0" * 100 + b"}",
+        b'{"step": 1, "a": ' + b"[" * 100_000 + b"]" * 100_000 + b"}",
+        b'{"step": 1, "a": "' + b"x" * 1_100_000 + b'"}',
+        b"\xff",
+        b"",
+    ],
+)
+def test_a_line_of_metrics_that_holds_no_figures_is_named(tmp_path: Path, line: bytes) -> None:
+    path = tmp_path / "metrics.jsonl"
+    path.write_bytes(b'{"step": 1}\n' + line + b"\n")
+    with pytest.raises(
+        UserError, match=r"metrics\.jsonl, line 2: expected a JSON object with a step, found b"
+    ):
+        list(read_metrics(path))

@@ -17,6 +17,7 @@ from nmt.config.experiment import Experiment
 from nmt.config.loading import dump_experiment
 from nmt.errors import UserError
 from nmt.files import replace_text
+from nmt.results import read_metrics
 from nmt.run import Run
 from nmt.training.checkpoint import Checkpoints, read_tensors
 from nmt.training.trainer import CLOCKS, TIMES
@@ -118,8 +119,7 @@ def _logged(run: Run) -> int:
     """The last update with a figure in metrics.jsonl, 0 for none; it may be written to meanwhile."""
     if not run.metrics.exists():
         return 0
-    lines = run.metrics.read_bytes().split(b"\n")[:-1]
-    return int(json.loads(lines[-1])["step"]) if lines else 0
+    return max((step for _, step, _ in read_metrics(run.metrics)), default=0)
 
 
 def _newest(run: Run) -> int:
@@ -136,11 +136,10 @@ def _contents(run: Run) -> Contents:
     state["at"] = {name: value for name, value in state["at"].items() if name not in CLOCKS}
     contents[NAMES["batches"]] = _flat(state.pop("batches"))
     contents[NAMES["state"]] = _flat(state)
-    lines = [json.loads(line) for line in run.metrics.read_text(encoding="utf-8").splitlines()]
     contents[run.metrics.name] = {
         f"line {number}, {key}": json.dumps(value)
-        for number, line in enumerate(lines, start=1)
-        for key, value in line.items()
+        for number, (_, step, figures) in enumerate(read_metrics(run.metrics), start=1)
+        for key, value in {"step": step, **figures}.items()
         if key not in TIMES
     }
     return contents

@@ -16,7 +16,7 @@ from nmt.config.experiment import Experiment
 from nmt.config.loading import changed_keys, load_experiment
 from nmt.data.corpus import Pair, TextCorpus
 from nmt.data.filtering import scan
-from nmt.data.lines import read_lines
+from nmt.data.lines import in_memory, read_lines
 from nmt.data.text import NormalizedCorpus, Normalizer
 from nmt.errors import UserError
 from nmt.evaluation.metrics import Comparison, compare, scores
@@ -47,7 +47,7 @@ def held_out(experiment: Experiment, split: str) -> list[Pair]:
     corpus = corpus_of(experiment)
     for name in corpus.splits:
         if name == split:
-            return list(corpus.pairs(name))
+            return in_memory(corpus.pairs(name), f"split {name} of {corpus.describe(name)}")
     raise UserError(
         f"{corpus.describe()} has no split {split!r}; give --split with one of {', '.join(corpus.splits)}"
     )
@@ -57,12 +57,12 @@ def pairs_of_files(src: Path, ref: Path, data: DataConfig) -> list[Pair]:
     """Return the pairs of two text files, normalized as the run's own are."""
     split = FilePair(src=str(src), trg=str(ref))
     corpus = TextCorpus(TextFiles(train=split, validation=split))
-    return list(NormalizedCorpus(corpus, Normalizer.of(data)).pairs("train"))
+    return in_memory(NormalizedCorpus(corpus, Normalizer.of(data)).pairs("train"), f"{src} and {ref}")
 
 
 def score_files(hypotheses: Path, references: Path) -> Result:
     """Return the scores of a file of translations against a file of references, line by line."""
-    outputs, wanted = list(read_lines(hypotheses)), list(read_lines(references))
+    outputs, wanted = (in_memory(read_lines(path), str(path)) for path in (hypotheses, references))
     if len(outputs) != len(wanted):
         raise UserError(
             f"{hypotheses} has {len(outputs)} lines and {references} has {len(wanted)}; "
@@ -81,7 +81,8 @@ def score_files(hypotheses: Path, references: Path) -> Result:
 
 def compare_files(hypotheses: Path, references: Path, baseline: Path) -> list[Comparison]:
     """Return how a file of translations differs from a baseline's, and whether by more than chance."""
-    outputs, wanted, others = (list(read_lines(path)) for path in (hypotheses, references, baseline))
+    files = (hypotheses, references, baseline)
+    outputs, wanted, others = (in_memory(read_lines(path), str(path)) for path in files)
     return compare(wanted, others, {hypotheses.name: outputs})
 
 

@@ -24,9 +24,9 @@ def check(
     """
     use_threads(threads)
     from nmt.build.check import check_run
-    from nmt.data.lines import read_lines
+    from nmt.data.lines import in_memory, read_lines
 
-    lines = list(read_lines(data))
+    lines = in_memory(read_lines(data), str(data))
     row = "{:<10} {:<10} {:<10} {:>8} {:>8} {:>10}  {}"
     passed, details = True, []
     for number, each in enumerate(check_run(model, lines, beam=beam, device=device)):

@@ -108,7 +108,7 @@ def score(
     )
     from nmt.build.translator import check_models, load_translator
     from nmt.data.corpus import Pair
-    from nmt.data.lines import read_lines
+    from nmt.data.lines import in_memory, read_lines
     from nmt.files import replace_text
     from nmt.results import write_result
 
@@ -127,7 +127,11 @@ def score(
             pairs, dataset, name = pairs_of_files(src, ref, experiment.data), str(ref), None
             output = output or folder / f"result-{ref.name}.json"
         elif text:
-            pairs, dataset, name = [Pair("", line) for line in read_lines(text)], str(text), None
+            pairs, dataset, name = (
+                [Pair("", line) for line in in_memory(read_lines(text), str(text))],
+                str(text),
+                None,
+            )
             output = output or folder / f"result-{text.name}.json"
         else:
             pairs, dataset, name = held_out(experiment, split), dataset_name(experiment.data), split

@@ -4,11 +4,22 @@ import gzip
 import zlib
 from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import Literal
+from typing import Literal, Protocol, TypeVar
 
 from nmt.errors import UserError
+from nmt.files import MB
 
 Errors = Literal["strict", "replace"]
+LONGEST = 10 * MB  # bytes of a line
+MOST_TEXT = 2000 * MB  # bytes of all lines of a file, where it has to be in memory
+Text = TypeVar("Text", bound=str | tuple[str, ...])
+
+
+class Lines(Protocol):
+    """A file opened in binary, or what reads like one."""
+
+    def readline(self, limit: int, /) -> bytes:
+        """The next line with its end, of a longer one so many bytes; b"" at the end."""
 
 
 def read_lines(path: Path, errors: Errors = "strict") -> Iterator[str]:
@@ -16,7 +27,8 @@ def read_lines(path: Path, errors: Errors = "strict") -> Iterator[str]:
 
     A byte order mark at the start and one "\r" before "\n" (Windows) are no text; every other character is,
     U+0085, U+2028, form feed and "\r" inside a line among them.
-    Raises UserError when the file cannot be read, is cut short, or is not UTF-8 (unless errors is "replace").
+    Raises UserError when the file cannot be read, is cut short, has a line of more than LONGEST bytes, or is
+    not UTF-8 (unless errors is "replace").
     """
     try:
         with gzip.open(path, "rb") if path.suffix == ".gz" else path.open("rb") as file:
@@ -27,10 +39,16 @@ def read_lines(path: Path, errors: Errors = "strict") -> Iterator[str]:
         raise UserError(f"{path}: cannot be read ({error.strerror}); give the path of a text file") from error
 
 
-def decode_lines(lines: Iterable[bytes], name: str, errors: Errors = "strict") -> Iterator[str]:
-    """The text of byte lines, as of a file opened in binary; name is what a UserError calls their source."""
-    for number, line in enumerate(lines, 1):
+def decode_lines(file: Lines, name: str, errors: Errors = "strict") -> Iterator[str]:
+    """The text of the lines of a file opened in binary; name is what a UserError calls it."""
+    # A line at a time and never more of it, lest a file of zeros be one line in memory.
+    for number, line in enumerate(iter(lambda: file.readline(LONGEST + 2), b""), 1):
         line = line.removesuffix(b"\n").removesuffix(b"\r")
+        if len(line) > LONGEST:
+            raise UserError(
+                f"{name}: line {number}: expected lines of at most {LONGEST:,} bytes, found a longer one; "
+                "give a file of text, a sentence a line"
+            )
         if number == 1:
             line = line.removeprefix(b"\xef\xbb\xbf")
         try:
@@ -40,3 +58,17 @@ def decode_lines(lines: Iterable[bytes], name: str, errors: Errors = "strict") -
                 f"{name}: line {number}, byte {error.start + 1} of the line: expected UTF-8, "
                 f"found 0x{line[error.start]:02x}; convert the file to UTF-8"
             ) from None
+
+
+def in_memory(lines: Iterable[Text], name: str) -> list[Text]:
+    """All lines or pairs of lines of a source; UserError where they would take more than MOST_TEXT bytes."""
+    kept, size = list[Text](), 0
+    for line in lines:
+        size += 64 + (len(line) if isinstance(line, str) else sum(len(text) for text in line))
+        if size > MOST_TEXT:
+            raise UserError(
+                f"{name}: more than is kept in memory ({MOST_TEXT:,} bytes, {len(kept):,} lines so far); "
+                "give it in several files"
+            )
+        kept.append(line)
+    return kept

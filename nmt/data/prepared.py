@@ -31,6 +31,7 @@ from nmt.data.encoded import EncodedSplit, Side, SideWriter
 from nmt.data.filtering import Reason, Reasons, Scan, by_length, by_text, counts, scan
 from nmt.data.tokenizer import Tokenizer, load_tokenizers, save_tokenizers
 from nmt.errors import UserError
+from nmt.files import MB, read_regular
 
 FORMAT = 2  # of the folder; a change of what is written, or of how text is encoded, needs a new number
 CHUNK = 4096  # pairs encoded at a time
@@ -80,7 +81,7 @@ class Prepared:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         try:
-            self.meta = Meta.model_validate_json((folder / "meta.json").read_bytes())
+            self.meta = Meta.model_validate_json(read_regular(folder / "meta.json", 10 * MB))
         except (OSError, ValidationError) as error:
             raise UserError(f"{folder / 'meta.json'}: missing or damaged; delete {folder}") from error
         for name, size in self.meta.files.items():

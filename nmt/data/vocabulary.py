@@ -7,12 +7,15 @@ from collections import Counter
 from collections.abc import Iterable
 from typing import Self
 
+from pydantic import TypeAdapter, ValidationError
+
 from nmt.errors import UserError
 
 PAD, UNK, BOS, EOS = 0, 1, 2, 3
 # What ends a line for some reader, steers a terminal or is no character: all control characters but the tab,
 # U+2028, U+2029 and the halves of surrogate pairs.
 _UNPRINTABLE = re.compile("[\x00-\x08\x0a-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
+_PIECES = TypeAdapter(list[str])
 SPECIALS = ("<pad>", "<unk>", "<s>", "</s>")
 
 
@@ -44,12 +47,9 @@ class Vocabulary:
     def from_json(cls, data: bytes) -> Self:
         """The vocabulary that `to_json` wrote; UserError for anything else."""
         try:
-            pieces = json.loads(data)
-        except ValueError as error:
-            raise UserError(f"not a JSON list of pieces ({error})") from None
-        if not isinstance(pieces, list) or not all(isinstance(p, str) for p in pieces):
-            raise UserError("not a JSON list of pieces")
-        return cls(pieces)
+            return cls(_PIECES.validate_json(data, strict=True))
+        except ValidationError as error:
+            raise UserError(f"not a JSON list of pieces ({error.errors()[0]['msg']})") from None
 
     def to_json(self) -> bytes:
         """A JSON list of the pieces, one a line."""

@@ -80,7 +80,7 @@ def _entries(path: Path, width: int) -> Iterator[tuple[int, str, str]]:
 
 def _header(line: str) -> bool:
     parts = line.split(" ")
-    return len(parts) == 2 and all(part.isascii() and part.isdigit() for part in parts)
+    return len(parts) == 2 and all(part.isascii() and part.isdigit() and len(part) < 19 for part in parts)
 
 
 def _other_width(where: str, width: int, found: int) -> UserError:

@@ -1,10 +1,13 @@
 """metrics.jsonl of several runs → one picture of their curves."""
 
-import json
 from collections.abc import Sequence
 from pathlib import Path
 
 from nmt.errors import UserError
+from nmt.files import MB
+from nmt.results import read_metrics
+
+_LARGEST = 100 * MB  # of a metrics.jsonl, some 300,000 lines
 
 PANELS = (
     ("loss, nats a token (thin: training, bold: validation)", ("train/loss", "validation/loss")),
@@ -18,20 +21,14 @@ def read_curves(metrics: Path) -> dict[str, tuple[list[int], list[float]]]:
     """Return for each figure of a metrics.jsonl its updates and values; UserError names a broken line."""
     curves: dict[str, tuple[list[int], list[float]]] = {}
     try:
-        lines = metrics.read_text(encoding="utf-8").splitlines()
+        for _, step, figures in read_metrics(metrics, limit=_LARGEST):
+            for name, value in figures.items():
+                if isinstance(value, int | float):
+                    steps, values = curves.setdefault(name, ([], []))
+                    steps.append(step)
+                    values.append(float(value))
     except OSError as error:
         raise UserError(f"{metrics}: cannot be read ({error.strerror}); give the folder of a run") from None
-    for number, line in enumerate(lines, 1):
-        try:
-            figures = json.loads(line)
-            step = int(figures.pop("step"))
-        except (ValueError, KeyError, AttributeError, TypeError) as error:
-            raise UserError(f"{metrics}, line {number}: expected a JSON object with a step") from error
-        for name, value in figures.items():
-            if isinstance(value, int | float):
-                steps, values = curves.setdefault(name, ([], []))
-                steps.append(step)
-                values.append(value)
     return curves
 
 

@@ -16,11 +16,12 @@ from nmt.config.experiment import Experiment
 from nmt.config.tracking import TrackingConfig
 from nmt.errors import UserError
 from nmt.evaluation.alignment import Attended, paint
+from nmt.files import MB, open_append, open_regular, read_regular, replace_text, replacing
+from nmt.results import Figure, read_metrics
 
 if TYPE_CHECKING:
     import wandb
 
-Figure = float | int | str | None
 Better = Callable[[Mapping[str, float], Mapping[str, float]], bool]
 
 START_SECONDS = 20.0
@@ -56,29 +57,25 @@ class Tracker:
 
         wandb's history cannot be cut; there the newer figures stand beside the older ones of that update.
         """
-        if not self.path.exists():
-            return
-        lines = self.path.read_bytes().splitlines(keepends=True)
-        kept = [line for number, line in enumerate(lines, start=1) if self._step(line, number) <= step]
-        if len(kept) == len(lines):
-            return
-        temporary = self.path.with_suffix(".tmp")
         try:
-            with temporary.open("wb") as file:
-                file.writelines(kept)
-                file.flush()
-                os.fsync(file.fileno())
-            temporary.replace(self.path)
+            if all(at <= step for _, at, _ in read_metrics(self.path)):
+                return
+            with replacing(self.path) as temporary, temporary.open("wb") as file:
+                file.writelines(line for line, at, _ in read_metrics(self.path) if at <= step)
+        except FileNotFoundError:
+            return
         except OSError as error:
-            raise UserError(f"{self.path}: cannot write: {error.strerror}") from None
+            raise UserError(f"{self.path}: cannot read: {error.strerror}") from None
 
     def log(self, step: int, figures: Mapping[str, Figure]) -> None:
         """Append the figures of one update; they outlive this process. NaN and inf become null."""
         finite = {key: _finite(value) for key, value in figures.items()}
         line = json.dumps({"step": step, **finite}, ensure_ascii=False, allow_nan=False)
+        rest = f"{line}\n".encode()
         try:
-            with self.path.open("a", encoding="utf-8", newline="\n") as file:
-                file.write(line + "\n")
+            with open_append(self.path) as file:
+                while rest:
+                    rest = rest[file.write(rest) :]
         except OSError as error:
             raise UserError(
                 f"{self.path}: cannot write: {error.strerror}; the last checkpoint is whole, resume from it"
@@ -145,18 +142,6 @@ class Tracker:
         self._tell(close)
         self._wandb = None
 
-    def _step(self, line: bytes, number: int) -> int:
-        try:
-            step = json.loads(line)["step"]
-        except (ValueError, KeyError, TypeError):
-            step = None
-        if not isinstance(step, int):
-            raise UserError(
-                f"{self.path}, line {number}: expected a JSON object with a step, found {line[:40]!r}; "
-                "remove the line"
-            )
-        return step
-
     def _tell(self, message: Callable[["wandb.Run"], None]) -> None:
         if self._wandb is None:
             return
@@ -219,11 +204,14 @@ def show(
 
 def _mend(path: Path) -> None:
     """Cut off a last line that a killed run left half-written."""
+    size = end = 0
     try:
-        whole = path.read_bytes()
-        end = whole.rfind(b"\n") + 1
-        if end < len(whole):
-            os.truncate(path, end)
+        with open_regular(path, within=path.parent) as file:
+            while block := file.read(MB):
+                size, end = size + len(block), size + block.rfind(b"\n") + 1 if b"\n" in block else end
+        if end < size:
+            with open_append(path) as file:
+                file.truncate(end)
     except FileNotFoundError:
         return
     except OSError as error:
@@ -251,7 +239,7 @@ def _log_model(
     kept = Path(run.dir).resolve().parent / "model"
     for part in parts:
         for file in sorted(part.rglob("*")) if part.is_dir() else [part]:
-            if file.is_file():
+            if file.is_file() and not file.is_symlink():
                 inside = file.relative_to(folder)
                 _keep(file, kept / inside)
                 artifact.add_file(
@@ -364,8 +352,8 @@ def _run_id(folder: Path) -> str:
     # The agent of a sweep looks for the run under the id that it gave.
     given = os.environ.get("WANDB_RUN_ID") if os.environ.get("WANDB_SWEEP_ID") else None
     if given or not path.exists():
-        path.write_text((given or secrets.token_hex(4)) + "\n", encoding="ascii")
-    return path.read_text(encoding="ascii").strip()
+        replace_text(path, (given or secrets.token_hex(4)) + "\n")
+    return read_regular(path, 1000, within=folder).decode("ascii").strip()
 
 
 def _reason(error: Exception) -> str:

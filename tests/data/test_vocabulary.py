@@ -46,7 +46,19 @@ def test_fingerprint_depends_on_pieces_and_order() -> None:
     assert len({Vocabulary([*SPECIALS, *pieces]).fingerprint for pieces in lists}) == 4
 
 
-@pytest.mark.parametrize("data", [b"", b"{}", b"[1]", b"\xff", json.dumps(["a"]).encode()])
+@pytest.mark.parametrize(
+    "data",
+    [
+        b"",
+        b"{}",
+        b"[1]",
+        b"\xff",
+        json.dumps(["a"]).encode(),
+        b"[" * 100_000,
+        b'["\\ud800"]',
+        json.dumps([*SPECIALS, 1]).encode(),
+    ],
+)
 def test_anything_else_is_refused(data: bytes) -> None:
     with pytest.raises(UserError):
         Vocabulary.from_json(data)

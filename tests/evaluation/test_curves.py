@@ -1,6 +1,7 @@
 """Curves of runs."""
 
 import json
+import os
 from pathlib import Path
 
 import pytest
@@ -52,3 +53,25 @@ def test_what_is_no_run_or_no_picture_is_one_line(tmp_path: Path) -> None:
     for output in ("no/such/folder.png", "a.wrong"):
         with pytest.raises(UserError, match="cannot be written"):
             plot_runs([whole], tmp_path / output)
+
+
+def test_metrics_that_are_no_file_or_too_large_are_one_line(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = write(tmp_path / "run", [{"step": 1, "train/loss": 1.0}])
+    monkeypatch.setattr("nmt.evaluation.curves._LARGEST", 10)
+    with pytest.raises(UserError, match=r"metrics\.jsonl: cannot be read \(larger than 10 bytes"):
+        plot_runs([run], tmp_path / "a.png")
+    (run / "metrics.jsonl").unlink()
+    os.mkfifo(run / "metrics.jsonl")
+    with pytest.raises(UserError, match=r"metrics\.jsonl: cannot be read \(not a regular file"):
+        plot_runs([run], tmp_path / "a.png")
+
+
+def test_a_figure_beyond_all_numbers_is_drawn_or_left_out(tmp_path: Path) -> None:
+    (tmp_path / "run").mkdir()
+    (tmp_path / "run" / "metrics.jsonl").write_text(
+        '{"step": 1, "train/loss": 1e400}\n{"step": 9223372036854775807, "train/loss": NaN}\n'
+        f'{{"step": 2, "train/loss": {"9" * 400}}}\n{{"step": -5, "train/lr": 0}}\n'
+    )
+    plot_runs([tmp_path / "run"], tmp_path / "a.png")

@@ -463,3 +463,25 @@ def test_a_sweep_trains_in_folders_of_its_own_with_the_keys_it_chose(
 
 def choices(space: dict[str, Any]) -> list[Any]:
     return space.get("values") or [space["min"], space["max"]]
+
+
+def test_figures_are_not_written_through_a_link_or_into_a_fifo(tmp_path: Path) -> None:
+    letter, folder = tmp_path / "letter.txt", tmp_path / "run"
+    letter.write_text("Dear friend")
+    folder.mkdir()
+    path = folder / "metrics.jsonl"
+    path.symlink_to(letter)
+    with pytest.raises(UserError, match="a link out of its folder"):
+        Tracker(folder, experiment())
+    path.unlink()
+    tracker = Tracker(folder, experiment())
+    path.symlink_to(letter)
+    with pytest.raises(UserError, match="a link, which is not written through"):
+        tracker.log(1, {"loss": 1.0})
+    path.unlink()
+    os.mkfifo(path)
+    with pytest.raises(UserError, match="not a regular file"):
+        tracker.log(1, {"loss": 1.0})
+    with pytest.raises(UserError, match="not a regular file"):
+        Tracker(folder, experiment())
+    assert letter.read_text() == "Dear friend"
