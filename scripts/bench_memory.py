@@ -11,6 +11,7 @@ import argparse
 import multiprocessing
 import tempfile
 import time
+from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -27,9 +28,9 @@ training: {{max_updates: 30, validate_every: 1000000, save_every: 1000000, preci
 """
 
 
-def write(path: Path, pairs: int) -> None:
-    """Random words, 4 to 30 a side, the same for the same count."""
-    rng = np.random.default_rng(pairs)
+def write(path: Path, pairs: int, seed: int = 1) -> None:
+    """Random words, 4 to 30 a side, the same for the same seed."""
+    rng = np.random.default_rng(seed)
     with path.open("w", encoding="utf-8") as file:
         for begin in range(0, pairs, 10000):
             count = min(10000, pairs - begin)
@@ -40,8 +41,8 @@ def write(path: Path, pairs: int) -> None:
                 file.write(f"{source}\t{target}\n")
 
 
-def stage(name: str, folder: str, pairs: int, results: "multiprocessing.Queue[tuple[float, float]]") -> None:
-    """Prepare, or train on what is prepared; put seconds and peak megabytes."""
+def stage(name: str, folder: str, pairs: int) -> tuple[float, float]:
+    """Prepare, or train on what is prepared; return seconds and peak megabytes."""
     import torch
     from rich.console import Console
 
@@ -61,7 +62,7 @@ def stage(name: str, folder: str, pairs: int, results: "multiprocessing.Queue[tu
         trainer, _, _ = build_trainer(experiment, Run(Path(folder) / f"run-{pairs}"), Console(quiet=True))
         for _ in range(30):
             trainer.update()
-    results.put((time.perf_counter() - began, peak_memory(torch.device("cpu")) / 1e6))
+    return time.perf_counter() - began, peak_memory(torch.device("cpu")) / 1e6
 
 
 def main() -> None:
@@ -70,18 +71,14 @@ def main() -> None:
     )
     parser.add_argument("--pairs", type=int, default=5_000_000)
     pairs = parser.parse_args().pairs
-    spawn = multiprocessing.get_context("spawn")
     with tempfile.TemporaryDirectory() as folder:
-        write(Path(folder) / "held.tsv", 50)
+        write(Path(folder) / "held.tsv", 50, seed=2)
         peaks = {}
         for count in (pairs // 100, pairs):
             write(Path(folder) / f"{count}.tsv", count)
             for name in ("prepare", "train"):
-                results: multiprocessing.Queue[tuple[float, float]] = spawn.Queue()
-                process = spawn.Process(target=stage, args=(name, folder, count, results))
-                process.start()
-                seconds, peaks[count, name] = results.get()
-                process.join()
+                with ProcessPoolExecutor(1, mp_context=multiprocessing.get_context("spawn")) as process:
+                    seconds, peaks[count, name] = process.submit(stage, name, folder, count).result()
                 print(
                     f"{name}, {count:,} pairs: {seconds:.0f} s, peak {peaks[count, name]:,.0f} MB", flush=True
                 )

@@ -16,7 +16,10 @@ import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
-import atheris
+try:
+    import atheris
+except ImportError:
+    sys.exit("atheris is not installed; pip install atheris")
 
 with atheris.instrument_imports(include=["nmt"]):
     from nmt.build.translator import load_translator

@@ -2,4 +2,5 @@
 
 from nmt.cli import main
 
-main("prepare")
+if __name__ == "__main__":
+    main("prepare")

@@ -2,4 +2,5 @@
 
 from nmt.cli import main
 
-main("score")
+if __name__ == "__main__":
+    main("score")

@@ -2,6 +2,5 @@
 
 from nmt.cli import main
 
-# A worker process imports this file.
 if __name__ == "__main__":
     main("translate")

@@ -12,6 +12,7 @@ from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
 from os import _exit
 from pathlib import Path
+from types import ModuleType
 from typing import Any, Generic, TypeVar
 
 from nmt.errors import UserError
@@ -61,7 +62,7 @@ def apart(make: Callable[[], Result], *, what: str) -> Result:
     its result must be picklable. When this process is interrupted, `make` ends with a SystemExit.
     """
     pool: list[_Worker[None, Result]] = []
-    if_it_dies = f"{what} ended {{}} before it was done; is there memory enough?"
+    if_it_dies = f"{what} ended {{}} before it was done"
     try:
         _start(pool, partial(_Once, make), 1, if_it_dies)
         pool[0].receive()
@@ -115,14 +116,32 @@ class _Worker(Generic[Job, Result]):
             self.process.join()
             code = self.process.exitcode or 0
             how = f"by {signal.Signals(-code).name}" if code < 0 else f"with exit code {code}"
-            return UserError(self.if_it_dies.format(how))
+            # The system kills what memory does not suffice for; what failed otherwise has said why itself.
+            why = (
+                "the system may be short of memory"
+                if how == "by SIGKILL"
+                else "what it wrote before says why"
+            )
+            return UserError(f"{self.if_it_dies.format(how)}; {why}")
         return answer
 
 
-_DEALT = (
-    "a worker process ended {} before its work was done; an --output goes on with --resume; "
-    "where memory is short take fewer --workers"
-)
+_DEALT = "a worker process ended {} before its work was done; an --output goes on with --resume"
+
+
+@contextmanager
+def _no_main_file() -> Iterator[None]:
+    """Keep a process that is started here from running this one's main file again.
+
+    `spawn` does so for what is defined there, which is nothing of ours; a script without a guard for
+    `__main__` would begin its whole work anew.
+    """
+    main = sys.modules["__main__"]
+    sys.modules["__main__"] = ModuleType("__main__")
+    try:
+        yield
+    finally:
+        sys.modules["__main__"] = main
 
 
 def _start(
@@ -136,8 +155,9 @@ def _start(
     resource_tracker.ensure_running()
     before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})  # a new process inherits it
     try:
-        while len(pool) < workers:
-            pool.append(_Worker(make, if_one_dies))
+        with _no_main_file():
+            while len(pool) < workers:
+                pool.append(_Worker(make, if_one_dies))
     finally:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
 

@@ -164,8 +164,12 @@ def test_what_is_made_apart() -> None:
     assert apart(os.getpid, what="it") != os.getpid()
     with pytest.raises(UserError, match="no model"):
         apart(refuses_all, what="it")
-    with pytest.raises(UserError, match=r"^the maker ended by SIGKILL before it was done; is there memory"):
+    with pytest.raises(UserError, match=r"^the maker ended by SIGKILL before it was done; .*memory"):
         apart(partial(signal.raise_signal, signal.SIGKILL), what="the maker")
+    with pytest.raises(
+        UserError, match=r"^the maker ended with exit code 3 before it was done; (?!.*memory)"
+    ):
+        apart(partial(sys.exit, 3), what="the maker")
 
 
 def fail(job: int) -> int:

@@ -1,0 +1,126 @@
+"""Each file in scripts/, and a script of a person's own, run as a person runs it."""
+
+import gzip
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from nmt.results import read_result
+
+pytestmark = pytest.mark.slow
+SCRIPTS = Path(__file__).parents[2] / "scripts"
+CONFIG = """
+name: tiny
+data:
+  dataset: FOLDER/corpus
+  src: de
+  trg: en
+  tokenizer: {kind: word, min_frequency: 1}
+  prepared: FOLDER/prepared
+model: {embedding: 8, encoder: {hidden: 8}, decoder: {hidden: 8}}
+training: {tokens_per_batch: 200, max_updates: 4, validate_every: 2, save_every: 2, precision: float32}
+decoding: {max_ratio: 1.0, max_extra: 2}
+"""
+UNGUARDED = """
+import sys
+from pathlib import Path
+from rich.console import Console
+from nmt.build.trainer import build_trainer
+from nmt.config import load_experiment
+from nmt.run import Run
+print("begun")
+build_trainer(load_experiment(Path(sys.argv[1])), Run(Path(sys.argv[2])), Console())[0].train()
+"""
+
+
+@pytest.fixture
+def config(tmp_path: Path) -> Path:
+    """A configuration whose data is a folder as `datasets` reads it."""
+    corpus = tmp_path / "corpus"
+    corpus.mkdir()
+    for split, count in (("train", 60), ("validation", 4), ("test", 4)):
+        rows = [{"de": f"Satz {split} {i % 7} hier", "en": f"sentence {split} {i}"} for i in range(count)]
+        (corpus / f"{split}.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    path = tmp_path / "config.yaml"
+    path.write_text(CONFIG.replace("FOLDER", str(tmp_path)))
+    return path
+
+
+def run(*command: str | Path, stdin: str = "") -> subprocess.CompletedProcess[str]:
+    """A command of this Python that goes well."""
+    environment = os.environ | {"PYTHONPATH": str(SCRIPTS.parent)}
+    words = [sys.executable, *map(str, command)]
+    done = subprocess.run(words, input=stdin, capture_output=True, text=True, env=environment, timeout=300)
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done
+
+
+def test_a_dataset_from_end_to_end_by_the_scripts(config: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "run"
+    assert "60" in run(SCRIPTS / "prepare.py", config).stdout
+    assert "done: 4 updates" in run(SCRIPTS / "train.py", config, "--run", folder).stdout
+    out = tmp_path / "out"
+    lines = tmp_path / "in"
+    lines.write_text("Satz\n" * 600)
+    by_worker = ("--input", lines, "--output", out, "--workers", "2")
+    run(SCRIPTS / "translate.py", "--model", folder, *by_worker)
+    assert len(out.read_text().splitlines()) == 600
+    assert "BLEU" in run(SCRIPTS / "score.py", "--model", folder).stdout
+    assert read_result(folder / "result.json").split == "test"
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        ("-m", "nmt", "train"),
+        ("-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2", "--", SCRIPTS / "train.py"),
+    ],
+    ids=["nmt train", "torchrun"],
+)
+def test_a_dataset_is_prepared_and_trained_on_in_one_command(
+    command: tuple[str | Path, ...], config: Path, tmp_path: Path
+) -> None:
+    done = run(*command, config, "--run", tmp_path / "run")
+    assert done.stdout.count("done: 4 updates") == 1
+    assert read_result(tmp_path / "run" / "result.json").split == "validation"
+
+
+@pytest.mark.parametrize("text", [UNGUARDED, "from nmt.cli import main\nprint('begun')\nmain('train')\n"])
+def test_a_script_without_a_guard_begins_once(text: str, config: Path, tmp_path: Path) -> None:
+    script = tmp_path / "script.py"
+    script.write_text(text)
+    arguments = [tmp_path / "run"] if text == UNGUARDED else ["--run", tmp_path / "run"]
+    assert run(script, config, *arguments).stdout.count("begun") == 1
+    assert (tmp_path / "run" / "model.safetensors").is_file()
+
+
+def test_labelled_corpora(tmp_path: Path) -> None:
+    for split in ("train", "validation", "test"):
+        with gzip.open(tmp_path / f"{split}.jsonl.gz", "wt", encoding="utf-8") as file:
+            file.write(json.dumps({"de": "Der Hund", "en": "the dog"}) + "\n")
+    done = run(SCRIPTS / "label_corpora.py", tmp_path, tmp_path / "out")
+    assert (tmp_path / "out" / "case-test.tsv").read_text() == "der hund\ttitle title\n"
+    assert (tmp_path / "out" / "language-test.tsv").read_text() == "Der Hund\tde\nthe dog\ten\n"
+    assert done.stdout.count("%") == 3
+
+
+def test_the_benchmarks(config: Path, tmp_path: Path) -> None:
+    gnmt = ("--layers", "1", "--hidden", "16", "--vocabulary", "50", "--tokens", "500", "--sentences", "4")
+    assert "tokens/s" in run(SCRIPTS / "bench.py", *gnmt, "--updates", "1").stdout
+    assert "share" in run(SCRIPTS / "bench.py", config, "--updates", "1").stdout
+    assert "320 rows" in run(SCRIPTS / "bench_products.py", "--rounds", "1").stdout
+    assert "MB more" in run(SCRIPTS / "bench_memory.py", "--pairs", "5000").stdout
+
+
+@pytest.mark.parametrize("name", ["bench_ctranslate2", "fuzz"])
+def test_what_needs_another_package_names_it(name: str) -> None:
+    package = {"bench_ctranslate2": "ctranslate2", "fuzz": "atheris"}[name]
+    code = f"import sys, runpy; sys.modules['{package}'] = None; sys.argv = ['{name}']\n"
+    code += f"runpy.run_path({str(SCRIPTS / name) + '.py'!r}, run_name='__main__')"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert done.returncode != 0
+    assert f"pip install {package}" in done.stderr.splitlines()[-1]
