@@ -85,9 +85,10 @@ def build_task(experiment: Experiment, prepared: Prepared, device: torch.device,
                 rows=_validation_rows(validation),
             )
         case ClassifierConfig() | TaggerConfig():
-            check_known(raw, prepared.trg_tokenizer, "data.labelled.validation")
+            check_known(raw, prepared.trg_tokenizer, "data.labelled.validation", dropped=prepared.dropped)
             if "test" in prepared.splits:
-                check_known(prepared.raw("test"), prepared.trg_tokenizer, "data.labelled.test")
+                test = prepared.raw("test")
+                check_known(test, prepared.trg_tokenizer, "data.labelled.test", dropped=prepared.dropped)
             return LabellingTask(
                 validation=validation,
                 raw=raw,

@@ -155,7 +155,9 @@ class Filters(Section):
     max_ratio: float = Field(
         9.0, ge=1.0, le=1e9, description="pieces of the longer side per piece of the shorter"
     )
-    drop_duplicates: bool = True
+    drop_duplicates: bool | None = Field(
+        None, description="null: of translations alone; how often a line or a label is there says something"
+    )
     drop_test_overlap: bool = Field(True, description="test or validation pairs inside the training set")
 
 

@@ -22,14 +22,18 @@ def check_labels(pair: Pair, *, each_word: bool, where: str) -> None:
         raise UserError(f"{where}: {special[0]} is the name of a special piece; call that label otherwise")
 
 
-def check_known(pairs: Iterable[Pair], labels: Tokenizer, where: str) -> None:
-    """Raise UserError at the first label that is not in the vocabulary: no model can give it."""
+def check_known(pairs: Iterable[Pair], labels: Tokenizer, where: str, *, dropped: str = "") -> None:
+    """Raise UserError at the first label that is not in the vocabulary: no model can give it.
+
+    dropped: what was left out of the training text and why, for the message.
+    """
+    some = f", of which data.filters dropped {dropped}" if dropped else ""
     for number, pair in enumerate(pairs, 1):
         for label in pair.trg.split():
             if labels.vocabulary.id(label) == UNK:
                 known = ", ".join(labels.vocabulary.pieces[EOS + 1 :][:8])
                 raise UserError(
-                    f"{where}: line {number}: expected a label of the training text (such as {known}), "
+                    f"{where}: line {number}: expected a label of the training text{some} (such as {known}), "
                     f"found {label}; give examples of it for training, or leave the line out"
                 )
 

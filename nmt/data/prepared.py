@@ -15,7 +15,7 @@ import hashlib
 import json
 import os
 import tempfile
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import ExitStack, suppress
 from importlib.metadata import PackageNotFoundError, version
 from itertools import compress, islice
@@ -109,6 +109,11 @@ class Prepared:
         with (self.folder / f"{name}.jsonl").open(encoding="utf-8", newline="\n") as file:
             return [Pair(*json.loads(line)) for line in file]
 
+    @property
+    def dropped(self) -> str:
+        """How many training rows were left out and why; "" where none was."""
+        return _said(self.meta.dropped)
+
     def summary(self) -> str:
         """What was read, kept and dropped and why, as a few lines for a person."""
         meta = self.meta
@@ -121,8 +126,7 @@ class Prepared:
                 f"  {name:<10} {split.read:>9,} {meta.rows} read, {split.kept:>9,} kept, "
                 f"{src_pieces}{split.trg_pieces:,} pieces{several}"
             )
-        gone = [f"{count:,} {_WORDS[reason]}" for reason, count in meta.dropped.items() if count]
-        lines.append(f"  dropped from train: {', '.join(gone) or 'nothing'}")
+        lines.append(f"  dropped from train: {self.dropped or 'nothing'}")
         for name, count in meta.overlap.items():
             if count and not meta.dropped[f"in_{name}"]:
                 lines.append(f"  kept on request: {count:,} pairs of train that are also in {name}")
@@ -137,6 +141,10 @@ _WORDS = {
     "too_long": "too long",
     "ratio": "with sides of too different length",
 }
+
+
+def _said(dropped: Mapping[str, int]) -> str:
+    return ", ".join(f"{count:,} {_WORDS[reason]}" for reason, count in dropped.items() if count)
 
 
 def prepare(
@@ -300,8 +308,12 @@ def _filters(data: DataConfig) -> Filters | None:
     """The filters of the training rows; None where nothing may be left out."""
     if data.continuous:
         return None
-    # A side that is no translation of the other may be as short as it is.
-    return data.filters if data.pairs else data.filters.model_copy(update={"max_ratio": np.inf})
+    chosen: dict[str, object] = {}
+    if data.filters.drop_duplicates is None:
+        chosen["drop_duplicates"] = data.pairs
+    if not data.pairs:  # a side that is no translation of the other may be as short as it is
+        chosen["max_ratio"] = np.inf
+    return data.filters.model_copy(update=chosen)
 
 
 def _files(folder: Path) -> list[Path]:
@@ -310,8 +322,9 @@ def _files(folder: Path) -> list[Path]:
 
 def _something_left(corpus: Corpus, reasons: Reasons) -> None:
     if not (reasons == Reason.KEPT).any():
-        why = ", ".join(f"{count:,} {_WORDS[reason]}" for reason, count in counts(reasons).items() if count)
-        raise UserError(f"data.filters: no pair of train of {corpus.describe()} is left: {why}")
+        raise UserError(
+            f"data.filters: no pair of train of {corpus.describe()} is left: {_said(counts(reasons))}"
+        )
 
 
 def _samples(data: DataConfig) -> int:

@@ -2,6 +2,8 @@ from pathlib import Path
 
 import pytest
 
+from nmt.build.data import prepare_data
+from nmt.config import Experiment
 from nmt.config.data import LabelledText
 from nmt.data.corpus import Pair
 from nmt.data.labelled import LabelledCorpus, check_known
@@ -58,3 +60,32 @@ def test_an_unknown_label_is_named_with_those_there_are() -> None:
     check_known([Pair("a b", "y x")], labels, "file")
     with pytest.raises(UserError, match=r"file: line 2: .*\(such as x, y\), found z"):
         check_known([Pair("a", "x"), Pair("a b", "y z")], labels, "file")
+
+
+def test_what_was_dropped_is_said_with_the_label_that_is_missing() -> None:
+    labels = WordTokenizer.train(["x y"], vocab_size=None, min_frequency=1, lowercase=False)
+    with pytest.raises(
+        UserError, match=r"training text, of which data\.filters dropped 3 too long \(such as x, y\), found z"
+    ):
+        check_known([Pair("a", "z")], labels, "file", dropped="3 too long")
+
+
+def test_a_labelled_line_may_be_there_often(tmp_path: Path) -> None:
+    (tmp_path / "train.tsv").write_text("der Hund\tD N\n" * 300 + "er läuft\tP V\n")
+    (tmp_path / "validation.tsv").write_text("der Mann\tD N\n")
+    names = {split: str(tmp_path / f"{split}.tsv") for split in ("train", "validation")}
+    experiment = Experiment.model_validate(
+        {
+            "name": "tagger",
+            "data": {
+                "labelled": names,
+                "tokenizer": {"kind": "word", "min_frequency": 1},
+                "prepared": str(tmp_path / "prepared"),
+            },
+            "model": {"kind": "tagger"},
+            "training": {"best_by": "accuracy"},
+        }
+    )
+    prepared = prepare_data(experiment, lambda message: None)
+    assert prepared.meta.splits["train"].kept == 301
+    assert prepared.dropped == ""

@@ -336,6 +336,10 @@ def text_config(folder: Path, **text: object) -> DataConfig:
 def test_lines_without_a_source_are_filtered_by_what_they_are(tmp_path: Path) -> None:
     data = text_config(tmp_path, held_out=0.15)  # one line in seven: the last
     prepared = prepare(data, open_corpus(data), only_words, seed=1)
+    # How often a name is in a list is information.
+    assert prepared.meta.dropped["duplicate"] == 0
+    data = data.model_copy(update={"filters": data.filters.model_copy(update={"drop_duplicates": True})})
+    prepared = prepare(data, open_corpus(data), only_words, seed=1)
     dropped = {reason: count for reason, count in prepared.meta.dropped.items() if count}
     # None for its ratio: a line of 8 pieces has no side that is too short.
     assert dropped == {"empty": 1, "in_validation": 1, "duplicate": 1, "too_long": 1}
