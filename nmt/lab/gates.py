@@ -110,10 +110,10 @@ def _read(name: str, steps: Steps, pieces: list[str]) -> Read:
     gates = {gate: torch.cat([step[gate] for step in steps]).numpy() for gate in steps[0]}  # (T, H)
     if "backward" in name:  # read from the end; shown beside the pieces as they stand
         gates = {gate: values[::-1] for gate, values in gates.items()}
-    return Read(_label(name), [piece.replace("▁", "_") for piece in pieces], gates)
+    return Read(label(name), [piece.replace("▁", "_") for piece in pieces], gates)
 
 
-def _label(name: str) -> str:
+def label(name: str) -> str:
     """Return a cell's name for a person, counted from 1: `encoder.backward_cells.0` is `encoder ← 1`."""
     readable = {"forward_cells": "→", "backward_cells": "←"}
     places = [place for place in name.split(".") if place != "cells"]

@@ -6,8 +6,6 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-ROWS = 512  # so many have their logits in memory at a time
-
 
 @dataclass(frozen=True)
 class LossSum:
@@ -19,21 +17,21 @@ class LossSum:
 
 
 def smoothed_cross_entropy(
-    features: Tensor, head: nn.Module, targets: Tensor, mask: Tensor, *, smoothing: float
+    features: Tensor, head: nn.Module, targets: Tensor, mask: Tensor, *, smoothing: float, chunk: int = 512
 ) -> LossSum:
     """Return the label-smoothed cross-entropy (Szegedy 2016) over the real tokens alone.
 
     features (B, Ty, H), targets (B, Ty), mask (B, Ty), True = a real token. The smoothed target puts
     1 − ε on the token and spreads ε evenly over all V pieces. Padding never reaches the head, and the
-    logits of a batch are never all in memory. Gradients reach the features and the head's parameters.
+    logits of `chunk` rows at most are in memory. Gradients reach the features and the head's parameters.
     """
     real = mask.flatten().nonzero().squeeze(1)
     rows, wanted = features.flatten(0, 1).index_select(0, real), targets.flatten().index_select(0, real)
     if torch.is_grad_enabled():
         parameters = [parameter for parameter in head.parameters() if parameter.requires_grad]
-        loss, nll = _InPieces.apply(head, wanted, smoothing, rows, *parameters)  # type: ignore[no-untyped-call]
+        loss, nll = _InPieces.apply(head, wanted, smoothing, chunk, rows, *parameters)  # type: ignore[no-untyped-call]
     else:
-        pieces = zip(rows.split(ROWS), wanted.split(ROWS), strict=True)
+        pieces = zip(rows.split(chunk), wanted.split(chunk), strict=True)
         sums = [_loss_and_nll(_log_probs(head(part)), w, smoothing) for part, w in pieces]
         loss, nll = torch.stack(sums).sum(dim=0)
     return LossSum(loss, nll, real.numel())
@@ -64,12 +62,18 @@ class _InPieces(torch.autograd.Function):
 
     @staticmethod
     def forward(
-        ctx: Any, head: nn.Module, targets: Tensor, smoothing: float, rows: Tensor, *parameters: Tensor
+        ctx: Any,
+        head: nn.Module,
+        targets: Tensor,
+        smoothing: float,
+        chunk: int,
+        rows: Tensor,
+        *parameters: Tensor,
     ) -> tuple[Tensor, Tensor]:
         # Summed in the parameters' own precision, whatever the products are in.
         of_rows, of_parameters = torch.empty_like(rows), [torch.zeros_like(p) for p in parameters]
         sums = []
-        pieces = zip(rows.split(ROWS), targets.split(ROWS), of_rows.split(ROWS), strict=True)
+        pieces = zip(rows.split(chunk), targets.split(chunk), of_rows.split(chunk), strict=True)
         for part, wanted, of_part in pieces:
             part = part.detach().requires_grad_()
             with torch.enable_grad():
@@ -93,4 +97,4 @@ class _InPieces(torch.autograd.Function):
     def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor | None, ...]:
         if torch.is_grad_enabled():
             raise NotImplementedError("the smoothed cross-entropy has no second derivative here")
-        return None, None, None, *(formed * grads[0].to(formed.dtype) for formed in ctx.saved_tensors)
+        return None, None, None, None, *(formed * grads[0].to(formed.dtype) for formed in ctx.saved_tensors)

@@ -1,7 +1,9 @@
 """nmt.build.workers: the results in the order of the jobs, whatever the processes do."""
 
+import ctypes
 import multiprocessing
 import os
+import resource
 import signal
 import subprocess
 import sys
@@ -13,7 +15,7 @@ from pathlib import Path
 
 import pytest
 
-from nmt.build import windows, workers
+from nmt.build import windows
 from nmt.build.windows import choose_workers
 from nmt.build.workers import apart, in_order
 from nmt.errors import UserError
@@ -111,14 +113,24 @@ def test_what_cannot_be_made_is_told_on_entry(count: int) -> None:
         pytest.fail("entered")
 
 
-def test_processes_that_cannot_be_started(monkeypatch: pytest.MonkeyPatch) -> None:
-    def refuse() -> None:
-        raise BlockingIOError(11, "Resource temporarily unavailable")
+@pytest.fixture
+def no_more_files() -> Iterator[None]:
+    """Lets this process open no further file, and so start no process that it could talk to."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (3, hard))
+    yield
+    resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
 
-    monkeypatch.setattr(workers, "Pipe", refuse)
-    message = r"--workers 2: the system starts no more than 0 \(Resource temp.*\); take fewer"
+
+@pytest.mark.usefixtures("no_more_files")
+def test_processes_that_cannot_be_started() -> None:
+    message = r"--workers 2: the system starts no more than 0 \(Too many open files\); take fewer"
     with pytest.raises(UserError, match=message), in_order(doubles, 2):
         pytest.fail("entered")
+
+
+def no_library(name: str) -> None:
+    raise OSError(f"{name}: cannot open shared object file")
 
 
 def test_one_worker_a_core_but_one_alone_on_cuda(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -132,7 +144,7 @@ def test_one_worker_a_core_but_one_alone_on_cuda(monkeypatch: pytest.MonkeyPatch
         (True, True, "cuda:0", 1),
         (True, True, "cpu", 5),
     ):
-        monkeypatch.setattr(windows, "_has_cuda_driver", lambda driver=driver: driver)
+        monkeypatch.setattr(ctypes, "CDLL", (lambda name: name) if driver else no_library)
         monkeypatch.setattr(torch.cuda, "is_available", lambda has=torch_has_cuda: has)
         monkeypatch.setattr(torch.cuda, "device_count", lambda: 1)
         assert choose_workers(device) == expected
@@ -205,10 +217,7 @@ def test_what_is_interrupted_apart_leaves_nothing(tmp_path: Path) -> None:
     assert not any(tmp_path.iterdir())
 
 
-def test_what_cannot_be_started_apart(monkeypatch: pytest.MonkeyPatch) -> None:
-    def refuse() -> None:
-        raise BlockingIOError(11, "Resource temporarily unavailable")
-
-    monkeypatch.setattr(workers, "Pipe", refuse)
-    with pytest.raises(UserError, match=r"^the maker cannot be started \(Resource temp"):
+@pytest.mark.usefixtures("no_more_files")
+def test_what_cannot_be_started_apart() -> None:
+    with pytest.raises(UserError, match=r"^the maker cannot be started \(Too many open files"):
         apart(os.getpid, what="the maker")

@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+import torch
 
 import nmt
 from nmt.build import windows, workers
@@ -186,7 +187,7 @@ def test_a_large_file_is_for_every_core(
         raise UserError("enough")
 
     monkeypatch.setattr(windows, "cores", lambda: 3)
-    monkeypatch.setattr(windows, "_has_cuda_driver", lambda: False)
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
     monkeypatch.setattr(workers, "in_order", refuse)
     (tmp_path / "in").write_text("der Hund\n" * lines)
     assert here("--input", tmp_path / "in", *options) == 2

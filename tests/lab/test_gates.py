@@ -14,7 +14,7 @@ from nmt.config.cell import DeepTransitionCellConfig, GRUCellConfig
 from nmt.config.model import LanguageModelConfig
 from nmt.errors import UserError
 from nmt.lab.cells import cell_config, matched_reader
-from nmt.lab.gates import Saturation, _label, observed, read, study
+from nmt.lab.gates import Saturation, label, observed, read, study
 from nmt.lab.trained import Trained, load_trained
 
 GATED = ["lstm", "ln_lstm", "gru", "sru"]
@@ -122,10 +122,10 @@ def test_every_number_of_a_name_counts_from_one() -> None:
         torch.testing.assert_close(model(text), expected, rtol=1e-12, atol=1e-12)
     assert [len(of) for of in steps.values()] == [4] * 6
     inner = ["first", "following 1", "following 2"]
-    assert [_label(name) for name in steps] == [f"layer {n} {part}" for n in (1, 2) for part in inner]
-    assert _label("encoder.forward_cells.0.first") == "encoder → 1 first"
-    assert _label("encoder.backward_cells.1.following.0") == "encoder ← 2 following 1"
-    assert _label("decoder.query_cell") == "decoder query_cell"
+    assert [label(name) for name in steps] == [f"layer {n} {part}" for n in (1, 2) for part in inner]
+    assert label("encoder.forward_cells.0.first") == "encoder → 1 first"
+    assert label("encoder.backward_cells.1.following.0") == "encoder ← 2 following 1"
+    assert label("decoder.query_cell") == "decoder query_cell"
 
 
 def test_saturation_is_counted_by_unit_and_step() -> None:

@@ -7,10 +7,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from nmt.layers import collecting as module_of_collecting
 from nmt.layers.collecting import Collecting, collecting
-from nmt.layers.packed import PackedMatrix
-from nmt.machine import has_packed
 
 N, H, T = 3, 4, 5
 Weight = Tensor | Collecting
@@ -75,24 +72,6 @@ def test_in_float32_too(loop: Loop) -> None:
         torch.autograd.grad(found, narrow), torch.autograd.grad(expected, (x, w)), strict=True
     ):
         torch.testing.assert_close(share.double(), wanted, rtol=1e-4, atol=1e-4)
-
-
-@pytest.mark.skipif(not has_packed(), reason="products are packed by oneDNN alone")
-def test_in_float32_a_weight_is_laid_out_once_for_each_way(monkeypatch: pytest.MonkeyPatch) -> None:
-    laid_out: list[tuple[int, ...]] = []
-
-    class Counted(PackedMatrix):
-        def __init__(self, weight: Tensor, dtype: torch.dtype) -> None:
-            laid_out.append(tuple(weight.shape))
-            super().__init__(weight, dtype)
-
-    monkeypatch.setattr(module_of_collecting, "PackedMatrix", Counted)
-    x, w = torch.randn(N, H), torch.randn(H, H + 2, requires_grad=True)
-    collected = Collecting(w)
-    for _ in range(T):
-        x = torch.tanh(x @ collected)[:, :H] + x
-    x.sum().backward()
-    assert laid_out == [(H + 2, H), (H, H + 2)]
 
 
 @pytest.mark.parametrize("transposed", [True, False])
@@ -185,14 +164,13 @@ def test_without_gradients_it_is_just_the_product() -> None:
     torch.testing.assert_close(found, LOOPS["linear"](x, w).detach())
 
 
-def test_autocast_casts_once_and_the_gradient_comes_back_wide() -> None:
+def test_under_autocast_the_gradient_comes_back_wide() -> None:
     x, w = (leaf.detach().float().requires_grad_() for leaf in leaves())
     with torch.autocast("cpu", torch.bfloat16):
         collected = Collecting(w)
         products = [F.linear(x, collected) for _ in range(T)]
         expected = F.linear(x, w)
     assert [p.dtype for p in products] == [torch.bfloat16] * T
-    assert len({p.grad_fn.saved_tensors[1].data_ptr() for p in products}) == 1
     assert all(torch.equal(p, expected) for p in products)
     sum(p.float().sum() for p in products).backward()
     assert (x.grad.dtype, w.grad.dtype) == (torch.float32, torch.float32)

@@ -5,7 +5,6 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from nmt.layers import losses
 from nmt.layers.heads import TiedHead
 from nmt.layers.losses import LossSum, smoothed_cross_entropy
 
@@ -33,10 +32,9 @@ class Watching(nn.Module):
 
 @pytest.mark.parametrize("rows", [1, 4, 10, 512])
 @pytest.mark.parametrize("smoothing", [0.0, 0.1, 0.5])
-def test_it_is_torchs_times_the_tokens(smoothing: float, rows: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(losses, "ROWS", rows)
+def test_it_is_torchs_times_the_tokens(smoothing: float, rows: int) -> None:
     features, head, targets = case()
-    found = smoothed_cross_entropy(features, head, targets, MASK, smoothing=smoothing)
+    found = smoothed_cross_entropy(features, head, targets, MASK, smoothing=smoothing, chunk=rows)
     logits, wanted = head(features)[MASK], targets[MASK]
     expected = F.cross_entropy(logits, wanted, label_smoothing=smoothing, reduction="sum")
     nll = F.cross_entropy(logits, wanted, reduction="sum")
@@ -54,12 +52,11 @@ def test_it_is_torchs_times_the_tokens(smoothing: float, rows: int, monkeypatch:
 
 @pytest.mark.parametrize("rows", [4, 512])
 @pytest.mark.parametrize("smoothing", [0.0, 0.3])
-def test_gradients_pass_gradcheck(smoothing: float, rows: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(losses, "ROWS", rows)
+def test_gradients_pass_gradcheck(smoothing: float, rows: int) -> None:
     features, head, targets = case()
 
     def loss(features: Tensor, *_: Tensor) -> Tensor:
-        return smoothed_cross_entropy(features, head, targets, MASK, smoothing=smoothing).loss
+        return smoothed_cross_entropy(features, head, targets, MASK, smoothing=smoothing, chunk=rows).loss
 
     assert torch.autograd.gradcheck(loss, (features, head.weight, head.bias))
 
@@ -75,33 +72,30 @@ def test_padding_is_not_even_computed() -> None:
 
 
 @pytest.mark.parametrize("learning", [True, False])
-def test_the_logits_are_there_a_piece_at_a_time(learning: bool, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(losses, "ROWS", 4)
+def test_the_logits_are_there_a_piece_at_a_time(learning: bool) -> None:
     features, head, targets = case()
     watching = Watching(head)
     with torch.set_grad_enabled(learning):
-        smoothed_cross_entropy(features, watching, targets, MASK, smoothing=0.1)
+        smoothed_cross_entropy(features, watching, targets, MASK, smoothing=0.1, chunk=4)
     assert watching.seen == [4, 4, 2]
 
 
 @pytest.mark.parametrize("mode", [torch.no_grad, torch.inference_mode])
-def test_without_gradients_the_numbers_are_the_same(mode: type, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(losses, "ROWS", 4)
+def test_without_gradients_the_numbers_are_the_same(mode: type) -> None:
     features, head, targets = case()
-    expected = smoothed_cross_entropy(features, head, targets, MASK, smoothing=0.1)
+    expected = smoothed_cross_entropy(features, head, targets, MASK, smoothing=0.1, chunk=4)
     with mode():
-        found = smoothed_cross_entropy(features * 1, head, targets, MASK, smoothing=0.1)
+        found = smoothed_cross_entropy(features * 1, head, targets, MASK, smoothing=0.1, chunk=4)
     assert not found.loss.requires_grad
     assert (found.loss.item(), found.nll.item()) == (expected.loss.item(), expected.nll.item())
 
 
-def test_a_tied_embedding_learns_from_both_sides(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(losses, "ROWS", 4)
+def test_a_tied_embedding_learns_from_both_sides() -> None:
     _, _, targets = case()
     embedding = nn.Embedding(V, 3, dtype=torch.float64)
     head = TiedHead(3, embedding).double()
     features = torch.tanh(embedding(targets))
-    found = smoothed_cross_entropy(features, head, targets, MASK, smoothing=0.1).loss
+    found = smoothed_cross_entropy(features, head, targets, MASK, smoothing=0.1, chunk=4).loss
     expected = F.cross_entropy(head(features)[MASK], targets[MASK], label_smoothing=0.1, reduction="sum")
     leaves = list(head.parameters())
     wanted = torch.autograd.grad(expected, leaves, retain_graph=True)
@@ -121,13 +115,12 @@ def test_frozen_parts_stay_frozen() -> None:
     )
 
 
-def test_under_autocast_many_pieces_are_added_in_float32(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_under_autocast_many_pieces_are_added_in_float32() -> None:
     """Each piece's share is 1/500 of the whole: added in bfloat16, it would be lost."""
-    monkeypatch.setattr(losses, "ROWS", 4)
     head, targets, mask = nn.Linear(16, V), torch.zeros(1, 2000, dtype=torch.int64), torch.ones(1, 2000) > 0
     features = 1 + 0.1 * torch.randn(1, 2000, 16).requires_grad_()
     with torch.autocast("cpu", torch.bfloat16):
-        found = smoothed_cross_entropy(features, head, targets, mask, smoothing=0.1)
+        found = smoothed_cross_entropy(features, head, targets, mask, smoothing=0.1, chunk=4)
     expected = F.cross_entropy(head(features)[0], targets[0], label_smoothing=0.1, reduction="sum")
     torch.testing.assert_close(found.loss, expected, rtol=5e-3, atol=0)
     leaves = (features, head.weight, head.bias)

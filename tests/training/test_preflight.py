@@ -19,10 +19,9 @@ from nmt.errors import UserError
 from nmt.layers.losses import LossSum
 from nmt.run import Run
 from nmt.tasks import TranslationTask
-from nmt.training import preflight as module
 from nmt.training.checkpoint import Checkpoints, rng_state
 from nmt.training.memory import peak_memory
-from nmt.training.preflight import Preflight, parameter_table, preflight
+from nmt.training.preflight import TYPICAL, Preflight, parameter_table, preflight
 from nmt.training.trainer import CLOCKS, Trainer
 
 pytestmark = pytest.mark.slow
@@ -136,7 +135,7 @@ def test_the_largest_batch_comes_first(tmp_path: Path, prepared: str) -> None:
     largest = {(len(b), b.src.shape[1], b.trg_in.shape[1]) for b in trainer.batches.largest()}
     assert set(task.seen[: len(largest)]) == largest
     assert (found.pairs, found.src_pieces, found.trg_pieces) in largest
-    assert 0 < len(task.seen) - len(largest) <= module.TYPICAL
+    assert 0 < len(task.seen) - len(largest) <= TYPICAL
     assert found.memory > peak_memory(CPU) / 2
     assert found.trg_tokens_per_second > 0
 
@@ -176,27 +175,26 @@ def test_a_run_that_is_over_has_none(tmp_path: Path, prepared: str) -> None:
 @pytest.mark.parametrize(
     ("budget", "wanted"),
     [
-        ({"max_updates": 70}, lambda per_epoch: 70 * 2.0),
-        ({"max_updates": None, "max_epochs": 3}, lambda per_epoch: 3 * per_epoch * 2.0),
-        ({"max_updates": 10_000, "max_epochs": 3}, lambda per_epoch: 3 * per_epoch * 2.0),
-        ({"max_updates": 10_000, "max_minutes": 1.0}, lambda per_epoch: 50.0),
+        ({"max_updates": 70}, lambda update, epoch: 70 * update),
+        ({"max_updates": None, "max_epochs": 3}, lambda update, epoch: 3 * epoch * update),
+        ({"max_updates": 10_000, "max_epochs": 3}, lambda update, epoch: 3 * epoch * update),
+        ({"max_updates": 10_000_000, "max_minutes": 1.0}, lambda update, epoch: 50.0),
     ],
 )
 def test_the_end_is_that_of_the_first_budget(
     tmp_path: Path,
     prepared: str,
     budget: dict[str, Any],
-    wanted: Callable[[int], float],
-    monkeypatch: pytest.MonkeyPatch,
+    wanted: Callable[[float, int], float],
 ) -> None:
     trainer = build(tmp_path, experiment(prepared, **budget))
     trainer.at.seconds = 10.0
-    # A clock by which every typical batch takes two seconds.
-    clock = iter((0, 2 * len(trainer.batches.typical(module.TYPICAL))))
-    monkeypatch.setattr(module, "_now", lambda device: next(clock))
     found = preflight(trainer)
     assert found is not None
-    assert found.seconds_left == pytest.approx(wanted(trainer.batches.per_epoch), abs=5)
+    typical = trainer.batches.typical(TYPICAL)
+    tokens = sum(int(batch.trg_mask.sum()) for batch in typical) / len(typical)
+    expected = wanted(tokens / found.trg_tokens_per_second, trainer.batches.per_epoch)
+    assert found.seconds_left == pytest.approx(expected, rel=0.01, abs=5)
 
 
 @pytest.mark.parametrize(
