@@ -5,19 +5,15 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import NamedTuple, Protocol
 
-import numpy as np
 import torch
 
-from nmt.data.batches import Batch, collate, ordered_batches
+from nmt.data.batches import Batch, ordered_batches
 from nmt.data.corpus import Pair
 from nmt.data.encoded import EncodedSplit
 from nmt.data.stream import Windows
 from nmt.data.tokenizer import Tokenizer
 from nmt.data.vocabulary import EOS
-from nmt.decoding.scorers import ModelScorer
-from nmt.decoding.search import Hypothesis, SearchSettings, beam_search
-from nmt.errors import Diverged
-from nmt.evaluation.alignment import Attended, attended
+from nmt.evaluation.alignment import Attended
 from nmt.evaluation.metrics import corpus_bleu, label_scores
 from nmt.layers.losses import LossSum, smoothed_cross_entropy
 from nmt.models import LanguageModel, Seq2Seq, Source, Tagger
@@ -47,19 +43,25 @@ class Task(Protocol):
 SAMPLES = 5
 
 
+class Translate(Protocol):
+    """Gives a model's translations of raw lines; with `attention` also where it looked, part by part."""
+
+    def __call__(
+        self, model: Seq2Seq, lines: Sequence[str], *, attention: bool = False
+    ) -> tuple[list[str], list[Attended]]: ...
+
+
 @dataclass(frozen=True)
 class TranslationTask:
     """Translation: label-smoothed cross-entropy; validation by loss, perplexity and BLEU of real decoding.
 
-    attention: a validation also says where the model looked in its samples, each of which it translates
-    once more for that.
+    translate: what `nmt translate` does with a line. attention: a validation also says where the model looked
+    in its samples, each of which it translates once more for that.
     """
 
     validation: EncodedSplit
     raw: list[Pair]
-    src_tokenizer: Tokenizer
-    trg_tokenizer: Tokenizer
-    search: SearchSettings
+    translate: Translate
     smoothing: float
     best_by: str
     tokens_per_batch: int
@@ -81,13 +83,10 @@ class TranslationTask:
         """Return loss (nats a token, as minimised), nll, ppl = exp(nll), bleu (cased, 13a), length_ratio."""
         assert isinstance(model, Seq2Seq)
         loss = nll = tokens = 0.0
-        texts = [""] * len(self.validation)
-        for cpu_batch in ordered_batches(self.validation, self.tokens_per_batch):
-            batch = cpu_batch.to(self.device)
-            piece = self.loss(model, batch)
+        for batch in ordered_batches(self.validation, self.tokens_per_batch):
+            piece = self.loss(model, batch.to(self.device))
             loss, nll, tokens = loss + piece.loss.item(), nll + piece.nll.item(), tokens + piece.count
-            for row, hypotheses in zip(batch.indices.tolist(), self._search(model, batch), strict=True):
-                texts[row] = self.trg_tokenizer.decode(hypotheses[0].ids)
+        texts, _ = self.translate(model, [pair.src for pair in self.raw])
         references = [pair.trg for pair in self.raw]
         words = sum(len(t.split()) for t in texts) / max(1, sum(len(r.split()) for r in references))
         figures = {
@@ -100,25 +99,10 @@ class TranslationTask:
         step = max(1, len(texts) // SAMPLES)
         shown = range(0, len(texts), step)[:SAMPLES]
         samples = [(self.raw[i].src, references[i], texts[i]) for i in shown]
-        return Validation(figures, samples, self._attended(model, shown) if self.attention else ())
-
-    def _search(self, model: Seq2Seq, batch: Batch, *, alignments: bool = False) -> list[list[Hypothesis]]:
-        source, limits = Source(batch.src, batch.src_len), self.search.limits(batch.src_len)
-        found = beam_search(ModelScorer(model), source, limits, self.search, alignments=alignments)
-        if not all(found):
-            raise Diverged.giving_no("translation")
-        return found
-
-    def _attended(self, model: Seq2Seq, rows: Sequence[int]) -> list[Attended]:
-        """Return where the model looked in each of these rows."""
-        batch = collate(self.validation, np.array(rows)).to(self.device)
-        found = self._search(model, batch, alignments=True)
-        tokenizers = self.src_tokenizer, self.trg_tokenizer
-        return [
-            attended(tokenizers, src.tolist(), best.ids, best.alignment.double().numpy())
-            for src, (best, *_) in zip(self.validation.rows(rows)[0], found, strict=True)
-            if best.alignment is not None
-        ]
+        if not self.attention:
+            return Validation(figures, samples)
+        _, attended = self.translate(model, [self.raw[i].src for i in shown], attention=True)
+        return Validation(figures, samples, attended)
 
     def better(self, a: Mapping[str, float], b: Mapping[str, float]) -> bool:
         """Say whether a has the higher BLEU or the lower loss, as the run was asked to choose by.

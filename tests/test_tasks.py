@@ -1,7 +1,7 @@
 """What translation minimises and how it is validated."""
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -19,7 +19,10 @@ from nmt.data.tokenizer import WordTokenizer
 from nmt.data.vocabulary import BOS, EOS
 from nmt.decoding.candidates import LengthPenalty
 from nmt.decoding.processors import Ban
+from nmt.decoding.scorers import ModelScorer
 from nmt.decoding.search import SearchSettings
+from nmt.decoding.translator import Translator
+from nmt.evaluation.alignment import Attended
 from nmt.evaluation.metrics import corpus_bleu
 from nmt.models import LanguageModel, Seq2Seq, Source, Tagger
 from nmt.tasks import SAMPLES, LabellingTask, LanguageModelTask, TranslationTask
@@ -35,22 +38,39 @@ PAIRS = [
 ]
 
 
+SRC, TRG = (
+    WordTokenizer.train((pair[side] for pair in PAIRS), vocab_size=None, min_frequency=1, lowercase=False)
+    for side in (0, 1)
+)
+
+
+def translate(
+    network: Seq2Seq, lines: Sequence[str], *, attention: bool = False
+) -> tuple[list[str], list[Attended]]:
+    """What `build_task` gives to a task, for these words."""
+    search = SearchSettings(
+        beam=2, penalty=LengthPenalty(alpha=0.0, offset=0.0), bos=BOS, eos=EOS, processors=(Ban(TRG.banned),)
+    )
+    translator = Translator(
+        ModelScorer(network),
+        SRC,
+        TRG,
+        search,
+        max_source=100,
+        tokens_per_batch=16,
+        device=torch.device("cpu"),
+        precision="float64",
+    )
+    found = translator.translations(lines, attention=attention)
+    return [each.text for each in found], [part for each in found for part in each.attended]
+
+
 @pytest.fixture
 def task() -> TranslationTask:
-    src = WordTokenizer.train((p.src for p in PAIRS), vocab_size=None, min_frequency=1, lowercase=False)
-    trg = WordTokenizer.train((p.trg for p in PAIRS), vocab_size=None, min_frequency=1, lowercase=False)
     return TranslationTask(
-        validation=EncodedSplit.of([src.encode(p.src) for p in PAIRS], [trg.encode(p.trg) for p in PAIRS]),
+        validation=EncodedSplit.of([SRC.encode(p.src) for p in PAIRS], [TRG.encode(p.trg) for p in PAIRS]),
         raw=PAIRS,
-        src_tokenizer=src,
-        trg_tokenizer=trg,
-        search=SearchSettings(
-            beam=2,
-            penalty=LengthPenalty(alpha=0.0, offset=0.0),
-            bos=BOS,
-            eos=EOS,
-            processors=(Ban(trg.banned),),
-        ),
+        translate=translate,
         smoothing=0.1,
         best_by="bleu",
         tokens_per_batch=16,
@@ -140,8 +160,8 @@ def test_where_the_model_looked_in_its_samples_stands_beside_them(task: Translat
     assert [(part.src_words, part.trg_words) for part in looking.attended] == translated
     # The same, from teacher forcing with what was found: a word a piece, and </s> left out.
     for part in looking.attended:
-        src = torch.tensor([[*task.src_tokenizer.encode(" ".join(part.src_words)), EOS]])
-        trg = torch.tensor([[BOS, *task.trg_tokenizer.encode(" ".join(part.trg_words))]])
+        src = torch.tensor([[*SRC.encode(" ".join(part.src_words)), EOS]])
+        trg = torch.tensor([[BOS, *TRG.encode(" ".join(part.trg_words))]])
         output = network(Source(src, torch.tensor([src.shape[1]])), trg)
         expected = output.alignment[0, :-1, :-1].detach()
         torch.testing.assert_close(torch.from_numpy(part.weights), expected, rtol=1e-12, atol=1e-12)

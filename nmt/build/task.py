@@ -1,5 +1,7 @@
 """What kind of model a run trains → its model, batches and task."""
 
+from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from typing import assert_never
 
@@ -7,6 +9,7 @@ import torch
 
 from nmt.build.model import build_labeller, build_language_model, build_model
 from nmt.build.search import build_search
+from nmt.build.translator import source_limits
 from nmt.config.experiment import Experiment
 from nmt.config.model import ClassifierConfig, LanguageModelConfig, ModelConfig, TaggerConfig
 from nmt.data.batches import Batches, TrainingBatches
@@ -14,7 +17,11 @@ from nmt.data.encoded import EncodedSplit
 from nmt.data.labelled import check_known
 from nmt.data.prepared import Prepared
 from nmt.data.stream import StreamBatches
+from nmt.data.text import Normalizer
+from nmt.decoding.scorers import ModelScorer
+from nmt.decoding.translator import Translator
 from nmt.errors import UserError
+from nmt.evaluation.alignment import Attended
 from nmt.evaluation.metrics import CASED, KINDS, LABELS, bleu_signature, label_signature, text_scores
 from nmt.models import LanguageModel, Seq2Seq, Tagger
 from nmt.results import Score
@@ -65,9 +72,7 @@ def build_task(experiment: Experiment, prepared: Prepared, device: torch.device,
             return TranslationTask(
                 validation=validation,
                 raw=raw,
-                src_tokenizer=prepared.src_tokenizer,
-                trg_tokenizer=prepared.trg_tokenizer,
-                search=build_search(experiment.decoding, prepared.trg_tokenizer, beam=config.validation_beam),
+                translate=partial(_translate, experiment, prepared, tokens, device),
                 smoothing=config.label_smoothing,
                 best_by=config.best_by,
                 tokens_per_batch=tokens,
@@ -100,6 +105,35 @@ def build_task(experiment: Experiment, prepared: Prepared, device: torch.device,
             )
         case other:
             assert_never(other)
+
+
+def _translate(
+    experiment: Experiment,
+    prepared: Prepared,
+    tokens_per_batch: int,
+    device: torch.device,
+    model: Seq2Seq,
+    lines: Sequence[str],
+    *,
+    attention: bool = False,
+) -> tuple[list[str], list[Attended]]:
+    """Translate lines as `nmt translate` does, with a model that is being trained."""
+    src, trg = prepared.src_tokenizer, prepared.trg_tokenizer
+    limits = source_limits(experiment, prepared.folder / "tokenizer")
+    translator = Translator(
+        ModelScorer(model),
+        src,
+        trg,
+        build_search(experiment.decoding, trg, beam=experiment.training.validation_beam),
+        max_source=limits.max_source,
+        tokens_per_batch=tokens_per_batch,
+        device=device,
+        precision=experiment.training.precision,
+        lengths=limits.lengths,
+        normalize=Normalizer.of(experiment.data),
+    )
+    found = translator.translations(lines, attention=attention)
+    return [each.text for each in found], [part for each in found for part in each.attended]
 
 
 def validation_scores(

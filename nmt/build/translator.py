@@ -1,5 +1,6 @@
 """A run folder, or several → a translator."""
 
+from math import inf
 from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
 
@@ -11,6 +12,8 @@ from nmt.build.model import build_model
 from nmt.build.search import build_search
 from nmt.config.experiment import Experiment
 from nmt.config.model import LanguageModelConfig, ModelConfig
+from nmt.data.lengths import TrainingLengths
+from nmt.data.text import Normalizer, TextEncoder
 from nmt.data.tokenizer import Tokenizer, load_tokenizers
 from nmt.decoding.recorded import RecordedScorer
 from nmt.decoding.scorers import EnsembleScorer, FusionScorer, LanguageModelScorer, ModelScorer
@@ -34,6 +37,8 @@ def load_translator(
     experiment: Experiment | None = None,
     beam: int | None = None,
     n_best: int = 1,
+    max_source: int | None = None,
+    split: bool = True,
     device: str = "auto",
     precision: str = "auto",
 ) -> Translator:
@@ -41,8 +46,9 @@ def load_translator(
 
     others: runs whose models translate along with it, as an ensemble; of their configurations
     decoding.max_source alone counts. lm: a run of a language model, fused with lm_weight (0.2).
-    experiment: the first run's configuration with overrides. precision: what products are taken in: auto,
-    float64, float32, bfloat16 or int8.
+    max_source: tokens translated as a whole, see `source_limits`; split: False leaves several sentences
+    together that training did not show together. experiment: the first run's configuration with overrides.
+    precision: what products are taken in: auto, float64, float32, bfloat16 or int8.
 
     Raises UserError when a folder is no run, its parts are damaged or do not belong together, or the
     device cannot do what is asked for.
@@ -68,17 +74,49 @@ def load_translator(
     if precision == "int8":
         scorer = recorded(scorer, *(each.model for each in models))
     decoding = first.experiment.decoding
+    limits = [source_limits(member.experiment, member.run.tokenizer, max_source) for member in members]
+    lengths = limits[0].lengths.model_copy(
+        update={"sentences": min(each.lengths.sentences for each in limits)}
+    )
     return Translator(
         scorer,
         first.src,
         first.trg,
         build_search(decoding, first.trg, beam=beam or max(decoding.beam, n_best), n_best=n_best),
-        max_source=decoding.max_source,
+        max_source=limits[0].max_source,
         tokens_per_batch=decoding.tokens_per_batch,
         device=where,
         precision=precision,
-        others=[SourceReader(member.src, member.experiment.decoding.max_source) for member in further],
+        lengths=lengths,
+        split=split,
+        normalize=Normalizer.of(first.experiment.data),
+        others=[
+            SourceReader(
+                TextEncoder(member.src, Normalizer.of(member.experiment.data)),
+                limit.max_source,
+                limit.lengths.tokens if split else inf,
+            )
+            for member, limit in zip(further, limits[1:], strict=True)
+        ],
     )
+
+
+class SourceLimits(NamedTuple):
+    """What a run translates as a whole: a sentence of so many tokens, several as training showed them."""
+
+    max_source: int
+    lengths: TrainingLengths
+
+
+def source_limits(experiment: Experiment, tokenizers: Path, max_source: int | None = None) -> SourceLimits:
+    """Return what a run translates as a whole: decoding.max_source, and what lies beside its tokenizers.
+
+    max_source: tokens that are translated as a whole in place of both; how many sentences is as before. A run
+    from before there were lengths translates each sentence by itself.
+    """
+    most = max_source or experiment.decoding.max_source
+    lengths = TrainingLengths.load(tokenizers) or TrainingLengths(tokens=most)
+    return SourceLimits(most, lengths.model_copy(update={"tokens": max_source}) if max_source else lengths)
 
 
 def recorded(scorer: StepScorer[Any, Any, Any], *models: nn.Module) -> RecordedScorer:

@@ -2,7 +2,7 @@
 
     data.prepared/SRC-TRG-KEY/, or KEY where there are no languages
       meta.json               what was read, kept, dropped and why; the size of every other file
-      tokenizer/              as tokenizer.save_tokenizers writes it
+      tokenizer/              as tokenizer.save_tokenizers writes it, beside the lengths of lengths.py
       SPLIT.N.SIDE.ids        segmentation N of one side of a split: the pieces of all rows, end to end
       SPLIT.N.SIDE.offsets    where each row begins and ends
       validation.jsonl, test.jsonl    the raw text, to score against
@@ -29,11 +29,12 @@ from nmt.config.data import DataConfig, Filters, SavedTokenizer, SubwordTokenize
 from nmt.data.corpus import Corpus, Pair, Split
 from nmt.data.encoded import EncodedSplit, Side, SideWriter
 from nmt.data.filtering import Reason, Reasons, Scan, by_length, by_text, counts, scan
+from nmt.data.lengths import Lengths
 from nmt.data.tokenizer import Tokenizer, load_tokenizers, save_tokenizers
 from nmt.errors import UserError
 from nmt.files import MB, read_regular
 
-FORMAT = 2  # of the folder; a change of what is written, or of how text is encoded, needs a new number
+FORMAT = 3  # of the folder; a change of what is written, or of how text is encoded, needs a new number
 CHUNK = 4096  # pairs encoded at a time
 
 # From a function that reads the training pairs, as often as it is called, to the tokenizers of both sides.
@@ -269,9 +270,12 @@ def _write(
         files = folder / split
         if split == "train":
             samplers = [np.random.default_rng((seed, number)) for number in range(_samples(data))]
-            written[split] = _encode(train_pairs(), tokenizers, files, dtype, filters, samplers)
+            lengths = Lengths() if data.languages else None
+            written[split] = _encode(train_pairs(), tokenizers, files, dtype, filters, samplers, lengths)
             reasons[chosen] = written[split].reasons
             _something_left(corpus, reasons)
+            if lengths:
+                lengths.measured().save(folder / "tokenizer")
         else:
             written[split] = _encode(corpus.pairs(split), tokenizers, files, dtype)
             _write_raw(corpus.pairs(split), folder / f"{split}.jsonl")
@@ -351,10 +355,12 @@ def _encode(
     dtype: str,
     filters: Filters | None = None,
     samplers: Iterable[np.random.Generator] = (),
+    lengths: Lengths | None = None,
 ) -> _Written:
     """Writes FILES.N.SIDE: one segmentation for each sampler, or the plain one when there is none.
 
-    The filters look at the plain one in any case, so that what is kept does not depend on what is drawn.
+    The filters look at the plain one in any case, so that what is kept does not depend on what is drawn;
+    `lengths` takes in that of the rows that are kept.
     """
     src_tokenizer, trg_tokenizer = tokenizers
     reasons = []
@@ -374,6 +380,8 @@ def _encode(
             )
             reasons.append(_by_length(src, trg, filters))
             kept = np.flatnonzero(reasons[-1] == Reason.KEPT)
+            if lengths:
+                lengths.add([chunk[i].src for i in kept], [src[i] for i in kept], [trg[i] for i in kept])
             for sampler, src_writer, trg_writer in plans:
                 if sampler is None:
                     src_writer.append([src[i] for i in kept])

@@ -3,13 +3,18 @@
 import re
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from itertools import pairwise
+from heapq import nlargest
+from itertools import pairwise, product
+from math import inf
 from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
 
 from nmt.data.batches import pad
+from nmt.data.lengths import TrainingLengths
+from nmt.data.sentences import count_sentences, sentence_ends
+from nmt.data.text import Normalizer, TextEncoder
 from nmt.data.tokenizer import Tokenizer
 from nmt.data.vocabulary import EOS
 from nmt.decoding.forcing import force
@@ -19,7 +24,9 @@ from nmt.errors import Diverged
 from nmt.evaluation.alignment import Attended, Link, attended, best_links
 from nmt.models import Source
 
-_ENDS = (r"(?<=[.!?…。！？])\s+|(?<=[。！？])", r"(?<=[,;:–—、，；：])\s+|(?<=[、，；：])", r"\s+")
+_TIGHT = "。！？、，；：」』）】》"  # no space stands behind these
+_CLAUSE = re.compile(r"(?<=[,;:–—、，；：])\s+|(?<=[、，；：])")
+_SPACE = re.compile(r"\s+")
 
 
 class Ranked(NamedTuple):
@@ -31,10 +38,14 @@ class Ranked(NamedTuple):
 
 @dataclass(frozen=True)
 class Translation:
-    """The n best translations of one line, the best first; where asked for, the best one's attention."""
+    """The n best translations of one line, the best first; where asked for, the best one's attention.
+
+    short: the best has far fewer tokens for those of its source than the pairs of the training.
+    """
 
     ranked: list[Ranked]
     attended: list[Attended]  # one for each part of the line
+    short: bool = False
 
     @property
     def text(self) -> str:
@@ -47,19 +58,24 @@ class Translation:
         for part in self.attended:
             links += [Link(link.src + src, link.trg + trg) for link in best_links(part.weights)]
             src += len(part.src_words) - (not part.spaced)
-            trg += len(part.trg_words) - (not part.spaced and bool(part.trg_words))
+            trg += len(part.trg_words) - (not part.apart and bool(part.trg_words))
         return list(dict.fromkeys(links))
 
 
 class Part(NamedTuple):
     """A stretch of a line that is translated as a whole; spaced: white space stands behind it.
 
-    others: the ids that further models of an ensemble read.
+    ended: it does not end within a word. others: the ids that further models of an ensemble read.
     """
 
     ids: list[int]
     spaced: bool
+    ended: bool
     others: tuple[list[int], ...] = ()
+
+    def apart(self, text: str) -> bool:
+        """Say whether a space goes behind the text that the part becomes."""
+        return self.ended and text != "" and text[-1] not in _TIGHT
 
 
 class Forced(NamedTuple):
@@ -70,17 +86,28 @@ class Forced(NamedTuple):
 
 
 class SourceReader(NamedTuple):
-    """How one model reads a source: in pieces of its own, at most so many at a time."""
+    """How one model reads a source: in tokens of its own, at most so many at a time.
 
-    tokenizer: Tokenizer
+    usual: of several sentences at most so many together.
+    """
+
+    encoder: TextEncoder
     max_source: int
+    usual: float = inf
+
+    def fits(self, text: str, *, several: bool) -> bool:
+        """Say whether it reads the text, of several sentences or of one, as a whole."""
+        most = min(self.max_source, self.usual) if several else self.max_source
+        return len(self.encoder.encode(text)) <= most
 
 
 class Translator:
     """Translates text with any step scorer over sources; float results do not depend on the neighbours.
 
-    others: how further models of an ensemble read the source. The scorer's source is then a tuple, of which
-    the first is read with src_tokenizer. Limits, batches and alignments go by the pieces of the first.
+    lengths: what training showed; a line with more is cut at sentence ends, unless split is False.
+    normalize: what of a raw text is read. others: how further models of an ensemble read the source. The
+    scorer's source is then a tuple, of which the first is read with src_tokenizer. Limits, batches and
+    alignments go by the tokens of the first.
     """
 
     def __init__(
@@ -94,12 +121,16 @@ class Translator:
         tokens_per_batch: int,
         device: torch.device,
         precision: str,
+        lengths: TrainingLengths | None = None,
+        split: bool = True,
+        normalize: Normalizer | None = None,
         others: Sequence[SourceReader] = (),
     ) -> None:
         self.scorer, self.search, self.others = scorer, search, tuple(others)
         self.src_tokenizer, self.trg_tokenizer = src_tokenizer, trg_tokenizer
         self.max_source, self.tokens_per_batch, self.device = max_source, tokens_per_batch, device
-        self.precision = precision
+        self.precision, self.lengths, self.split = precision, lengths, split
+        self.normalize = normalize or Normalizer()
 
     def translate(self, lines: Sequence[str]) -> list[str]:
         """Return the best translation of each line; a blank line gives an empty one."""
@@ -108,8 +139,9 @@ class Translator:
     def translations(self, lines: Sequence[str], *, attention: bool = False) -> list[Translation]:
         """Return the translation of each line, in order.
 
-        A line of more than `max_source` pieces, of any model, is translated in parts: cut at sentence ends,
-        else clause ends, else spaces, else anywhere; nothing is dropped.
+        A line with more sentences or tokens than training showed is cut at sentence ends; a sentence of more
+        than `max_source` tokens, of any model, at clause ends, else spaces, else anywhere. The translations
+        of the parts are joined; nothing is dropped.
         """
         parts = self._parts(lines)
         flat = [part for line in parts for part in line]
@@ -162,23 +194,31 @@ class Translator:
 
     def parts(self, line: str) -> list[Part]:
         """Return the stretches that the line is translated in, none for a blank one."""
-        if not line.strip():
+        text = self.normalize(line)
+        if not text:
             return []
-
-        readers = SourceReader(self.src_tokenizer, self.max_source), *self.others
+        usual = self.lengths if self.split else None
+        encoder = TextEncoder(self.src_tokenizer, self.normalize)
+        first = SourceReader(encoder, self.max_source, usual.tokens if usual else inf)
 
         def fits(text: str) -> bool:
-            return all(len(reader.tokenizer.encode(text)) <= reader.max_source for reader in readers)
+            return all(reader.fits(text, several=False) for reader in (first, *self.others))
 
-        texts = [line] if fits(line) else list(split_text(line, fits))
-        return [
-            Part(ids, text[-1:].isspace() or after[:1].isspace(), self._read_by_others(text.strip()))
-            for text, after in pairwise([*texts, ""])
-            if (ids := self.src_tokenizer.encode(text.strip()))
-        ]
+        def together(text: str) -> bool:
+            if usual and count_sentences(text) > usual.sentences:
+                return False
+            return all(reader.fits(text, several=usual is not None) for reader in (first, *self.others))
+
+        parts = []
+        for stretch, after in pairwise([*split_text(text, fits, together), ""]):
+            if ids := encoder.encode(stretch):
+                spaced = stretch[-1:].isspace() or after[:1].isspace()
+                ended = spaced or not after or _ends_without_space(stretch)
+                parts.append(Part(ids, spaced, ended, self._read_by_others(stretch)))
+        return parts
 
     def _read_by_others(self, text: str) -> tuple[list[int], ...]:
-        return tuple(reader.tokenizer.encode(text) for reader in self.others)
+        return tuple(reader.encoder.encode(text) for reader in self.others)
 
     def hypotheses(
         self, rows: list[list[int]], *others: Sequence[list[int]], attention: bool = False
@@ -205,9 +245,12 @@ class Translator:
         pairs: source and target. Of a fusion they are its scores. No source is cut: one of more than
         `max_source` pieces is read as a whole.
         """
-        src = [self.src_tokenizer.encode(text.strip()) for text, _ in pairs]
-        others = list(zip(*(self._read_by_others(text.strip()) for text, _ in pairs), strict=True))
-        trg = [[*self.trg_tokenizer.encode(text), EOS] for _, text in pairs]
+        src_encoder, trg_encoder = (
+            TextEncoder(tokenizer, self.normalize) for tokenizer in (self.src_tokenizer, self.trg_tokenizer)
+        )
+        src = src_encoder.encode_batch([text for text, _ in pairs])
+        others = list(zip(*(self._read_by_others(text) for text, _ in pairs), strict=True))
+        trg = [[*ids, EOS] for ids in trg_encoder.encode_batch([text for _, text in pairs])]
         results: list[Forced] = [Forced([], [])] * len(pairs)
         both = [[*read, *written] for read, written in zip(src, trg, strict=True)]
         for chosen in by_length(both, self.tokens_per_batch):
@@ -235,27 +278,43 @@ class Translator:
         """Return the line that these ids of its parts are."""
         texts = [self.trg_tokenizer.decode(ids) for ids in found]
         pairs = zip(texts, parts, strict=True)
-        return "".join(text + " " * (part.spaced and text != "") for text, part in pairs).rstrip(" ")
+        return "".join(text + " " * part.apart(text) for text, part in pairs).rstrip(" ")
 
     def _join(self, parts: list[Part], found: list[list[Hypothesis]]) -> Translation:
         if not parts:
             return Translation([Ranked("", 0.0)], [])
-        ranked = []
-        for rank in range(max(len(hypotheses) for hypotheses in found)):
-            chosen = [hypotheses[min(rank, len(hypotheses) - 1)] for hypotheses in found]
-            text = self._text(parts, [hypothesis.ids for hypothesis in chosen])
-            ranked.append(Ranked(text, sum(hypothesis.score for hypothesis in chosen)))
+        ranked = [
+            Ranked(self._text(parts, [hypothesis.ids for hypothesis in chosen]), score)
+            for score, chosen in best_of_each(found, self.search.n_best)
+        ]
         looked = [
             self._attended(part, hypotheses[0])
             for part, hypotheses in zip(parts, found, strict=True)
             if hypotheses[0].alignment is not None
         ]
-        return Translation(ranked, looked)
+        src, trg = sum(len(part.ids) for part in parts), sum(len(each[0].ids) for each in found)
+        short = self.lengths is not None and self.lengths.too_short(src, trg)
+        return Translation(ranked, looked, short)
 
     def _attended(self, part: Part, best: Hypothesis) -> Attended:
         assert best.alignment is not None
         tokenizers = self.src_tokenizer, self.trg_tokenizer
-        return attended(tokenizers, part.ids, best.ids, best.alignment.double().numpy(), spaced=part.spaced)
+        weights = best.alignment.double().numpy()
+        apart = part.apart(self.trg_tokenizer.decode(best.ids))
+        return attended(tokenizers, part.ids, best.ids, weights, spaced=part.spaced, apart=apart)
+
+
+def best_of_each(found: Sequence[list[Hypothesis]], count: int) -> list[tuple[float, list[Hypothesis]]]:
+    """Return the best ways to choose a hypothesis of each part, best first, with the sums of the scores.
+
+    Each part's hypotheses are in order. The parts are translated apart, so that any can stand beside any.
+    """
+    best: list[tuple[float, list[Hypothesis]]] = [(0.0, [])]
+    for hypotheses in found:
+        ways = product(best, hypotheses)
+        longer = ((score + each.score, [*chosen, each]) for (score, chosen), each in ways)
+        best = nlargest(count, longer, key=lambda way: way[0])
+    return best
 
 
 def by_length(rows: Sequence[list[int]], tokens: int) -> Iterator[list[int]]:
@@ -272,35 +331,54 @@ def by_length(rows: Sequence[list[int]], tokens: int) -> Iterator[list[int]]:
         yield batch
 
 
-def split_text(text: str, fits: Callable[[str], bool]) -> Iterator[str]:
+def split_text(
+    text: str, fits: Callable[[str], bool], together: Callable[[str], bool] | None = None
+) -> Iterator[str]:
     """Yield stretches of the text that fit and together are the text, cut at the best places there are.
 
     Sentence ends first; a sentence that does not fit is cut at clause ends, then at white space, then
-    anywhere. Neighbouring stretches are packed together while they fit.
+    anywhere. Neighbouring stretches are packed together while they fit; sentences while `together` says so.
     """
-    yield from _pack(text, fits, list(_ENDS))
+    yield from _pack(text, fits, together or fits, [sentence_ends, _clause_ends, _spaces])
 
 
-def _pack(text: str, fits: Callable[[str], bool], ends: list[str]) -> Iterator[str]:
-    if fits(text) or len(text) == 1:
+def _pack(
+    text: str,
+    fits: Callable[[str], bool],
+    together: Callable[[str], bool],
+    ends: list[Callable[[str], list[int]]],
+) -> Iterator[str]:
+    if together(text) or len(text) == 1:
         yield text
         return
     if not ends:
         middle = len(text) // 2
-        yield from _pack(text[:middle], fits, ends)
-        yield from _pack(text[middle:], fits, ends)
+        yield from _pack(text[:middle], fits, fits, ends)
+        yield from _pack(text[middle:], fits, fits, ends)
         return
-    cuts = [match.end() for match in re.finditer(ends[0], text) if 0 < match.end() < len(text)]
     held = ""
-    for begin, end in zip([0, *cuts], [*cuts, len(text)], strict=True):
+    for begin, end in pairwise([0, *ends[0](text), len(text)]):
         stretch = text[begin:end]
-        if held and fits(held + stretch):
+        if held and together(held + stretch):
             held += stretch
             continue
         if held:
             yield held
         held = stretch
         if not fits(held):
-            *whole, held = _pack(held, fits, ends[1:])
+            *whole, held = _pack(held, fits, fits, ends[1:])
             yield from whole
     yield held
+
+
+def _clause_ends(text: str) -> list[int]:
+    return [found.end() for found in _CLAUSE.finditer(text) if found.end() < len(text)]
+
+
+def _spaces(text: str) -> list[int]:
+    return [found.end() for found in _SPACE.finditer(text) if found.end() < len(text)]
+
+
+def _ends_without_space(text: str) -> bool:
+    """Say whether a sentence or clause ends with the text, as in scripts that need no space there."""
+    return sentence_ends(f"{text}x")[-1:] == [len(text)] or text[-1:] in _TIGHT

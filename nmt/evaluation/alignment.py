@@ -31,7 +31,8 @@ class Attended(NamedTuple):
     src_words: list[str]
     trg_words: list[str]
     weights: Matrix  # (target words, source words)
-    spaced: bool = True  # white space follows; else the last words go on in the next part
+    spaced: bool = True  # white space follows in the source; else its last word goes on in the next part
+    apart: bool = True  # a space follows in the target; else its last word goes on in the next part
 
 
 def attended(
@@ -41,6 +42,7 @@ def attended(
     attention: Matrix,
     *,
     spaced: bool = True,
+    apart: bool = True,
 ) -> Attended:
     """Return where each word looked, from the ids of a sentence pair and its attention over pieces.
 
@@ -53,6 +55,7 @@ def attended(
         _words(trg, trg_ids, trg_starts),
         merge_pieces(attention[: len(trg_ids), : len(src_ids)], src_starts, trg_starts),
         spaced,
+        apart,
     )
 
 

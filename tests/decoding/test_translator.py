@@ -12,12 +12,14 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from nmt.build.translator import load_translator
+from nmt.data.lengths import TrainingLengths
+from nmt.data.sentences import sentences
 from nmt.data.tokenizer import SentencePieceTokenizer, Tokenizer, WordTokenizer
 from nmt.data.vocabulary import BOS, EOS, SPECIALS, Vocabulary, printable
 from nmt.decoding.candidates import LengthPenalty
 from nmt.decoding.processors import Ban
-from nmt.decoding.search import SearchSettings, Step
-from nmt.decoding.translator import Translator, split_text
+from nmt.decoding.search import Hypothesis, SearchSettings, Step
+from nmt.decoding.translator import Translator, best_of_each, split_text
 from nmt.evaluation.alignment import Link
 from nmt.models import Source
 
@@ -59,7 +61,13 @@ SUBWORDS = _words()
 
 
 def copier(
-    tokenizer: Tokenizer = SUBWORDS, *, max_source: int = 1000, beam: int = 1, tokens_per_batch: int = 500
+    tokenizer: Tokenizer = SUBWORDS,
+    *,
+    max_source: int = 1000,
+    beam: int = 1,
+    tokens_per_batch: int = 500,
+    lengths: TrainingLengths | None = None,
+    split: bool = True,
 ) -> Translator:
     settings = SearchSettings(
         beam=beam,
@@ -78,6 +86,8 @@ def copier(
         tokens_per_batch=tokens_per_batch,
         precision="float32",
         device=torch.device("cpu"),
+        lengths=lengths,
+        split=split,
     )
 
 
@@ -217,6 +227,92 @@ def test_a_part_without_output_keeps_the_places_of_the_others() -> None:
     (found,) = translator.translations(["a b c d b a"], attention=True)
     assert found.text == "a b b a"
     assert found.links() == [Link(0, 0), Link(1, 1), Link(4, 2), Link(5, 3)]
+
+
+PARAGRAPH = "Der Hund läuft. The dog runs, z. B. schnell! „Die Straße?“ Der Hund. The dog runs."
+
+
+@pytest.mark.parametrize(
+    ("sentences", "tokens", "expected"),
+    [
+        (
+            1,
+            1000,
+            [
+                "Der Hund läuft.",
+                "The dog runs, z. B. schnell!",
+                "„Die Straße?“",
+                "Der Hund.",
+                "The dog runs.",
+            ],
+        ),
+        (
+            2,
+            1000,
+            ["Der Hund läuft. The dog runs, z. B. schnell!", "„Die Straße?“ Der Hund.", "The dog runs."],
+        ),
+        (5, 1000, [PARAGRAPH]),
+        # A sentence alone stays whole; several only up to what training showed.
+        (
+            5,
+            1,
+            [
+                "Der Hund läuft.",
+                "The dog runs, z. B. schnell!",
+                "„Die Straße?“",
+                "Der Hund.",
+                "The dog runs.",
+            ],
+        ),
+    ],
+)
+def test_what_is_more_than_training_showed_is_cut_at_sentence_ends(
+    sentences: int, tokens: int, expected: list[str]
+) -> None:
+    translator = copier(lengths=TrainingLengths(tokens=tokens, sentences=sentences))
+    parts = translator.parts(PARAGRAPH)
+    assert [SUBWORDS.decode(part.ids) for part in parts] == expected
+    (found,) = translator.translations([PARAGRAPH], attention=True)
+    assert found.text == PARAGRAPH
+    assert found.links() == [Link(i, i) for i in range(len(PARAGRAPH.split()))]
+
+
+def test_no_line_is_cut_that_fits_where_none_may_be() -> None:
+    lengths = TrainingLengths(tokens=5, sentences=1)
+    assert len(copier(lengths=lengths, split=False).parts(PARAGRAPH)) == 1
+    assert len(copier(lengths=lengths, split=False, max_source=30).parts(PARAGRAPH)) > 1
+
+
+@pytest.mark.parametrize(
+    ("source", "target"), [("东京。京都。", "the dog. der Hund."), ("the dog. Der Hund.", "东京。京都。")]
+)
+def test_translated_sentences_have_a_space_between_them_where_the_target_has(
+    source: str, target: str
+) -> None:
+    first, second = sentences(target)
+    translator = copier(lengths=TrainingLengths(tokens=1000))
+    outputs = [SUBWORDS.encode(text.strip()) for text in (first, second)]
+    translator.hypotheses = lambda rows, *_, **__: [  # type: ignore[method-assign]
+        [Hypothesis(ids, 0.0, 0.0)] for ids in outputs
+    ]
+    assert translator.translate([source]) == [target]
+
+
+def test_the_n_best_of_parts_are_the_best_of_all_combinations() -> None:
+    scores = [-0.1, -3.0], [-0.2, -0.5]
+    found = [[Hypothesis([n], score, score) for n, score in enumerate(part)] for part in scores]
+    ways = best_of_each(found, 3)
+    assert [[each.ids[0] for each in chosen] for _, chosen in ways] == [[0, 0], [0, 1], [1, 0]]
+    assert [score for score, _ in ways] == pytest.approx([-0.3, -0.6, -3.2])
+
+
+def test_an_output_far_shorter_than_its_source_is_told() -> None:
+    words = WordTokenizer(Vocabulary([*SPECIALS, "a", "b", "c"]), lowercase=False)
+    lengths = TrainingLengths(tokens=100, ratio=0.5)
+    translator = copier(words, lengths=lengths)
+    translator.scorer = Copier(len(words.vocabulary), silent=words.vocabulary.id("c"))
+    lines = ["a " * 4 + "c " + "b " * 20, "a " * 20, "a c b", "c " * 9, ""]
+    assert [found.short for found in translator.translations(lines)] == [True, False, False, False, False]
 
 
 @given(text=st.text("ab ., 。\t", min_size=1, max_size=60), most=st.integers(1, 12))

@@ -1,0 +1,74 @@
+"""How long the sources and their translations of a training were, kept beside the tokenizer."""
+
+from array import array
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Self
+
+import numpy as np
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from nmt.data.sentences import count_sentences
+from nmt.errors import UserError
+
+USUAL = 0.99  # of the training sources have no more tokens, and no more sentences, than is called usual
+RARE = 0.001  # of the training pairs have fewer target tokens for each source token than the least ratio
+LEAST = 10  # source tokens, from which on the ratio of a pair says something
+_FILE, _MOST_BYTES = "lengths.json", 10_000
+
+
+class TrainingLengths(BaseModel):
+    """What training showed a translation model: the usual length of a source, and the least of a target."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+
+    tokens: int = Field(ge=1)  # of a source
+    sentences: int = Field(1, ge=1)  # of a source
+    ratio: float = Field(0.0, ge=0)  # target tokens for each source token; 0 where it is not known
+
+    def too_short(self, src: int, trg: int) -> bool:
+        """Say whether so many target tokens are far fewer than a source of so many has."""
+        return src >= LEAST and trg < self.ratio * src
+
+    @classmethod
+    def load(cls, tokenizers: Path) -> Self | None:
+        """What `save` left in a folder of tokenizers; None where there is nothing, as in older runs."""
+        path = tokenizers / _FILE
+        if not path.is_file():
+            return None
+        try:
+            with path.open("rb") as file:
+                return cls.model_validate_json(file.read(_MOST_BYTES))
+        except (OSError, ValidationError):
+            raise UserError(
+                f"{path}: expected tokens, sentences and ratio as nmt train writes them; restore it, or "
+                "delete it to translate every sentence by itself"
+            ) from None
+
+    def save(self, tokenizers: Path) -> None:
+        """Write it into a folder of tokenizers."""
+        (tokenizers / _FILE).write_text(self.model_dump_json(indent=2) + "\n", "utf-8")
+
+
+class Lengths:
+    """Takes in the pairs of a training; 12 bytes a pair stay in memory."""
+
+    def __init__(self) -> None:
+        self._src, self._trg, self._sentences = array("I"), array("I"), array("I")
+
+    def add(self, texts: Sequence[str], src: Sequence[Sequence[int]], trg: Sequence[Sequence[int]]) -> None:
+        """Take in sources, as text and as ids, and the ids of their targets."""
+        self._sentences.extend(map(count_sentences, texts))
+        self._src.extend(map(len, src))
+        self._trg.extend(map(len, trg))
+
+    def measured(self) -> TrainingLengths:
+        """Return what all of them show; there must be one."""
+        src, trg = np.array(self._src), np.array(self._trg)
+        long = src >= LEAST
+        ratio = np.quantile(trg[long] / src[long], RARE, method="lower") if long.any() else 0.0
+        return TrainingLengths(
+            tokens=max(1, int(np.quantile(src, USUAL, method="higher"))),
+            sentences=int(np.quantile(np.array(self._sentences), USUAL, method="higher")),
+            ratio=float(ratio),
+        )
