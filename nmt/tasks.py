@@ -13,6 +13,7 @@ from nmt.data.encoded import EncodedSplit
 from nmt.data.stream import Windows
 from nmt.data.tokenizer import Tokenizer
 from nmt.data.vocabulary import EOS
+from nmt.errors import Diverged
 from nmt.evaluation.alignment import Attended
 from nmt.evaluation.metrics import corpus_bleu, label_scores
 from nmt.layers.losses import LossSum, smoothed_cross_entropy

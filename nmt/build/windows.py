@@ -14,6 +14,13 @@ if TYPE_CHECKING:
 Window = tuple[int, list[str]]  # the number of its first line, and the lines
 
 
+class Translated(NamedTuple):
+    """The text of a window, and the numbers of the lines that came out far shorter than their sources."""
+
+    text: str
+    short: list[int]
+
+
 class Drawing(NamedTuple):
     """How to draw: see `SamplingSettings`."""
 
@@ -40,12 +47,14 @@ def load_window_translator(
     lm_weight: float | None,
     beam: int | None,
     n_best: int,
+    max_source: int | None,
+    split: bool,
     alignments: bool,
     device: str,
     precision: str,
     threads: int,
     drawing: Drawing | None = None,
-) -> Callable[[Window], str]:
+) -> Callable[[Window], Translated]:
     """Return what gives the text for a window of lines, with the models of runs in this process.
 
     A line's text is its translation; with n_best > 1 NUMBER ||| TEXT ||| SCORE, n_best times. alignments:
@@ -67,6 +76,8 @@ def load_window_translator(
         lm_weight=lm_weight,
         beam=beam,
         n_best=n_best,
+        max_source=max_source,
+        split=split,
         device=device,
         precision="float64" if drawing and precision == "auto" else precision,
     )
@@ -79,14 +90,16 @@ def load_window_translator(
         for rank, (text, score) in enumerate(translation.ranked):
             yield f"{number} ||| {text} ||| {score:.6f}{links if rank == 0 else ''}"
 
-    def text(window: Window) -> str:
+    def translated(window: Window) -> Translated:
+        first, texts = window
         if drawing:
-            drawn = translator.draw(window[1], first=window[0], **drawing._asdict())
-            return "".join(f"{each}\n" for each in drawn)
-        found = enumerate(translator.translations(window[1], attention=alignments), window[0])
-        return "".join(f"{line}\n" for number, each in found for line in lines(number, each))
+            drawn = translator.draw(texts, first=first, **drawing._asdict())
+            return Translated("".join(f"{each}\n" for each in drawn), [])
+        found = list(enumerate(translator.translations(texts, attention=alignments), first))
+        text = "".join(f"{line}\n" for number, each in found for line in lines(number, each))
+        return Translated(text, [number for number, each in found if each.short])
 
-    return text
+    return translated
 
 
 def _has_cuda_driver() -> bool:

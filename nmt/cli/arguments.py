@@ -1,5 +1,6 @@
 """Arguments that several commands share."""
 
+import sys
 from enum import StrEnum
 from math import isfinite
 from pathlib import Path
@@ -42,6 +43,7 @@ TopP = Annotated[float, typer.Option(help="draw from the fewest pieces that hold
 Seed = Annotated[
     int, typer.Option(min=0, max=2**63 - 1, help="of the random numbers; the same seed draws the same")
 ]
+File = Annotated[Path | None, typer.Argument(metavar="[FILE]", help="as --input", show_default=False)]
 Device = Annotated[str, typer.Option(help="auto, cpu, cuda …")]
 Threads = Annotated[int | None, typer.Option(min=1, max=MOST_THREADS, help="CPU threads; default: all cores")]
 
@@ -74,6 +76,23 @@ def check_drawing(temperature: float, top_p: float) -> None:
         raise UserError(f"--temperature {temperature}: expected a number from 0 on, such as 0.8")
     if not 0 < top_p <= 1:
         raise UserError(f"--top-p {top_p}: expected a share above 0 and up to 1")
+
+
+def one_input(file: Path | None, source: Path | None) -> Path | None:
+    """Return the file to read, given in one of two ways; None, or "-", is standard input."""
+    from nmt.errors import UserError
+
+    if file is not None and source is not None:
+        raise UserError(f"{file} and --input {source}: expected one file; leave out one or the other")
+    found = file or source
+    return None if found == Path("-") else found
+
+
+def say_empty(source: Path | None) -> None:
+    """Tell on standard error that there was no line."""
+    from nmt.data.lines import STANDARD_INPUT
+
+    print(f"nmt: {source or STANDARD_INPUT} is empty: no line in, no line out", file=sys.stderr)
 
 
 def given(context: typer.Context, *names: str) -> str:

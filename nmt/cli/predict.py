@@ -6,11 +6,12 @@ from typing import Annotated
 
 import typer
 
-from nmt.cli.arguments import Device, Model, Threads, use_threads
+from nmt.cli.arguments import Device, File, Model, Threads, one_input, say_empty, use_threads
 
 
 def predict(
     model: Model,
+    file: File = None,
     source: Annotated[
         Path | None, typer.Option("--input", metavar="FILE", help="lines to label, .gz too")
     ] = None,
@@ -24,21 +25,19 @@ def predict(
     change nothing.
     """
     from nmt.build.labeller import load_labeller
-    from nmt.data.lines import decode_lines, read_lines
+    from nmt.data.lines import read_lines, read_standard_input
     from nmt.data.windows import ready_windows
-    from nmt.errors import UserError
 
-    if source is None and sys.stdin is None:
-        raise UserError("standard input is closed; give it the lines to label, or --input FILE")
+    source = one_input(file, source)
+    lines = read_standard_input() if source is None else read_lines(source)
     use_threads(threads)
     labeller = load_labeller(model, device=device)
-    # A file of its own: at the end Python would wait for sys.stdin, which the reading thread may hold.
-    if source is None:
-        lines = decode_lines(open(sys.stdin.fileno(), "rb", closefd=False), "standard input")  # noqa: SIM115
-    else:
-        lines = read_lines(source)
+    read = 0
     for window, problem in ready_windows(lines):
         sys.stdout.buffer.write("".join(f"{labels}\n" for labels in labeller.label(window)).encode())
         sys.stdout.buffer.flush()
+        read += len(window)
         if problem is not None:
             raise problem
+    if not read:
+        say_empty(source)

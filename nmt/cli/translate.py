@@ -9,7 +9,7 @@ from enum import StrEnum
 from functools import partial
 from itertools import chain, islice
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, BinaryIO
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -18,6 +18,7 @@ from nmt.cli.arguments import (
     MOST_THREADS,
     Beam,
     Device,
+    File,
     LanguageModel,
     LanguageModelWeight,
     Models,
@@ -29,13 +30,15 @@ from nmt.cli.arguments import (
     check_drawing,
     check_weight,
     given,
+    one_input,
+    say_empty,
 )
 from nmt.errors import UserError
 
 if TYPE_CHECKING:
     from nmt.data.windows import Shard
 
-    Windows = Iterator[tuple[list[str], UserError | None]]
+    Windows = Iterator[tuple[list[str], Exception | None]]
 
 FEW = 4  # windows; for no more than these no other process is started unless asked for
 
@@ -50,12 +53,16 @@ class Errors(StrEnum):
 def translate(
     context: typer.Context,
     model: Models,
+    file: File = None,
     lm: LanguageModel = None,
     lm_weight: LanguageModelWeight = None,
     source: Annotated[
         Path | None, typer.Option("--input", metavar="FILE", help="lines to translate, .gz too")
     ] = None,
-    output: Annotated[Path | None, typer.Option(metavar="FILE", help="a new file for what comes out")] = None,
+    output: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="a new file for what comes out; default, or -: standard output"),
+    ] = None,
     resume: Annotated[bool, typer.Option("--resume", help="go on where --output was interrupted")] = False,
     shard: Annotated[
         str | None,
@@ -69,6 +76,16 @@ def translate(
     ] = 1,
     alignments: Annotated[
         bool, typer.Option("--alignments", help="add ||| and word links source-target, counted from 0")
+    ] = False,
+    max_source: Annotated[
+        int | None,
+        typer.Option(
+            min=4, max=100_000, help="source tokens that are translated as a whole; default: the run's"
+        ),
+    ] = None,
+    no_split: Annotated[
+        bool,
+        typer.Option("--no-split", help="keep together more sentences of a line than training showed"),
     ] = False,
     sample: Annotated[
         bool, typer.Option("--sample", help="draw each translation, as the next four say; search nothing")
@@ -101,6 +118,7 @@ def translate(
 
     One line out for each line in, in order, as soon as it is ready. Several models translate as an ensemble
     (the mean of their probabilities); a language model adds its log-probability, weighed (shallow fusion).
+    A line with more sentences, or longer, than training showed is cut at sentence ends and joined again.
     What is drawn belongs to the seed and the number of the line in the whole input.
     """
     from nmt.build.windows import Drawing, load_window_translator
@@ -116,6 +134,7 @@ def translate(
     if not sample and (of_draws := given(context, "temperature", "top_k", "top_p", "seed")):
         raise UserError(f"{of_draws}: for what is drawn, and a translation is searched; add --sample to draw")
     check_drawing(temperature, top_p)
+    source, output = one_input(file, source), None if output == Path("-") else output
     _refuse(source, output, resume=resume, shard=shard)
     if lm or len(model) > 1:  # before a line is read; a single run has nothing to go together with
         from nmt.build.translator import check_models
@@ -129,6 +148,8 @@ def translate(
         lm_weight=lm_weight,
         beam=beam,
         n_best=n_best,
+        max_source=max_source,
+        split=not no_split,
         alignments=alignments,
         device=device,
         precision=precision.value,
@@ -141,12 +162,20 @@ def translate(
     found = _windows(source, errors, begin, end, ready=workers == 1)
     workers, found = _share(found, workers, device)
     numbered_from = None if n_best == 1 else begin
+    short: list[int] = []
     with in_order(load, workers) as translated:
         opened = open_output(output, resume=resume, numbered_from=numbered_from) if output else nullcontext()
         with opened as out:
             write, done = (out.write, begin + out.done) if out else (_print, begin)
-            for text in translated(_numbered(found, begin, done)):
-                write(text)
+            for window in translated(_numbered(found, begin, done)):
+                write(window.text)
+                short += window.short
+    if short:
+        print(
+            f"nmt: {len(short)} of the translations are far shorter than their sources, the first that of "
+            f"line {short[0] + 1}; see whether text is missing there",
+            file=sys.stderr,
+        )
 
 
 def _refuse(source: Path | None, output: Path | None, *, resume: bool, shard: str | None) -> None:
@@ -155,8 +184,6 @@ def _refuse(source: Path | None, output: Path | None, *, resume: bool, shard: st
 
     if source is None and (resume or shard):
         raise UserError(f"{'--resume' if resume else '--shard'} needs the lines as --input FILE")
-    if source is None and sys.stdin is None:
-        raise UserError("standard input is closed; give it the lines to translate, or --input FILE")
     if source is not None and (source.is_dir() or not os.access(source, os.R_OK)):
         raise UserError(f"--input {source}: expected a file of text, found {_found(source)}")
     if shard and not _is_file(source):
@@ -166,11 +193,10 @@ def _refuse(source: Path | None, output: Path | None, *, resume: bool, shard: st
         )
     if resume and output is None:
         raise UserError("--resume needs the file to go on with as --output FILE")
-    if output is not None and output.exists():
-        if source is not None and output.samefile(source):
-            raise UserError(f"--input and --output are one file, {output}; give another --output")
-        if not resume:
-            raise already_there(output)
+    if source is not None and output is not None and output.exists() and output.samefile(source):
+        raise UserError(f"--input and --output are one file, {output}; give another --output")
+    if output is not None and os.path.lexists(output) and not resume:
+        raise already_there(output)
 
 
 def _found(path: Path) -> str:
@@ -200,16 +226,17 @@ def _is_file(source: Path | None) -> bool:
 
 def _windows(source: Path | None, errors: Errors, begin: int, end: int | None, *, ready: bool) -> "Windows":
     """Yield the lines from begin to end; ready: those of a terminal or a pipe as soon as they are there."""
-    from nmt.data.lines import read_lines
+    from nmt.data.lines import read_lines, read_standard_input
     from nmt.data.windows import ready_windows, windows
 
-    if source is not None:
-        yield from windows(islice(read_lines(source, errors.value), begin, end))
-        return
-    # A file of its own: at the end Python would wait for sys.stdin, which the reading thread may hold.
-    stream = open(sys.stdin.fileno(), "rb", closefd=False)  # noqa: SIM115
-    cut = ready_windows if ready and not _is_file(None) else windows
-    yield from cut(_standard_input(stream, errors))
+    lines = read_lines(source, errors.value) if source else read_standard_input(errors.value)
+    cut = ready_windows if source is None and ready and not _is_file(None) else windows
+    empty = end is None
+    for each in cut(islice(lines, begin, end)):
+        empty = False
+        yield each
+    if empty:
+        say_empty(source)
 
 
 def _share(found: "Windows", workers: int | None, device: str) -> tuple[int, "Windows"]:
@@ -235,16 +262,6 @@ def _numbered(found: "Windows", begin: int, done: int) -> Iterator[tuple[int, li
         number += len(window)
         if problem is not None:
             raise problem
-
-
-def _standard_input(stream: BinaryIO, errors: Errors) -> Iterator[str]:
-    from nmt.data.lines import decode_lines
-
-    name = "standard input"
-    try:
-        yield from decode_lines(stream, name, errors.value)
-    except OSError as error:
-        raise UserError(f"{name}: cannot be read ({error.strerror}); give it lines of text") from error
 
 
 def _print(text: str) -> None:

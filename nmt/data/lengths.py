@@ -10,6 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from nmt.data.sentences import count_sentences
 from nmt.errors import UserError
+from nmt.files import read_regular, replace_text
 
 USUAL = 0.99  # of the training sources have no more tokens, and no more sentences, than is called usual
 RARE = 0.001  # of the training pairs have fewer target tokens for each source token than the least ratio
@@ -34,20 +35,21 @@ class TrainingLengths(BaseModel):
     def load(cls, tokenizers: Path) -> Self | None:
         """What `save` left in a folder of tokenizers; None where there is nothing, as in older runs."""
         path = tokenizers / _FILE
-        if not path.is_file():
-            return None
+        mend = "restore it, or delete it to translate every sentence by itself"
         try:
-            with path.open("rb") as file:
-                return cls.model_validate_json(file.read(_MOST_BYTES))
-        except (OSError, ValidationError):
-            raise UserError(
-                f"{path}: expected tokens, sentences and ratio as nmt train writes them; restore it, or "
-                "delete it to translate every sentence by itself"
-            ) from None
+            return cls.model_validate_json(read_regular(path, _MOST_BYTES))
+        except FileNotFoundError:
+            return None
+        except OSError as error:
+            raise UserError(f"{path}: cannot be read ({error.strerror}); {mend}") from None
+        except ValidationError as error:
+            first = error.errors()[0]
+            where = ".".join(map(str, first["loc"])) or "content"
+            raise UserError(f"{path}: holds no lengths ({where}: {first['msg']}); {mend}") from None
 
     def save(self, tokenizers: Path) -> None:
         """Write it into a folder of tokenizers."""
-        (tokenizers / _FILE).write_text(self.model_dump_json(indent=2) + "\n", "utf-8")
+        replace_text(tokenizers / _FILE, self.model_dump_json(indent=2) + "\n")
 
 
 class Lengths:

@@ -1,6 +1,7 @@
 r"""Lines of UTF-8 text, plain or .gz, split at "\n" alone."""
 
 import gzip
+import sys
 import zlib
 from collections.abc import Iterable, Iterator
 from pathlib import Path
@@ -10,6 +11,7 @@ from nmt.errors import UserError
 from nmt.files import MB
 
 Errors = Literal["strict", "replace"]
+STANDARD_INPUT = "standard input"
 LONGEST = 10 * MB  # bytes of a line
 MOST_TEXT = 2000 * MB  # bytes of all lines of a file, where it has to be in memory
 Text = TypeVar("Text", bound=str | tuple[str, ...])
@@ -37,6 +39,24 @@ def read_lines(path: Path, errors: Errors = "strict") -> Iterator[str]:
         raise UserError(f"{path}: not a whole gzip file ({error}); fetch or compress it again") from error
     except OSError as error:
         raise UserError(f"{path}: cannot be read ({error.strerror}); give the path of a text file") from error
+
+
+def read_standard_input(errors: Errors = "strict") -> Iterator[str]:
+    """The lines of standard input, like those of `read_lines`; at once a UserError where it is closed."""
+    if sys.stdin is None:
+        raise UserError(f"{STANDARD_INPUT} is closed; give it lines of text, or the path of a file")
+
+    def lines() -> Iterator[str]:
+        try:
+            # A file of its own: at the end Python would wait for sys.stdin, which a reading thread may hold.
+            with open(sys.stdin.fileno(), "rb", closefd=False) as stream:
+                yield from decode_lines(stream, STANDARD_INPUT, errors)
+        except OSError as error:
+            raise UserError(
+                f"{STANDARD_INPUT}: cannot be read ({error.strerror or error}); give it lines of text"
+            ) from error
+
+    return lines()
 
 
 def decode_lines(file: Lines, name: str, errors: Errors = "strict") -> Iterator[str]:

@@ -270,7 +270,7 @@ def _write(
         files = folder / split
         if split == "train":
             samplers = [np.random.default_rng((seed, number)) for number in range(_samples(data))]
-            lengths = Lengths() if data.languages else None
+            lengths = Lengths() if data.pairs else None
             written[split] = _encode(train_pairs(), tokenizers, files, dtype, filters, samplers, lengths)
             reasons[chosen] = written[split].reasons
             _something_left(corpus, reasons)

@@ -40,34 +40,34 @@ class Shard(NamedTuple):
         return range(first, min(last, total))
 
 
-def windows(lines: Iterator[str]) -> Iterator[tuple[list[str], UserError | None]]:
+def windows(lines: Iterator[str]) -> Iterator[tuple[list[str], Exception | None]]:
     """Yield the lines WINDOW at a time, and with those of the last window what went wrong after them."""
-    problem = None
+    problem: Exception | None = None
     while problem is None:
         window: list[str] = []
         try:
             for line in islice(lines, WINDOW):
                 window.append(line)
-        except UserError as error:
+        except Exception as error:
             problem = error
         if not window and problem is None:
             return
         yield window, problem
 
 
-def ready_windows(lines: Iterator[str]) -> Iterator[tuple[list[str], UserError | None]]:
+def ready_windows(lines: Iterator[str]) -> Iterator[tuple[list[str], Exception | None]]:
     """Yield like `windows`, but at once what is there, be it a single line.
 
     A thread reads ahead, so that a slow writer's lines are answered one by one and a fast one's together.
     """
-    ready: queue.Queue[str | UserError | None] = queue.Queue(maxsize=WINDOW)
+    ready: queue.Queue[str | Exception | None] = queue.Queue(maxsize=WINDOW)
 
     def read() -> None:
         try:
             for line in lines:
                 ready.put(line)
             ready.put(None)
-        except UserError as problem:
+        except Exception as problem:  # whatever it is, it is raised where the lines are taken
             ready.put(problem)
 
     threading.Thread(target=read, daemon=True).start()

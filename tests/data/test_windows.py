@@ -50,8 +50,8 @@ def test_windows_are_full_but_for_the_last(count: int) -> None:
 
 @pytest.mark.parametrize("cut", [windows, ready_windows])
 @pytest.mark.parametrize("count", [0, 3, WINDOW, WINDOW + 1])
-def test_a_problem_comes_with_the_lines_before_it(cut: type, count: int) -> None:
-    problem = UserError("line 4")
+@pytest.mark.parametrize("problem", [UserError("line 4"), OSError(5, "EIO"), ValueError("closed")])
+def test_a_problem_comes_with_the_lines_before_it(cut: type, count: int, problem: Exception) -> None:
     found = list(cut(numbered(count, problem)))
     assert [line for window, _ in found for line in window] == list(numbered(count))
     assert [what for _, what in found] == [None] * (len(found) - 1) + [problem]
