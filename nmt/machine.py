@@ -4,6 +4,7 @@ import contextlib
 import math
 import os
 import platform
+import resource
 import subprocess
 import warnings
 from collections.abc import Callable, Iterator
@@ -135,8 +136,31 @@ def threads() -> int:
     return min(torch.get_num_threads(), cores())
 
 
+def memory(root: Path = Path("/")) -> int:
+    """Return how many bytes this process may use: the machine's, as far as limits and cgroups allow.
+
+    root: where /proc and /sys are.
+    """
+    found = [os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")]
+    for kind in (resource.RLIMIT_AS, resource.RLIMIT_DATA):
+        limit = resource.getrlimit(kind)[0]
+        found += [] if limit == resource.RLIM_INFINITY else [limit]
+    for folder in _cgroups(root, "memory"):
+        texts = (_read(folder / name).strip() for name in ("memory.max", "memory.limit_in_bytes"))
+        found += [int(text) for text in texts if text.isdecimal()]
+    return min(found)
+
+
 def _quotas(root: Path) -> Iterator[float]:
-    """Yield the quota, in cores, of each cgroup that this process is in, from its own up to the topmost.
+    """Yield the quota, in cores, of each cgroup that this process is in."""
+    for folder in _cgroups(root, "cpu"):
+        yield from _ratio(*_read(folder / "cpu.max").split())
+        names = ("cpu.cfs_quota_us", "cpu.cfs_period_us")
+        yield from _ratio(*(_read(folder / name).strip() for name in names))
+
+
+def _cgroups(root: Path, controller: str) -> Iterator[Path]:
+    """Yield the folders of the cgroups that this process is in, from its own up to the topmost.
 
     In a container the path may be that of the host; what is mounted then begins at the container's own.
     """
@@ -146,14 +170,12 @@ def _quotas(root: Path) -> Iterator[float]:
         controllers, _, path = rest.partition(":")
         own = Path(path.lstrip("/"))
         if not controllers:  # version 2
-            for base in (mount, mount / "unified"):
-                for folder in (own, *own.parents):
-                    yield from _ratio(*_read(base / folder / "cpu.max").split())
-        elif "cpu" in controllers.split(","):
-            for base in (mount / controllers, mount / "cpu"):
-                for folder in (own, *own.parents):
-                    names = ("cpu.cfs_quota_us", "cpu.cfs_period_us")
-                    yield from _ratio(*(_read(base / folder / name).strip() for name in names))
+            bases = [mount, mount / "unified"]
+        elif controller in controllers.split(","):
+            bases = [mount / controllers, mount / controller]
+        else:
+            continue
+        yield from (base / folder for base in bases for folder in (own, *own.parents))
 
 
 def _ratio(quota: str = "", period: str = "") -> Iterator[float]:

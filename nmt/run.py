@@ -12,6 +12,7 @@ from typing import TypeVar
 import torch
 from torch import Tensor, nn
 
+from nmt import machine
 from nmt.config.experiment import Experiment
 from nmt.config.loading import dump_experiment, load_experiment
 from nmt.errors import UserError
@@ -126,6 +127,12 @@ class Run:
             header = read_header(self.model)
             self._check_tokenizers(header.metadata, tokenizers)
             self._check_fit(header.tensors, model)
+            needed = 8 * sum(parameter.numel() for parameter in model.parameters())  # as read, and as given
+            if needed > (room := machine.memory()):
+                raise UserError(
+                    f"{self.model} needs {needed / 1e9:,.1f} GB of memory, found {room / 1e9:,.1f} GB; "
+                    "take a larger machine or a smaller model"
+                )
             weights = read_tensors(self.model)
         except DamagedCheckpoint as error:
             raise UserError(

@@ -133,6 +133,37 @@ def test_cores_are_counted_within_the_quotas_of_a_container(
     assert machine.cores(written(tmp_path, files)) == cores
 
 
+@pytest.mark.parametrize(
+    ("files", "expected"),
+    [
+        (
+            {
+                "proc/self/cgroup": "0::/a/b\n",
+                f"{V2}/a/memory.max": "1000000\n",
+                f"{V2}/a/b/memory.max": "max\n",
+            },
+            10**6,
+        ),
+        ({"proc/self/cgroup": "0::/docker/01\n", f"{V2}/memory.max": "2000000\n"}, 2 * 10**6),
+        (
+            {
+                "proc/self/cgroup": "3:cpu:/\n2:memory:/docker/01\n",
+                "sys/fs/cgroup/memory/memory.limit_in_bytes": "3000000\n",
+            },
+            3 * 10**6,
+        ),
+    ],
+)
+def test_memory_is_counted_within_the_limits_of_a_container(
+    tmp_path: Path, files: dict[str, str], expected: int
+) -> None:
+    for name, text in files.items():
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_text(text)
+    assert machine.memory(tmp_path) == expected
+    assert machine.memory(tmp_path / "nowhere") > 10**8
+
+
 def test_torch_takes_no_more_threads_than_there_are_cores(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(torch, "get_num_threads", lambda: 8)
     monkeypatch.setattr(machine, "cores", lambda: 3)

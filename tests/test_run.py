@@ -204,6 +204,15 @@ def test_a_model_of_any_size_is_compared_before_anything_is_allocated(tmp_path: 
         run.load_model(lambda: tied(2, hidden=65_536), TOKENIZERS)  # 100 GB and more
 
 
+def test_a_model_that_the_memory_cannot_hold_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = saved(tmp_path)
+    monkeypatch.setattr("nmt.machine.memory", lambda: 1000)
+    with pytest.raises(UserError, match=r"model\.safetensors needs 0\.0 GB of memory, found 0\.0 GB"):
+        run.load_model(lambda: tied(2), TOKENIZERS)
+
+
 @pytest.mark.parametrize("length", [2**62, 50_000_000])
 def test_a_header_without_end_is_not_read(tmp_path: Path, length: int) -> None:
     run = saved(tmp_path)

@@ -33,9 +33,8 @@ from nmt.training.distributed import Processes
 VALIDATION_ROWS, ROW_LENGTH = 16, 1000
 
 
-def build_trained_model(experiment: Experiment, prepared: Prepared) -> Seq2Seq | LanguageModel | Tagger:
-    """Return the freshly drawn model of an experiment."""
-    src, trg = len(prepared.src_tokenizer.vocabulary), len(prepared.trg_tokenizer.vocabulary)
+def build_trained_model(experiment: Experiment, src: int, trg: int) -> Seq2Seq | LanguageModel | Tagger:
+    """Return the freshly drawn model of an experiment, for vocabularies of these sizes."""
     match experiment.model:
         case ModelConfig() as config:
             return build_model(config, src, trg)

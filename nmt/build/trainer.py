@@ -11,6 +11,7 @@ from nmt import machine
 from nmt.build.data import prepare_data_apart
 from nmt.build.embeddings import check_embeddings, fill_embeddings
 from nmt.build.hardware import choose_device, choose_precision
+from nmt.build.room import least_vocabularies, refuse_too_large, room_of
 from nmt.build.task import build_batches, build_task, build_trained_model
 from nmt.config.experiment import Experiment
 from nmt.config.loading import changed_keys
@@ -66,6 +67,8 @@ def build_trainer(
         )
     device = processes.device(choose_device(config.device))
     precision = processes.of_first(lambda: choose_precision(config.precision, device))
+    room = room_of(device)
+    refuse_too_large(experiment, *least_vocabularies(experiment.data), precision, room)
     if not begun:
         processes.of_first(lambda: check_embeddings(experiment))
     torch.set_num_threads(config.threads or machine.threads())
@@ -78,8 +81,9 @@ def build_trainer(
     if not begun:
         processes.of_first(lambda: run.save_tokenizers(prepared.folder / "tokenizer"))
 
+    refuse_too_large(experiment, len(src.vocabulary), len(trg.vocabulary), precision, room)
     torch.manual_seed(experiment.seed)
-    model = build_trained_model(experiment, prepared)
+    model = build_trained_model(experiment, len(src.vocabulary), len(trg.vocabulary))
     if not begun:
         processes.after_first(lambda: fill_embeddings(experiment, prepared, model, progress.say))
     model = model.to(device)

@@ -1,0 +1,39 @@
+"""Whether the memory is large enough for a model, asked before anything of it is allocated."""
+
+import torch
+
+from nmt import machine
+from nmt.build.task import build_trained_model
+from nmt.config.data import DataConfig, SubwordTokenizer
+from nmt.config.experiment import Experiment
+from nmt.data.vocabulary import SPECIALS
+from nmt.errors import UserError
+
+
+def room_of(device: torch.device) -> int:
+    """Return how many bytes a device has for this process."""
+    if device.type == "cuda":
+        return int(torch.cuda.get_device_properties(device).total_memory)
+    return machine.memory()
+
+
+def least_vocabularies(data: DataConfig) -> tuple[int, int]:
+    """Return how many tokens source and target have at least, before any text was read."""
+    match data.tokenizer:
+        case SubwordTokenizer(vocab_size=size):
+            return size, len(SPECIALS) if data.labelled else size
+    return len(SPECIALS), len(SPECIALS)
+
+
+def refuse_too_large(experiment: Experiment, src: int, trg: int, precision: torch.dtype, room: int) -> None:
+    """Raise UserError where weights, gradients and optimiser of a model alone need more than `room` bytes."""
+    with torch.device("meta"):
+        model = build_trained_model(experiment, src, trg)
+    count = sum(parameter.numel() for parameter in model.parameters())
+    copies = 4 + (experiment.training.averaging.kind == "ema")  # weights, gradients, two moments
+    needed = count * copies * (8 if precision == torch.float64 else 4)
+    if needed > room:
+        raise UserError(
+            f"model: {count:,} parameters need {needed / 1e9:,.1f} GB to train (weights, gradients and "
+            f"optimiser), found {room / 1e9:,.1f} GB; lower hidden, layers, embedding or vocab_size"
+        )
