@@ -7,6 +7,7 @@ import typer
 
 from nmt.cli.arguments import Config, Overrides
 
+LAST_WORDS = 10.0  # seconds that a run which was asked to stop gives wandb
 SAVED = 75  # exit code of a run that a signal ended once it had saved: EX_TEMPFAIL, to be begun again
 
 
@@ -54,8 +55,8 @@ def train(
         try:
             reached = trainer.train()
         except Interrupted:
-            # In all together: torchrun ends the others where the first to end has not ended well.
-            processes.of_first(tracker.finish)
+            # In all together: torchrun ends the others when one has ended.
+            processes.of_first(lambda: tracker.finish(seconds=LAST_WORDS))
             trainer.progress.say(
                 f"stopped at update {trainer.at.update}; the same command goes on from there"
             )

@@ -18,7 +18,7 @@ from wandb.errors import CommError
 from nmt.config import Experiment, load_experiment
 from nmt.errors import UserError
 from nmt.evaluation.alignment import Attended
-from nmt.training import tracking
+from nmt.training import wandb_session
 from nmt.training.tracking import Tracker
 
 pytestmark = pytest.mark.slow
@@ -167,7 +167,7 @@ def test_a_service_that_never_stops_is_not_waited_for(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     stuck, teardown = Event(), wandb.teardown
-    monkeypatch.setattr(tracking, "START_SECONDS", 0.2)
+    monkeypatch.setattr(wandb_session, "START_SECONDS", 0.2)
     monkeypatch.setattr(wandb, "teardown", stuck.wait)
     monkeypatch.setattr(wandb, "init", refuse)
     monkeypatch.setattr(wandb, "login", lambda **_: True)
@@ -202,13 +202,13 @@ def test_a_wandb_that_fails_midway_is_left_with_one_warning(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     tracker = Tracker(tmp_path, experiment("offline"))
-    capsys.readouterr()
     monkeypatch.setattr(wandb.Run, "log", refuse)
     for step in (1, 2):
         tracker.log(step, {"loss": 1.0})
     tracker.samples(2, [("a", "b", "c")])
     tracker.finish({})
-    assert capsys.readouterr().err == "warning: wandb: stopped: no room; figures go to metrics.jsonl alone\n"
+    line = "warning: wandb: stopped: no room; figures go to metrics.jsonl alone"
+    assert capsys.readouterr().err.splitlines()[1:] == [line]
     assert [line["step"] for line in metrics(tmp_path)] == [1, 2]
 
 
@@ -217,7 +217,6 @@ def test_an_upload_that_takes_too_long_is_left_to_wandb_sync(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     tracker = Tracker(tmp_path, experiment("offline"))
-    capsys.readouterr()
     finish = wandb.Run.finish
 
     def late(run: wandb.Run) -> None:
@@ -227,8 +226,8 @@ def test_an_upload_that_takes_too_long_is_left_to_wandb_sync(
     monkeypatch.setattr(wandb.Run, "finish", late)
     tracker.finish({})
     (place,) = tmp_path.glob("wandb/offline-run-*")
-    line = f"warning: wandb: not all uploaded in 60 s; for the rest: wandb sync {place}\n"
-    assert capsys.readouterr().err == line
+    line = f"warning: wandb: not all uploaded in 60 s; for the rest: wandb sync {place}"
+    assert capsys.readouterr().err.splitlines()[1:] == [line]
 
 
 @pytest.mark.usefixtures("clean_wandb")
@@ -261,6 +260,7 @@ def test_where_the_model_looked_is_a_picture_a_sample(
     tracker = Tracker(tmp_path, experiment("offline"))
     monkeypatch.setattr(wandb.Run, "log", refuse)
     tracker.log(40, {"loss": 1.0})
+    tracker.finish()
     assert not tracker.shows_pictures
 
 
@@ -307,8 +307,12 @@ class Online:
         self.dir, self.summary = str(folder / "wandb" / "files"), dict[str, object]()
         self.models: list[tuple[list[str], dict[str, str]]] = []
         self.asked: list[str] = []
+        self.figures: list[dict[str, object]] = []
 
     def define_metric(self, *_: object, **__: object) -> None: ...
+
+    def log(self, figures: dict[str, object]) -> None:
+        self.figures.append(figures)
 
     def log_artifact(self, artifact: wandb.Artifact, aliases: list[str]) -> None:
         held = {name: Path(entry.local_path).read_text() for name, entry in artifact.manifest.entries.items()}
@@ -342,6 +346,36 @@ def answer(monkeypatch: pytest.MonkeyPatch, run: Online, best: object) -> None:
             return wandb.Artifact("demo", type="model", metadata={"validation": best})
 
     monkeypatch.setattr(wandb, "Api", Server)
+
+
+def test_nobody_waits_for_a_start_and_what_was_told_before_comes_in_order(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, online: Online
+) -> None:
+    ready = Event()
+    monkeypatch.setattr(wandb, "init", lambda **_: ready.wait() and online)
+    tracker = Tracker(tmp_path, experiment("online"))
+    for step in (1, 2, 3):
+        tracker.log(step, {"loss": 1.0 / step})
+    assert [line["step"] for line in metrics(tmp_path)] == [1, 2, 3]
+    assert online.figures == []
+    ready.set()
+    tracker.finish({"bleu": 30.0})
+    assert [figures["update"] for figures in online.figures] == [1, 2, 3]
+    assert online.summary == {"result": {"bleu": 30.0}}
+
+
+def test_a_start_that_never_ends_is_given_up_at_the_end(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], online: Online
+) -> None:
+    ready = Event()
+    monkeypatch.setattr(wandb, "init", lambda **_: ready.wait() and online)
+    tracker = Tracker(tmp_path, experiment("online"))
+    tracker.log(1, {"loss": 1.0})
+    tracker.finish(seconds=0.1)
+    line = "warning: wandb: not done after 0 s, not waited for; metrics.jsonl has every figure"
+    assert capsys.readouterr().err.splitlines() == [line]
+    assert metrics(tmp_path) == [{"step": 1, "loss": 1.0}]
+    ready.set()
 
 
 @pytest.mark.parametrize(
@@ -419,7 +453,7 @@ def test_outside_a_sweep_an_id_left_in_the_environment_is_no_other_run(
     (tmp_path / "wandb_id").write_text("0123abcd\n")
     given: dict[str, object] = {}
     monkeypatch.setattr(wandb, "init", lambda **settings: given.update(settings) or online)
-    Tracker(tmp_path, experiment("online"))
+    Tracker(tmp_path, experiment("online")).finish()
     assert (given["id"], given["resume"]) == ("0123abcd", "allow")
 
 
