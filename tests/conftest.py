@@ -1,6 +1,7 @@
 """What every test has in common."""
 
 import os
+import signal
 from pathlib import Path
 
 import pytest
@@ -8,6 +9,9 @@ from hypothesis import settings
 
 # Small products: a second thread costs more than it brings. The commands that tests start inherit it.
 os.environ["OMP_NUM_THREADS"] = "1"
+
+# A shell starts what it runs in the background with interrupts ignored, and some tests send them.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 # Tests check behaviour, never speed: a busy machine is no failure.
 settings.register_profile("nmt", deadline=None)

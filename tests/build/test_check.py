@@ -48,6 +48,7 @@ def swayed(
     return found
 
 
+@pytest.mark.slow
 def test_a_run_is_the_same_in_every_way(tiny_run: Path) -> None:
     lines = [*LINES, "der Hund, " * 40]
     outcomes = list(check_run(tiny_run, lines, beam=None, device="cpu"))

@@ -278,6 +278,7 @@ def with_notes(notes: str) -> Experiment:
     )
 
 
+@pytest.mark.slow
 @given(experiment=EXPERIMENTS)
 @example(experiment=with_notes("\x85&(-"))  # YAML's readers take U+0085 for a line break
 @example(experiment=with_notes(":/"))

@@ -353,6 +353,7 @@ def test_the_kernels_that_ship(
         near(p.grad, q.grad, of_gradients, name, least)
 
 
+@pytest.mark.slow
 @every(pairwise(product([1])))
 def test_nothing_is_made_on_the_cpu_for_a_model_elsewhere(
     kind: Kind, monkeypatch: pytest.MonkeyPatch

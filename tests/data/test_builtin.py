@@ -12,6 +12,8 @@ from nmt.data.builtin import LIMITS, Split, pairs, split_of, words
 from nmt.data.builtin.lexicon import ADJECTIVES, NOUNS, VERBS
 from nmt.errors import UserError
 
+pytestmark = pytest.mark.slow
+
 Pairs = list[tuple[str, str]]
 
 

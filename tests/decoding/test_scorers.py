@@ -72,6 +72,7 @@ def test_log_probabilities_sum_to_one(style: str) -> None:
     torch.testing.assert_close(step.log_probs.exp().sum(-1), torch.ones(3, dtype=torch.float64))
 
 
+@pytest.mark.slow
 @styles
 @pytest.mark.parametrize("dtype", [torch.float64, torch.float32])
 def test_neither_batch_size_nor_order_nor_neighbours_change_a_result(style: str, dtype: torch.dtype) -> None:

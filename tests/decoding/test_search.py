@@ -188,6 +188,7 @@ def test_the_early_stop_loses_nothing(penalty: LengthPenalty, case: Case, beam: 
     assert case.search(settings) == case.search(patient)
 
 
+@pytest.mark.slow
 @examples(max_examples=40)
 @given(case=cases(), beam=st.integers(1, 7), data=st.data())
 def test_neighbours_and_order_change_nothing(case: Case, beam: int, data: st.DataObject) -> None:

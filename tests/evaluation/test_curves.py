@@ -9,6 +9,8 @@ import pytest
 from nmt.errors import UserError
 from nmt.evaluation.curves import plot_runs, read_curves
 
+pytestmark = pytest.mark.slow
+
 
 def write(folder: Path, lines: list[dict[str, object]]) -> Path:
     folder.mkdir()

@@ -9,6 +9,8 @@ from nmt.lab.memory import BUDGETS, Budget
 from nmt.lab.problems import AddingProblem
 from nmt.layers.rnn import RNNCell
 
+pytestmark = pytest.mark.slow
+
 CELLS = ["lstm", "lstm:chrono=T", "ln_lstm", "gru", "rnn", "irnn", "sru", "deep_transition"]
 
 

@@ -10,6 +10,8 @@ from nmt.lab.cells import Reader, cell_config, matched_reader, split_names
 from nmt.lab.memory import BUDGETS, Budget, compare, learn, problem_of
 from nmt.lab.problems import AddingProblem, CopyingMemory
 
+pytestmark = pytest.mark.slow
+
 KINDS = [section.model_fields["kind"].default for section in get_args(get_args(CellConfig)[0])]
 ADDING, COPYING = AddingProblem(200), CopyingMemory(100)
 

@@ -48,6 +48,7 @@ def test_a_page_is_a_picture_numbers_and_a_table(tmp_path: Path, capsys: pytest.
     assert str(tmp_path / "new" / "trial.png") in shown.replace("\n", "")
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("clean_wandb")
 def test_wandb_gets_the_picture_and_the_table(tmp_path: Path) -> None:
     leave(page(), tmp_path, wandb="offline")
@@ -59,6 +60,7 @@ def test_wandb_gets_the_picture_and_the_table(tmp_path: Path) -> None:
     assert {"trial", "table"} <= {key.split(".")[0] for key in history}
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("clean_wandb")
 def test_a_wandb_that_fails_takes_nothing_with_it(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
@@ -100,6 +102,7 @@ def run(monkeypatch: pytest.MonkeyPatch, *words: str | Path) -> object:
     return end.value.code
 
 
+@pytest.mark.slow
 def test_the_commands_of_cells(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -117,6 +120,7 @@ def test_the_commands_of_cells(
     assert "nmt: --lags 10,x: expected whole numbers" in capsys.readouterr().err
 
 
+@pytest.mark.slow
 def test_the_commands_of_a_model(tiny_run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     given = ["--model", tiny_run, "--output", tmp_path, "--split", "test", "--count", "3"]
     for command in ("gates", "attention", "exposure"):

@@ -175,6 +175,7 @@ AVERAGES = [
 ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("averaging", AVERAGES, ids=lambda a: a.kind)
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64], ids=str)
 @pytest.mark.parametrize("stop", [killed, asked_to_stop], ids=["killed", "asked"])
