@@ -4,7 +4,7 @@ import math
 import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, closing
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict
 from typing import Any
 
 import torch
@@ -27,6 +27,7 @@ from nmt.training.optim import (
     weights_of,
 )
 from nmt.training.progress import Progress
+from nmt.training.saved import Progressed, Saved, Window, check_tensors
 from nmt.training.signals import Signals
 from nmt.training.splitting import Splitting
 from nmt.training.tracking import Tracker
@@ -34,45 +35,6 @@ from nmt.training.tracking import Tracker
 # What no two runs share: logged figures, and fields of Progressed.
 TIMES = frozenset({"train/minutes", "train/trg_tokens_per_s", "validation/seconds"})
 CLOCKS = frozenset({"seconds", "cpu_seconds", "updating_seconds"})
-
-
-@dataclass
-class Progressed:
-    """How far a run has come; everything in it is saved with a checkpoint."""
-
-    update: int = 0
-    trg_tokens: int = 0
-    seconds: float = 0.0
-    cpu_seconds: float = 0.0
-    updating_seconds: float = 0.0  # of seconds, those that went into updates
-    skipped: int = 0
-    skipped_in_row: int = 0
-    validations_without_improvement: int = 0
-    best_update: int = 0
-    best: dict[str, float] = field(default_factory=dict)
-    validated_update: int = 0
-
-
-@dataclass
-class _Window:
-    """What happened since the last line of figures."""
-
-    loss: float = 0.0
-    nll: float = 0.0
-    tokens: int = 0
-    updates: int = 0
-    norms: float = 0.0
-    clipped: int = 0
-    began: float = field(default_factory=time.perf_counter)
-
-    def add(self, loss: float, nll: float, tokens: int, norm: float, *, clipped: bool) -> None:
-        """Take in an update: sums over its tokens, and its gradient's norm before clipping."""
-        self.loss, self.nll, self.tokens = self.loss + loss, self.nll + nll, self.tokens + tokens
-        self.updates, self.norms, self.clipped = self.updates + 1, self.norms + norm, self.clipped + clipped
-
-    def sums(self) -> dict[str, float | int]:
-        """Return everything but the clock."""
-        return {name: value for name, value in asdict(self).items() if name != "began"}
 
 
 class Interrupted(Exception):
@@ -120,7 +82,7 @@ class Trainer:
         self.ema = Ema(self.parameters, averaging.decay) if averaging.kind == "ema" else None
         self.splitting = Splitting(config.accumulate, device, undo=self._forget, say=progress.say)
         self.at = Progressed()
-        self._window = _Window()
+        self._window = Window()
         self._happened: list[Tensor] = []  # loss, nll, count, norm (4,) of each update not yet settled
         self._signals = Signals()
         self._elsewhere = 0.0  # seconds of this process's loop that did not go into updates
@@ -174,22 +136,35 @@ class Trainer:
         if found is None:
             self.tracker.truncate_after(0)
             return False
-        step, groups, state, damaged = found
+        step, groups, content, damaged = found
         for line in damaged:
             self.progress.say(f"damaged, not used: {line}; going on from step {step}")
+        state = Saved.of(content, self.checkpoints.path(step))
         for key, value in self.identity.items():
-            if state["identity"].get(key) != value:
+            if state.identity.get(key) != value:
                 raise UserError(
                     f"{self.checkpoints.path(step)} was trained with other {key} "
-                    f"({str(state['identity'].get(key))[:12]}, now {value[:12]}); give another --run"
+                    f"({str(state.identity.get(key))[:12]}, now {value[:12]}); give another --run"
                 )
-        # Before there could be several, the number was not written down.
-        if (trained_by := state.get("processes", 1)) != self.processes.size:
+        if state.processes != self.processes.size:
             raise UserError(
-                f"wrong world size: {self.checkpoints.path(step)} is of {trained_by} processes, found "
-                f"{self.processes.size}; start as many (torchrun --nproc-per-node {trained_by}), or give "
-                "another --run"
+                f"wrong world size: {self.checkpoints.path(step)} is of {state.processes} processes, found "
+                f"{self.processes.size}; start as many (torchrun --nproc-per-node {state.processes}), or "
+                "give another --run"
             )
+        try:
+            check_tensors(groups, self.parameters, ema=self.ema is not None)
+            self._load(groups, state)
+        except (KeyError, ValueError, RuntimeError) as error:
+            reason = str(error).partition("\n")[0]
+            raise UserError(
+                f"{self.checkpoints.path(step)} does not fit this run ({reason}); delete it or give "
+                "another --run"
+            ) from error
+        self.tracker.truncate_after(self.at.update)
+        return True
+
+    def _load(self, groups: dict[str, dict[str, Tensor]], state: Saved) -> None:
         fill(self.parameters, groups["model"])
         for name, parameter in self.parameters.items():
             slots = {
@@ -197,16 +172,12 @@ class Trainer:
             }
             self.optimizer.state[parameter] = {k: v.to(self.device) for k, v in slots.items()}
         if self.ema is not None:
-            self.ema.load(groups["ema"], state["ema_updates"])
-        self.schedule.load_state(state["schedule"])
+            self.ema.load(groups["ema"], state.ema_updates)
+        self.schedule.load_state(state.schedule)
         carried = groups.get("carried", {})
-        self.batches.load_state(state["batches"], {k: self.processes.own(v) for k, v in carried.items()})
-        # Before the updates were timed by themselves, all of the time was theirs.
-        at = {"updating_seconds": state["at"]["seconds"], **state["at"]}
-        self.at, self._window = Progressed(**at), _Window(**state["window"])
+        self.batches.load_state(state.batches, {k: self.processes.own(v) for k, v in carried.items()})
+        self.at, self._window = state.at, state.window
         set_rng_state({k: self.processes.own(v) for k, v in groups["rng"].items()}, self.device)
-        self.tracker.truncate_after(self.at.update)
-        return True
 
     def _share_used(self) -> float:
         """Return the largest share of a budget that is used up, 0 … 1."""
@@ -313,7 +284,7 @@ class Trainer:
 
     def _log(self) -> None:
         self.settle()
-        window, self._window = self._window, _Window()
+        window, self._window = self._window, Window()
         seconds = max(time.perf_counter() - window.began, 1e-9)
         figures: dict[str, float | int] = {
             "train/lr": self.optimizer.param_groups[0]["lr"],

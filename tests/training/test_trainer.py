@@ -648,6 +648,60 @@ def test_other_data_is_refused(tmp_path: Path) -> None:
     assert metrics(tmp_path) == before
 
 
+def rewritten(folder: Path, change: Callable[[dict[str, Any], dict[str, dict[str, Tensor]]], object]) -> None:
+    """The newest checkpoint with another content and checksums that are right."""
+    checkpoints = Checkpoints(folder / "checkpoints", keep=3, every=1)
+    found = checkpoints.newest()
+    assert found is not None
+    step, groups, state, _ = found
+    change(state, groups)
+    checkpoints.save(step, groups, state)
+
+
+@pytest.mark.parametrize(
+    ("change", "reason"),
+    [
+        (lambda state, groups: state.pop("at"), "state.json: at: Field required"),
+        (lambda state, groups: state.update(at=[]), "state.json: at: "),
+        (lambda state, groups: state["at"].update(update="x"), "state.json: at.update: "),
+        (lambda state, groups: state.update(identity=None), "state.json: identity: "),
+        (lambda state, groups: state.update(window={"loss": None}), "state.json: window.loss: "),
+        (lambda state, groups: state.update(batches={}), "does not fit this run ('epoch')"),
+        (
+            lambda state, groups: state["batches"].update(position=10**9),
+            "does not fit this run (position 1000000000",
+        ),
+        (lambda state, groups: state.update(schedule={}), "does not fit this run ('reductions')"),
+        (lambda state, groups: groups.pop("rng"), "does not fit this run ('rng')"),
+        (
+            lambda state, groups: groups["rng"].update(cpu=torch.zeros(3, dtype=torch.uint8)),
+            "does not fit this run",
+        ),
+        (lambda state, groups: groups.pop("model"), "does not fit this run ('model')"),
+        (
+            lambda state, groups: groups["model"].update({n: t[:1] for n, t in groups["model"].items()}),
+            "does not fit this run (model: ",
+        ),
+        (
+            lambda state, groups: groups["optimizer"].update(
+                {n: torch.zeros(1) for n in groups["optimizer"]}
+            ),
+            "does not fit this run (optimizer: ",
+        ),
+    ],
+)
+def test_a_checkpoint_that_does_not_fit_is_one_line(
+    tmp_path: Path, change: Callable[[dict[str, Any], dict[str, dict[str, Tensor]]], object], reason: str
+) -> None:
+    make(tmp_path, settings()).train()
+    rewritten(tmp_path, change)
+    with pytest.raises(UserError) as caught:
+        make(tmp_path, settings()).resume()
+    (line,) = str(caught.value).splitlines()
+    assert reason in line
+    assert "step-20" in line
+
+
 @pytest.mark.parametrize("seed", [1, 2])
 def test_the_seed_decides(tmp_path: Path, seed: int) -> None:
     found = []
