@@ -88,7 +88,7 @@ class SubwordTokenizer(Section):
 
     kind: Literal["bpe", "unigram"] = "bpe"
     vocab_size: int = Field(
-        8000, ge=300, le=_VOCABULARY, description="pieces, special and byte pieces included"
+        8000, ge=261, le=_VOCABULARY, description="pieces, special and byte pieces included"
     )
     shared: bool = True
     dropout: float = Field(

@@ -15,6 +15,8 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
+from nmt.build.tokenizer import train_tokenizer
+from nmt.config.data import SubwordTokenizer
 from nmt.data.tokenizer import (
     SentencePieceTokenizer,
     Tokenizer,
@@ -248,6 +250,16 @@ def test_a_vocabulary_larger_than_the_text_supports_names_the_largest(kind: Subw
         SentencePieceTokenizer.train(_texts(), kind=kind, vocab_size=9000)
     most = int(str(caught.value).split("at most ")[1].split()[0])
     assert len(SentencePieceTokenizer.train(_texts(), kind=kind, vocab_size=most).vocabulary) == most
+
+
+@pytest.mark.parametrize("kind", ["bpe", "unigram"])
+@pytest.mark.parametrize("text", ["a", "a b", "東京", "der Hund"])
+def test_the_advice_for_a_tiny_text_can_be_followed(kind: SubwordKind, text: str) -> None:
+    with pytest.raises(UserError, match=r"set it to \d+ or less") as caught:
+        SentencePieceTokenizer.train([text], kind=kind, vocab_size=300)
+    advised = int(str(caught.value).split("set it to ")[1].split()[0])
+    section = SubwordTokenizer.model_validate({"kind": kind, "vocab_size": advised})
+    assert len(train_tokenizer(section, [text]).vocabulary) == advised
 
 
 @pytest.mark.parametrize("kind", ["bpe", "unigram"])
