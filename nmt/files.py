@@ -14,6 +14,22 @@ from nmt.errors import UserError
 MB = 1_000_000
 
 
+def usable(name: str) -> str:
+    """Return the path that a person named, ~ expanded; UserError where the system allows no such name."""
+    path = os.path.expanduser(name)
+    try:
+        os.lstat(path)
+    except ValueError:
+        raise UserError(f"expected a path, found one with NUL in it: {name[:60]!r}") from None
+    except OSError as error:
+        if error.errno == errno.ENAMETOOLONG:
+            long = len(os.fsencode(path))
+            raise UserError(
+                f"expected a path, found one of {long:,} bytes, longer than the system allows: {name[:60]!r}…"
+            ) from None
+    return path
+
+
 def open_regular(path: Path, *, limit: int | None = None, within: Path | None = None) -> BufferedReader:
     """Open a regular file of at most `limit` bytes to read; anything else is an OSError that says why.
 

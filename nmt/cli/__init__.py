@@ -1,8 +1,11 @@
 """The command `nmt`: one file a command, each thin; heavy imports wait until a command runs."""
 
 import atexit
+import functools
 import gc
 import sys
+from collections.abc import Callable
+from pathlib import Path
 
 import typer
 
@@ -19,6 +22,7 @@ from nmt.cli.show import show
 from nmt.cli.train import train
 from nmt.cli.translate import translate
 from nmt.errors import UserError
+from nmt.files import usable
 
 app = typer.Typer(
     name="nmt",
@@ -31,6 +35,27 @@ app = typer.Typer(
 for command in (prepare, train, translate, score, predict, sample, show, plot, report, check, check_resume):
     app.command()(command)
 app.add_typer(lab, name="lab")
+
+
+def _with_usable_paths(command: Callable[..., None]) -> Callable[..., None]:
+    """Return the command with ~ expanded in every path: no shell does so behind `--key=`."""
+
+    def path(value: object) -> object:
+        if isinstance(value, list):
+            return [path(each) for each in value]
+        return Path(usable(str(value))) if isinstance(value, Path) else value
+
+    @functools.wraps(command)
+    def run(**arguments: object) -> None:
+        command(**{key: path(value) for key, value in arguments.items()})
+
+    return run
+
+
+for group in (app, lab):
+    for registered in group.registered_commands:
+        assert registered.callback is not None
+        registered.callback = _with_usable_paths(registered.callback)
 
 
 def main(*before: str) -> None:

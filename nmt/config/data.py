@@ -4,7 +4,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
-from nmt.config.section import Count, Section, Seed
+from nmt.config.section import Count, PathName, Section, Seed
 
 _VOCABULARY = 10_000_000  # pieces, at most
 
@@ -23,8 +23,8 @@ class SplitNames(Section):
 class FilePair(Section):
     """Two text files, line n of one translating line n of the other; plain or .gz."""
 
-    src: str
-    trg: str
+    src: PathName
+    trg: PathName
 
 
 class TextFiles(Section):
@@ -38,17 +38,17 @@ class TextFiles(Section):
 class TsvFiles(Section):
     """One tab-separated file for each split: source, tab, target; plain or .gz."""
 
-    train: str
-    validation: str
-    test: str | None = None
+    train: PathName
+    validation: PathName
+    test: PathName | None = None
 
 
 class PlainText(Section):
     """Text of one language, for a language model; plain or .gz."""
 
-    train: str
-    validation: str | None = Field(None, description="a file; or give held_out")
-    test: str | None = None
+    train: PathName
+    validation: PathName | None = Field(None, description="a file; or give held_out")
+    test: PathName | None = None
     held_out: float | None = Field(
         None,
         gt=0,
@@ -138,7 +138,7 @@ class SavedTokenizer(Section):
     """The tokenizers that are there already; text of one language takes the target's."""
 
     kind: Literal["saved"] = "saved"
-    path: str = Field(description="the tokenizer folder of a run, such as runs/demo/tokenizer")
+    path: PathName = Field(description="the tokenizer folder of a run, such as runs/demo/tokenizer")
     shared: bool = Field(True, description="of pairs: whether one tokenizer there serves both sides")
 
 
@@ -164,7 +164,7 @@ class Filters(Section):
 class DataConfig(Section):
     """One corpus: exactly one of dataset, files, tsv, builtin, text, labelled."""
 
-    dataset: str | None = Field(None, description="hub id, or a local folder of the same layout")
+    dataset: PathName | None = Field(None, description="hub id, or a local folder of the same layout")
     dataset_config: str | None = Field(None, description="the hub's config name, such as de-en")
     revision: str | None = None
     splits: SplitNames = SplitNames()
@@ -183,7 +183,7 @@ class DataConfig(Section):
         "none", description="nfc: composed characters, in training and wherever the run reads text"
     )
     filters: Filters = Filters()
-    prepared: str = Field("runs/prepared", description="folder of the memory-mapped caches")
+    prepared: PathName = Field("runs/prepared", description="folder of the memory-mapped caches")
 
     @model_validator(mode="after")
     def _one_corpus(self) -> Self:

@@ -19,7 +19,7 @@ _NEEDS = {"bleu": "translations", "accuracy": "labels"}
 class Experiment(Section):
     """Everything that a run depends on."""
 
-    name: str = Field(pattern=r"^\w[\w.-]*$", description="the run folder is runs/NAME")
+    name: str = Field(pattern=r"^\w[\w.-]*$", max_length=200, description="the run folder is runs/NAME")
     seed: Seed = 1
     data: DataConfig
     model: AnyModelConfig = ModelConfig()

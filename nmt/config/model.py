@@ -7,7 +7,7 @@ from typing import Annotated, Literal, Self
 from pydantic import AfterValidator, Discriminator, Field, Tag, field_validator, model_validator
 
 from nmt.config.cell import CellConfig, DeepTransitionCellConfig, LSTMCellConfig, has_recurrent_matrix
-from nmt.config.section import Section, Width
+from nmt.config.section import PathName, Section, Width
 
 _MOST_CELLS = 1_000
 Layers = Annotated[int, Field(ge=1, le=_MOST_CELLS)]
@@ -212,8 +212,8 @@ class DecoderConfig(Section):
 class EmbeddingsConfig(Section):
     """Files of word vectors (word2vec, fastText or GloVe as text, plain or .gz) to begin with."""
 
-    src: str | None = None
-    trg: str | None = None
+    src: PathName | None = None
+    trg: PathName | None = None
 
 
 class ModelConfig(Section):
@@ -285,7 +285,7 @@ class LanguageModelConfig(Section):
     recurrent_dropout: Share = Field(0.0, description=_RECURRENT)
     word_dropout: Share = Field(0.0, description=_WORDS)
     tie_embeddings: Literal["none", "two_way"] = Field("none", description="two_way: embedding and output")
-    embeddings: str | None = Field(
+    embeddings: PathName | None = Field(
         None, description="a file of word vectors (word2vec, fastText, GloVe; .gz) to begin with"
     )
     cell: CellConfig = LSTMCellConfig()
@@ -309,7 +309,7 @@ class _LabellerConfig(Section):
     dropout_kind: DropoutKind = Field("independent", description=_DROPOUT_KIND)
     recurrent_dropout: Share = Field(0.0, description=_RECURRENT)
     word_dropout: Share = Field(0.0, description=_WORDS)
-    embeddings: str | None = Field(
+    embeddings: PathName | None = Field(
         None, description="a file of word vectors (word2vec, fastText, GloVe; .gz) to begin with"
     )
     encoder: EncoderConfig = EncoderConfig()

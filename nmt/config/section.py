@@ -2,7 +2,10 @@
 
 from typing import Annotated
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+
+from nmt.errors import UserError
+from nmt.files import usable
 
 # Every number has bounds that no person reaches: a config may come from a stranger.
 Width = Annotated[int, Field(ge=1, le=65_536)]  # of a vector
@@ -10,6 +13,17 @@ Beam = Annotated[int, Field(ge=1, le=1_000)]
 Seed = Annotated[int, Field(ge=0, lt=2**63)]
 Updates = Annotated[int, Field(ge=1, le=10**12)]
 Count = Annotated[int, Field(ge=1, le=10**9)]
+
+
+def _usable(name: str) -> str:
+    try:
+        return usable(name)
+    except UserError as error:
+        raise ValueError(str(error)) from None
+
+
+# Of a file or folder; ~ is the home folder.
+PathName = Annotated[str, AfterValidator(_usable)]
 
 
 class Section(BaseModel):

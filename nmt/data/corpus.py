@@ -322,7 +322,7 @@ class DatasetCorpus:
 
 def _local_folder(dataset: str) -> Path | None:
     """The folder that is meant, or None for a hub id; UserError for a path where there is no folder."""
-    path = Path(dataset).expanduser()
+    path = Path(dataset)
     if path.is_dir():
         return path
     if path.exists() or dataset.startswith((".", "/", "~")) or dataset.count("/") > 1:
@@ -364,7 +364,7 @@ def _one_line(text: str) -> str:
 
 
 def _path(key: str, name: str) -> Path:
-    path = Path(name).expanduser()
+    path = Path(name)
     if not path.is_file():
         found = "a folder" if path.is_dir() else "no such file"
         raise UserError(f"{key}: expected a text file, found {found}: {name}")
