@@ -113,7 +113,7 @@ def test_characters_are_emitted_whole() -> None:
     assert bpe.vocabulary.id("<0x1B>") in bpe.banned
 
 
-HARMFUL = ["a\nb", "\x1b[31m", "\r", "\x0b", "a\x85", "\u2028", "\ud800", "\x00", "\x9b2J"]
+HARMFUL = ["a\nb", "\x1b[31m", "\r", "\x0b", "a\x85", "\u2028", "\x00", "\x9b2J"]
 
 
 @pytest.mark.parametrize("kind", [WordTokenizer, TorchtextTokenizer])
@@ -130,6 +130,13 @@ def test_a_strangers_pieces_break_no_line(kind: type[WordTokenizer], tmp_path: P
         assert text.startswith("gut a\ufffdb \ufffd[31m ")
         assert len(f"{text}.".splitlines()) == 1
         text.encode()
+
+
+def test_half_of_a_surrogate_pair_is_no_piece(tmp_path: Path) -> None:
+    data = json.dumps([*SPECIALS, "\ud800"]).encode()
+    write_tokenizer(tmp_path, "src", data, kind="word")
+    with pytest.raises(UserError, match=r"src\.pieces\.json: cannot be used as a word tokenizer"):
+        load_tokenizer(tmp_path, "src")
 
 
 def test_a_strangers_subwords_break_no_line() -> None:
