@@ -19,6 +19,7 @@ from nmt.cli import main as command
 from nmt.run import Run
 from nmt.training.checkpoint import Checkpoints
 
+SAVE_EVERY = 10  # updates
 CONFIG = """
 name: faults
 data:
@@ -37,7 +38,7 @@ training:
   tokens_per_batch: 400
   max_updates: UPDATES
   validate_every: 100
-  save_every: 10
+  save_every: EVERY
   precision: float32
   device: cpu
   threads: 1
@@ -70,7 +71,7 @@ class Place:
         """Return the configuration of a run of so many updates."""
         path = self.folder / f"{updates}.yaml"
         text = CONFIG.replace("PREPARED", str(self.folder / "prepared")).replace("UPDATES", str(updates))
-        path.write_text(text, encoding="utf-8")
+        path.write_text(text.replace("EVERY", str(SAVE_EVERY)), encoding="utf-8")
         return path
 
     def whole(self, updates: int) -> Run:
