@@ -94,20 +94,28 @@ def _sha256(path: Path) -> str:
 
 
 def _options(builder: datasets.DatasetBuilder, first: Path | None) -> dict[str, Any]:
-    """For CSV and TSV: every cell is text as it stands, null, NA and numbers too; in TSV quotes are text."""
+    """For CSV and TSV: every cell is text as it stands, null, NA and numbers too; in TSV quotes are text.
+
+    A row ends at "\\n" alone, or "\\r\\n" where the header does.
+    """
     config = builder.config
     if not isinstance(config, CsvConfig):
         return {}
     options: dict[str, Any] = {"keep_default_na": False}
     if config.sep == "\t" and config.quoting == csv.QUOTE_MINIMAL:
         options["quoting"] = csv.QUOTE_NONE
+    if config.lineterminator is None and config.engine in (None, "c") and len(config.sep) == 1:
+        options["lineterminator"] = "\n"
     if first is not None and builder.info.features is None:
         arguments = {**config.pd_read_csv_kwargs, **options, "nrows": 0, "chunksize": None}
         try:
-            columns = pandas.read_csv(first, **arguments).columns
+            columns = [str(name) for name in pandas.read_csv(first, **arguments).columns]
         except Exception:  # the library says better what is wrong when it reads the file itself
             return options
-        options["features"] = datasets.Features({str(name): datasets.Value("string") for name in columns})
+        if any(name.endswith("\r") for name in columns):
+            options.pop("lineterminator", None)
+        names = (name.removesuffix("\r") for name in columns)
+        options["features"] = datasets.Features({name: datasets.Value("string") for name in names})
     return options
 
 

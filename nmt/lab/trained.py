@@ -14,6 +14,7 @@ from nmt.config.experiment import Experiment
 from nmt.config.model import LanguageModelConfig
 from nmt.data.corpus import Pair
 from nmt.data.lines import read_lines
+from nmt.data.text import Normalizer
 from nmt.data.tokenizer import Tokenizer
 from nmt.decoding.scorers import ModelScorer
 from nmt.decoding.translator import Translator
@@ -65,7 +66,8 @@ def lines_of(trained: Trained, file: Path | None, split: str, count: int) -> lis
     UserError where all are blank.
     """
     if file is not None:
-        lines = list(islice((line for line in read_lines(file) if line.strip()), count))
+        normalize = Normalizer.of(trained.experiment.data)
+        lines = list(islice((normalize(line) for line in read_lines(file) if line.strip()), count))
     else:
         sided = pairs_of(trained, split, count)
         lines = [pair.src if trained.translator else pair.trg for pair in sided]

@@ -167,6 +167,10 @@ def test_a_row_may_name_its_languages_itself(tmp_path: Path, declared: bool) -> 
             [("null", "NA"), ("None", 'a, "b"'), ("nan", ""), ("007", "1.0"), ("true", "inf")],
         ),
         ("train.csv", "de,en\n007,true\n1.0,false\n", [("007", "true"), ("1.0", "false")]),
+        ("train.csv", 'de,en\na\rb,c\x85d\ne,"f\ng"\n', [("a\rb", "c\x85d"), ("e", "f g")]),
+        ("train.tsv", "de\ten\na\rb\tc\u2028d\ne\t\n", [("a\rb", "c\u2028d"), ("e", "")]),
+        ("train.tsv", "de\ten\r\nnull\tb\r\n", [("null", "b")]),
+        ("train.csv", "de,en\r\nnull,b\r\n", [("null", "b")]),
         (
             "train.tsv",
             'de\ten\n"Halt\tStop\nN/A\t"no"\n\'a\t"\n',
@@ -178,7 +182,7 @@ def test_every_cell_of_a_table_is_text(
     tmp_path: Path, name: str, text: str, expected: list[tuple[str, str]]
 ) -> None:
     (tmp_path / "data").mkdir()
-    (tmp_path / "data" / name).write_text(text, "utf-8")
+    (tmp_path / "data" / name).write_text(text, "utf-8", newline="")
     assert read(tmp_path / "data")[0] == [Pair(*pair) for pair in expected]
 
 
