@@ -19,9 +19,9 @@ from nmt.cli.report import report
 from nmt.cli.sample import sample
 from nmt.cli.score import score
 from nmt.cli.show import show
+from nmt.cli.streams import one_way_out, open_streams, use_utf8
 from nmt.cli.train import train
 from nmt.cli.translate import translate
-from nmt.errors import UserError
 from nmt.files import usable
 
 app = typer.Typer(
@@ -64,9 +64,7 @@ def main(*before: str) -> None:
     # imported nor at the end, where it looks for a quarter of a second.
     gc.set_threshold(20_000)
     atexit.register(gc.freeze)
-    try:
+    use_utf8()
+    open_streams()
+    with one_way_out():
         app(args=[*before, *sys.argv[1:]])
-    except UserError as error:
-        for line in str(error).splitlines():
-            print(f"nmt: {line}", file=sys.stderr)
-        sys.exit(2)
