@@ -19,14 +19,27 @@ __version__ = "0.1.0"
 
 
 def load(
-    run: str | Path, *others: str | Path, lm: str | Path | None = None, lm_weight: float | None = None
+    run: str | Path,
+    *others: str | Path,
+    lm: str | Path | None = None,
+    lm_weight: float | None = None,
+    max_source: int | None = None,
+    split: bool = True,
 ) -> "Translator":
     """Return the translator of a trained run: `nmt.load("runs/demo").translate(["…"])`.
 
-    Several runs are an ensemble; lm is a run of a language model, fused with lm_weight (0.2).
+    Several runs are an ensemble; lm is a run of a language model, fused with lm_weight (0.2). max_source:
+    source tokens that are translated as a whole, by default the run's; split: False keeps together more
+    sentences of a line than training showed.
     Raises UserError where a folder is no whole run, or they do not belong together.
     """
     from nmt.build.translator import load_translator
 
     folders = map(Path, (run, *others))
-    return load_translator(*folders, lm=None if lm is None else Path(lm), lm_weight=lm_weight)
+    return load_translator(
+        *folders,
+        lm=None if lm is None else Path(lm),
+        lm_weight=lm_weight,
+        max_source=max_source,
+        split=split,
+    )

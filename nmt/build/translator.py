@@ -53,6 +53,10 @@ def load_translator(
     Raises UserError when a folder is no run, its parts are damaged or do not belong together, or the
     device cannot do what is asked for.
     """
+    if lm is None and lm_weight is not None:
+        raise UserError(f"lm_weight {lm_weight} weighs a language model, and none is given; give lm")
+    if max_source is not None and max_source < 4:
+        raise UserError(f"max_source {max_source}: expected 4 tokens or more, such as 200")
     where = choose_device(device)
     precision = choose_translation_precision(precision, where)
     first, *further = members = _members(folder, *others, lm=lm, experiment=experiment)

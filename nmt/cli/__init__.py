@@ -9,6 +9,7 @@ from pathlib import Path
 
 import typer
 
+from nmt.cli.arguments import Command
 from nmt.cli.check import check
 from nmt.cli.check_resume import check_resume
 from nmt.cli.lab import lab
@@ -35,6 +36,8 @@ app = typer.Typer(
 for command in (prepare, train, translate, score, predict, sample, show, plot, report, check, check_resume):
     app.command()(command)
 app.add_typer(lab, name="lab")
+for registered in (*app.registered_commands, *lab.registered_commands):
+    registered.cls = Command
 
 
 def _with_usable_paths(command: Callable[..., None]) -> Callable[..., None]:

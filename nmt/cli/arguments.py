@@ -1,12 +1,16 @@
 """Arguments that several commands share."""
 
 import sys
+from collections import Counter
 from enum import StrEnum
 from math import isfinite
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
+from typer.core import TyperCommand, TyperOption
+
+from nmt.errors import UserError
 
 # Bounds that no person reaches.
 MOST_BEAM, MOST_THREADS, MOST = 1_000, 1_024, 10**9
@@ -43,9 +47,23 @@ TopP = Annotated[float, typer.Option(help="draw from the fewest pieces that hold
 Seed = Annotated[
     int, typer.Option(min=0, max=2**63 - 1, help="of the random numbers; the same seed draws the same")
 ]
-File = Annotated[Path | None, typer.Argument(metavar="[FILE]", help="as --input", show_default=False)]
+File = Annotated[Path | None, typer.Argument(metavar="FILE", help="as --input", show_default=False)]
 Device = Annotated[str, typer.Option(help="auto, cpu, cuda …")]
 Threads = Annotated[int | None, typer.Option(min=1, max=MOST_THREADS, help="CPU threads; default: all cores")]
+
+
+class Command(TyperCommand):
+    """A command that refuses an option given twice where one value counts; else the last would win unsaid."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        """Parse as ever; UserError where an option of one value is repeated."""
+        _, _, order = self.make_parser(ctx).parse_args(args=list(args))
+        for option, times in Counter(order).items():
+            if times > 1 and isinstance(option, TyperOption) and not (option.multiple or option.is_flag):
+                raise UserError(
+                    f"{option.opts[0]} is given {times} times, expected once; leave out the others"
+                )
+        return super().parse_args(ctx, args)
 
 
 class Precision(StrEnum):
@@ -60,8 +78,6 @@ class Precision(StrEnum):
 
 def check_weight(lm: Path | None, weight: float | None) -> None:
     """Raise UserError where there is a weight and no language model to weigh, or it is no number."""
-    from nmt.errors import UserError
-
     if weight is not None and not isfinite(weight):
         raise UserError(f"--lm-weight {weight}: expected a number from 0 on, such as 0.2")
     if weight is not None and lm is None:
@@ -70,8 +86,6 @@ def check_weight(lm: Path | None, weight: float | None) -> None:
 
 def check_drawing(temperature: float, top_p: float) -> None:
     """Raise UserError where one of them is no number to draw with."""
-    from nmt.errors import UserError
-
     if not (isfinite(temperature) and temperature >= 0):
         raise UserError(f"--temperature {temperature}: expected a number from 0 on, such as 0.8")
     if not 0 < top_p <= 1:
@@ -80,8 +94,6 @@ def check_drawing(temperature: float, top_p: float) -> None:
 
 def one_input(file: Path | None, source: Path | None) -> Path | None:
     """Return the file to read, given in one of two ways; None, or "-", is standard input."""
-    from nmt.errors import UserError
-
     if file is not None and source is not None:
         raise UserError(f"{file} and --input {source}: expected one file; leave out one or the other")
     found = file or source

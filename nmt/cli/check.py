@@ -6,6 +6,7 @@ from typing import Annotated
 import typer
 
 from nmt.cli.arguments import Beam, Device, Model, Threads, use_threads
+from nmt.errors import UserError
 
 
 def check(
@@ -27,6 +28,8 @@ def check(
     from nmt.data.lines import in_memory, read_lines
 
     lines = in_memory(read_lines(data), str(data))
+    if not any(line.strip() for line in lines):
+        raise UserError(f"--data {data}: expected lines to translate, found none with text")
     row = "{:<10} {:<10} {:<10} {:>8} {:>8} {:>10}  {}"
     passed, details = True, []
     for number, each in enumerate(check_run(model, lines, beam=beam, device=device)):

@@ -232,9 +232,9 @@ def _windows(source: Path | None, errors: Errors, begin: int, end: int | None, *
     lines = read_lines(source, errors.value) if source else read_standard_input(errors.value)
     cut = ready_windows if source is None and ready and not _is_file(None) else windows
     empty = end is None
-    for each in cut(islice(lines, begin, end)):
-        empty = False
-        yield each
+    for window, problem in cut(islice(lines, begin, end)):
+        empty = empty and not window and problem is None
+        yield window, problem
     if empty:
         say_empty(source)
 

@@ -1,6 +1,7 @@
 """Step scorers: what turns models, alone or together, into something a search can ask."""
 
 from collections.abc import Sequence
+from math import isfinite
 from typing import Any
 
 import torch
@@ -8,6 +9,7 @@ from torch import Tensor
 
 from nmt.decoding.search import Step, StepScorer
 from nmt.decoding.trees import tensors
+from nmt.errors import UserError
 from nmt.layers.activations import mean
 from nmt.layers.attention import Memory
 from nmt.models import LanguageModel, Seq2Seq, Source
@@ -87,13 +89,15 @@ class FusionScorer:
     """Shallow fusion (Gülçehre et al. 2015, eq. 5): log p(y | source) + weight · log p_lm(y).
 
     The sum is a score and no log-probability: it does not add up to one. weight ≥ 0, so that it can only
-    fall from step to step. Source is the translation's; memory and state are pairs, its and the language
-    model's.
+    fall from step to step; another is a UserError. Source is the translation's; memory and state are pairs,
+    its and the language model's.
     """
 
     def __init__(
         self, translation: StepScorer[Any, Any, Any], lm: StepScorer[int, Any, Any], weight: float
     ) -> None:
+        if not (isfinite(weight) and weight >= 0):
+            raise UserError(f"lm_weight {weight}: expected a number from 0 on, such as 0.2")
         self.translation, self.lm, self.weight = translation, lm, weight
 
     def start(self, source: Any) -> tuple[tuple[Any, Any], tuple[Any, Any]]:

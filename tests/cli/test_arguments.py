@@ -1,11 +1,14 @@
 """What the options of all commands have in common."""
 
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any, get_args, get_type_hints
 
+import pytest
 import typer
 
 from nmt.cli import app
+from nmt.errors import UserError
 
 CHECKED = ("temperature", "top_p")  # by the commands, in words of their own
 
@@ -17,6 +20,30 @@ def commands(group: typer.Typer) -> Iterator[Callable[..., Any]]:
     for inner in group.registered_groups:
         assert inner.typer_instance is not None
         yield from commands(inner.typer_instance)
+
+
+def parsers(group: Any) -> Iterator[Any]:
+    for command in group.commands.values():
+        yield from parsers(command) if hasattr(command, "commands") else [command]
+
+
+def test_an_option_of_one_value_is_given_once() -> None:
+    tried = 0
+    for command in parsers(typer.main.get_command(app)):
+        for option in command.params:
+            if option.param_type_name != "option" or option.is_flag or option.multiple:
+                continue
+            tried += 1
+            for name in {option.opts[0], option.opts[-1]}:
+                with pytest.raises(UserError, match=rf"^{option.opts[0]} is given 2 times, expected once"):
+                    command.make_context("nmt", [name, "1", f"{name}=2"])
+    assert tried > 60
+
+
+def test_an_option_of_several_values_is_given_several_times() -> None:
+    command = typer.main.get_command(app).commands["translate"]  # type: ignore[attr-defined]
+    found = command.make_context("translate", ["--model", "a", "--resume", "--model", "b", "--resume"])
+    assert found.params["model"] == [Path("a"), Path("b")]
 
 
 def test_every_number_has_a_lower_and_an_upper_bound() -> None:

@@ -15,6 +15,7 @@ from nmt.decoding.recorded import RecordedScorer
 from nmt.decoding.sampling import SamplingSettings, sample
 from nmt.decoding.scorers import EnsembleScorer, FusionScorer, LanguageModelScorer, ModelScorer
 from nmt.decoding.search import Hypothesis, SearchSettings, Step, StepScorer, beam_search
+from nmt.errors import UserError
 from nmt.layers.packed import MANY, kernels, packed
 from nmt.models import Source
 
@@ -194,3 +195,10 @@ def test_an_ensemble_with_a_language_model_can_be_recorded() -> None:
     for rows in (sentences(1), sentences(2), sentences(3)):
         source = (batch(rows), batch(rows))
         assert search(recorded, source, rows) == search(fusion, source, rows)
+
+
+@pytest.mark.parametrize("weight", [-0.5, float("inf"), float("nan")])
+def test_a_weight_that_could_raise_a_score_is_refused(weight: float) -> None:
+    one = language_model(1)
+    with pytest.raises(UserError, match=r"lm_weight .*: expected a number from 0 on"):
+        FusionScorer(one, one, weight)

@@ -37,6 +37,20 @@ def test_a_row_for_each_way(
     assert sum(row.endswith("not judged") for row in rows) == (len(rows) == 14)
 
 
+@pytest.mark.parametrize("text", ["", "\n \n\n"])
+def test_nothing_to_check_is_no_success(
+    tiny_run: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    text: str,
+) -> None:
+    (tmp_path / "in").write_text(text)
+    code, out, err = run(monkeypatch, capsys, "--model", tiny_run, "--data", tmp_path / "in")
+    assert (code, out) == (2, "")
+    assert err == f"nmt: --data {tmp_path / 'in'}: expected lines to translate, found none with text\n"
+
+
 def test_differences_are_shown_and_end_in_1(
     tiny_run: Path, data: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -18,6 +18,7 @@ import nmt
 from nmt.build import windows, workers
 from nmt.build.translator import load_translator
 from nmt.cli import main
+from nmt.data.lengths import TrainingLengths
 from nmt.errors import UserError
 
 TRANSLATE = [sys.executable, "-c", "from nmt.cli import main; main()", "translate", "--model"]
@@ -117,6 +118,113 @@ def test_a_byte_that_is_not_utf8_is_an_error_behind_the_lines_before_it(tiny_run
         "convert the file to UTF-8"
     ]
     assert done.stdout.decode().split("\n")[:-1] == nmt.load(tiny_run).translate(["der Hund", ""])
+
+
+SENTENCES = ["Der Hund läuft schnell.", "Die Straße, z. B. der Hund.", "The dog runs!", "Über die Straße?"]
+
+
+def test_a_paragraph_is_translated_sentence_by_sentence(
+    tiny_run: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    command: Callable[..., tuple[object, str, str]],
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("sentences").write_text("\n".join(SENTENCES) + "\n", "utf-8")
+    Path("paragraph").write_text(" ".join(SENTENCES) + "\n", "utf-8")
+    single, parts, options = ["--beam", "1"], [], ["--precision", "float64"]
+    for name in ("sentences", "paragraph"):
+        assert (
+            command("translate", "--model", tiny_run, name, *single, *options, "--output", f"{name}.out")[0]
+            == 0
+        )
+        parts.append(Path(f"{name}.out").read_text("utf-8").splitlines())
+    assert parts[1] == [" ".join(parts[0])]
+    code, out, err = command("translate", "--model", tiny_run, "paragraph", "--no-split", *single, *options)
+    assert (code, err) == (0, "")
+    assert out != f"{parts[1][0]}\n"
+    assert out == "".join(
+        f"{text}\n"
+        for text in load_translator(tiny_run, beam=1, split=False, precision="float64").translate(
+            [" ".join(SENTENCES)]
+        )
+    )
+
+
+def test_training_says_what_is_cut_and_what_is_too_short(
+    tiny_run: Path, tmp_path: Path, command: Callable[..., tuple[object, str, str]]
+) -> None:
+    run = Path(shutil.copytree(tiny_run, tmp_path / "run"))
+    (tmp_path / "in").write_text(f"der Hund\n{' '.join(SENTENCES)}\n" * 2, "utf-8")
+    TrainingLengths(tokens=1000, sentences=4, ratio=100.0).save(run / "tokenizer")
+    code, whole, err = command("translate", "--model", run, tmp_path / "in", "--max-source", "1000")
+    assert code == 0
+    assert err == (
+        "nmt: 2 of the translations are far shorter than their sources, the first that of line 2; "
+        "see whether text is missing there\n"
+    )
+    assert whole.splitlines() == nmt.load(tiny_run, split=False, max_source=1000).translate(
+        ["der Hund", " ".join(SENTENCES)] * 2
+    )
+    TrainingLengths(tokens=1000, sentences=1).save(run / "tokenizer")
+    code, cut, err = command("translate", "--model", run, tmp_path / "in")
+    assert (code, err) == (0, "")
+    assert cut.splitlines() == nmt.load(tiny_run).translate(["der Hund", " ".join(SENTENCES)] * 2)
+    (run / "tokenizer" / "lengths.json").write_text("{}")
+    code, _, err = command("translate", "--model", run, tmp_path / "in")
+    assert code == 2
+    assert "lengths.json: holds no lengths (tokens: Field required); restore it" in err
+
+
+def test_an_empty_input_is_said(
+    tiny_run: Path, tmp_path: Path, command: Callable[..., tuple[object, str, str]]
+) -> None:
+    (tmp_path / "in").touch()
+    said = f"nmt: {tmp_path / 'in'} is empty: no line in, no line out\n"
+    assert command("translate", "--model", tiny_run, tmp_path / "in") == (0, "", said)
+    done = translate(tiny_run, b"")
+    assert (done.returncode, done.stdout) == (0, b"")
+    assert done.stderr == b"nmt: standard input is empty: no line in, no line out\n"
+    assert translate(tiny_run, b"\n").stderr == b""
+
+
+def test_a_dash_is_standard_input_and_output(tiny_run: Path, tmp_path: Path) -> None:
+    done = subprocess.run(
+        [*TRANSLATE, str(tiny_run), "-", "--output", "-"],
+        input=b"der Hund\n",
+        capture_output=True,
+        cwd=tmp_path,
+    )
+    assert done.stdout.decode().splitlines() == nmt.load(tiny_run).translate(["der Hund"])
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("command", ["translate", "predict"])
+def test_a_standard_input_that_fails_is_one_line(tiny_run: Path, command: str) -> None:
+    with open(os.devnull, "wb") as no_input:
+        done = subprocess.run(
+            [*TRANSLATE[:-2], command, "--model", str(tiny_run)],
+            stdin=no_input,
+            capture_output=True,
+            timeout=60,
+        )
+    assert done.returncode == 2
+    assert len(done.stderr.splitlines()) == 1
+
+
+def test_a_file_of_somebody_is_not_resumed(
+    tiny_run: Path, tmp_path: Path, command: Callable[..., tuple[object, str, str]]
+) -> None:
+    (tmp_path / "in").write_text("der Hund\nthe dog\n")
+    thesis = tmp_path / "thesis.json"
+    for content in ('{"thesis": "years of work"}', '{\n  "thesis": 1\n}'):
+        thesis.write_text(content)
+        job = ["translate", "--model", tiny_run, tmp_path / "in", "--output", thesis]
+        assert command(*job)[0] == 2
+        code, _, err = command(*job, "--resume")
+        assert code == 2
+        assert err.startswith(f"nmt: {thesis}: what it ends in is not what this command writes there; ")
+        assert thesis.read_text() == content
 
 
 def test_the_n_best_with_their_links_and_bytes_replaced(tiny_run: Path) -> None:
