@@ -36,8 +36,6 @@ app = typer.Typer(
 for command in (prepare, train, translate, score, predict, sample, show, plot, report, check, check_resume):
     app.command()(command)
 app.add_typer(lab, name="lab")
-for registered in (*app.registered_commands, *lab.registered_commands):
-    registered.cls = Command
 
 
 def _with_usable_paths(command: Callable[..., None]) -> Callable[..., None]:
@@ -59,6 +57,7 @@ for group in (app, lab):
     for registered in group.registered_commands:
         assert registered.callback is not None
         registered.callback = _with_usable_paths(registered.callback)
+        registered.cls = Command
 
 
 def main(*before: str) -> None:

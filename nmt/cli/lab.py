@@ -94,7 +94,7 @@ def gradients(
     from nmt.lab.page import leave, open_folder
 
     names, (exploding,) = split_names(cells), split_names(exploding)
-    folder = open_folder(output)
+    folder = open_folder(output, "gradients")
     budget = Budget(parameters, updates, batch, lr, clip or None, seed)
     page = study(names, lag=lag, budget=budget, rows=rows, exploding=exploding, step=step)
     leave(page, folder, wandb=wandb.value)
@@ -144,7 +144,7 @@ def memory(
         numbers = list(dict.fromkeys(int(lag) for lag in lags.split(",")))
     except ValueError:
         raise UserError(f"--lags {lags}: expected whole numbers such as 10,50,200") from None
-    names, folder = split_names(cells), open_folder(output)
+    names, folder = split_names(cells), open_folder(output, f"memory-{task.value}")
     usual = BUDGETS[task.value]
     budget = usual._replace(
         parameters=parameters or usual.parameters,
@@ -181,7 +181,7 @@ def gates(
     from nmt.lab.page import leave, open_folder
     from nmt.lab.trained import lines_of, load_trained
 
-    trained, folder = load_trained(model, overrides or ()), open_folder(output)
+    trained, folder = load_trained(model, overrides or ()), open_folder(output, "gates")
     leave(study(trained, lines_of(trained, input_, split, count), sentence), folder, wandb=wandb.value)
 
 
@@ -202,7 +202,7 @@ def attention(
     from nmt.lab.page import leave, open_folder
     from nmt.lab.trained import lines_of, load_trained
 
-    trained, folder = load_trained(model, overrides or ()), open_folder(output)
+    trained, folder = load_trained(model, overrides or ()), open_folder(output, "attention")
     leave(study(trained, lines_of(trained, input_, split, count)), folder, wandb=wandb.value)
 
 
@@ -223,5 +223,5 @@ def exposure(
     from nmt.lab.page import leave, open_folder
     from nmt.lab.trained import load_trained, pairs_of
 
-    trained, folder = load_trained(model, overrides or ()), open_folder(output)
+    trained, folder = load_trained(model, overrides or ()), open_folder(output, "exposure")
     leave(study(trained, pairs_of(trained, split, count), longest), folder, wandb=wandb.value)

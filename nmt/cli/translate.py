@@ -217,8 +217,10 @@ def _extent(source: Path | None, shard: "Shard") -> tuple[int, int | None]:
 
 def _is_file(source: Path | None) -> bool:
     """Say whether all lines are there, as those of a terminal or a pipe need not be."""
+    from nmt.data.lines import standard_input
+
     try:
-        found = os.fstat(sys.stdin.fileno()) if source is None else os.stat(source)
+        found = os.fstat(standard_input()) if source is None else os.stat(source)
     except OSError:  # a standard input that is no file of the system's
         return False
     return stat.S_ISREG(found.st_mode)

@@ -41,15 +41,21 @@ def read_lines(path: Path, errors: Errors = "strict") -> Iterator[str]:
         raise UserError(f"{path}: cannot be read ({error.strerror}); give the path of a text file") from error
 
 
-def read_standard_input(errors: Errors = "strict") -> Iterator[str]:
-    """The lines of standard input, like those of `read_lines`; at once a UserError where it is closed."""
+def standard_input() -> int:
+    """The handle of standard input; UserError where it is closed."""
     if sys.stdin is None:
         raise UserError(f"{STANDARD_INPUT} is closed; give it lines of text, or the path of a file")
+    return sys.stdin.fileno()
+
+
+def read_standard_input(errors: Errors = "strict") -> Iterator[str]:
+    """The lines of standard input, like those of `read_lines`; at once a UserError where it is closed."""
+    handle = standard_input()
 
     def lines() -> Iterator[str]:
         try:
             # A file of its own: at the end Python would wait for sys.stdin, which a reading thread may hold.
-            with open(sys.stdin.fileno(), "rb", closefd=False) as stream:
+            with open(handle, "rb", closefd=False) as stream:
                 yield from decode_lines(stream, STANDARD_INPUT, errors)
         except OSError as error:
             raise UserError(

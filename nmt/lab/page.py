@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from nmt.config.tracking import TrackingConfig
 from nmt.errors import UserError
-from nmt.files import replace_text
+from nmt.files import open_regular, replace_text
 from nmt.training.tracking import Table, show
 
 if TYPE_CHECKING:
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
 Wandb = Literal["off", "offline", "online"]
 DPI = 100  # of the pictures
+_BEGIN = b'{"settings":'  # of every page's numbers
 LEAST = 14  # columns for what a row is of
 
 
@@ -35,9 +36,20 @@ class Page:
     remarks: Sequence[str] = field(default=())
 
 
-def open_folder(folder: Path) -> Path:
-    """Return the folder, made where it was not; UserError where nothing can be written there."""
+def open_folder(folder: Path, name: str) -> Path:
+    """Return the folder for a page of this name, made where it was not.
+
+    UserError where nothing can be written there, or where NAME.json or pictures would take the place of files
+    that no page left.
+    """
     try:
+        numbers = folder / f"{name}.json"
+        foreign = any(folder.glob("*.png")) and not any(map(_left, folder.glob("*.json")))
+        if foreign or (numbers.exists() and not _left(numbers)):
+            raise UserError(
+                f"--output {folder}: holds {numbers.name} or pictures that nmt lab did not write; "
+                "give another folder"
+            )
         folder.mkdir(parents=True, exist_ok=True)
         probe = folder / ".probe"
         probe.touch()
@@ -47,6 +59,15 @@ def open_folder(folder: Path) -> Path:
             f"--output {folder}: cannot be written: {error.strerror}; give another folder"
         ) from None
     return folder
+
+
+def _left(path: Path) -> bool:
+    """Say whether the file is what `leave` writes."""
+    try:
+        with open_regular(path) as file:
+            return file.read(len(_BEGIN)) == _BEGIN
+    except OSError:
+        return False
 
 
 def leave(page: Page, folder: Path, *, wandb: Wandb) -> None:

@@ -70,7 +70,8 @@ def lines_of(trained: Trained, file: Path | None, split: str, count: int) -> lis
         lines = list(islice((normalize(line) for line in read_lines(file) if line.strip()), count))
     else:
         sided = pairs_of(trained, split, count)
-        lines = [pair.src if trained.translator else pair.trg for pair in sided]
+        texts = [pair.src if trained.translator else pair.trg for pair in sided]
+        lines = [text for text in texts if text.strip()]
     if not lines:
         raise UserError(f"{file or split}: holds no line to read; give others")
     return lines

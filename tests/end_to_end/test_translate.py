@@ -22,6 +22,7 @@ from nmt.data.lengths import TrainingLengths
 from nmt.errors import UserError
 
 TRANSLATE = [sys.executable, "-c", "from nmt.cli import main; main()", "translate", "--model"]
+NMT = Path(sys.executable).with_name("nmt")
 ODD = [
     "",
     "der Hund läuft.",
@@ -209,6 +210,18 @@ def test_a_standard_input_that_fails_is_one_line(tiny_run: Path, command: str) -
             timeout=60,
         )
     assert done.returncode == 2
+    assert len(done.stderr.splitlines()) == 1
+
+
+@pytest.mark.parametrize("command", ["translate", "predict"])
+@pytest.mark.parametrize("options", ["", " --workers 1"])
+def test_a_closed_standard_input_is_one_line(tiny_run: Path, command: str, options: str) -> None:
+    if command == "predict":
+        options = ""
+    job = f"{NMT} {command} --model {tiny_run}{options} <&-"
+    done = subprocess.run(["sh", "-c", job], capture_output=True, text=True)
+    assert done.returncode == 2
+    assert done.stderr.startswith("nmt: standard input is closed; ")
     assert len(done.stderr.splitlines()) == 1
 
 

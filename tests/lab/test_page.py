@@ -37,7 +37,7 @@ def page() -> Page:
 
 
 def test_a_page_is_a_picture_numbers_and_a_table(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    leave(page(), open_folder(tmp_path / "new"), wandb="off")
+    leave(page(), open_folder(tmp_path / "new", "trial"), wandb="off")
     assert sorted(path.name for path in (tmp_path / "new").iterdir()) == ["trial.json", "trial.png"]
     content = json.loads((tmp_path / "new" / "trial.json").read_text())
     assert content["settings"] == {"lag": 3}
@@ -78,7 +78,20 @@ def test_a_wandb_that_fails_takes_nothing_with_it(
 def test_a_folder_that_is_a_file_is_refused(tmp_path: Path) -> None:
     (tmp_path / "taken").touch()
     with pytest.raises(UserError, match=r"taken: cannot be written: .*; give another folder"):
-        open_folder(tmp_path / "taken")
+        open_folder(tmp_path / "taken", "trial")
+
+
+def test_what_no_page_left_is_not_overwritten(tmp_path: Path) -> None:
+    folder = tmp_path / "mine"
+    leave(page(), open_folder(folder, "trial"), wandb="off")
+    assert open_folder(folder, "trial") == folder
+    assert open_folder(folder, "other") == folder  # beside a page that is there
+    (folder / "trial.json").write_text('{"thesis": 1}')
+    with pytest.raises(UserError, match=r"mine: holds trial.json or pictures that nmt lab did not write"):
+        open_folder(folder, "trial")
+    (folder / "trial.json").unlink()
+    with pytest.raises(UserError, match=r"holds trial.json or pictures"):
+        open_folder(folder, "trial")
 
 
 @pytest.mark.parametrize(
