@@ -3,6 +3,7 @@
 import difflib
 import json
 import types
+import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import chain
 from pathlib import Path
@@ -66,6 +67,8 @@ def load_experiment(path: Path, overrides: Sequence[str] = (), *, within: Path |
         content = json.dumps(tree, default=str)
     except ValueError as error:
         raise UserError(f"{path}: not a configuration: {error}") from None
+    except RecursionError:
+        raise UserError(f"{path}: not a configuration: nested too deeply") from None
     try:
         return Experiment.model_validate_json(content, strict=True)
     except ValidationError as invalid:
@@ -115,8 +118,9 @@ def _yaml() -> "YAML":
 
 
 def _parse(text: str, origin: str) -> object:
-    from ruamel.yaml.error import MarkedYAMLError
+    from ruamel.yaml.error import MarkedYAMLError, ReusedAnchorWarning
 
+    warnings.simplefilter("ignore", ReusedAnchorWarning)  # YAML allows it
     try:
         if "*" in text and _size(_yaml().compose(text), {}) > LARGEST:
             raise UserError(

@@ -37,7 +37,7 @@ class TrainingLengths(BaseModel):
         path = tokenizers / _FILE
         mend = "restore it, or delete it to translate every sentence by itself"
         try:
-            return cls.model_validate_json(read_regular(path, _MOST_BYTES))
+            return cls.model_validate_json(read_regular(path, _MOST_BYTES, within=path.parent))
         except FileNotFoundError:
             return None
         except OSError as error:

@@ -23,7 +23,7 @@ from pathlib import Path
 from typing import Literal, NamedTuple, TypeAlias
 
 import numpy as np
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError
 
 from nmt.config.data import DataConfig, Filters, SavedTokenizer, SubwordTokenizer
 from nmt.data.corpus import Corpus, Pair, Split
@@ -32,8 +32,9 @@ from nmt.data.filtering import Reason, Reasons, Scan, by_length, by_text, counts
 from nmt.data.lengths import Lengths
 from nmt.data.tokenizer import Tokenizer, load_tokenizers, save_tokenizers
 from nmt.errors import UserError
-from nmt.files import MB, read_regular
+from nmt.files import MB, open_regular, read_regular
 
+_PAIR = TypeAdapter(tuple[str, str])
 FORMAT = 3  # of the folder; a change of what is written, or of how text is encoded, needs a new number
 CHUNK = 4096  # pairs encoded at a time
 
@@ -107,8 +108,12 @@ class Prepared:
 
     def raw(self, name: Literal["validation", "test"]) -> list[Pair]:
         """The text of a held-out split, every line of it in order."""
-        with (self.folder / f"{name}.jsonl").open(encoding="utf-8", newline="\n") as file:
-            return [Pair(*json.loads(line)) for line in file]
+        path = self.folder / f"{name}.jsonl"
+        try:
+            with open_regular(path) as file:
+                return [Pair(*_PAIR.validate_json(line)) for line in file]
+        except (OSError, ValidationError):
+            raise UserError(f"{path}: damaged; delete {self.folder}") from None
 
     @property
     def dropped(self) -> str:

@@ -80,7 +80,7 @@ def cell_config(name: str, length: int) -> CellConfig:
 def _value(text: str) -> Any:
     try:
         return json.loads(text)
-    except ValueError:
+    except (ValueError, RecursionError):
         return text
 
 

@@ -141,6 +141,7 @@ def test_overrides_are_applied_in_turn(file: Path) -> None:
         ("name.x=1", '--set name.x: name is "demo", which has no keys'),
         ("name", "--set name: expected KEY=VALUE such as training.max_updates=100"),
         ("a..b=1", "--set a..b=1: expected KEY=VALUE"),
+        ("a" + ".a" * 5000 + "=1", "FILE: not a configuration: nested too deeply"),
         ("name={a", "--set name, line 1, column 3: not valid YAML: "),
         ('name="\\ud800"', "holds text that is not Unicode"),
     ],
@@ -191,6 +192,13 @@ def test_aliases_may_be_used(file: Path) -> None:
     model = load_experiment(file).model
     assert isinstance(model, ModelConfig)
     assert (model.encoder.hidden, model.decoder.hidden, model.decoder.layers) == (6, 6, 2)
+
+
+def test_an_anchor_may_be_used_again(file: Path) -> None:
+    file.write_text(
+        "name: &x a\ndata: {builtin: {}, src: de, trg: en}\ntracking: {group: &x b, project: *x}\n"
+    )
+    assert load_experiment(file).tracking.project == "b"
 
 
 def test_of_many_mistakes_the_first_are_shown(file: Path) -> None:
@@ -256,7 +264,7 @@ EXPERIMENTS = st.builds(
     ),
     name=st.sampled_from(["demo", "off", "1e-3", "null", "2020-01-01", "0x1", "1_0"]),
     seed=st.integers(min_value=0, max_value=2**63 - 1),
-    dataset=TEXT,
+    dataset=TEXT.map(lambda text: text.replace("\0", "")),
     lr=NUMBER,
     notes=st.none() | TEXT,
     tags=st.lists(TEXT, max_size=3).map(tuple),

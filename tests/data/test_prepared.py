@@ -375,3 +375,11 @@ def test_no_language_is_recorded_that_nobody_said(
     assert prepared.folder.name.split("-")[:-1] == [each for each in expected if each]
     assert ("fr to es" in prepared.summary()) == bool(languages)
     assert "9 pairs read" in prepared.summary()
+
+
+@pytest.mark.parametrize("content", [b"x", b"[1, 2]\n", b'["a"]\n', b"\xff\xff\xff\xff", b"[" * 100_000])
+def test_raw_text_of_the_same_size_that_is_no_pair_is_damage(tmp_path: Path, content: bytes) -> None:
+    prepared, _ = run(config(tmp_path))
+    (prepared.folder / "validation.jsonl").write_bytes(content)
+    with pytest.raises(UserError, match=r"validation\.jsonl: damaged; delete "):
+        prepared.raw("validation")
