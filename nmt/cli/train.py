@@ -19,12 +19,16 @@ def train(
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="print parameters, memory and time; train nothing")
     ] = False,
+    processes: Annotated[
+        int, typer.Option(min=1, max=1024, help="of this machine that train one model together")
+    ] = 1,
 ) -> None:
     """Train a model, or go on training it.
 
     The same command goes on where a run stopped. After SIGINT, SIGTERM, SIGUSR1 or SIGUSR2 the update is
     ended and saved, and the exit code is 75.
     """
+    import sys
     from contextlib import ExitStack
     from datetime import datetime
 
@@ -37,18 +41,23 @@ def train(
     from nmt.config import load_experiment
     from nmt.results import write_result
     from nmt.training.distributed import joined
+    from nmt.training.launch import launch
     from nmt.training.preflight import preflight
     from nmt.training.trainer import Interrupted
 
-    with joined() as processes, ExitStack() as held:
-        experiment = processes.of_first(lambda: load_experiment(config, overrides or ()))
-        console = Console(highlight=False, quiet=not processes.first)
+    if processes > 1:
+        sets = [part for each in overrides or () for part in ("--set", each)]
+        rest = [*sets, *(["--run", str(run)] if run else []), *(["--dry-run"] if dry_run else [])]
+        raise typer.Exit(launch(processes, [sys.executable, "-m", "nmt", "train", *rest, "--", str(config)]))
+    with joined() as group, ExitStack() as held:
+        experiment = group.of_first(lambda: load_experiment(config, overrides or ()))
+        console = Console(highlight=False, quiet=not group.first)
         if dry_run:
-            processes.of_first(lambda: print_dry_run(experiment, console))
+            group.of_first(lambda: print_dry_run(experiment, console))
             return
         place = run_folder(experiment, run)
-        processes.of_first(lambda: held.enter_context(place.locked()))
-        trainer, prepared, tracker = build_trainer(experiment, place, console, processes)
+        group.of_first(lambda: held.enter_context(place.locked()))
+        trainer, prepared, tracker = build_trainer(experiment, place, console, group)
         before = trainer.at.update
         if (expected := preflight(trainer)) is not None:
             trainer.progress.say(expected.line(datetime.now()))
@@ -56,7 +65,7 @@ def train(
             reached = trainer.train()
         except Interrupted:
             # In all together: torchrun ends the others when one has ended.
-            processes.of_first(lambda: tracker.finish(seconds=LAST_WORDS))
+            group.of_first(lambda: tracker.finish(seconds=LAST_WORDS))
             trainer.progress.say(
                 f"stopped at update {trainer.at.update}; the same command goes on from there"
             )
@@ -71,7 +80,7 @@ def train(
             tracker.model(parts, reached.best, trainer.task.better)
             tracker.finish(result.model_dump(mode="json"))
 
-        processes.of_first(conclude)
+        group.of_first(conclude)
     best = "  ".join(f"{name} {value:.3f}" for name, value in reached.best.items())
     trainer.progress.say(
         f"done: {reached.update} updates in {reached.seconds / 60:.1f} min; "

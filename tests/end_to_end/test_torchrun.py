@@ -2,6 +2,7 @@
 
 import json
 import os
+import signal
 import socket
 import subprocess
 import sys
@@ -117,6 +118,33 @@ def test_two_processes_leave_one_run(
     assert end.value.code == 2
     assert line.startswith("nmt: wrong world size: ")
     assert "is of 2 processes, found 1" in line
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGUSR1])
+def test_processes_that_nmt_started_are_stopped_by_a_signal_and_end_with_75(
+    config: Path, tmp_path: Path, started: ExitStack, number: signal.Signals
+) -> None:
+    run = tmp_path / "run"
+    endless = ("--set", "training.max_updates=100000", "--set", "training.save_every=100000")
+    both = start(started, "-m", "nmt", "train", config, "--run", run, "--processes", "2", *endless)
+    while not (run / "metrics.jsonl").exists():
+        assert both.poll() is None
+        time.sleep(0.02)
+    both.send_signal(number)
+    out, err = both.communicate(timeout=300)
+    assert (both.returncode, err) == (75, "")
+    (update,) = Checkpoints(run / "checkpoints", keep=1, every=1).steps()
+    assert f"stopped at update {update}; the same command goes on" in out
+
+
+def test_a_mistake_in_processes_that_nmt_started_is_one_line(
+    config: Path, tmp_path: Path, started: ExitStack
+) -> None:
+    both = start(started, "-m", "nmt", "train", config, "--processes", "2", "--set", "training.max_update=5")
+    _, err = both.communicate(timeout=300)
+    (line,) = err.splitlines()
+    assert both.returncode == 2
+    assert "did you mean training.max_updates?" in line
 
 
 def test_a_mistake_is_one_line_and_exit_code_2_in_both(
