@@ -30,6 +30,21 @@ def usable(name: str) -> str:
     return path
 
 
+def check_new(path: Path, option: str) -> None:
+    """Raise UserError unless a new file can be made at a path that a person gave with an option.
+
+    What is there already is somebody's, and standard output is no file.
+    """
+    if path == Path("-"):
+        raise UserError(f"{option} -: expected the name of a new file, found that of standard output")
+    if os.path.lexists(path):
+        raise UserError(f"{option} {path}: exists; give the name of a new file, or remove that one")
+    if not path.parent.is_dir():
+        raise UserError(f"{option} {path}: there is no folder {path.parent}; make it, or give another")
+    if not os.access(path.parent, os.W_OK):
+        raise UserError(f"{option} {path}: nothing can be written in {path.parent}; give another folder")
+
+
 def open_regular(path: Path, *, limit: int | None = None, within: Path | None = None) -> BufferedReader:
     """Open a regular file of at most `limit` bytes to read; anything else is an OSError that says why.
 

@@ -68,6 +68,7 @@ class TranslationTask:
     tokens_per_batch: int
     device: torch.device
     attention: bool = False
+    tokenize: str = "13a"  # sacreBLEU's, for BLEU
 
     def loss(self, model: torch.nn.Module, batch: Batch) -> LossSum:
         """Return the label-smoothed cross-entropy over real target tokens, and what the attention owes."""
@@ -81,7 +82,7 @@ class TranslationTask:
 
     @torch.inference_mode()
     def validate(self, model: torch.nn.Module) -> Validation:
-        """Return loss (nats a token, as minimised), nll, ppl = exp(nll), bleu (cased, 13a), length_ratio."""
+        """Return loss (nats a token, as minimised), nll, ppl = exp(nll), bleu (cased), length_ratio."""
         assert isinstance(model, Seq2Seq)
         loss = nll = tokens = 0.0
         for batch in ordered_batches(self.validation, self.tokens_per_batch):
@@ -94,7 +95,7 @@ class TranslationTask:
             "loss": loss / tokens,
             "nll": nll / tokens,
             "ppl": perplexity(nll / tokens),
-            "bleu": corpus_bleu(texts, references),
+            "bleu": corpus_bleu(texts, references, self.tokenize),
             "length_ratio": words,
         }
         step = max(1, len(texts) // SAMPLES)

@@ -42,14 +42,15 @@ def run_experiment(folder: Path, overrides: Sequence[str]) -> Experiment:
     return experiment
 
 
-def held_out(experiment: Experiment, split: str) -> list[Pair]:
-    """Return the pairs of a split, every line of it in order."""
+def held_out(experiment: Experiment, split: str, *, instead: str = "") -> list[Pair]:
+    """Return the pairs of a split, every line of it in order; instead: options that do without a split."""
     corpus = corpus_of(experiment)
     for name in corpus.splits:
         if name == split:
             return in_memory(corpus.pairs(name), f"split {name} of {corpus.describe(name)}")
     raise UserError(
         f"{corpus.describe()} has no split {split!r}; give --split with one of {', '.join(corpus.splits)}"
+        f"{instead and f', or {instead}'}"
     )
 
 
@@ -60,30 +61,38 @@ def pairs_of_files(src: Path, ref: Path, data: DataConfig) -> list[Pair]:
     return in_memory(NormalizedCorpus(corpus, Normalizer.of(data)).pairs("train"), f"{src} and {ref}")
 
 
-def score_files(hypotheses: Path, references: Path) -> Result:
-    """Return the scores of a file of translations against a file of references, line by line."""
-    outputs, wanted = (in_memory(read_lines(path), str(path)) for path in (hypotheses, references))
-    if len(outputs) != len(wanted):
-        raise UserError(
-            f"{hypotheses} has {len(outputs)} lines and {references} has {len(wanted)}; "
-            "line n of one must translate line n of the other"
-        )
+def score_files(
+    hypotheses: Path, references: Sequence[Path], *, metrics: Sequence[str], tokenize: str
+) -> Result:
+    """Return the scores of a file of translations against one or several of references, line by line."""
+    outputs, *wanted = (in_memory(read_lines(path), str(path)) for path in (hypotheses, *references))
+    for path, lines in zip(references, wanted, strict=True):
+        if len(outputs) != len(lines):
+            raise UserError(
+                f"{hypotheses} has {len(outputs)} lines and {path} has {len(lines)}; "
+                "line n of one must translate line n of the other"
+            )
     return Result(
         name=hypotheses.name,
         date=datetime.now(UTC),
-        dataset=str(references),
-        sentences=len(wanted),
-        scores=tuple(scores(outputs, wanted)),
+        dataset=" ".join(map(str, references)),
+        sentences=len(outputs),
+        scores=tuple(scores(outputs, *wanted, metrics=metrics, tokenize=tokenize)),
         versions=Versions.installed(),
-        data_hashes={str(references): hashlib.sha256("".join(f"{w}\n" for w in wanted).encode()).hexdigest()},
+        data_hashes={
+            str(path): hashlib.sha256("".join(f"{w}\n" for w in lines).encode()).hexdigest()
+            for path, lines in zip(references, wanted, strict=True)
+        },
     )
 
 
-def compare_files(hypotheses: Path, references: Path, baseline: Path) -> list[Comparison]:
+def compare_files(
+    hypotheses: Path, references: Sequence[Path], baseline: Path, *, tokenize: str
+) -> list[Comparison]:
     """Return how a file of translations differs from a baseline's, and whether by more than chance."""
-    files = (hypotheses, references, baseline)
-    outputs, wanted, others = (in_memory(read_lines(path), str(path)) for path in files)
-    return compare(wanted, others, {hypotheses.name: outputs})
+    files = (hypotheses, baseline, *references)
+    outputs, others, *wanted = (in_memory(read_lines(path), str(path)) for path in files)
+    return compare(wanted, others, {hypotheses.name: outputs}, tokenize=tokenize)
 
 
 def score_run(
@@ -98,10 +107,14 @@ def score_run(
     beam: int | None,
     device: str,
     precision: str,
+    metrics: Sequence[str],
+    tokenize: str,
+    more_references: Sequence[Sequence[str]] = (),
 ) -> tuple[Result, list[str]]:
     """Return the scores of a run on some pairs, with what its training cost, and its translations.
 
-    experiment: the first run's. Of an ensemble or a fusion the result says which runs, and no cost.
+    experiment: the first run's. more_references: further ones of the pairs. Of an ensemble or a fusion the
+    result says which runs, and no cost.
     """
     run = Run(folders[0])
     translator = load_translator(
@@ -120,6 +133,7 @@ def score_run(
     began = time.perf_counter()
     outputs = translator.translate([pair.src for pair in pairs])
     seconds = time.perf_counter() - began
+    references = ([pair.trg for pair in pairs], *more_references)
     trained = read_result(run.result) if run.result.is_file() and not together else None
     result = Result(
         name=experiment.name,
@@ -129,7 +143,7 @@ def score_run(
         dataset=dataset,
         split=split,
         sentences=len(pairs),
-        scores=tuple(scores(outputs, [pair.trg for pair in pairs])),
+        scores=tuple(scores(outputs, *references, metrics=metrics, tokenize=tokenize)),
         decoding=Decoding(
             settings={
                 **experiment.decoding.model_dump(mode="json"),

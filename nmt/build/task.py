@@ -22,7 +22,15 @@ from nmt.decoding.scorers import ModelScorer
 from nmt.decoding.translator import Translator
 from nmt.errors import UserError
 from nmt.evaluation.alignment import Attended
-from nmt.evaluation.metrics import CASED, KINDS, LABELS, bleu_signature, label_signature, text_scores
+from nmt.evaluation.metrics import (
+    CASED,
+    KINDS,
+    LABELS,
+    bleu_signature,
+    bleu_tokenizer,
+    label_signature,
+    text_scores,
+)
 from nmt.models import LanguageModel, Seq2Seq, Tagger
 from nmt.results import Score
 from nmt.tasks import LabellingTask, LanguageModelTask, Task, TranslationTask
@@ -77,6 +85,7 @@ def build_task(experiment: Experiment, prepared: Prepared, device: torch.device,
                 tokens_per_batch=tokens,
                 device=device,
                 attention=pictures,
+                tokenize=bleu_tokenizer(experiment.data.trg)[0],
             )
         case LanguageModelConfig():
             return LanguageModelTask(
@@ -141,7 +150,8 @@ def validation_scores(
     """Return the best validation's figures as scores with their signatures."""
     match experiment.model:
         case ModelConfig():
-            return (Score(metric="BLEU", form=CASED, score=best["bleu"], signature=bleu_signature()),)
+            signature = bleu_signature(bleu_tokenizer(experiment.data.trg)[0])
+            return (Score(metric="BLEU", form=CASED, score=best["bleu"], signature=signature),)
         case LanguageModelConfig():
             text = prepared.split("validation")
             return text_scores(

@@ -17,6 +17,7 @@ from nmt.config.experiment import Experiment
 from nmt.config.loading import changed_keys
 from nmt.data.prepared import Prepared
 from nmt.errors import UserError
+from nmt.evaluation.metrics import bleu_tokenizer
 from nmt.run import Run
 from nmt.training.checkpoint import Checkpoints
 from nmt.training.distributed import ALONE, Processes
@@ -77,6 +78,8 @@ def build_trainer(
     prepared = processes.after_first(lambda: prepare_data_apart(experiment, progress.say))
     took = time.perf_counter() - began[0], _cpu_seconds() - began[1]
     progress.say(prepared.summary())
+    if remark := bleu_tokenizer(prepared.meta.trg)[1]:
+        progress.say(remark)
     src, trg = prepared.src_tokenizer, prepared.trg_tokenizer
     if not begun:
         processes.of_first(lambda: run.save_tokenizers(prepared.folder / "tokenizer"))

@@ -8,13 +8,15 @@ import typer
 
 def plot(
     runs: Annotated[list[Path], typer.Argument(metavar="RUN...", help="run folders", show_default=False)],
-    output: Annotated[Path, typer.Option(help="the picture: .png, .svg or .pdf")] = Path("curves.png"),
+    output: Annotated[Path, typer.Option(help="a new file: .png, .svg or .pdf")] = Path("curves.png"),
 ) -> None:
     """Draw the curves of runs into one picture.
 
     Loss, BLEU, gradient norm and learning rate from metrics.jsonl, without any account.
     """
     from nmt.evaluation.curves import plot_runs
+    from nmt.files import check_new
 
+    check_new(output, "--output")
     plot_runs(runs, output)
     print(output)

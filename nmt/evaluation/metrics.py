@@ -1,9 +1,10 @@
 """sacreBLEU's metrics and those of language models, each number with its signature."""
 
 import math
+import re
 import sys
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple
 
 from nmt.data.encoded import EncodedSplit
@@ -13,6 +14,12 @@ from nmt.results import Score
 
 CASED = "cased, detokenised"
 LOWERCASED = "lowercased, 13a"
+METRICS = ("bleu", "chrf")  # unless told otherwise
+_TOKENIZERS = {
+    **dict.fromkeys(("zh", "zho", "chi", "cmn"), "zh"),
+    **dict.fromkeys(("ja", "jpn"), "ja-mecab"),
+    **dict.fromkeys(("ko", "kor"), "ko-mecab"),
+}
 LABELS = "share of labels right"
 KINDS = "mean F1 of the kinds"
 
@@ -28,8 +35,46 @@ class Comparison(NamedTuple):
     signature: str
 
 
-def scores(hypotheses: Sequence[str], references: Sequence[str]) -> list[Score]:
+def bleu_tokenizer(language: str | None) -> tuple[str, str | None]:
+    """Return the tokenizer that sacreBLEU chooses for a target language, and a remark where it is missing.
+
+    language: a code such as zh or zh-CN; None is not known. Where the package of a language is not installed
+    BLEU is over characters, as its signature says.
+    """
+    code = re.split("[-_]", language.lower())[0] if language else ""
+    wanted = _TOKENIZERS.get(code, "13a")
+    try:
+        check_tokenizer(wanted)
+    except UserError as error:
+        return "char", f"{error}; until then BLEU is over characters (tok:char)"
+    return wanted, None
+
+
+def check_tokenizer(name: str) -> None:
+    """Raise UserError unless it is a tokenizer that sacreBLEU has, and what it needs is there."""
+    from sacrebleu.metrics.bleu import BLEU
+
+    if name not in BLEU.TOKENIZERS:
+        raise UserError(f"--tokenize {name}: expected one of {', '.join(BLEU.TOKENIZERS)}")
+    try:
+        BLEU(tokenize=name)
+    except RuntimeError:
+        package = f"sacrebleu[{name.partition('-')[0]}]"
+        raise UserError(f"the tokenizer {name} is not installed; pip install '{package}'") from None
+    except Exception as error:  # some are downloaded first
+        raise UserError(f"the tokenizer {name} cannot be had ({' '.join(str(error).split())})") from error
+
+
+def scores(
+    hypotheses: Sequence[str],
+    *references: Sequence[str],
+    metrics: Sequence[str] = METRICS,
+    tokenize: str = "13a",
+) -> list[Score]:
     """BLEU, chrF2 and TER of detokenised, cased text, then BLEU in the form that papers report.
+
+    references: one or several of each line. metrics: of bleu, chrf and ter; the time of TER grows with the
+    third power of a line's length. tokenize: sacreBLEU's tokenizer for BLEU, see `bleu_tokenizer`.
 
     The first three compare plain text as a person reads it. BLEU and chrF2 are sacreBLEU's defaults;
     TER is made case-sensitive like them (sacreBLEU's own default folds case, its signature says `case:lc`).
@@ -47,27 +92,31 @@ def scores(hypotheses: Sequence[str], references: Sequence[str]) -> list[Score]:
     from sacrebleu.metrics.chrf import CHRF
     from sacrebleu.metrics.ter import TER
 
-    _check(hypotheses, references)
-    metrics = [
-        (CASED, BLEU()),
-        (CASED, CHRF()),
-        (CASED, TER(case_sensitive=True)),
-        (LOWERCASED, BLEU(lowercase=True, force=True)),  # force: warn of tokenised text once, not twice
-    ]
+    for each in references:
+        _check(hypotheses, each)
+    made: dict[str, Callable[[], BLEU | CHRF | TER]] = {
+        "bleu": lambda: BLEU(tokenize=tokenize),
+        "chrf": CHRF,
+        "ter": lambda: TER(case_sensitive=True),
+    }
+    chosen = [(CASED, make()) for metric, make in made.items() if metric in metrics]
+    if "bleu" in metrics:
+        # force: warn of tokenised text once, not twice
+        chosen.append((f"lowercased, {tokenize}", BLEU(lowercase=True, tokenize=tokenize, force=True)))
     result = []
-    for form, metric in metrics:
-        found = metric.corpus_score(hypotheses, [references])
-        signature = str(metric.get_signature())
+    for form, asked in chosen:
+        found = asked.corpus_score(hypotheses, references)
+        signature = str(asked.get_signature())
         result.append(Score(metric=found.name, form=form, score=found.score, signature=signature))
     return result
 
 
-def corpus_bleu(hypotheses: Sequence[str], references: Sequence[str]) -> float:
+def corpus_bleu(hypotheses: Sequence[str], references: Sequence[str], tokenize: str = "13a") -> float:
     """BLEU, cased, detokenised, sacreBLEU's defaults: the first of `scores`, without the others' cost."""
     from sacrebleu.metrics.bleu import BLEU
 
     _check(hypotheses, references)
-    return float(BLEU(force=True).corpus_score(hypotheses, [references]).score)
+    return float(BLEU(tokenize=tokenize, force=True).corpus_score(hypotheses, [references]).score)
 
 
 def text_scores(
@@ -135,37 +184,41 @@ def label_signature(wanted: Sequence[str]) -> str:
     return f"labels:{len(labels)}|kinds:{len(set(labels))}"
 
 
-def bleu_signature() -> str:
+def bleu_signature(tokenize: str = "13a") -> str:
     """The signature of `corpus_bleu`."""
     from sacrebleu.metrics.bleu import BLEU
 
-    metric = BLEU()
+    metric = BLEU(tokenize=tokenize)
     metric.corpus_score(["a"], [["a"]])  # a signature is complete once something was scored
     return str(metric.get_signature())
 
 
 def compare(
-    references: Sequence[str],
+    references: Sequence[Sequence[str]],
     baseline: Sequence[str],
     systems: Mapping[str, Sequence[str]],
     trials: int = 10_000,
+    *,
+    tokenize: str = "13a",
 ) -> list[Comparison]:
     """Is a system's difference from the baseline more than chance, in BLEU and chrF2?
 
     Paired approximate randomisation (Riezler & Maxwell 2005) by sacreBLEU: the two outputs of each
     sentence change sides at random, `trials` times. Its seed is fixed (12345, or SACREBLEU_SEED) and
-    stands in the signature. UserError where counts differ or there is nothing to score.
+    stands in the signature. references: one or several of each line. UserError where counts differ or there
+    is nothing to score.
     """
     from sacrebleu.metrics.bleu import BLEU
     from sacrebleu.metrics.chrf import CHRF
     from sacrebleu.significance import PairedTest
 
-    _check(baseline, references, "baseline")
-    for name, hypotheses in systems.items():
-        _check(hypotheses, references, name)
+    for each in references:
+        _check(baseline, each, "baseline")
+        for name, hypotheses in systems.items():
+            _check(hypotheses, each, name)
     named: list[tuple[str, Sequence[str]]] = [("baseline", baseline), *systems.items()]
-    metrics = {"BLEU": BLEU(force=True), "chrF2": CHRF()}
-    signatures, columns = PairedTest(named, metrics, [list(references)], "ar", n_samples=trials)()
+    metrics = {"BLEU": BLEU(tokenize=tokenize, force=True), "chrF2": CHRF()}
+    signatures, columns = PairedTest(named, metrics, [*map(list, references)], "ar", n_samples=trials)()
     comparisons = []
     for metric, signature in signatures.items():
         first, *others = (float(result.score) for result in columns[metric])  # type: ignore[union-attr]

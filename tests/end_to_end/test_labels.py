@@ -152,8 +152,8 @@ def test_what_has_no_labels_is_refused(command: Command, tmp_path: Path, tiny_ru
         (["translate", "--model", run, "--input", config], "model.kind tagger, which translates nothing"),
         (["sample", "--model", run], "model.kind tagger, expected language_model"),
         (["show", "--model", run], "model.kind tagger, which translates nothing"),
-        (["score", "--model", run, "--beam", "2"], "leave out further models, --beam and --force"),
-        (["score", "--model", run, "--text", config], "model.kind tagger, expected language_model"),
+        (["score", "--model", run, "--beam", "2"], "--beam: without effect with a classifier or tagger"),
+        (["score", "--model", run, "--text", config], "--text: without effect with a classifier or tagger"),
     ]:
         code, _, err = command(*arguments)
         assert code == 2

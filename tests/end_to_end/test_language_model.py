@@ -177,10 +177,13 @@ def test_what_a_language_model_cannot_do_is_said(command: Command, tmp_path: Pat
         (["score", "--model", run], "has no split 'test'; give --split with one of train, validation"),
         (
             ["score", "--model", run, "--split", "train", "--save", tmp_path / "x"],
-            "--save writes translations",
+            "--save: without effect with a language model",
         ),
         (["show", "--model", run, "--split", "train"], "model.kind language_model, which translates nothing"),
-        (["score", "--model", tiny_run, "--text", tmp_path / "names.txt"], "of model.kind seq2seq, expected"),
+        (
+            ["score", "--model", tiny_run, "--text", tmp_path / "names.txt"],
+            "--text: without effect with a model that",
+        ),
         (["sample", "--model", tiny_run], "of model.kind seq2seq, expected language_model"),
         (["sample", "--model", run, "--top-p", "0"], "--top-p 0.0: expected a share above 0 and up to 1"),
         (["sample", "--model", run, "--temperature", "inf"], "--temperature inf: expected a number from 0"),

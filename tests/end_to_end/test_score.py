@@ -28,12 +28,12 @@ def test_scores_of_two_files_are_sacrebleus(tmp_path: Path) -> None:
     hyp, ref = write(tmp_path / "out.en", HYPOTHESES), write(tmp_path / "ref.en", REFERENCES)
     code = "from nmt.cli import main; main()"
     done = subprocess.run(
-        [sys.executable, "-c", code, "score", "--hyp", str(hyp), "--ref", str(ref)],
+        [sys.executable, "-c", code, "score", "--hyp", hyp, "--ref", ref, "--output", tmp_path / "scores"],
         capture_output=True,
         text=True,
         check=True,
     )
-    result = read_result(tmp_path / "out.en.result.json")
+    result = read_result(tmp_path / "scores")
     wanted = {
         ("BLEU", "cased, detokenised"): sacrebleu.corpus_bleu(HYPOTHESES, [REFERENCES]).score,
         ("chrF2", "cased, detokenised"): sacrebleu.corpus_chrf(HYPOTHESES, [REFERENCES]).score,
@@ -44,7 +44,7 @@ def test_scores_of_two_files_are_sacrebleus(tmp_path: Path) -> None:
         assert found is not None
         assert found.score == pytest.approx(value)
         assert found.signature in done.stdout
-    assert result.score("TER") is not None
+    assert result.score("TER") is None
     assert (result.schema_version, result.sentences, result.training) == (1, 3, None)
 
 
@@ -149,3 +149,137 @@ def test_show_prints_translations_beside_references_and_a_drawing(tiny_run: Path
         assert f"source       {src}\nreference    {ref}\ntranslation  {translation}\n" in out
     assert "where it looked" in out
     assert "░" in out
+
+
+@pytest.fixture
+def files(tmp_path: Path) -> Path:
+    write(tmp_path / "hyp", HYPOTHESES)
+    write(tmp_path / "ref", REFERENCES)
+    write(tmp_path / "ref2", HYPOTHESES)
+    write(tmp_path / "ref.zh", ["我昨天在图书馆看了一本书。"])
+    write(tmp_path / "hyp.zh", ["我昨天在图书馆读了一本书。"])
+    return tmp_path
+
+
+def test_files_are_scored_and_nothing_is_written(files: Path, command: Command) -> None:
+    before = sorted(files.iterdir())
+    assert command("score", "--hyp", files / "hyp", "--ref", files / "ref")[0] == 0
+    assert sorted(files.iterdir()) == before
+    code, out, _ = command("score", "--hyp", files / "hyp", "--ref", files / "ref", "--metrics", "ter")
+    assert (code, len(out.splitlines())) == (0, 1)
+    assert out.startswith("TER")
+
+
+def test_several_references(files: Path, command: Command) -> None:
+    references = ("--ref", files / "ref", "--ref", files / "ref2")
+    code, out, _ = command("score", "--hyp", files / "hyp", *references, "--output", files / "scores")
+    assert code == 0
+    assert "100.00   nrefs:2|" in out.splitlines()[0]
+    result = read_result(files / "scores")
+    assert result.dataset == f"{files / 'ref'} {files / 'ref2'}"
+    assert set(result.data_hashes) == {str(files / "ref"), str(files / "ref2")}
+    code, _, err = command("score", "--hyp", files / "hyp", "--ref", files / "ref", "--ref", files / "ref.zh")
+    assert (code, f"{files / 'ref.zh'} has 1" in err) == (2, True)
+
+
+def test_the_tokenizer_of_bleu(files: Path, command: Command) -> None:
+    shutil.copy(files / "ref.zh", files / "chinese")
+    for arguments, expected in (
+        (("--ref", files / "ref.zh"), "tok:zh"),
+        (("--ref", files / "chinese"), "tok:13a"),
+        (("--ref", files / "chinese", "--trg", "zh-CN"), "tok:zh"),
+        (("--ref", files / "ref.zh", "--tokenize", "char"), "tok:char"),
+        (("--ref", files / "ref.zh", "--trg", "de"), "tok:13a"),
+    ):
+        code, out, _ = command("score", "--hyp", files / "hyp.zh", *arguments)
+        assert code == 0
+        assert expected in out.splitlines()[0]
+    files_of = ("--hyp", files / "hyp.zh", "--ref", files / "ref.zh")
+    for wrong in (("--tokenize", "moses"), ("--metrics", "bleu,meteor")):
+        code, _, err = command("score", *files_of, *wrong)
+        assert (code, len(err.splitlines()), wrong[0] in err) == (2, 1, True)
+
+
+def test_a_run_into_chinese_is_validated_and_scored_by_the_tokenizer_of_chinese(
+    tiny_run: Path, tmp_path: Path, command: Command
+) -> None:
+    run = Path(shutil.copytree(tiny_run, tmp_path / "run"))
+    config = (run / "config.yaml").read_text()
+    assert "trg: null" in config
+    (run / "config.yaml").write_text(config.replace("trg: null", "trg: zh").replace("src: null", "src: de"))
+    code, out, _ = command("score", "--model", run)
+    assert (code, "tok:zh" in out) == (0, True)
+
+
+@pytest.mark.parametrize(
+    ("way", "option"),
+    [
+        ("files", ("--save", "new")),
+        ("files", ("--set", "decoding.beam=2")),
+        ("files", ("--split", "test")),
+        ("files", ("--beam", "3")),
+        ("files", ("--precision", "float32")),
+        ("files", ("--device", "cpu")),
+        ("files", ("--threads", "1")),
+        ("files", ("--lm-weight", "0.1")),
+        ("run", ("--trg", "zh")),
+        ("sources", ("--split", "test")),
+        ("forced", ("--metrics", "bleu")),
+        ("forced", ("--tokenize", "zh")),
+        ("forced", ("--beam", "2")),
+        ("forced", ("--output", "new")),
+    ],
+)
+def test_an_option_that_would_do_nothing_is_refused(
+    way: str, option: tuple[str, str], files: Path, tiny_run: Path, command: Command
+) -> None:
+    pair = ("--src", files / "hyp", "--ref", files / "ref")
+    words = {
+        "files": ("--hyp", files / "hyp", "--ref", files / "ref"),
+        "run": ("--model", tiny_run),
+        "sources": ("--model", tiny_run, *pair),
+        "forced": ("--model", tiny_run, *pair, "--force"),
+    }[way]
+    value = files / "new" if option[1] == "new" else option[1]
+    code, out, err = command("score", *words, option[0], value)
+    assert (code, out, len(err.splitlines())) == (2, "", 1)
+    assert option[0] in err
+    assert not (files / "new").exists()
+
+
+@pytest.mark.parametrize("option", ["--output", "--save"])
+@pytest.mark.parametrize("name", ["ref", "-", "nowhere/new", "link"])
+def test_a_file_that_is_there_is_not_overwritten(
+    option: str, name: str, files: Path, tiny_run: Path, command: Command, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(files)
+    (files / "link").symlink_to("elsewhere")
+    before = {path: path.lstat().st_mtime_ns for path in files.iterdir()}
+    code, out, err = command("score", "--model", tiny_run, "--src", "hyp", "--ref", "ref", option, name)
+    assert (code, out, len(err.splitlines())) == (2, "", 1)
+    assert err.startswith(f"nmt: {option} {name}")
+    assert {path: path.lstat().st_mtime_ns for path in files.iterdir()} == before
+
+
+def test_scores_are_shown_where_they_cannot_be_written(
+    tiny_run: Path, tmp_path: Path, command: Command
+) -> None:
+    run = Path(shutil.copytree(tiny_run, tmp_path / "run"))
+    (run / "result.json").mkdir()  # a superuser may write into any folder
+    (run / "result.json" / "held").touch()
+    code, out, err = command("score", "--model", run, "--split", "validation", "--save", tmp_path / "out")
+    assert code == 0
+    shutil.rmtree(run / "result-validation.json", ignore_errors=True)
+    code, out, err = command("score", "--model", run, "--save", tmp_path / "out2")
+    assert (code, len(err.splitlines())) == (2, 1)
+    assert "tok:13a" in out
+    assert len((tmp_path / "out2").read_text().splitlines()) == 20
+
+
+def test_a_run_without_a_test_split_names_what_else_can_be_scored(
+    tiny_run: Path, tmp_path: Path, command: Command
+) -> None:
+    run = Path(shutil.copytree(tiny_run, tmp_path / "run"))
+    code, _, err = command("score", "--model", run, "--set", "data.tsv.test=null")
+    assert code == 2
+    assert "has no split 'test'; give --split with one of train, validation, or --src FILE --ref FILE" in err

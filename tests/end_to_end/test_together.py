@@ -224,7 +224,7 @@ def test_given_targets_are_forced(
     )
     code, _, err = command("score", "--model", tiny_run, "--force", "--beam", "3")
     assert code == 2
-    assert "--force gives log-probabilities" in err
+    assert "--beam: without effect with --force" in err
 
 
 def test_text_is_forced_to_its_perplexity(command: Command, lm: Path, folder: Path) -> None:

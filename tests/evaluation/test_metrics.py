@@ -1,15 +1,18 @@
 import pytest
+import sacrebleu
 
 from nmt.errors import UserError
-from nmt.evaluation.metrics import compare, corpus_bleu, label_scores, scores
+from nmt.evaluation.metrics import bleu_tokenizer, compare, corpus_bleu, label_scores, scores
 
 HYPOTHESES = ["A man in an orange hat is looking at something.", "A Dog runs over the green grass."]
+ALL = ("bleu", "chrf", "ter")
 REFERENCES = ["A man in an orange hat starring at something.", "A dog runs over green grass."]
 
 
 def test_scores_and_signatures_are_sacrebleus() -> None:
     found = {
-        score.label: (round(score.score, 2), score.signature) for score in scores(HYPOTHESES, REFERENCES)
+        score.label: (round(score.score, 2), score.signature)
+        for score in scores(HYPOTHESES, REFERENCES, metrics=ALL)
     }
     version = found["BLEU (cased, detokenised)"][1].rpartition(":")[2]
     assert found == {
@@ -38,7 +41,7 @@ def test_corpus_bleu_is_the_first_score() -> None:
 
 def test_only_the_lowercased_form_forgives_case() -> None:
     shouted = [line.upper() for line in REFERENCES]
-    cased, _, ter, lowercased = scores(shouted, REFERENCES)
+    cased, _, ter, lowercased = scores(shouted, REFERENCES, metrics=ALL)
     assert lowercased.score == pytest.approx(100)
     assert cased.score < 10
     assert ter.score > 50
@@ -46,7 +49,7 @@ def test_only_the_lowercased_form_forgives_case() -> None:
 
 def test_splitting_punctuation_off_changes_the_lowercased_bleu_in_nothing() -> None:
     split = [line.replace(".", " .") for line in REFERENCES]
-    assert scores(split, REFERENCES)[3].score == pytest.approx(100)
+    assert scores(split, REFERENCES)[-1].score == pytest.approx(100)
 
 
 def test_empty_hypotheses_are_scored_and_not_refused() -> None:
@@ -68,7 +71,7 @@ def test_nothing_to_score_is_refused(function) -> None:  # type: ignore[no-untyp
 def test_compare_tells_a_better_system_from_an_equal_one() -> None:
     references = [f"the dog number {n} runs over the green grass today" for n in range(60)]
     worse = [line.replace("runs over", "walks on") for line in references]
-    found = compare(references, worse, {"better": references, "equal": worse}, trials=200)
+    found = compare([references], worse, {"better": references, "equal": worse}, trials=200)
     assert [(c.system, c.metric) for c in found] == [
         ("better", "BLEU"),
         ("equal", "BLEU"),
@@ -87,7 +90,7 @@ def test_compare_tells_a_better_system_from_an_equal_one() -> None:
 
 def test_compare_names_the_system_whose_count_is_off() -> None:
     with pytest.raises(UserError, match="mine: 1 lines, but 2 references"):
-        compare(REFERENCES, HYPOTHESES, {"mine": ["one"]})
+        compare([REFERENCES], HYPOTHESES, {"mine": ["one"]})
 
 
 def test_labels_are_scored_by_accuracy_and_the_f1_of_each() -> None:
@@ -104,3 +107,36 @@ def test_labels_are_scored_by_accuracy_and_the_f1_of_each() -> None:
 def test_a_line_with_too_few_labels_is_named() -> None:
     with pytest.raises(UserError, match="line 2: expected 2 labels, found 1: 'x'"):
         label_scores(["x", "x"], ["x", "x y"])
+
+
+@pytest.mark.parametrize(
+    ("language", "tokenizers"),
+    [
+        *((each, {"zh"}) for each in ("zh", "zh-CN", "zh_TW", "ZH", "cmn")),
+        *((each, {"ja-mecab", "char"}) for each in ("ja", "ja_JP", "jpn")),
+        *((each, {"ko-mecab", "char"}) for each in ("ko", "kor")),
+        *((each, {"13a"}) for each in ("de", "en", "zha", None, "")),
+    ],
+)
+def test_the_tokenizer_of_a_language_is_sacrebleus(language: str | None, tokenizers: set[str]) -> None:
+    found, remark = bleu_tokenizer(language)
+    assert found in tokenizers
+    assert (found == "char") == (remark is not None)
+
+
+def test_bleu_of_chinese_counts_characters() -> None:
+    hypothesis, reference = ["我昨天在图书馆看了一本书。"], ["我昨天在图书馆读了一本书。"]
+    assert corpus_bleu(hypothesis, reference) == 0
+    expected = sacrebleu.corpus_bleu(hypothesis, [reference], tokenize="zh").score
+    assert corpus_bleu(hypothesis, reference, "zh") == pytest.approx(expected)
+    cased, _, lowercased = scores(hypothesis, reference, tokenize="zh")
+    assert cased.score == pytest.approx(expected)
+    assert "|tok:zh|" in cased.signature
+    assert lowercased.label == "BLEU (lowercased, zh)"
+
+
+def test_each_of_several_references_counts() -> None:
+    other = ["Nothing of this here.", HYPOTHESES[1]]
+    found = scores(HYPOTHESES, REFERENCES, other)[0]
+    assert found.score == pytest.approx(sacrebleu.corpus_bleu(HYPOTHESES, [REFERENCES, other]).score)
+    assert "nrefs:2" in found.signature
