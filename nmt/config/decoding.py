@@ -39,7 +39,9 @@ class DecodingConfig(Section):
         2.0, gt=0, le=100, description="longest output = max_ratio · Tx + max_extra pieces"
     )
     max_extra: int = Field(10, ge=0, le=100_000)
-    max_source: int = Field(200, ge=4, le=100_000, description="pieces; a longer line is translated in parts")
+    max_source: int = Field(
+        200, ge=4, le=100_000, description="tokens; a longer sentence is translated in parts"
+    )
     tokens_per_batch: int = Field(
         8192, ge=1, le=1_000_000, description="source pieces × beam, padding included"
     )
