@@ -29,9 +29,9 @@ def predict(
     from nmt.data.windows import ready_windows
 
     source = one_input(file, source)
-    lines = read_standard_input() if source is None else read_lines(source)
     use_threads(threads)
     labeller = load_labeller(model, device=device)
+    lines = read_standard_input() if source is None else read_lines(source)
     read = 0
     for window, problem in ready_windows(lines):
         sys.stdout.buffer.write("".join(f"{labels}\n" for labels in labeller.label(window)).encode())
