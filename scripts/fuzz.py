@@ -43,7 +43,7 @@ from nmt.config.model import ModelConfig
 from nmt.data.corpus import TextCorpus, TsvCorpus
 from nmt.data.labelled import LabelledCorpus
 from nmt.data.output import open_output
-from nmt.data.tokenizer import load_tokenizers, save_tokenizers
+from nmt.data.tokenizer import SentencePieceTokenizer, load_tokenizers, save_tokenizers
 from nmt.data.vocabulary import SPECIALS, Vocabulary
 from nmt.data.word_vectors import check_word_vectors, read_word_vectors
 from nmt.errors import UserError
@@ -165,6 +165,9 @@ class Readers:
         ]
         results = (self.run_folder / "result.json").read_bytes()
         write_tensors(place / "x", {"w": torch.ones(2, 3), "b": torch.zeros(3).half()}, {"key": "value"})
+        subwords = place / "trained"
+        texts_of = [text for pair in corpus_of(EXPERIMENT).pairs("train") for text in pair]
+        SentencePieceTokenizer.train(texts_of, kind="bpe", vocab_size=330).save(subwords, "shared")
         word_vectors = b"2 2\na 1 2\n\xe2\x96\x81a 3 4\n"
         self.examples: dict[str, list[bytes]] = {
             "config": [
@@ -182,6 +185,7 @@ class Readers:
             "labelled": texts,
             "vectors": [word_vectors, word_vectors.split(b"\n", 1)[1]],
             "vocabulary": [json.dumps([*SPECIALS, "a", "\u2581b"]).encode()],
+            "pieces": [(subwords / "shared.model").read_bytes()],
             "output": [b"a\n", b"0 ||| a ||| -1.0\n0 ||| b ||| -2.0\n1 ||| c ||| -3\n"],
             "markdown": [f"# A\n{BEGIN}\n{END}\n".encode()],
             "run": [bytes([number]) + content for number, content in enumerate(self.contents)],
@@ -270,6 +274,20 @@ class Readers:
         described = {"kind": "word", "sha256": hashlib.sha256(content).hexdigest()}
         (folder / "shared.json").write_text(json.dumps(described))
         src, _ = load_tokenizers(folder)
+        assert "\n" not in src.decode([i for i in range(len(src.vocabulary)) if i not in src.banned])
+
+    def pieces(self, path: Path) -> None:
+        """A model of sentencepiece, sealed by a checksum that is right."""
+        folder = self.place / "subwords"
+        folder.mkdir(exist_ok=True)
+        content = path.read_bytes()
+        (folder / "shared.model").write_bytes(content)
+        described = {"kind": "bpe", "sha256": hashlib.sha256(content).hexdigest()}
+        (folder / "shared.json").write_text(json.dumps(described))
+        src, _ = load_tokenizers(folder)
+        ids = src.encode("der Hund läuft \U0001f600 " * 3)
+        assert all(0 <= i < len(src.vocabulary) for i in ids)
+        src.decode(ids).encode()
         assert "\n" not in src.decode([i for i in range(len(src.vocabulary)) if i not in src.banned])
 
     def output(self, path: Path) -> None:
