@@ -2,6 +2,9 @@
 
 import os
 import signal
+import sys
+import tempfile
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -36,6 +39,30 @@ def _reproducible() -> None:
     import torch
 
     torch.manual_seed(0)
+
+
+@pytest.fixture
+def command(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> Callable[..., tuple[object, str, str]]:
+    """Runs nmt in this process, with `stdin` as its input.
+
+    Calling it gives the exit code, standard output and standard error.
+    """
+    from nmt.cli import main
+
+    def run(*arguments: str | Path, stdin: str = "") -> tuple[object, str, str]:
+        capsys.readouterr()
+        monkeypatch.setattr(sys, "argv", ["nmt", *map(str, arguments)])
+        with tempfile.TemporaryFile("w+", encoding="utf-8") as file:
+            file.write(stdin)
+            file.seek(0)
+            monkeypatch.setattr(sys, "stdin", file)
+            with pytest.raises(SystemExit) as ended:
+                main()
+        return ended.value.code, *capsys.readouterr()
+
+    return run
 
 
 @pytest.fixture(scope="session")

@@ -1,21 +1,14 @@
 """`nmt check`, run as a person runs it."""
 
-import sys
+from collections.abc import Callable
 from pathlib import Path
+from typing import TypeAlias
 
 import pytest
 
 from nmt.build import check as checking
-from nmt.cli import main
 
-
-def run(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], *arguments: str | Path
-) -> tuple[object, str, str]:
-    monkeypatch.setattr(sys, "argv", ["nmt", "check", *map(str, arguments)])
-    with pytest.raises(SystemExit) as ended:
-        main()
-    return ended.value.code, *capsys.readouterr()
+Command: TypeAlias = Callable[..., tuple[object, str, str]]
 
 
 @pytest.fixture
@@ -24,10 +17,8 @@ def data(tmp_path: Path) -> Path:
     return tmp_path / "in"
 
 
-def test_a_row_for_each_way(
-    tiny_run: Path, data: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    code, out, err = run(monkeypatch, capsys, "--model", tiny_run, "--data", data)
+def test_a_row_for_each_way(command: Command, tiny_run: Path, data: Path) -> None:
+    code, out, err = command("check", "--model", tiny_run, "--data", data)
     assert (code, err) == (0, "")
     _, *rows = out.splitlines()
     expected = [" ".join(way) for way in checking.ways(["float64", "float32", "int8"])]
@@ -52,21 +43,19 @@ def test_nothing_to_check_is_no_success(
 
 
 def test_differences_are_shown_and_end_in_1(
-    tiny_run: Path, data: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    command: Command, tiny_run: Path, data: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     way, difference = checking.ways(["float64"])[0], checking.Difference(3, "▁the ▁dog", "▁a ▁dog", 0.25)
     outcome = checking.Outcome(way, 3, [difference], 0.0)
     monkeypatch.setattr(checking, "check_run", lambda *arguments, **options: iter([outcome]))
-    code, out, _ = run(monkeypatch, capsys, "--model", tiny_run, "--data", data)
+    code, out, _ = command("check", "--model", tiny_run, "--data", data)
     assert code == 1
     assert "WRONG" in out
     assert f"{data}: line 3, float64, as it is, an eighth; closest decision of the search: 2.5e-01" in out
     assert "  expected  ▁the ▁dog\n  found     ▁a ▁dog\n" in out
 
 
-def test_a_mistake_is_one_line(
-    tiny_run: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    code, out, err = run(monkeypatch, capsys, "--model", tiny_run, "--data", "nowhere")
+def test_a_mistake_is_one_line(command: Command, tiny_run: Path) -> None:
+    code, out, err = command("check", "--model", tiny_run, "--data", "nowhere")
     assert (code, out) == (2, "")
     assert err == "nmt: nowhere: cannot be read (No such file or directory); give the path of a text file\n"

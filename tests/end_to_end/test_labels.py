@@ -1,7 +1,6 @@
 """train, score and predict with a classifier and a tagger, as a person types it."""
 
 import gzip
-import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import TypeAlias
@@ -90,16 +89,11 @@ def test_what_is_learnt_is_predicted(
     assert len(last.split()) == (3 if kind == "tagger" else 1)
 
 
-def test_standard_input_is_answered(
-    command: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_standard_input_is_answered(command: Command, tmp_path: Path) -> None:
     run = tmp_path / "run"
     config = written(tmp_path, "classifier", CLASSES)
     assert command("train", config, "--run", run, "--set", "training.max_updates=20")[0] == 0
-    (tmp_path / "in").write_text("a b\n\nb\n", encoding="utf-8")
-    with (tmp_path / "in").open() as file:
-        monkeypatch.setattr(sys, "stdin", file)
-        code, out, _ = command("predict", "--model", run)
+    code, out, _ = command("predict", "--model", run, stdin="a b\n\nb\n")
     assert (code, len(out.splitlines()), out.splitlines()[1]) == (0, 3, "")
     (tmp_path / "blank").write_text("\n", encoding="utf-8")
     assert command("predict", "--model", run, "--input", tmp_path / "blank") == (0, "\n", "")

@@ -1,19 +1,21 @@
 """Ensembles, shallow fusion and forced decoding, as a person types them."""
 
+import io
 import json
 import shutil
-import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import TypeAlias
 
 import pytest
 import torch
+from rich.console import Console
 
 import nmt
 from nmt.build.model import build_model
+from nmt.build.trainer import build_trainer
 from nmt.build.translator import load_translator
-from nmt.cli import main
+from nmt.config import load_experiment
 from nmt.config.model import ModelConfig
 from nmt.data.tokenizer import SentencePieceTokenizer, load_tokenizers, save_tokenizers
 from nmt.machine import has_bfloat16
@@ -61,12 +63,9 @@ def lm(tiny_run: Path, folder: Path) -> Path:
     )
     config = TEXT.replace("FOLDER", str(folder)).replace("TOKENIZER", str(tiny_run / "tokenizer"))
     (folder / "lm.yaml").write_text(config, encoding="utf-8")
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(sys, "argv", ["nmt", "train", str(folder / "lm.yaml"), "--run", str(folder / "lm")])
-        with pytest.raises(SystemExit) as ended:
-            main()
-    assert ended.value.code == 0
-    return folder / "lm"
+    run = Run(folder / "lm")
+    build_trainer(load_experiment(folder / "lm.yaml"), run, Console(file=io.StringIO()))[0].train()
+    return run.folder
 
 
 def _another(tiny_run: Path, run: Path, *, spell: str) -> Path:

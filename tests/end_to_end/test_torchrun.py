@@ -7,13 +7,12 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
 
-from nmt.cli import main
 from nmt.results import read_result
 from nmt.training.checkpoint import Checkpoints
 
@@ -85,11 +84,7 @@ def start_two(stack: ExitStack, *arguments: str | Path) -> list[subprocess.Popen
 
 
 def test_two_processes_leave_one_run(
-    config: Path,
-    tmp_path: Path,
-    started: ExitStack,
-    capsys: pytest.CaptureFixture[str],
-    monkeypatch: pytest.MonkeyPatch,
+    config: Path, tmp_path: Path, started: ExitStack, command: Callable[..., tuple[object, str, str]]
 ) -> None:
     run = tmp_path / "run"
     torchrun = start(started, *TWO, config, "--run", run)
@@ -111,11 +106,9 @@ def test_two_processes_leave_one_run(
         "tokenizer",
     ]
 
-    monkeypatch.setattr(sys, "argv", ["nmt", "train", str(config), "--run", str(run)])
-    with pytest.raises(SystemExit) as end:
-        main()
-    (line,) = capsys.readouterr().err.splitlines()
-    assert end.value.code == 2
+    code, _, err = command("train", config, "--run", run)
+    (line,) = err.splitlines()
+    assert code == 2
     assert line.startswith("nmt: wrong world size: ")
     assert "is of 2 processes, found 1" in line
 

@@ -5,20 +5,20 @@ import os
 import signal
 import subprocess
 import sys
-import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 import pytest
 
 # Loaded before the commands, so that one of this process is not seconds behind a process that trains.
 from nmt.build import result, trainer  # noqa: F401
-from nmt.cli import main
 from nmt.results import read_result
 from nmt.training.checkpoint import Checkpoints, read_tensors
 from nmt.training.trainer import CLOCKS, TIMES
+
+Command: TypeAlias = Callable[..., tuple[object, str, str]]
 
 NMT = Path(sys.executable).with_name("nmt")
 CONFIG = """
@@ -49,34 +49,6 @@ training:
   averaging: {kind: ema, decay: 0.9}
 decoding: {max_ratio: 1.0, max_extra: 2}
 """
-
-
-class Printed:
-    """What a command in this process printed, and how it ended."""
-
-    def __init__(self, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
-        self.capsys, self.monkeypatch = capsys, monkeypatch
-
-    def __call__(self, *arguments: str | Path, stdin: str = "") -> tuple[int, str, str]:
-        """Return exit code, stdout and stderr; the same entry point as the console command's."""
-        self.capsys.readouterr()
-        self.monkeypatch.setattr(sys, "argv", ["nmt", *map(str, arguments)])
-        code = 0
-        with tempfile.TemporaryFile("w+", encoding="utf-8") as file:
-            file.write(stdin)
-            file.seek(0)
-            self.monkeypatch.setattr(sys, "stdin", file)
-            try:
-                main()
-            except SystemExit as end:
-                code = int(end.code or 0)
-        out, err = self.capsys.readouterr()
-        return code, out, err
-
-
-@pytest.fixture
-def nmt(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Printed:
-    return Printed(capsys, monkeypatch)
 
 
 @pytest.fixture(scope="module")
@@ -127,16 +99,16 @@ def process() -> Iterator[list[subprocess.Popen[str]]]:
 
 
 def test_from_text_to_a_score_with_every_kind_of_stop_on_the_way(
-    config: Path, tmp_path: Path, nmt: Printed, process: list[subprocess.Popen[str]]
+    config: Path, tmp_path: Path, command: Command, process: list[subprocess.Popen[str]]
 ) -> None:
-    code, out, _ = nmt("prepare", config)
+    code, out, _ = command("prepare", config)
     assert code == 0
     assert "150 pairs read" in out
 
     parts, whole = tmp_path / "parts", tmp_path / "whole"
     process.append(started("train", config, "--run", parts))
     wait_for_checkpoint(parts, process[0], 0)
-    code, _, err = nmt("train", config, "--run", parts)
+    code, _, err = command("train", config, "--run", parts)
     assert code == 2
     assert err.splitlines() == [
         f"nmt: {parts} is in use by process {process[0].pid}; wait for it or give another --run"
@@ -153,14 +125,14 @@ def test_from_text_to_a_score_with_every_kind_of_stop_on_the_way(
     process[1].communicate()
     assert process[1].returncode == -signal.SIGKILL
 
-    code, out, _ = nmt("train", config, "--run", parts)
+    code, out, _ = command("train", config, "--run", parts)
     assert code == 0
     assert "going on from update" in out
     assert "done: 100 updates" in out
-    assert nmt("train", config, "--run", whole)[0] == 0
+    assert command("train", config, "--run", whole)[0] == 0
     assert everything(parts) == everything(whole)
 
-    code, out, _ = nmt("score", "--model", parts, "--beam", "2")
+    code, out, _ = command("score", "--model", parts, "--beam", "2")
     assert code == 0
     assert "BLEU (cased, detokenised)" in out
     scored = read_result(parts / "result.json")
@@ -169,24 +141,24 @@ def test_from_text_to_a_score_with_every_kind_of_stop_on_the_way(
     assert scored.training.updates == 100
 
     # What is done stays done, and keeps its scores.
-    code, out, _ = nmt("train", config, "--run", parts)
+    code, out, _ = command("train", config, "--run", parts)
     assert code == 0
     assert read_result(parts / "result.json") == scored
     assert everything(parts) == everything(whole)
 
-    code, out, err = nmt(
+    code, out, err = command(
         "translate", "--model", parts, "--beam", "1", stdin="Der Hund schläft.\n\nEin Haus.\n"
     )
     assert (code, err) == (0, "")
     assert len(out.split("\n")) == 4
     assert out.split("\n")[1] == ""
 
-    code, out, _ = nmt("train", config, "--run", parts, "--set", "training.max_updates=103")
+    code, out, _ = command("train", config, "--run", parts, "--set", "training.max_updates=103")
     assert code == 0
     assert "going on from update 100" in out
     assert "done: 103 updates" in out
 
-    code, _, err = nmt("train", config, "--run", parts, "--set", "training.clip_norm=2")
+    code, _, err = command("train", config, "--run", parts, "--set", "training.clip_norm=2")
     assert code == 2
     assert err.splitlines() == [
         f"nmt: {parts} was begun with another configuration: training.clip_norm (was 1.0, now 2.0); "
@@ -195,16 +167,16 @@ def test_from_text_to_a_score_with_every_kind_of_stop_on_the_way(
 
 
 def test_a_dry_run_tells_what_a_run_would_take_and_makes_none(
-    config: Path, tmp_path: Path, nmt: Printed
+    config: Path, tmp_path: Path, command: Command
 ) -> None:
     run = tmp_path / "run"
-    code, out, err = nmt("train", config, "--run", run, "--dry-run")
+    code, out, err = command("train", config, "--run", run, "--dry-run")
     assert (code, err) == (0, "")
     assert "src_embedding.weight" in out
     estimate = out.splitlines()[-1]
     assert not run.exists()
 
-    code, out, _ = nmt("train", config, "--run", run, "--set", "training.max_updates=3")
+    code, out, _ = command("train", config, "--run", run, "--set", "training.max_updates=3")
     assert code == 0
     assert "target tokens/s" in out
     assert estimate.split(", memory")[0] in out
@@ -220,8 +192,10 @@ def test_a_dry_run_tells_what_a_run_would_take_and_makes_none(
         ("data.tokenizer.vocab_size=30000", "data.tokenizer.vocab_size is 30000"),
     ],
 )
-def test_a_mistake_is_one_line(config: Path, tmp_path: Path, nmt: Printed, override: str, said: str) -> None:
-    code, _, err = nmt("train", config, "--run", tmp_path / "run", "--set", override)
+def test_a_mistake_is_one_line(
+    config: Path, tmp_path: Path, command: Command, override: str, said: str
+) -> None:
+    code, _, err = command("train", config, "--run", tmp_path / "run", "--set", override)
     (line,) = err.splitlines()
     assert code == 2
     assert line.startswith("nmt: ")
@@ -238,17 +212,17 @@ def test_a_mistake_is_one_line_from_the_shell_too(config: Path, tmp_path: Path) 
 
 
 def test_a_full_disk_is_one_line_and_the_run_goes_on_when_there_is_room(
-    config: Path, tmp_path: Path, nmt: Printed
+    config: Path, tmp_path: Path, command: Command
 ) -> None:
     resource = pytest.importorskip("resource")
     run = tmp_path / "run"
     short = ("train", config, "--run", run, "--set", "training.max_updates=14")
-    assert nmt(*short, "--set", "training.max_updates=7")[0] == 0
+    assert command(*short, "--set", "training.max_updates=7")[0] == 0
     before = everything(run)
     soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (10_000, hard))
     try:
-        code, _, err = nmt(*short)
+        code, _, err = command(*short)
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
     assert code == 2
@@ -257,5 +231,5 @@ def test_a_full_disk_is_one_line_and_the_run_goes_on_when_there_is_room(
     assert "File too large" in line
     assert everything(run)["step"] == 7
     assert everything(run)["tensors"] == before["tensors"]
-    assert nmt(*short)[0] == 0
+    assert command(*short)[0] == 0
     assert everything(run)["step"] == 14

@@ -17,7 +17,6 @@ import torch
 import nmt
 from nmt.build import windows, workers
 from nmt.build.translator import load_translator
-from nmt.cli import main
 from nmt.data.lengths import TrainingLengths
 from nmt.errors import UserError
 
@@ -53,16 +52,9 @@ def test_whatever_the_line_a_line_comes_out(tiny_run: Path) -> None:
 
 
 @pytest.fixture
-def here(tiny_run: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., object]:
+def here(tiny_run: Path, command: Callable[..., tuple[object, str, str]]) -> Callable[..., object]:
     """Runs `nmt translate` with the tiny run in this process; calling it gives the exit code."""
-
-    def run(*options: str | Path) -> object:
-        monkeypatch.setattr(sys, "argv", ["nmt", "translate", "--model", str(tiny_run), *map(str, options)])
-        with pytest.raises(SystemExit) as ended:
-            main()
-        return ended.value.code
-
-    return run
+    return lambda *options: command("translate", "--model", tiny_run, *options)[0]
 
 
 def test_a_killed_job_goes_on(tiny_run: Path, tmp_path: Path, here: Callable[..., object]) -> None:
@@ -457,8 +449,7 @@ def test_no_worker_outlives_the_command(two_at_work: subprocess.Popen[bytes], en
 def test_a_mistake_is_one_line(
     tiny_run: Path,
     tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
-    capsys: pytest.CaptureFixture[str],
+    command: Callable[..., tuple[object, str, str]],
     options: list[str],
     message: str,
 ) -> None:
@@ -466,11 +457,7 @@ def test_a_mistake_is_one_line(
     weights = cut / "model.safetensors"
     weights.write_bytes(weights.read_bytes()[:2000])
     folders = {"RUN": str(tiny_run), "CUT": str(cut)}
-    monkeypatch.setattr(sys, "argv", ["nmt", "translate", *(folders.get(o, o) for o in options)])
-    with pytest.raises(SystemExit) as ended:
-        main()
-    assert ended.value.code == 2
-    out, err = capsys.readouterr()
-    assert out == ""
+    code, out, err = command("translate", *(folders.get(o, o) for o in options))
+    assert (code, out) == (2, "")
     assert len(err.splitlines()) == 1
     assert message in err

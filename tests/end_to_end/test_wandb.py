@@ -3,6 +3,7 @@
 import json
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +11,6 @@ import pytest
 import wandb
 
 import nmt
-from nmt.cli import main
 
 CONFIG = """
 name: tiny
@@ -32,22 +32,19 @@ def items(records: list[dict[str, Any]], kind: str) -> list[dict[str, Any]]:
 
 
 def test_a_run_shows_where_it_looked_and_hands_its_model_over(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    command: Callable[..., tuple[object, str, str]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for variable in ("WANDB_CONFIG_DIR", "WANDB_CACHE_DIR", "WANDB_DATA_DIR"):
         monkeypatch.setenv(variable, str(tmp_path / "home"))
     config, run = tmp_path / "tiny.yaml", tmp_path / "run"
     config.write_text(CONFIG.replace("PREPARED", str(tmp_path / "prepared")))
-    monkeypatch.setattr(sys, "argv", ["nmt", "train", str(config), "--run", str(run)])
     try:
-        with pytest.raises(SystemExit) as end:
-            main()
+        assert command("train", config, "--run", run)[0] == 0
     finally:
         wandb.teardown()
-    assert end.value.code in (0, None)
     (file,) = run.glob("wandb/offline-run-*/*.wandb")
-    command = [sys.executable, "-m", "wandb", "leet", "inspect", "--json", str(file)]
-    output = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+    inspect = [sys.executable, "-m", "wandb", "leet", "inspect", "--json", str(file)]
+    output = subprocess.run(inspect, capture_output=True, text=True, check=True).stdout
     records = [json.loads(line) for line in output.splitlines()]
     history = [entry["item"] for entry in items(records, "history")]
     shown = [item["update"] for item in history if any(key.startswith("attention/") for key in item)]

@@ -2,16 +2,18 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import TypeAlias
 
 import pytest
 import wandb
 
-from nmt.cli import main
 from nmt.errors import UserError
 from nmt.lab.page import Page, leave, number, open_folder
 from nmt.training.tracking import Table
+
+Command: TypeAlias = Callable[..., tuple[object, str, str]]
 
 
 @pytest.fixture
@@ -108,34 +110,28 @@ def test_a_small_or_large_number_is_a_power(value: float, shown: str) -> None:
     assert number(value) == shown
 
 
-def run(monkeypatch: pytest.MonkeyPatch, *words: str | Path) -> object:
-    monkeypatch.setattr(sys, "argv", ["nmt", "lab", *map(str, words)])
-    with pytest.raises(SystemExit) as end:
-        main()
-    return end.value.code
-
-
 @pytest.mark.slow
-def test_the_commands_of_cells(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_the_commands_of_cells(command: Command, tmp_path: Path) -> None:
     small = ["--updates", "1", "--output", tmp_path]
     cells = ["--cells", "lstm:chrono=T,ln_lstm,deep_transition"]
-    assert run(monkeypatch, "gradients", "--lag", "5", *cells, *small) == 0
-    assert run(monkeypatch, "memory", "--task", "copying", "--lags", "3,5", *cells, *small) == 0
+    assert command("lab", "gradients", "--lag", "5", *cells, *small)[0] == 0
+    code, out, _ = command("lab", "memory", "--task", "copying", "--lags", "3,5", *cells, *small)
+    assert code == 0
+    assert "lag 5, deep_transition: share of symbols wrong" in out
     names = {path.name for path in tmp_path.iterdir()}
     assert {"gradients.png", "explosion.png", "gradients.json", "memory-copying.png"} <= names
-    assert "lag 5, deep_transition: share of symbols wrong" in capsys.readouterr().out
 
-    assert run(monkeypatch, "memory", "--task", "adding", "--lags", "10,1", *small) == 2
-    assert "nmt: lag 1 is too short for adding; expected 2 or more" in capsys.readouterr().err
-    assert run(monkeypatch, "memory", "--task", "adding", "--lags", "10,x", *small) == 2
-    assert "nmt: --lags 10,x: expected whole numbers" in capsys.readouterr().err
+    code, _, err = command("lab", "memory", "--task", "adding", "--lags", "10,1", *small)
+    assert code == 2
+    assert "nmt: lag 1 is too short for adding; expected 2 or more" in err
+    code, _, err = command("lab", "memory", "--task", "adding", "--lags", "10,x", *small)
+    assert code == 2
+    assert "nmt: --lags 10,x: expected whole numbers" in err
 
 
 @pytest.mark.slow
-def test_the_commands_of_a_model(tiny_run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_commands_of_a_model(command: Command, tiny_run: Path, tmp_path: Path) -> None:
     given = ["--model", tiny_run, "--output", tmp_path, "--split", "test", "--count", "3"]
-    for command in ("gates", "attention", "exposure"):
-        assert run(monkeypatch, command, *given) == 0
-        assert (tmp_path / f"{command}.json").is_file()
+    for study in ("gates", "attention", "exposure"):
+        assert command("lab", study, *given)[0] == 0
+        assert (tmp_path / f"{study}.json").is_file()
