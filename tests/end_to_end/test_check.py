@@ -30,14 +30,13 @@ def test_a_row_for_each_way(command: Command, tiny_run: Path, data: Path) -> Non
 
 @pytest.mark.parametrize("text", ["", "\n \n\n"])
 def test_nothing_to_check_is_no_success(
+    command: Command,
     tiny_run: Path,
     tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
-    capsys: pytest.CaptureFixture[str],
     text: str,
 ) -> None:
     (tmp_path / "in").write_text(text)
-    code, out, err = run(monkeypatch, capsys, "--model", tiny_run, "--data", tmp_path / "in")
+    code, out, err = command("check", "--model", tiny_run, "--data", tmp_path / "in")
     assert (code, out) == (2, "")
     assert err == f"nmt: --data {tmp_path / 'in'}: expected lines to translate, found none with text\n"
 
