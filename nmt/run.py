@@ -49,6 +49,7 @@ class Run:
 
         The lock belongs to the process: it is gone when the process is.
         """
+        self._refuse_others()
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
             opened = open_append(self.folder / "lock")
@@ -80,6 +81,18 @@ class Run:
             raise UserError(f"{self.folder} is not a run: it has no config.yaml")
         self._refuse_links()
         return load_experiment(self.config, within=self.folder)
+
+    def _refuse_others(self) -> None:
+        """Raise UserError where the folder holds something and is no run, be it one that has just begun."""
+        held = {path.name for path in self.folder.iterdir()} if self.folder.is_dir() else set()
+        of_a_run = self.config.name in held and held & {self.checkpoints.name, self.model.name}
+        begun = {"lock", "wandb", *(p.name for p in (self.config, self.tokenizer, self.metrics))}
+        others = {name for name in held - begun if not name.startswith(".")}
+        if held and not of_a_run and ("lock" not in held or others):
+            raise UserError(
+                f"{self.folder} holds files and is no run of nmt: {', '.join(sorted(others or held)[:5])}; "
+                "give a new folder as --run"
+            )
 
     def _refuse_links(self) -> None:
         """Raise UserError where a folder of the run's is a link out of it: it may come from a stranger."""

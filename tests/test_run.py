@@ -318,3 +318,32 @@ def test_a_full_disk_is_no_reason_not_to_hold_the_folder(tmp_path: Path) -> None
             pass
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+
+
+@pytest.mark.parametrize(
+    "names", [["config.yaml"], ["thesis.txt"], ["lock", "thesis.txt"], ["config.yaml", "notes.md", ".git"]]
+)
+def test_a_folder_that_is_no_run_is_not_written_to(tmp_path: Path, names: list[str]) -> None:
+    for name in names:
+        (tmp_path / name).touch()
+    message = r"holds files and is no run of nmt: .*; give a new folder as --run"
+    with pytest.raises(UserError, match=message), Run(tmp_path).locked():
+        pytest.fail("entered")
+    assert sorted(path.name for path in tmp_path.iterdir()) == sorted(names)
+
+
+@pytest.mark.parametrize(
+    "names",
+    [
+        [],
+        ["lock"],
+        ["lock", "tokenizer", "metrics.jsonl", "config.yaml", ".tokenizer.tmp"],
+        ["config.yaml", "checkpoints", "notes.md"],
+        ["config.yaml", "model.safetensors", "result-x.json"],
+    ],
+)
+def test_a_run_that_has_begun_or_was_copied_goes_on(tmp_path: Path, names: list[str]) -> None:
+    for name in names:
+        (tmp_path / name).touch()
+    with Run(tmp_path).locked():
+        pass

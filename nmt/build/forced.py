@@ -6,12 +6,12 @@ from pathlib import Path
 
 import torch
 
-from nmt.build.language_model import load_language_model
+from nmt.build.language_model import first_token, load_language_model
 from nmt.config.experiment import Experiment
 from nmt.data.batches import pad
 from nmt.data.corpus import Pair
 from nmt.data.tokenizer import Tokenizer
-from nmt.data.vocabulary import BOS, EOS
+from nmt.data.vocabulary import EOS
 from nmt.decoding.forcing import force
 from nmt.decoding.scorers import LanguageModelScorer
 from nmt.decoding.translator import Forced, Translator, by_length
@@ -32,14 +32,15 @@ def force_text(folder: Path, experiment: Experiment, lines: Sequence[str], *, de
     scorer, encoded = LanguageModelScorer(trained.model), trained.encoder.encode_batch(lines)
     rows = [[*ids, EOS] for ids in encoded]
     found: list[list[float]] = [[]] * len(rows)
+    bos = first_token(experiment)
     if experiment.data.continuous and rows:
         whole = torch.tensor([[piece for row in rows for piece in row]], device=trained.device)
-        log_probs = iter(force(scorer, 1, whole, bos=EOS)[0].tolist())
+        log_probs = iter(force(scorer, 1, whole, bos=bos)[0].tolist())
         found = [[next(log_probs) for _ in row] for row in rows]
     else:
         for chosen in by_length(rows, experiment.decoding.tokens_per_batch):
             targets = pad([rows[i] for i in chosen]).to(trained.device)
-            of_chosen = force(scorer, len(chosen), targets, bos=BOS).tolist()
+            of_chosen = force(scorer, len(chosen), targets, bos=bos).tolist()
             for i, each in zip(chosen, of_chosen, strict=True):
                 found[i] = each[: len(rows[i])]
     for row, each in zip(rows, found, strict=True):

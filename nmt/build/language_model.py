@@ -140,13 +140,15 @@ def most_probable(
         yield trained.tokenizer.decode([*ids, *each.ids]), Sampled(each.ids, len(each.ids) < limit)
 
 
-def _begun(trained: Trained, prompt: str) -> tuple[LanguageModelScorer, int, list[int]]:
-    """Return a scorer that has read all but the last piece, that piece, and the prompt's ids.
+def first_token(experiment: Experiment) -> int:
+    """Return the token that text begins after: one long text has no <s>, a line of it follows a </s>."""
+    return EOS if experiment.data.continuous else BOS
 
-    Of one long text a sequence is a line, which begins after EOS.
-    """
+
+def _begun(trained: Trained, prompt: str) -> tuple[LanguageModelScorer, int, list[int]]:
+    """Return a scorer that has read all but the last piece, that piece, and the prompt's ids."""
     ids = trained.encoder.encode(prompt)
-    *before, last = [EOS if trained.experiment.data.continuous else BOS, *ids]
+    *before, last = [first_token(trained.experiment), *ids]
     return LanguageModelScorer(trained.model, before), last, ids
 
 

@@ -1,5 +1,6 @@
 """What kind of model a run trains → its model, batches and task."""
 
+import shlex
 from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
@@ -178,12 +179,13 @@ def _validation_rows(text: EncodedSplit) -> int:
 
 def next_commands(experiment: Experiment, folder: Path) -> str:
     """Return what a person may want to type when the model is trained."""
+    run = shlex.quote(str(folder))
     match experiment.model:
         case ModelConfig():
-            return f"nmt score --model {folder}    nmt translate --model {folder} < FILE"
+            return f"nmt score --model {run}    nmt translate --model {run} < FILE"
         case LanguageModelConfig():
-            return f"nmt sample --model {folder}    nmt score --model {folder} --text FILE"
+            return f"nmt sample --model {run}    nmt score --model {run} --text FILE"
         case ClassifierConfig() | TaggerConfig():
-            return f"nmt score --model {folder}    nmt predict --model {folder} < FILE"
+            return f"nmt score --model {run}    nmt predict --model {run} < FILE"
         case other:
             assert_never(other)

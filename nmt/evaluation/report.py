@@ -21,10 +21,20 @@ _Columns: TypeAlias = dict[str, Callable[[Result], str | None]]
 
 
 def load_results(folder: Path) -> list[Result]:
-    """Every `folder`/*/result.json, ordered by folder name; UserError names what cannot be read."""
+    """Every result of `folder`/*/, ordered by name; UserError names what cannot be read.
+
+    What a training wrote of its own validation, at its own beam, gives way to what `nmt score` wrote.
+    """
     if not folder.is_dir():
         raise UserError(f"{folder}: expected the folder of the experiments, found none; give --results")
-    return [read_result(path) for path in sorted(folder.glob("*/result.json"))]
+    found = []
+    for run in sorted(path for path in folder.iterdir() if path.is_dir()):
+        paths = [*run.glob("result.json"), *sorted(run.glob("result-*.json"))]
+        results = [read_result(path) for path in paths]
+        if results[1:] and paths[0].name == "result.json" and results[0].split == "validation":
+            del results[0]
+        found += results
+    return found
 
 
 def table(results: Sequence[Result]) -> str:

@@ -13,6 +13,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from nmt.build.language_model import first_token
 from nmt.data.vocabulary import BOS, EOS
 from nmt.errors import UserError
 from nmt.lab.page import Page, number
@@ -87,7 +88,7 @@ def read(trained: Trained, line: str) -> list[Read]:
     """Return what every gated cell did while the model read a line and, where it can, translated it."""
     model, tokenizer = trained.model, trained.tokenizer
     if isinstance(model, LanguageModel):
-        ids = [BOS, *tokenizer.encode(line)]
+        ids = [first_token(trained.experiment), *tokenizer.encode(line)]
         with observed(model) as steps:
             model(torch.tensor([ids]))
         return [_read(name, of, tokenizer.pieces(ids)) for name, of in steps.items()]

@@ -45,6 +45,20 @@ def test_a_folder_that_is_not_there_is_no_empty_table(tmp_path: Path) -> None:
         load_results(tmp_path / "nowhere")
 
 
+def test_scores_stand_in_the_place_of_the_validation_that_a_training_wrote(tmp_path: Path) -> None:
+    validation = result("a", 20.0).model_copy(update={"split": "validation"})
+    for name, at_end, scored in (("a", validation, {}), ("b", validation, {"-x": 30.0, "-y": 31.0})):
+        (tmp_path / name).mkdir()
+        write_result(tmp_path / name / "result.json", at_end)
+        for ending, bleu in scored.items():
+            write_result(tmp_path / name / f"result{ending}.json", result("b", bleu))
+    (tmp_path / "c").mkdir()
+    write_result(tmp_path / "c" / "result.json", result("c", 40.0))
+    write_result(tmp_path / "c" / "result-validation.json", validation)
+    found = [each.scores[1].score for each in load_results(tmp_path)]
+    assert found == [20.0, 30.0, 31.0, 40.0, 20.0]
+
+
 def test_a_row_shows_what_is_known() -> None:
     lines = table([FULL]).split("\n")
     assert lines[2] == (

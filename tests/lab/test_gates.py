@@ -11,7 +11,9 @@ from torch.nn import functional as F
 
 from nmt.build.model import build_language_model
 from nmt.config.cell import DeepTransitionCellConfig, GRUCellConfig
+from nmt.config.data import PlainText
 from nmt.config.model import LanguageModelConfig
+from nmt.data.vocabulary import BOS, EOS
 from nmt.errors import UserError
 from nmt.lab.cells import cell_config, matched_reader
 from nmt.lab.gates import Saturation, label, observed, read, study
@@ -109,6 +111,22 @@ def test_a_language_model_reads_its_line(tiny_run: Path) -> None:
     for each in found:
         assert set(each.gates) == {"reset", "update"}
         assert all(values.shape == (pieces, 5) for values in each.gates.values())
+
+
+@torch.no_grad()
+@pytest.mark.parametrize(("lines", "first"), [(True, BOS), (False, EOS)])
+def test_a_model_reads_what_it_was_trained_to_begin_with(tiny_run: Path, lines: bool, first: int) -> None:
+    trained = load_trained(tiny_run)
+    model = build_language_model(LanguageModelConfig(embedding=6, cell=GRUCellConfig(), hidden=5), 330)
+    text = PlainText.model_validate({"train": "t", "validation": "t", "lines": lines})
+    data = trained.experiment.data.model_copy(update={"text": text})
+    experiment = trained.experiment.model_copy(update={"data": data})
+    of_text = dataclasses.replace(trained, model=model.eval(), translator=None, experiment=experiment)
+    (found,) = read(of_text, "der Hund")
+    cell: Any = model.cells[0]
+    projected = cell.project(model.embedding(torch.tensor([first])))
+    expected = cell.gates(projected, cell.initial(torch.zeros(1, 5)))
+    np.testing.assert_allclose(found.gates["reset"][0], expected["reset"][0].numpy(), rtol=1e-6)
 
 
 @torch.no_grad()
