@@ -20,11 +20,9 @@ from nmt.errors import UserError
 from nmt.layers.losses import LossSum
 from nmt.run import Run
 from nmt.training.checkpoint import read_tensors
-from nmt.training.trainer import CLOCKS, Interrupted, Trainer
+from nmt.training.trainer import CLOCKS, TIMES, Interrupted, Trainer
 
 pytestmark = pytest.mark.slow
-
-TIMES = {"train/minutes", "train/trg_tokens_per_s", "validation/seconds"}
 
 
 @pytest.fixture(scope="module")
