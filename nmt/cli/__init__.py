@@ -69,4 +69,4 @@ def main(*before: str) -> None:
     use_utf8()
     open_streams()
     with one_way_out():
-        app(args=[*before, *sys.argv[1:]])
+        sys.exit(app(args=[*before, *sys.argv[1:]], prog_name="nmt", standalone_mode=False) or 0)

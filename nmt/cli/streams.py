@@ -7,7 +7,11 @@ from contextlib import contextmanager, suppress
 from io import BufferedWriter, FileIO, TextIOWrapper
 from typing import Any
 
+import typer
+
 from nmt.errors import UserError
+
+UsageError: Any = typer.BadParameter.__mro__[1]  # typer gives it no name of its own
 
 
 class _Standard(FileIO):
@@ -65,6 +69,12 @@ def one_way_out() -> Iterator[None]:
             sys.stdout.flush()
     except UserError as error:
         _end(str(error))
+    except UsageError as error:
+        message = error.format_message()
+        if "\n" in message:  # the help that stands for a command without arguments
+            print(message, file=sys.stderr)
+            sys.exit(2)
+        _end(f"{message.rstrip('.')}; see {error.ctx.command_path if error.ctx else 'nmt'} --help")
     except BrokenPipeError:
         sys.exit(1)
     except OSError as error:
