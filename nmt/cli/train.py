@@ -39,11 +39,14 @@ def train(
     from nmt.build.task import next_commands
     from nmt.build.trainer import build_trainer, run_folder
     from nmt.config import load_experiment
+    from nmt.data.prepared import Prepared
     from nmt.results import write_result
     from nmt.training.distributed import joined
     from nmt.training.launch import launch
     from nmt.training.preflight import preflight
-    from nmt.training.trainer import Interrupted
+    from nmt.training.signals import Signals
+    from nmt.training.tracking import Tracker
+    from nmt.training.trainer import Interrupted, Trainer
 
     if processes > 1:
         sets = [part for each in overrides or () for part in ("--set", each)]
@@ -57,10 +60,20 @@ def train(
             return
         place = run_folder(experiment, run)
         group.of_first(lambda: held.enter_context(place.locked()))
-        trainer, prepared, tracker = build_trainer(experiment, place, console, group)
+
+        def ready() -> tuple[Trainer, Prepared, Tracker]:
+            trainer, prepared, tracker = build_trainer(experiment, place, console, group)
+            if (expected := preflight(trainer)) is not None:
+                trainer.progress.say(expected.line(datetime.now()))
+            return trainer, prepared, tracker
+
+        with Signals() as signals:
+            built = signals.unless_asked(ready)
+        if built is None or signals.asked:
+            console.print("stopped before an update was made; the same command goes on from there")
+            raise typer.Exit(SAVED)
+        trainer, prepared, tracker = built
         before = trainer.at.update
-        if (expected := preflight(trainer)) is not None:
-            trainer.progress.say(expected.line(datetime.now()))
         try:
             reached = trainer.train()
         except Interrupted:
