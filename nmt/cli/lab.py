@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from nmt.cli.arguments import MOST, Model, Overrides, Threads, use_threads
+from nmt.cli.arguments import MOST, Model, Overrides, Threads, given, use_threads
 
 lab = typer.Typer(
     help="Experiments that show why recurrent networks are built so: pictures, and the numbers beside them.",
@@ -160,6 +160,7 @@ def memory(
 
 @lab.command()
 def gates(
+    context: typer.Context,
     model: Model,
     overrides: Overrides = None,
     input_: Input = None,
@@ -176,6 +177,7 @@ def gates(
 
     A translation model reads the sentence and writes its own translation; a language model reads.
     """
+    _one_source(context, input_)
     use_threads(threads)
     from nmt.lab.gates import study
     from nmt.lab.page import leave, open_folder
@@ -187,6 +189,7 @@ def gates(
 
 @lab.command()
 def attention(
+    context: typer.Context,
     model: Model,
     overrides: Overrides = None,
     input_: Input = None,
@@ -197,6 +200,7 @@ def attention(
     threads: Threads = 1,
 ) -> None:
     """Where a model looked while it wrote: over its pieces, and merged to words."""
+    _one_source(context, input_)
     use_threads(threads)
     from nmt.lab.attention_maps import study
     from nmt.lab.page import leave, open_folder
@@ -225,3 +229,11 @@ def exposure(
 
     trained, folder = load_trained(model, overrides or ()), open_folder(output, "exposure")
     leave(study(trained, pairs_of(trained, split, count), longest), folder, wandb=wandb.value)
+
+
+def _one_source(context: typer.Context, file: Path | None) -> None:
+    """Raise UserError for a choice of the run's data beside a file to read."""
+    from nmt.errors import UserError
+
+    if file is not None and (idle := given(context, "split")):
+        raise UserError(f"{idle}: without effect with --input {file}; leave out one or the other")

@@ -64,7 +64,7 @@ def sample(
     if beam is None and n_best > 1:
         raise UserError(f"--n-best {n_best}: for a search; add --beam {n_best}, or draw with --n {n_best}")
     if beam is not None and (
-        of_draws := given(context, "count", "lines", "seed", "temperature", "top_k", "top_p")
+        of_draws := given(context, "count", "lines", "batch", "seed", "temperature", "top_k", "top_p")
     ):
         raise UserError(f"{of_draws}: for what is drawn, and --beam searches; leave out one or the other")
     if beam is not None and n_best > beam:

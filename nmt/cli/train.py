@@ -40,6 +40,7 @@ def train(
     from nmt.build.trainer import build_trainer, run_folder
     from nmt.config import load_experiment
     from nmt.data.prepared import Prepared
+    from nmt.errors import UserError
     from nmt.results import write_result
     from nmt.training.distributed import joined
     from nmt.training.launch import launch
@@ -52,6 +53,8 @@ def train(
         sets = [part for each in overrides or () for part in ("--set", each)]
         rest = [*sets, *(["--run", str(run)] if run else []), *(["--dry-run"] if dry_run else [])]
         raise typer.Exit(launch(processes, [sys.executable, "-m", "nmt", "train", *rest, "--", str(config)]))
+    if dry_run and run is not None:
+        raise UserError(f"--run {run}: without effect with --dry-run; leave out one or the other")
     with joined() as group, ExitStack() as held:
         experiment = group.of_first(lambda: load_experiment(config, overrides or ()))
         console = Console(highlight=False, quiet=not group.first)
