@@ -1,11 +1,13 @@
 """What every test has in common."""
 
+import json
 import os
 import signal
 import sys
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import settings
@@ -63,6 +65,33 @@ def command(
         return ended.value.code, *capsys.readouterr()
 
     return run
+
+
+@pytest.fixture
+def everything() -> Callable[[Path], dict[str, Any]]:
+    """Reads all that a run left in its folder, times aside, to be compared bit by bit with another's."""
+    from nmt.training.checkpoint import Checkpoints, read_tensors
+    from nmt.training.trainer import CLOCKS, TIMES
+
+    def read(folder: Path) -> dict[str, Any]:
+        found = Checkpoints(folder / "checkpoints", keep=1, every=1).newest()
+        assert found is not None
+        step, groups, state, damaged = found
+        assert not damaged
+        groups["best"] = read_tensors(folder / "model.safetensors")
+        lines = [json.loads(line) for line in (folder / "metrics.jsonl").read_text("utf-8").splitlines()]
+        return {
+            "step": step,
+            "state": state | {"at": {k: v for k, v in state["at"].items() if k not in CLOCKS}},
+            "metrics": [{k: v for k, v in line.items() if k not in TIMES} for line in lines],
+            "tensors": {
+                f"{group}/{name}": (str(tensor.dtype), tensor.tolist())
+                for group, tensors in groups.items()
+                for name, tensor in tensors.items()
+            },
+        }
+
+    return read
 
 
 @pytest.fixture(scope="session")

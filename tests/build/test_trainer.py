@@ -4,8 +4,9 @@ import io
 import json
 import shutil
 import signal
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 import pytest
 import torch
@@ -19,8 +20,9 @@ from nmt.data.batches import Batch
 from nmt.errors import UserError
 from nmt.layers.losses import LossSum
 from nmt.run import Run
-from nmt.training.checkpoint import read_tensors
-from nmt.training.trainer import CLOCKS, TIMES, Interrupted, Trainer
+from nmt.training.trainer import Interrupted, Trainer
+
+Everything: TypeAlias = Callable[[Path], dict[str, Any]]
 
 pytestmark = pytest.mark.slow
 
@@ -92,25 +94,9 @@ def stop_at(trainer: Trainer, update: int) -> None:
     trainer.task = Stopping()
 
 
-def everything(folder: Path) -> dict[str, Any]:
-    """All that a run leaves, times aside."""
-    lines = [json.loads(line) for line in (folder / "metrics.jsonl").read_text().splitlines()]
-    found: dict[str, Any] = {
-        "metrics": [{k: v for k, v in line.items() if k not in TIMES} for line in lines],
-        "config": (folder / "config.yaml").read_text(),
-    }
-    (newest,) = (folder / "checkpoints").glob("step-14")
-    state = json.loads((newest / "state.json").read_text().splitlines()[0])["state"]
-    state["at"] |= dict.fromkeys(CLOCKS, 0)
-    found["state"] = state
-    for path in (*newest.glob("*.safetensors"), folder / "model.safetensors"):
-        found |= {f"{path.name}/{name}": t.tolist() for name, t in read_tensors(path).items()}
-    return found
-
-
 @pytest.mark.parametrize("precision", ["float32", "float64"])
 def test_a_resumed_run_is_bit_for_bit_the_one_that_never_stopped(
-    tmp_path: Path, prepared: str, precision: str
+    everything: Everything, tmp_path: Path, prepared: str, precision: str
 ) -> None:
     config = experiment(prepared, training__precision=precision)
     build(tmp_path / "whole", config).train()
@@ -124,6 +110,8 @@ def test_a_resumed_run_is_bit_for_bit_the_one_that_never_stopped(
     assert "going on from update 3" in out.getvalue()
     assert "going on from update 9" in out.getvalue()
     assert everything(tmp_path / "parts") == everything(tmp_path / "whole")
+    configs = [(tmp_path / run / "config.yaml").read_text() for run in ("parts", "whole")]
+    assert configs[0] == configs[1]
 
 
 @pytest.fixture(scope="module")
@@ -305,7 +293,7 @@ def language_model(prepared: str, text: str, *, lines: bool, **changes: Any) -> 
 
 @pytest.mark.parametrize("lines", [True, False])
 def test_a_language_model_is_resumed_bit_for_bit(
-    tmp_path: Path, prepared: str, text: str, lines: bool
+    everything: Everything, tmp_path: Path, prepared: str, text: str, lines: bool
 ) -> None:
     # Windows of 20 in 6 rows: an epoch of 6 is over between the stops.
     config = language_model(prepared, text, lines=lines)
@@ -319,6 +307,8 @@ def test_a_language_model_is_resumed_bit_for_bit(
         assert carried.exists() is not lines
     build(tmp_path / "parts", config).train()
     assert everything(tmp_path / "parts") == everything(tmp_path / "whole")
+    configs = [(tmp_path / run / "config.yaml").read_text() for run in ("parts", "whole")]
+    assert configs[0] == configs[1]
 
 
 def test_a_window_in_pieces_is_the_window(tmp_path: Path, prepared: str, text: str) -> None:

@@ -1,6 +1,5 @@
 """prepare, train, stop, go on, score and translate, as a person types it."""
 
-import json
 import os
 import signal
 import subprocess
@@ -15,9 +14,9 @@ import pytest
 # Loaded before the commands, so that one of this process is not seconds behind a process that trains.
 from nmt.build import result, trainer  # noqa: F401
 from nmt.results import read_result
-from nmt.training.checkpoint import Checkpoints, read_tensors
-from nmt.training.trainer import CLOCKS, TIMES
+from nmt.training.checkpoint import Checkpoints
 
+Everything: TypeAlias = Callable[[Path], dict[str, Any]]
 Command: TypeAlias = Callable[..., tuple[object, str, str]]
 
 NMT = Path(sys.executable).with_name("nmt")
@@ -73,21 +72,6 @@ def wait_for_checkpoint(run: Path, process: subprocess.Popen[str], after: int) -
     raise AssertionError("no checkpoint")
 
 
-def everything(run: Path) -> dict[str, Any]:
-    lines = [json.loads(line) for line in (run / "metrics.jsonl").read_text().splitlines()]
-    found = Checkpoints(run / "checkpoints", keep=1, every=1).newest()
-    assert found is not None
-    step, groups, state, _ = found
-    state["at"] |= dict.fromkeys(CLOCKS, 0)
-    groups["best"] = read_tensors(run / "model.safetensors")
-    return {
-        "step": step,
-        "state": state,
-        "metrics": [{k: v for k, v in line.items() if k not in TIMES} for line in lines],
-        "tensors": {f"{g}/{n}": t.tolist() for g, content in groups.items() for n, t in content.items()},
-    }
-
-
 @pytest.fixture
 def process() -> Iterator[list[subprocess.Popen[str]]]:
     """Processes that a test starts, none of which outlives it."""
@@ -113,7 +97,11 @@ def test_a_signal_before_the_first_update_is_no_failure_either(
 
 
 def test_from_text_to_a_score_with_every_kind_of_stop_on_the_way(
-    config: Path, tmp_path: Path, command: Command, process: list[subprocess.Popen[str]]
+    everything: Everything,
+    config: Path,
+    tmp_path: Path,
+    command: Command,
+    process: list[subprocess.Popen[str]],
 ) -> None:
     code, out, _ = command("prepare", config)
     assert code == 0
@@ -226,7 +214,7 @@ def test_a_mistake_is_one_line_from_the_shell_too(config: Path, tmp_path: Path) 
 
 
 def test_a_full_disk_is_one_line_and_the_run_goes_on_when_there_is_room(
-    config: Path, tmp_path: Path, command: Command
+    everything: Everything, config: Path, tmp_path: Path, command: Command
 ) -> None:
     resource = pytest.importorskip("resource")
     run = tmp_path / "run"

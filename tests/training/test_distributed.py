@@ -30,13 +30,13 @@ from nmt.layers.losses import LossSum
 from nmt.run import Run
 from nmt.tasks import TranslationTask
 from nmt.training import distributed
-from nmt.training.checkpoint import Checkpoints
 from nmt.training.distributed import ALONE, Group, Processes, joined
-from nmt.training.trainer import CLOCKS, TIMES, Interrupted, Trainer
+from nmt.training.trainer import TIMES, Interrupted, Trainer
 
 pytestmark = pytest.mark.slow
 
 Seen: TypeAlias = dict[str, Any]
+Everything: TypeAlias = Callable[[Path], dict[str, Any]]
 VARIABLES = ("WORLD_SIZE", "RANK", "LOCAL_RANK", "MASTER_ADDR", "MASTER_PORT")
 
 
@@ -119,16 +119,6 @@ def weights(trainer: Trainer) -> list[float]:
 def figures(folder: Path) -> list[dict[str, Any]]:
     lines = [json.loads(line) for line in (folder / "metrics.jsonl").read_text().splitlines()]
     return [{key: value for key, value in line.items() if key not in TIMES} for line in lines]
-
-
-def everything(folder: Path) -> dict[str, Any]:
-    """All that a run leaves, times aside."""
-    found = Checkpoints(folder / "checkpoints", keep=1, every=1).newest()
-    assert found is not None
-    step, groups, state, _ = found
-    state["at"] |= dict.fromkeys(CLOCKS, 0)
-    tensors = {f"{g}/{name}": t.tolist() for g, content in groups.items() for name, t in content.items()}
-    return {"step": step, "state": state, "metrics": figures(folder), **tensors}
 
 
 # What each of the two does, in this order.
@@ -334,7 +324,7 @@ def test_weights_are_the_same_bit_for_bit_and_dropout_is_not(
 
 
 def test_a_signal_to_one_stops_all_and_they_go_on_bit_for_bit(
-    seen: list[dict[str, Seen]], folder: Path
+    everything: Everything, seen: list[dict[str, Seen]], folder: Path
 ) -> None:
     for each in seen:
         assert (each["training"]["stopped"], each["training"]["begun"]) == (6, 6)

@@ -9,7 +9,7 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 import pytest
 import torch
@@ -33,7 +33,9 @@ from nmt.tasks import Validation
 from nmt.training.checkpoint import Checkpoints, read_tensors, write_tensors
 from nmt.training.progress import Progress
 from nmt.training.tracking import Tracker
-from nmt.training.trainer import CLOCKS, TIMES, Interrupted, Trainer
+from nmt.training.trainer import TIMES, Interrupted, Trainer
+
+Everything: TypeAlias = Callable[[Path], dict[str, Any]]
 
 SPLIT = EncodedSplit.of([[4] * (i % 7 + 1) for i in range(60)], [[4] * (i % 5 + 1) for i in range(60)])
 CPU = torch.device("cpu")
@@ -122,25 +124,6 @@ def metrics(folder: Path) -> list[dict[str, Any]]:
     return [{key: value for key, value in line.items() if key not in TIMES} for line in lines]
 
 
-def everything(folder: Path) -> dict[str, Any]:
-    """All that a run leaves, times aside: to be compared bit by bit."""
-    checkpoints = Checkpoints(folder / "checkpoints", keep=1, every=1)
-    found = checkpoints.newest()
-    assert found is not None
-    step, groups, state, damaged = found
-    assert not damaged
-    for name in CLOCKS:
-        del state["at"][name]
-    groups["best"] = read_tensors(folder / "model.safetensors")
-    tensors = {f"{group}/{name}": tensor for group, c in groups.items() for name, tensor in c.items()}
-    return {
-        "step": step,
-        "state": state,
-        "metrics": metrics(folder),
-        "tensors": {name: (str(t.dtype), t.tolist()) for name, t in tensors.items()},
-    }
-
-
 class Killed(BaseException):
     """The process is gone, in the middle of an update."""
 
@@ -180,7 +163,11 @@ AVERAGES = [
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64], ids=str)
 @pytest.mark.parametrize("stop", [killed, asked_to_stop], ids=["killed", "asked"])
 def test_a_resumed_run_is_bit_for_bit_the_one_that_never_stopped(
-    tmp_path: Path, stop: Callable[[], float], dtype: torch.dtype, averaging: AveragingConfig
+    everything: Everything,
+    tmp_path: Path,
+    stop: Callable[[], float],
+    dtype: torch.dtype,
+    averaging: AveragingConfig,
 ) -> None:
     # Saved every 4, logged every 3, validated every 5, an epoch of 11: no two of them meet.
     config = settings(averaging=averaging, max_updates=30, keep_checkpoints=2)
@@ -203,7 +190,7 @@ def test_a_resumed_run_is_bit_for_bit_the_one_that_never_stopped(
     assert everything(parts) == everything(tmp_path / "whole")
 
 
-def test_a_run_that_is_done_is_left_as_it_is(tmp_path: Path) -> None:
+def test_a_run_that_is_done_is_left_as_it_is(everything: Everything, tmp_path: Path) -> None:
     config = settings(max_updates=8)
     make(tmp_path, config).train()
     before = everything(tmp_path)
@@ -213,14 +200,16 @@ def test_a_run_that_is_done_is_left_as_it_is(tmp_path: Path) -> None:
     assert everything(tmp_path) == before
 
 
-def test_the_last_update_is_validated_once_and_its_checkpoint_knows(tmp_path: Path) -> None:
+def test_the_last_update_is_validated_once_and_its_checkpoint_knows(
+    everything: Everything, tmp_path: Path
+) -> None:
     make(tmp_path, settings(max_updates=8)).train()
     assert [line["step"] for line in metrics(tmp_path) if "validation/figure" in line] == [5, 8]
     state = everything(tmp_path)["state"]
     assert (state["at"]["update"], state["at"]["validated_update"]) == (8, 8)
 
 
-def test_a_run_that_is_done_can_be_extended(tmp_path: Path) -> None:
+def test_a_run_that_is_done_can_be_extended(everything: Everything, tmp_path: Path) -> None:
     make(tmp_path / "whole", settings(max_updates=20)).train()
     make(tmp_path / "longer", settings(max_updates=10)).train()
     trainer = make(tmp_path / "longer", settings(max_updates=20))
@@ -229,7 +218,9 @@ def test_a_run_that_is_done_can_be_extended(tmp_path: Path) -> None:
     assert everything(tmp_path / "longer") == everything(tmp_path / "whole")
 
 
-def test_a_lower_budget_than_was_used_still_leaves_a_validated_model(tmp_path: Path) -> None:
+def test_a_lower_budget_than_was_used_still_leaves_a_validated_model(
+    everything: Everything, tmp_path: Path
+) -> None:
     trainer = make(tmp_path, settings(), Regression(events={7: asked_to_stop}))
     with pytest.raises(Interrupted):
         trainer.train()
@@ -293,7 +284,7 @@ def test_a_signal_ends_the_update_saves_and_is_given_back(tmp_path: Path, number
 
 @pytest.mark.parametrize("averaging", AVERAGES, ids=lambda a: a.kind)
 def test_a_signal_in_a_validation_cuts_it_off_and_the_run_that_goes_on_makes_it(
-    tmp_path: Path, averaging: AveragingConfig
+    everything: Everything, tmp_path: Path, averaging: AveragingConfig
 ) -> None:
     class Interrupting(Regression):
         def validate(self, model: nn.Module) -> Validation:
@@ -469,7 +460,7 @@ def test_a_validation_of_a_diverged_model_stops_the_run_with_the_same_advice(
     assert all(torch.equal(good[name], bad[name]) for name in good)
 
 
-def test_skipped_before_the_first_step_can_be_resumed(tmp_path: Path) -> None:
+def test_skipped_before_the_first_step_can_be_resumed(everything: Everything, tmp_path: Path) -> None:
     events: dict[int, Callable[[], float]] = {n: lambda: math.nan for n in (1, 2, 3)}
     config = settings(save_every=2)
     make(tmp_path / "whole", config, Regression(events=dict(events))).train()
@@ -584,7 +575,9 @@ def test_a_damaged_checkpoint_is_left_out_of_the_mean(tmp_path: Path) -> None:
     assert all(torch.equal(kept[name], p) for name, p in trainer.parameters.items())
 
 
-def test_a_damaged_checkpoint_is_named_and_the_run_ends_as_if_it_had_not_been(tmp_path: Path) -> None:
+def test_a_damaged_checkpoint_is_named_and_the_run_ends_as_if_it_had_not_been(
+    everything: Everything, tmp_path: Path
+) -> None:
     make(tmp_path / "whole", settings()).train()
     parts = tmp_path / "parts"
     with pytest.raises(Killed):
@@ -611,6 +604,7 @@ def test_figures_of_a_run_without_a_checkpoint_are_cut_off(tmp_path: Path) -> No
 
 
 def test_a_disk_that_fills_up_with_figures_is_one_line_and_the_run_goes_on_when_there_is_room(
+    everything: Everything,
     tmp_path: Path,
 ) -> None:
     make(tmp_path / "whole", settings()).train()
