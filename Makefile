@@ -24,7 +24,7 @@ test: lint
 # What computes, for a run with the CPU's features turned down: see .ci/run.
 test-numeric: $(INSTALLED)
 	$(PYTEST) tests/layers tests/contracts tests/decoding tests/golden tests/test_machine.py tests/test_models.py \
-		tests/test_tasks.py tests/build/test_check.py tests/build/test_hardware.py tests/end_to_end/test_precision.py
+		tests/test_tasks.py tests/builders/test_check.py tests/builders/test_hardware.py tests/end_to_end/test_precision.py
 
 # What a person runs between two changes: under a minute.
 check: lint

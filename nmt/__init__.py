@@ -33,7 +33,7 @@ def load(
     sentences of a line than training showed.
     Raises UserError where a folder is no whole run, or they do not belong together.
     """
-    from nmt.build.translator import load_translator
+    from nmt.builders.translator import load_translator
 
     folders = map(Path, (run, *others))
     return load_translator(

@@ -34,10 +34,10 @@ from pydantic import TypeAdapter
 from rich.console import Console
 from torch import Tensor, nn
 
-from nmt.build.cell import build_cell
-from nmt.build.score import held_out
-from nmt.build.trainer import build_trainer
-from nmt.build.translator import load_translator
+from nmt.builders.cell import build_cell
+from nmt.builders.score import held_out
+from nmt.builders.trainer import build_trainer
+from nmt.builders.translator import load_translator
 from nmt.config import Experiment, load_experiment
 from nmt.config.cell import CellConfig
 from nmt.evaluation.metrics import corpus_bleu

@@ -33,10 +33,10 @@ import torch
 from torch import Tensor
 from torch.profiler import ProfilerActivity, profile
 
-from nmt.build.model import build_model
-from nmt.build.score import held_out, run_experiment
-from nmt.build.search import build_penalty
-from nmt.build.translator import for_translation, load_translator, recorded
+from nmt.builders.model import build_model
+from nmt.builders.score import held_out, run_experiment
+from nmt.builders.search import build_penalty
+from nmt.builders.translator import for_translation, load_translator, recorded
 from nmt.config import load_experiment
 from nmt.data.batches import pad
 from nmt.data.tokenizer import SentencePieceTokenizer

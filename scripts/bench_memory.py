@@ -46,8 +46,8 @@ def stage(name: str, folder: str, pairs: int) -> tuple[float, float]:
     import torch
     from rich.console import Console
 
-    from nmt.build.data import prepare_data
-    from nmt.build.trainer import build_trainer
+    from nmt.builders.data import prepare_data
+    from nmt.builders.trainer import build_trainer
     from nmt.config import load_experiment
     from nmt.run import Run
     from nmt.training.memory import peak_memory

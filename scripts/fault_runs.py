@@ -12,9 +12,9 @@ from pathlib import Path
 os.environ["OMP_NUM_THREADS"] = "1"
 
 
-import nmt.build.result
-import nmt.build.trainer  # noqa: F401
-from nmt.build.recovery import compare_runs
+import nmt.builders.result
+import nmt.builders.trainer  # noqa: F401
+from nmt.builders.recovery import compare_runs
 from nmt.cli import main as command
 from nmt.run import Run
 from nmt.training.checkpoint import Checkpoints

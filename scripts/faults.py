@@ -41,7 +41,7 @@ from fault_runs import (  # isort: skip
 import torch
 from torch import Tensor
 
-from nmt.build.translator import load_translator
+from nmt.builders.translator import load_translator
 from nmt.config import Experiment
 from nmt.data.batches import Batch
 from nmt.errors import UserError

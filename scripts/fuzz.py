@@ -32,9 +32,9 @@ from pathlib import Path
 
 import torch
 
-from nmt.build.data import corpus_of, train_tokenizers
-from nmt.build.model import build_model
-from nmt.build.translator import load_translator
+from nmt.builders.data import corpus_of, train_tokenizers
+from nmt.builders.model import build_model
+from nmt.builders.translator import load_translator
 from nmt.cli import app
 from nmt.config import Experiment, load_experiment
 from nmt.config.data import FilePair, LabelledText, TextFiles, TsvFiles

@@ -104,8 +104,8 @@ def tiny_run(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
     import torch
 
-    from nmt.build.data import train_tokenizers
-    from nmt.build.model import build_model
+    from nmt.builders.data import train_tokenizers
+    from nmt.builders.model import build_model
     from nmt.config import load_experiment
     from nmt.data.corpus import open_corpus
     from nmt.data.tokenizer import save_tokenizers

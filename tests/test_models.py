@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from nmt.build.model import build_language_model, build_model
+from nmt.builders.model import build_language_model, build_model
 from nmt.config.model import LanguageModelConfig, ModelConfig
 from nmt.models import LanguageModel, Seq2Seq, Source
 

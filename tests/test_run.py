@@ -12,7 +12,7 @@ import torch
 from safetensors import safe_open
 from torch import nn
 
-from nmt.build.model import build_model
+from nmt.builders.model import build_model
 from nmt.config import Experiment
 from nmt.config.model import ModelConfig
 from nmt.errors import UserError

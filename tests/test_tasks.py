@@ -9,7 +9,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from nmt.build.model import build_labeller, build_language_model, build_model
+from nmt.builders.model import build_labeller, build_language_model, build_model
 from nmt.config.model import ClassifierConfig, LanguageModelConfig, ModelConfig, TaggerConfig
 from nmt.data.batches import Batch, collate
 from nmt.data.corpus import Pair

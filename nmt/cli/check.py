@@ -24,7 +24,7 @@ def check(
     and batches less than 1 line in 500 may differ, and only by a tie within 1e-2. Exit code 1 if not.
     """
     use_threads(threads)
-    from nmt.build.check import check_run
+    from nmt.builders.check import check_run
     from nmt.data.lines import in_memory, read_lines
 
     lines = in_memory(read_lines(data), str(data))

@@ -23,8 +23,8 @@ def check_resume(
     import tempfile
     from pathlib import Path
 
-    from nmt.build.data import prepare_data
-    from nmt.build.recovery import check_resume
+    from nmt.builders.data import prepare_data
+    from nmt.builders.recovery import check_resume
     from nmt.config import load_experiment
 
     experiment = load_experiment(config, overrides or ())

@@ -24,7 +24,7 @@ def predict(
     labels of the words between spaces, one for one; blank for blank. Computed in float64, so that neighbours
     change nothing.
     """
-    from nmt.build.labeller import load_labeller
+    from nmt.builders.labeller import load_labeller
     from nmt.data.lines import read_lines, read_standard_input
     from nmt.data.windows import ready_windows
 

@@ -73,8 +73,8 @@ def sample(
     use_threads(threads)
     import torch
 
-    from nmt.build.language_model import load_language_model, most_probable, samples
-    from nmt.build.windows import Drawing
+    from nmt.builders.language_model import load_language_model, most_probable, samples
+    from nmt.builders.windows import Drawing
 
     trained = load_language_model(model, device=device, precision=torch.float64, prompt=prompt)
     if beam is not None:

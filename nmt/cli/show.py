@@ -21,8 +21,8 @@ def show(
     """
     from itertools import islice
 
-    from nmt.build.score import held_out, run_experiment
-    from nmt.build.translator import load_translator
+    from nmt.builders.score import held_out, run_experiment
+    from nmt.builders.translator import load_translator
     from nmt.evaluation.alignment import draw
 
     experiment = run_experiment(model, overrides or ())

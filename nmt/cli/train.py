@@ -34,10 +34,10 @@ def train(
 
     from rich.console import Console
 
-    from nmt.build.dry_run import dry_run as print_dry_run
-    from nmt.build.result import training_result
-    from nmt.build.task import next_commands
-    from nmt.build.trainer import build_trainer, run_folder
+    from nmt.builders.dry_run import dry_run as print_dry_run
+    from nmt.builders.result import training_result
+    from nmt.builders.task import next_commands
+    from nmt.builders.trainer import build_trainer, run_folder
     from nmt.config import load_experiment
     from nmt.data.prepared import Prepared
     from nmt.errors import UserError

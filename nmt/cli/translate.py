@@ -121,8 +121,8 @@ def translate(
     A line with more sentences, or longer, than training showed is cut at sentence ends and joined again.
     What is drawn belongs to the seed and the number of the line in the whole input.
     """
-    from nmt.build.windows import Drawing, load_window_translator
-    from nmt.build.workers import in_order
+    from nmt.builders.windows import Drawing, load_window_translator
+    from nmt.builders.workers import in_order
     from nmt.data.output import open_output
     from nmt.data.windows import Shard
 
@@ -137,7 +137,7 @@ def translate(
     source, output = one_input(file, source), None if output == Path("-") else output
     _refuse(source, output, resume=resume, shard=shard)
     if lm or len(model) > 1:  # before a line is read; a single run has nothing to go together with
-        from nmt.build.translator import check_models
+        from nmt.builders.translator import check_models
 
         check_models(*model, lm=lm)
     part = Shard.parse(shard or "1/1")
@@ -243,7 +243,7 @@ def _windows(source: Path | None, errors: Errors, begin: int, end: int | None, *
 
 def _share(found: "Windows", workers: int | None, device: str) -> tuple[int, "Windows"]:
     """Return how many processes the windows are for, never more than there are windows, and the windows."""
-    from nmt.build.windows import choose_workers
+    from nmt.builders.windows import choose_workers
 
     if workers == 1:
         return 1, found

@@ -9,7 +9,7 @@ import torch
 from pydantic import TypeAdapter, ValidationError
 from torch import Tensor, nn
 
-from nmt.build.cell import build_cell
+from nmt.builders.cell import build_cell
 from nmt.config.cell import CellConfig
 from nmt.errors import UserError
 from nmt.layers.cells import Cell

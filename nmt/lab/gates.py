@@ -13,7 +13,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from nmt.build.language_model import first_token
+from nmt.builders.language_model import first_token
 from nmt.data.vocabulary import BOS, EOS
 from nmt.errors import UserError
 from nmt.lab.page import Page, number

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import torch
 
-from nmt.build.language_model import load_language_model
-from nmt.build.score import held_out, run_experiment
-from nmt.build.translator import load_translator
+from nmt.builders.language_model import load_language_model
+from nmt.builders.score import held_out, run_experiment
+from nmt.builders.translator import load_translator
 from nmt.config.experiment import Experiment
 from nmt.config.model import LanguageModelConfig
 from nmt.data.corpus import Pair

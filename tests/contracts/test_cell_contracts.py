@@ -37,7 +37,7 @@ B, T, D, L, H = 3, 5, 4, 2, 6
 SIZES = [(D, L), (D, 0), (H, 0), (0, L), (0, H), (H, L)]
 every_cell = pytest.mark.parametrize("kind", CELLS)
 
-# What this CPU lacks is refused before it is computed in: tests/build/test_hardware.py.
+# What this CPU lacks is refused before it is computed in: tests/builders/test_hardware.py.
 SHIPPING, PACKED = [(torch.float32, 1e-5)], [("float32", 1e-5)]
 if has_bfloat16():
     SHIPPING.append((torch.bfloat16, 4e-2))

@@ -12,7 +12,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from nmt.build.model import build_model
+from nmt.builders.model import build_model
 from nmt.config.model import ModelConfig
 from nmt.decoding.recorded import RecordedScorer
 from nmt.decoding.scorers import ModelScorer
@@ -44,7 +44,7 @@ SMOOTH = CELLS[:-1]
 LAYERS = [1, 2, 3]
 # The largest error, as a share of the norm: of what comes out, and of each parameter's gradient.
 SHIPPING = [pytest.param(torch.float32, 1e-6, 1e-5, id="float32")]
-if has_bfloat16():  # else training in it is refused: tests/build/test_hardware.py
+if has_bfloat16():  # else training in it is refused: tests/builders/test_hardware.py
     SHIPPING.append(pytest.param(torch.bfloat16, 2e-2, 6e-2, id="bfloat16"))
 
 V_SRC, V_TRG = 11, 9

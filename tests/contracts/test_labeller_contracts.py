@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 import torch
 
-from nmt.build.model import build_labeller
+from nmt.builders.model import build_labeller
 from nmt.config.model import ClassifierConfig, TaggerConfig
 from nmt.data.vocabulary import PAD
 from nmt.models import Source, Tagger

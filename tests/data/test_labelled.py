@@ -2,7 +2,7 @@ from pathlib import Path
 
 import pytest
 
-from nmt.build.data import prepare_data
+from nmt.builders.data import prepare_data
 from nmt.config import Experiment
 from nmt.config.data import LabelledText
 from nmt.data.corpus import Pair

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from nmt.build.data import corpus_of, prepare_data
+from nmt.builders.data import corpus_of, prepare_data
 from nmt.config import Experiment
 from nmt.data.text import Normalizer, TextEncoder
 from nmt.data.tokenizer import SentencePieceTokenizer

@@ -15,7 +15,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from nmt.build.tokenizer import train_tokenizer
+from nmt.builders.tokenizer import train_tokenizer
 from nmt.config.data import SubwordTokenizer
 from nmt.data.tokenizer import (
     SentencePieceTokenizer,

@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from nmt.build.model import build_language_model, build_model
+from nmt.builders.model import build_language_model, build_model
 from nmt.config.model import DecoderConfig, EncoderConfig, LanguageModelConfig, ModelConfig
 from nmt.data.batches import pad
 from nmt.data.vocabulary import BOS, EOS

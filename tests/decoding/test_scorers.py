@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from nmt.build.model import build_language_model, build_model
+from nmt.builders.model import build_language_model, build_model
 from nmt.config.model import LanguageModelConfig, ModelConfig
 from nmt.data.batches import pad
 from nmt.data.vocabulary import BOS, EOS, PAD, UNK

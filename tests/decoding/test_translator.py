@@ -11,7 +11,7 @@ from hypothesis import settings as examples
 from hypothesis import strategies as st
 from torch import Tensor
 
-from nmt.build.translator import load_translator
+from nmt.builders.translator import load_translator
 from nmt.data.lengths import TrainingLengths
 from nmt.data.sentences import sentences
 from nmt.data.tokenizer import SentencePieceTokenizer, Tokenizer, WordTokenizer

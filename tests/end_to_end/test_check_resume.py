@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from nmt.build.recovery import check_resume, compare_runs
+from nmt.builders.recovery import check_resume, compare_runs
 from nmt.config import load_experiment
 from nmt.errors import UserError
 from nmt.run import Run

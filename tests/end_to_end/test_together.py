@@ -12,9 +12,9 @@ import torch
 from rich.console import Console
 
 import nmt
-from nmt.build.model import build_model
-from nmt.build.trainer import build_trainer
-from nmt.build.translator import load_translator
+from nmt.builders.model import build_model
+from nmt.builders.trainer import build_trainer
+from nmt.builders.translator import load_translator
 from nmt.config import load_experiment
 from nmt.config.model import ModelConfig
 from nmt.data.tokenizer import SentencePieceTokenizer, load_tokenizers, save_tokenizers

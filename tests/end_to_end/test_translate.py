@@ -15,8 +15,8 @@ import pytest
 import torch
 
 import nmt
-from nmt.build import windows, workers
-from nmt.build.translator import load_translator
+from nmt.builders import windows, workers
+from nmt.builders.translator import load_translator
 from nmt.data.lengths import TrainingLengths
 from nmt.errors import UserError
 

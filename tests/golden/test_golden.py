@@ -15,8 +15,8 @@ import pytest
 import torch
 from rich.console import Console
 
-from nmt.build.search import build_search
-from nmt.build.trainer import build_trainer
+from nmt.builders.search import build_search
+from nmt.builders.trainer import build_trainer
 from nmt.config import Experiment
 from nmt.data.batches import ordered_batches
 from nmt.data.prepared import Prepared

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from nmt.build.model import build_language_model
+from nmt.builders.model import build_language_model
 from nmt.config.cell import DeepTransitionCellConfig, GRUCellConfig
 from nmt.config.data import PlainText
 from nmt.config.model import LanguageModelConfig

@@ -3,7 +3,7 @@ from typing import get_args
 import pytest
 import torch
 
-from nmt.build.cell import build_cell
+from nmt.builders.cell import build_cell
 from nmt.config.cell import CellConfig
 from nmt.errors import UserError
 from nmt.lab.cells import Reader, cell_config, matched_reader, split_names

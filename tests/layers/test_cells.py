@@ -176,7 +176,7 @@ def test_a_stack_belongs_to_the_module_it_is_set_on() -> None:
 
 
 LENGTHS = [7, 3, 1, 5]
-# Without products in bfloat16 training in it is refused: tests/build/test_hardware.py.
+# Without products in bfloat16 training in it is refused: tests/builders/test_hardware.py.
 SHIPPING = [(torch.float32, 1e-5), *([(torch.bfloat16, 3e-2)] if has_bfloat16() else [])]
 
 

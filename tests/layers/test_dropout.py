@@ -7,7 +7,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from nmt.build.model import build_language_model, build_model
+from nmt.builders.model import build_language_model, build_model
 from nmt.config.model import LanguageModelConfig, ModelConfig
 from nmt.layers.attention import GeneralAttention
 from nmt.layers.cells import LSTMCell
@@ -251,7 +251,7 @@ def test_gradients_with_every_dropout_pass_gradcheck(style: str) -> None:
     assert torch.autograd.gradcheck(features, parameters, fast_mode=True)
 
 
-# Without the fused LSTM in bfloat16 training in it is refused: tests/build/test_hardware.py.
+# Without the fused LSTM in bfloat16 training in it is refused: tests/builders/test_hardware.py.
 @pytest.mark.parametrize("cell", [*(["lstm"] if has_bfloat16() else []), "gru", "deep_transition"])
 @pytest.mark.parametrize("style", ["input_feeding", "conditional", "layer_parallel"])
 def test_every_dropout_in_the_precision_that_ships(style: str, cell: str) -> None:

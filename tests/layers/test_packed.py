@@ -8,7 +8,7 @@ from nmt.layers.operands import Operand, twin
 from nmt.layers.packed import packed
 from nmt.machine import has_bfloat16, has_int8, has_packed
 
-# What this CPU lacks is refused before anything is packed: tests/build/test_hardware.py.
+# What this CPU lacks is refused before anything is packed: tests/builders/test_hardware.py.
 pytestmark = pytest.mark.skipif(not has_packed(), reason="products are packed by oneDNN alone")
 int8 = pytest.mark.skipif(not has_int8(), reason="needs a CPU with exact 8-bit products")
 

@@ -12,7 +12,7 @@ import torch
 from rich.console import Console
 from torch import nn
 
-from nmt.build.trainer import build_trainer
+from nmt.builders.trainer import build_trainer
 from nmt.config import Experiment
 from nmt.data.batches import Batch
 from nmt.errors import UserError

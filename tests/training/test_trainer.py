@@ -706,7 +706,7 @@ def test_the_seed_decides(tmp_path: Path, seed: int) -> None:
     assert all(torch.equal(a, b) for a, b in zip(*found, strict=True)) is (seed == 1)
 
 
-# Elsewhere training in bfloat16 is refused: tests/build/test_hardware.py.
+# Elsewhere training in bfloat16 is refused: tests/builders/test_hardware.py.
 @pytest.mark.skipif(not has_bfloat16(), reason="needs products in bfloat16")
 def test_bfloat16_is_for_products_and_the_weights_stay_wide(tmp_path: Path) -> None:
     trainer = make(tmp_path, settings(max_updates=2), dtype=torch.float32)

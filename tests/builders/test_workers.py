@@ -1,4 +1,4 @@
-"""nmt.build.workers: the results in the order of the jobs, whatever the processes do."""
+"""nmt.builders.workers: the results in the order of the jobs, whatever the processes do."""
 
 import ctypes
 import multiprocessing
@@ -15,9 +15,9 @@ from pathlib import Path
 
 import pytest
 
-from nmt.build import windows
-from nmt.build.windows import choose_workers
-from nmt.build.workers import apart, in_order
+from nmt.builders import windows
+from nmt.builders.windows import choose_workers
+from nmt.builders.workers import apart, in_order
 from nmt.errors import UserError
 
 pytestmark = pytest.mark.slow
@@ -153,8 +153,8 @@ def test_one_worker_a_core_but_one_alone_on_cuda(monkeypatch: pytest.MonkeyPatch
 def test_the_process_that_deals_loads_no_torch() -> None:
     code = (
         "import sys\n"
-        "from nmt.build.windows import choose_workers\n"
-        "from nmt.build.workers import in_order\n"
+        "from nmt.builders.windows import choose_workers\n"
+        "from nmt.builders.workers import in_order\n"
         "choose_workers('cpu')\n"
         "with in_order(list, 2): assert 'torch' not in sys.modules"
     )

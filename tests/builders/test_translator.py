@@ -1,4 +1,4 @@
-"""nmt.build.translator: a run folder is a model, and a folder that is no whole run is refused by name."""
+"""nmt.builders.translator: a run folder is a model, and a folder that is no whole run is refused by name."""
 
 import shutil
 from pathlib import Path
@@ -8,7 +8,7 @@ from safetensors import safe_open
 from safetensors.torch import load_file, save_file
 
 import nmt
-from nmt.build.translator import load_translator
+from nmt.builders.translator import load_translator
 from nmt.config import load_experiment
 from nmt.data.tokenizer import SentencePieceTokenizer, save_tokenizers
 from nmt.errors import UserError

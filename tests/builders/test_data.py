@@ -1,4 +1,4 @@
-"""nmt.build.data: a training does without what the library `datasets` keeps."""
+"""nmt.builders.data: a training does without what the library `datasets` keeps."""
 
 import json
 import subprocess
@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from nmt.build.data import prepare_data, prepare_data_apart
+from nmt.builders.data import prepare_data, prepare_data_apart
 from nmt.config import Experiment
 from nmt.errors import UserError
 
@@ -15,7 +15,7 @@ pytestmark = pytest.mark.slow
 
 APART = """
 import sys
-from nmt.build.data import prepare_data_apart
+from nmt.builders.data import prepare_data_apart
 from nmt.config import Experiment
 
 print(prepare_data_apart(Experiment.model_validate_json(sys.stdin.read()), print).summary())

@@ -13,8 +13,8 @@ import torch
 from rich.console import Console
 
 from nmt import machine
-from nmt.build.trainer import build_trainer, refuse_changes, run_folder
-from nmt.build.translator import load_translator
+from nmt.builders.trainer import build_trainer, refuse_changes, run_folder
+from nmt.builders.translator import load_translator
 from nmt.config import Experiment
 from nmt.data.batches import Batch
 from nmt.errors import UserError

@@ -1,9 +1,9 @@
-"""nmt.build.search: the decoding section becomes settings."""
+"""nmt.builders.search: the decoding section becomes settings."""
 
 import pytest
 import torch
 
-from nmt.build.search import build_penalty, build_search
+from nmt.builders.search import build_penalty, build_search
 from nmt.config.decoding import AveragePenalty, DecodingConfig, GnmtPenalty, NoPenalty, PenaltyConfig
 from nmt.data.tokenizer import WordTokenizer
 from nmt.data.vocabulary import BOS, EOS, PAD, SPECIALS, Vocabulary

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from rich.console import Console
 
-from nmt.build.trainer import build_trainer
+from nmt.builders.trainer import build_trainer
 from nmt.config.experiment import Experiment
 from nmt.run import Run
 from nmt.training.preflight import parameter_table, preflight, weight_memory

@@ -5,7 +5,7 @@ from typing import assert_never
 import torch
 from torch import nn
 
-from nmt.build.cell import build_cell
+from nmt.builders.cell import build_cell
 from nmt.config.model import (
     AdditiveAttentionConfig,
     AnyModelConfig,

@@ -33,7 +33,7 @@ class Drawing(NamedTuple):
 def choose_workers(device: str) -> int:
     """Return how many processes translate a large job best: one a core on a CPU, one on CUDA."""
     if device != "cpu" and _has_cuda_driver():
-        from nmt.build.hardware import choose_device
+        from nmt.builders.hardware import choose_device
 
         if choose_device(device).type == "cuda":
             return 1
@@ -65,7 +65,7 @@ def load_window_translator(
     """
     import torch
 
-    from nmt.build.translator import load_translator
+    from nmt.builders.translator import load_translator
     from nmt.evaluation.alignment import pharaoh
 
     torch.set_num_threads(threads)

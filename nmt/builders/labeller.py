@@ -7,9 +7,9 @@ from typing import NamedTuple
 
 import torch
 
-from nmt.build.hardware import choose_device
-from nmt.build.model import build_labeller
-from nmt.build.result import machine
+from nmt.builders.hardware import choose_device
+from nmt.builders.model import build_labeller
+from nmt.builders.result import machine
 from nmt.config.experiment import Experiment
 from nmt.config.model import ClassifierConfig, TaggerConfig
 from nmt.data.corpus import Pair

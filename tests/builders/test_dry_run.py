@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
-from nmt.build.dry_run import dry_run
+from nmt.builders.dry_run import dry_run
 from nmt.config import Experiment
 
 

@@ -8,10 +8,10 @@ from typing import NamedTuple
 
 import torch
 
-from nmt.build.hardware import choose_device
-from nmt.build.model import build_language_model
-from nmt.build.result import machine
-from nmt.build.windows import Drawing
+from nmt.builders.hardware import choose_device
+from nmt.builders.model import build_language_model
+from nmt.builders.result import machine
+from nmt.builders.windows import Drawing
 from nmt.config.experiment import Experiment
 from nmt.config.model import LanguageModelConfig
 from nmt.data.corpus import Pair

@@ -8,9 +8,9 @@ from pathlib import Path
 
 from pydantic import JsonValue
 
-from nmt.build.data import corpus_of
-from nmt.build.result import machine
-from nmt.build.translator import LM_WEIGHT, load_translator
+from nmt.builders.data import corpus_of
+from nmt.builders.result import machine
+from nmt.builders.translator import LM_WEIGHT, load_translator
 from nmt.config.data import DataConfig, FilePair, TextFiles
 from nmt.config.experiment import Experiment
 from nmt.config.loading import changed_keys, load_experiment

@@ -7,9 +7,9 @@ from typing import Any, NamedTuple, TypeVar
 import torch
 from torch import nn
 
-from nmt.build.hardware import choose_device, choose_translation_precision
-from nmt.build.model import build_model
-from nmt.build.search import build_search
+from nmt.builders.hardware import choose_device, choose_translation_precision
+from nmt.builders.model import build_model
+from nmt.builders.search import build_search
 from nmt.config.experiment import Experiment
 from nmt.config.model import LanguageModelConfig, ModelConfig
 from nmt.data.lengths import TrainingLengths
@@ -68,7 +68,7 @@ def load_translator(
         same_source = len({member.src.fingerprint for member in members}) == 1
         scorer = EnsembleScorer(models, same_source=same_source)
     if lm:
-        from nmt.build.language_model import load_language_model  # a tenth of a second that few need
+        from nmt.builders.language_model import load_language_model  # a tenth of a second that few need
 
         exact = torch.float64 if precision == "float64" else torch.float32
         read = load_language_model(lm, device=device, precision=exact)

@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 from rich.console import Console
 
-from nmt.build.dry_run import dry_run
-from nmt.build.trainer import build_trainer
+from nmt.builders.dry_run import dry_run
+from nmt.builders.trainer import build_trainer
 from nmt.config import Experiment
 from nmt.errors import UserError
 from nmt.run import Run

@@ -4,8 +4,8 @@ from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
 
-from nmt.build.tokenizer import saved_tokenizers, train_tokenizer
-from nmt.build.workers import apart
+from nmt.builders.tokenizer import saved_tokenizers, train_tokenizer
+from nmt.builders.workers import apart
 from nmt.config.data import DataConfig, SavedTokenizer
 from nmt.config.experiment import Experiment
 from nmt.config.model import TaggerConfig

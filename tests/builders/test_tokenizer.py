@@ -1,11 +1,11 @@
-"""nmt.build.tokenizer: every kind of section makes its tokenizer."""
+"""nmt.builders.tokenizer: every kind of section makes its tokenizer."""
 
 from pathlib import Path
 
 import pytest
 from pydantic import TypeAdapter
 
-from nmt.build.tokenizer import saved_tokenizers, train_tokenizer
+from nmt.builders.tokenizer import saved_tokenizers, train_tokenizer
 from nmt.config.data import SavedTokenizer, TokenizerConfig
 from nmt.data.tokenizer import SentencePieceTokenizer, TorchtextTokenizer, WordTokenizer, save_tokenizers
 from nmt.errors import UserError

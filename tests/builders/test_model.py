@@ -1,4 +1,4 @@
-"""nmt.build.model: a configuration becomes the layers it names."""
+"""nmt.builders.model: a configuration becomes the layers it names."""
 
 import itertools
 import sys
@@ -8,7 +8,7 @@ import pytest
 import torch
 from pydantic import ValidationError
 
-from nmt.build.model import build_model
+from nmt.builders.model import build_model
 from nmt.config.model import ModelConfig
 from nmt.data.vocabulary import PAD
 from nmt.layers.attention import (

@@ -1,4 +1,4 @@
-"""nmt.build.cell: a name, or a section, becomes cells that begin as it says."""
+"""nmt.builders.cell: a name, or a section, becomes cells that begin as it says."""
 
 from typing import Any
 
@@ -6,7 +6,7 @@ import pytest
 import torch
 from pydantic import TypeAdapter, ValidationError
 
-from nmt.build.cell import build_cell
+from nmt.builders.cell import build_cell
 from nmt.config.cell import CellConfig
 from nmt.layers.cells import LSTMCell
 from nmt.layers.deep_transition import DeepTransitionCell

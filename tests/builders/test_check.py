@@ -1,4 +1,4 @@
-"""nmt.build.check: what depends on the neighbours is found, and a tie is told from a mistake."""
+"""nmt.builders.check: what depends on the neighbours is found, and a tie is told from a mistake."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -7,8 +7,8 @@ import pytest
 import torch
 from torch import Tensor
 
-from nmt.build.check import Difference, Outcome, Precision, Way, check, check_run, closest_decision, ways
-from nmt.build.translator import load_translator
+from nmt.builders.check import Difference, Outcome, Precision, Way, check, check_run, closest_decision, ways
+from nmt.builders.translator import load_translator
 from nmt.data.vocabulary import EOS
 from nmt.decoding.search import Step
 from nmt.decoding.translator import Translator

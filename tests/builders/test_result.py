@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
-from nmt.build.result import dataset_name, training_result
-from nmt.build.trainer import build_trainer
+from nmt.builders.result import dataset_name, training_result
+from nmt.builders.trainer import build_trainer
 from nmt.config import Experiment
 from nmt.config.data import DataConfig
 from nmt.results import read_result, write_result

@@ -3,7 +3,7 @@
 import torch
 
 from nmt import machine
-from nmt.build.task import build_trained_model
+from nmt.builders.task import build_trained_model
 from nmt.config.data import DataConfig, SubwordTokenizer
 from nmt.config.experiment import Experiment
 from nmt.data.vocabulary import SPECIALS

@@ -15,8 +15,8 @@ from typing import Literal, NamedTuple, TypeAlias
 import torch
 from torch import Tensor
 
-from nmt.build.hardware import choose_device, choose_translation_precision
-from nmt.build.translator import load_translator
+from nmt.builders.hardware import choose_device, choose_translation_precision
+from nmt.builders.translator import load_translator
 from nmt.data.batches import pad
 from nmt.data.vocabulary import EOS
 from nmt.data.windows import WINDOW

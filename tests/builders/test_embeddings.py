@@ -8,8 +8,8 @@ import pytest
 import torch
 from rich.console import Console
 
-from nmt.build.trainer import build_trainer
-from nmt.build.translator import load_translator
+from nmt.builders.trainer import build_trainer
+from nmt.builders.translator import load_translator
 from nmt.config import Experiment
 from nmt.data.prepared import Prepared
 from nmt.errors import UserError

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import torch
 
-from nmt.build.task import validation_scores
+from nmt.builders.task import validation_scores
 from nmt.config.data import DataConfig
 from nmt.config.experiment import Experiment
 from nmt.config.model import ModelConfig

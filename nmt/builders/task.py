@@ -8,9 +8,9 @@ from typing import assert_never
 
 import torch
 
-from nmt.build.model import build_labeller, build_language_model, build_model
-from nmt.build.search import build_search
-from nmt.build.translator import source_limits
+from nmt.builders.model import build_labeller, build_language_model, build_model
+from nmt.builders.search import build_search
+from nmt.builders.translator import source_limits
 from nmt.config.experiment import Experiment
 from nmt.config.model import ClassifierConfig, LanguageModelConfig, ModelConfig, TaggerConfig
 from nmt.data.batches import Batches, TrainingBatches

@@ -8,11 +8,11 @@ import torch
 from rich.console import Console
 
 from nmt import machine
-from nmt.build.data import prepare_data_apart
-from nmt.build.embeddings import check_embeddings, fill_embeddings
-from nmt.build.hardware import choose_device, choose_precision
-from nmt.build.room import least_vocabularies, refuse_too_large, room_of
-from nmt.build.task import build_batches, build_task, build_trained_model
+from nmt.builders.data import prepare_data_apart
+from nmt.builders.embeddings import check_embeddings, fill_embeddings
+from nmt.builders.hardware import choose_device, choose_precision
+from nmt.builders.room import least_vocabularies, refuse_too_large, room_of
+from nmt.builders.task import build_batches, build_task, build_trained_model
 from nmt.config.experiment import Experiment
 from nmt.config.loading import changed_keys
 from nmt.data.prepared import Prepared

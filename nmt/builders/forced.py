@@ -6,7 +6,7 @@ from pathlib import Path
 
 import torch
 
-from nmt.build.language_model import first_token, load_language_model
+from nmt.builders.language_model import first_token, load_language_model
 from nmt.config.experiment import Experiment
 from nmt.data.batches import pad
 from nmt.data.corpus import Pair

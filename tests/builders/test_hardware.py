@@ -1,10 +1,10 @@
-"""nmt.build.hardware: what was asked for, or what there is."""
+"""nmt.builders.hardware: what was asked for, or what there is."""
 
 import pytest
 import torch
 
 from nmt import machine
-from nmt.build.hardware import choose_device, choose_precision, choose_translation_precision
+from nmt.builders.hardware import choose_device, choose_precision, choose_translation_precision
 from nmt.errors import UserError
 
 CPU = torch.device("cpu")
