@@ -3,7 +3,6 @@
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import NamedTuple
 
 import torch
 
@@ -13,37 +12,15 @@ from nmt.builders.result import machine
 from nmt.config.experiment import Experiment
 from nmt.config.model import ClassifierConfig, TaggerConfig
 from nmt.data.corpus import Pair
-from nmt.data.encoded import EncodedSplit
 from nmt.data.filtering import scan
 from nmt.data.labelled import check_known, check_labels
-from nmt.data.text import Normalizer, TextEncoder
-from nmt.data.tokenizer import Tokenizer, load_tokenizers
+from nmt.data.tokenizer import load_tokenizers
+from nmt.decoding.labeler import Labeller
 from nmt.errors import UserError
 from nmt.evaluation.metrics import label_scores
 from nmt.machine import source_commit
-from nmt.models import Tagger
 from nmt.results import Result, Versions, read_result
 from nmt.run import Run
-from nmt.tasks import predicted
-
-
-class Labeller(NamedTuple):
-    """A classifier or tagger in evaluation mode and what belongs to it."""
-
-    model: Tagger
-    tokenizer: Tokenizer
-    labels: Tokenizer
-    experiment: Experiment
-    device: torch.device
-
-    def label(self, lines: Sequence[str]) -> list[str]:
-        """Return the label of each line, or those of its words between spaces; of a blank line none."""
-        texts = [line for line in lines if line.strip()]
-        encoder = TextEncoder(self.tokenizer, Normalizer.of(self.experiment.data))
-        split = EncodedSplit.of(encoder.encode_batch(texts), [[]] * len(texts))
-        width = self.experiment.decoding.tokens_per_batch
-        found = map(self.labels.decode, predicted(self.model, split, width, self.device))
-        return [next(found) if line.strip() else "" for line in lines]
 
 
 def load_labeller(folder: Path, *, experiment: Experiment | None = None, device: str = "auto") -> Labeller:

@@ -11,7 +11,6 @@ import torch
 from nmt.builders.hardware import choose_device
 from nmt.builders.model import build_language_model
 from nmt.builders.result import machine
-from nmt.builders.windows import Drawing
 from nmt.config.experiment import Experiment
 from nmt.config.model import LanguageModelConfig
 from nmt.data.corpus import Pair
@@ -21,6 +20,7 @@ from nmt.data.text import Normalizer, TextEncoder
 from nmt.data.tokenizer import Tokenizer, load_tokenizers
 from nmt.data.vocabulary import BOS, EOS, UNK
 from nmt.decoding.candidates import LengthPenalty
+from nmt.decoding.options import Drawing
 from nmt.decoding.processors import Ban, LogitsProcessor
 from nmt.decoding.sampling import Sampled, SamplingSettings, sample
 from nmt.decoding.scorers import LanguageModelScorer

@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
+from nmt.decoding.options import Drawing
 from nmt.machine import cores
 
 # The process that deals the windows loads no torch.
@@ -19,15 +20,6 @@ class Translated(NamedTuple):
 
     text: str
     short: list[int]
-
-
-class Drawing(NamedTuple):
-    """How to draw: see `SamplingSettings`."""
-
-    seed: int
-    temperature: float
-    top_k: int | None
-    top_p: float
 
 
 def choose_workers(device: str) -> int:

@@ -74,7 +74,7 @@ def sample(
     import torch
 
     from nmt.builders.language_model import load_language_model, most_probable, samples
-    from nmt.builders.windows import Drawing
+    from nmt.decoding.options import Drawing
 
     trained = load_language_model(model, device=device, precision=torch.float64, prompt=prompt)
     if beam is not None:

@@ -121,10 +121,11 @@ def translate(
     A line with more sentences, or longer, than training showed is cut at sentence ends and joined again.
     What is drawn belongs to the seed and the number of the line in the whole input.
     """
-    from nmt.builders.windows import Drawing, load_window_translator
+    from nmt.builders.windows import load_window_translator
     from nmt.builders.workers import in_order
     from nmt.data.output import open_output
     from nmt.data.windows import Shard
+    from nmt.decoding.options import Drawing
 
     check_weight(lm, lm_weight)
     if sample and (of_search := given(context, "beam", "n_best", "alignments")):

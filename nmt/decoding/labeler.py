@@ -1,0 +1,32 @@
+"""Texts in, labels out."""
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import torch
+
+from nmt.config.experiment import Experiment
+from nmt.data.encoded import EncodedSplit
+from nmt.data.text import Normalizer, TextEncoder
+from nmt.data.tokenizer import Tokenizer
+from nmt.models import Tagger
+from nmt.tasks import predicted
+
+
+class Labeller(NamedTuple):
+    """A classifier or tagger in evaluation mode and what belongs to it."""
+
+    model: Tagger
+    tokenizer: Tokenizer
+    labels: Tokenizer
+    experiment: Experiment
+    device: torch.device
+
+    def label(self, lines: Sequence[str]) -> list[str]:
+        """Return the label of each line, or those of its words between spaces; of a blank line none."""
+        texts = [line for line in lines if line.strip()]
+        encoder = TextEncoder(self.tokenizer, Normalizer.of(self.experiment.data))
+        split = EncodedSplit.of(encoder.encode_batch(texts), [[]] * len(texts))
+        width = self.experiment.decoding.tokens_per_batch
+        found = map(self.labels.decode, predicted(self.model, split, width, self.device))
+        return [next(found) if line.strip() else "" for line in lines]
