@@ -42,13 +42,13 @@ from nmt.config.loading import dump_experiment
 from nmt.config.model import ModelConfig
 from nmt.data.corpus import TextCorpus, TsvCorpus
 from nmt.data.labelled import LabelledCorpus
-from nmt.data.output import open_output
 from nmt.data.tokenizer import SentencePieceTokenizer, load_tokenizers, save_tokenizers
 from nmt.data.vocabulary import SPECIALS, Vocabulary
 from nmt.data.word_vectors import check_word_vectors, read_word_vectors
 from nmt.errors import UserError
 from nmt.evaluation.curves import read_curves
 from nmt.evaluation.report import BEGIN, END, update_table
+from nmt.jobs.output import open_output
 from nmt.results import Result, Score, Versions, read_result, write_result
 from nmt.run import Run
 from nmt.training.checkpoint import Checkpoints, DamagedCheckpoint, read_tensors, write_tensors

@@ -19,9 +19,9 @@ from nmt.builders.hardware import choose_device, choose_translation_precision
 from nmt.builders.translator import load_translator
 from nmt.data.batches import pad
 from nmt.data.vocabulary import EOS
-from nmt.data.windows import WINDOW
 from nmt.decoding.search import beam_search
 from nmt.decoding.translator import Translator
+from nmt.jobs.blocks import WINDOW
 from nmt.models import Source
 
 Precision: TypeAlias = Literal["float64", "float32", "int8"]

@@ -5,7 +5,6 @@ from functools import partial
 from pathlib import Path
 
 from nmt.builders.tokenizer import saved_tokenizers, train_tokenizer
-from nmt.builders.workers import apart
 from nmt.config.data import DataConfig, SavedTokenizer
 from nmt.config.experiment import Experiment
 from nmt.config.model import TaggerConfig
@@ -14,6 +13,7 @@ from nmt.data.labelled import LabelledCorpus
 from nmt.data.prepared import Prepared, prepare
 from nmt.data.text import NormalizedCorpus, Normalizer
 from nmt.data.tokenizer import Tokenizer, WordTokenizer
+from nmt.jobs.workers import apart
 
 
 def prepare_data(experiment: Experiment, say: Callable[[str], None]) -> Prepared:

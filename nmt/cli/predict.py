@@ -26,7 +26,7 @@ def predict(
     """
     from nmt.builders.labeller import load_labeller
     from nmt.data.lines import read_lines, read_standard_input
-    from nmt.data.windows import ready_windows
+    from nmt.jobs.blocks import ready_windows
 
     source = one_input(file, source)
     use_threads(threads)

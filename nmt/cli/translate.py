@@ -36,7 +36,7 @@ from nmt.cli.arguments import (
 from nmt.errors import UserError
 
 if TYPE_CHECKING:
-    from nmt.data.windows import Shard
+    from nmt.jobs.blocks import Shard
 
     Windows = Iterator[tuple[list[str], Exception | None]]
 
@@ -122,10 +122,10 @@ def translate(
     What is drawn belongs to the seed and the number of the line in the whole input.
     """
     from nmt.builders.windows import load_window_translator
-    from nmt.builders.workers import in_order
-    from nmt.data.output import open_output
-    from nmt.data.windows import Shard
     from nmt.decoding.options import Drawing
+    from nmt.jobs.blocks import Shard
+    from nmt.jobs.output import open_output
+    from nmt.jobs.workers import in_order
 
     check_weight(lm, lm_weight)
     if sample and (of_search := given(context, "beam", "n_best", "alignments")):
@@ -181,7 +181,7 @@ def translate(
 
 def _refuse(source: Path | None, output: Path | None, *, resume: bool, shard: str | None) -> None:
     """Raise UserError for what cannot go well, before anything is loaded or written."""
-    from nmt.data.output import already_there
+    from nmt.jobs.output import already_there
 
     if source is None and (resume or shard):
         raise UserError(f"{'--resume' if resume else '--shard'} needs the lines as --input FILE")
@@ -230,7 +230,7 @@ def _is_file(source: Path | None) -> bool:
 def _windows(source: Path | None, errors: Errors, begin: int, end: int | None, *, ready: bool) -> "Windows":
     """Yield the lines from begin to end; ready: those of a terminal or a pipe as soon as they are there."""
     from nmt.data.lines import read_lines, read_standard_input
-    from nmt.data.windows import ready_windows, windows
+    from nmt.jobs.blocks import ready_windows, windows
 
     lines = read_lines(source, errors.value) if source else read_standard_input(errors.value)
     cut = ready_windows if source is None and ready and not _is_file(None) else windows

@@ -15,10 +15,11 @@ import pytest
 import torch
 
 import nmt
-from nmt.builders import windows, workers
+from nmt.builders import windows
 from nmt.builders.translator import load_translator
 from nmt.data.lengths import TrainingLengths
 from nmt.errors import UserError
+from nmt.jobs import workers
 
 TRANSLATE = [sys.executable, "-c", "from nmt.cli import main; main()", "translate", "--model"]
 NMT = Path(sys.executable).with_name("nmt")

@@ -17,8 +17,8 @@ from nmt.config import Experiment, load_experiment
 from nmt.config.data import FilePair, TextFiles, TsvFiles
 from nmt.config.loading import dump_experiment
 from nmt.data.corpus import Pair, TextCorpus, TsvCorpus
-from nmt.data.output import open_output
 from nmt.errors import UserError
+from nmt.jobs.output import open_output
 from nmt.results import Result, Score, Versions, read_result
 
 pytestmark = pytest.mark.slow

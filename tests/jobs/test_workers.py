@@ -1,4 +1,4 @@
-"""nmt.builders.workers: the results in the order of the jobs, whatever the processes do."""
+"""nmt.jobs.workers: the results in the order of the jobs, whatever the processes do."""
 
 import ctypes
 import multiprocessing
@@ -17,8 +17,8 @@ import pytest
 
 from nmt.builders import windows
 from nmt.builders.windows import choose_workers
-from nmt.builders.workers import apart, in_order
 from nmt.errors import UserError
+from nmt.jobs.workers import apart, in_order
 
 pytestmark = pytest.mark.slow
 
@@ -154,7 +154,7 @@ def test_the_process_that_deals_loads_no_torch() -> None:
     code = (
         "import sys\n"
         "from nmt.builders.windows import choose_workers\n"
-        "from nmt.builders.workers import in_order\n"
+        "from nmt.jobs.workers import in_order\n"
         "choose_workers('cpu')\n"
         "with in_order(list, 2): assert 'torch' not in sys.modules"
     )

@@ -1,4 +1,4 @@
-"""nmt.data.windows: cuts fall between windows, and no line is lost or doubled."""
+"""nmt.jobs.blocks: cuts fall between windows, and no line is lost or doubled."""
 
 import threading
 from collections.abc import Iterator
@@ -7,8 +7,8 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from nmt.data.windows import WINDOW, Shard, ready_windows, windows
 from nmt.errors import UserError
+from nmt.jobs.blocks import WINDOW, Shard, ready_windows, windows
 
 
 @given(total=st.integers(0, 20 * WINDOW), parts=st.integers(1, 30))

@@ -7,9 +7,9 @@ from contextlib import contextmanager
 from io import FileIO
 from pathlib import Path
 
-from nmt.data.windows import WINDOW
 from nmt.errors import UserError
 from nmt.files import open_append
+from nmt.jobs.blocks import WINDOW
 
 _CHUNK = 1 << 20  # bytes of a file that are read at a time
 

@@ -1,4 +1,4 @@
-"""nmt.data.output: wherever a job was cut, the resumed one leaves the file of the undisturbed one."""
+"""nmt.jobs.output: wherever a job was cut, the resumed one leaves the file of the undisturbed one."""
 
 import os
 import resource
@@ -10,9 +10,9 @@ from hypothesis import HealthCheck, given
 from hypothesis import settings as examples
 from hypothesis import strategies as st
 
-from nmt.data.output import open_output
-from nmt.data.windows import WINDOW
 from nmt.errors import UserError
+from nmt.jobs.blocks import WINDOW
+from nmt.jobs.output import open_output
 
 LINES = 2 * WINDOW + 7
 
