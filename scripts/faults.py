@@ -47,7 +47,7 @@ from nmt.data.batches import Batch
 from nmt.errors import UserError
 from nmt.layers.losses import LossSum
 from nmt.run import Run
-from nmt.tasks import TranslationTask
+from nmt.tasks.translation import TranslationTask
 from nmt.training.checkpoint import DamagedCheckpoint, read_tensors
 from nmt.training.tracking import Tracker
 from nmt.training.trainer import Trainer

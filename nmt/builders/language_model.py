@@ -31,7 +31,7 @@ from nmt.machine import source_commit
 from nmt.models import LanguageModel
 from nmt.results import Result, Versions, read_result
 from nmt.run import Run
-from nmt.tasks import LanguageModelTask
+from nmt.tasks.language_modeling import LanguageModelTask
 
 SHOWN = 5  # of what a vocabulary lacks
 

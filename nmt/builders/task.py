@@ -34,7 +34,10 @@ from nmt.evaluation.metrics import (
 )
 from nmt.models import LanguageModel, Seq2Seq, Tagger
 from nmt.results import Score
-from nmt.tasks import LabellingTask, LanguageModelTask, Task, TranslationTask
+from nmt.tasks.labeling import LabellingTask
+from nmt.tasks.language_modeling import LanguageModelTask
+from nmt.tasks.task import Task
+from nmt.tasks.translation import TranslationTask
 from nmt.training.distributed import Processes
 
 # At validations a long text is read as at most so many rows side by side, each of so many pieces at least: a

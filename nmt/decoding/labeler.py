@@ -10,7 +10,7 @@ from nmt.data.encoded import EncodedSplit
 from nmt.data.text import Normalizer, TextEncoder
 from nmt.data.tokenizer import Tokenizer
 from nmt.models import Tagger
-from nmt.tasks import predicted
+from nmt.tasks.labeling import predicted
 
 
 class Labeller(NamedTuple):

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from nmt.config.training import TrainingConfig
 from nmt.data.batches import Batch, TrainingBatches
 from nmt.errors import Diverged, UserError
-from nmt.tasks import Task, Validation
+from nmt.tasks.task import Task, Validation
 from nmt.training.checkpoint import Checkpoints, DamagedCheckpoint, rng_state, set_rng_state
 from nmt.training.distributed import ALONE, Processes
 from nmt.training.memory import give_back

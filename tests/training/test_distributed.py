@@ -28,7 +28,7 @@ from nmt.data.batches import Batch
 from nmt.errors import UserError
 from nmt.layers.losses import LossSum
 from nmt.run import Run
-from nmt.tasks import TranslationTask
+from nmt.tasks.translation import TranslationTask
 from nmt.training import distributed
 from nmt.training.distributed import ALONE, Group, Processes, joined
 from nmt.training.trainer import TIMES, Interrupted, Trainer

@@ -18,7 +18,7 @@ from nmt.data.batches import Batch
 from nmt.errors import UserError
 from nmt.layers.losses import LossSum
 from nmt.run import Run
-from nmt.tasks import TranslationTask
+from nmt.tasks.translation import TranslationTask
 from nmt.training.checkpoint import Checkpoints, rng_state
 from nmt.training.memory import peak_memory
 from nmt.training.preflight import TYPICAL, Preflight, parameter_table, preflight

@@ -29,7 +29,7 @@ from nmt.data.encoded import EncodedSplit
 from nmt.errors import Diverged, UserError
 from nmt.layers.losses import LossSum
 from nmt.machine import has_bfloat16
-from nmt.tasks import Validation
+from nmt.tasks.task import Validation
 from nmt.training.checkpoint import Checkpoints, read_tensors, write_tensors
 from nmt.training.progress import Progress
 from nmt.training.tracking import Tracker

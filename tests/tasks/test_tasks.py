@@ -25,7 +25,10 @@ from nmt.decoding.translator import Translator
 from nmt.evaluation.alignment import Attended
 from nmt.evaluation.metrics import corpus_bleu
 from nmt.models import LanguageModel, Seq2Seq, Source, Tagger
-from nmt.tasks import SAMPLES, LabellingTask, LanguageModelTask, TranslationTask
+from nmt.tasks.labeling import LabellingTask
+from nmt.tasks.language_modeling import LanguageModelTask
+from nmt.tasks.task import SAMPLES
+from nmt.tasks.translation import TranslationTask
 
 PAIRS = [
     Pair("a b c", "x y z w"),
