@@ -39,8 +39,6 @@ from nmt.builders.search import build_penalty
 from nmt.builders.translator import for_translation, load_translator, recorded
 from nmt.config import load_experiment
 from nmt.data.batches import pad
-from nmt.data.tokenizer import SentencePieceTokenizer
-from nmt.data.vocabulary import BOS, EOS, SPECIALS
 from nmt.decoding.scorers import ModelScorer
 from nmt.decoding.search import SearchSettings, Step, StepScorer, beam_search
 from nmt.errors import UserError
@@ -48,6 +46,8 @@ from nmt.evaluation.metrics import CASED
 from nmt.models import Source
 from nmt.results import Machine, read_result
 from nmt.run import Run
+from nmt.tokenization.tokenizer import SentencePieceTokenizer
+from nmt.tokenization.vocabulary import BOS, EOS, SPECIALS
 
 LAYERS, WIDTH, FEED_FORWARD, HEADS, VOCABULARY = 4, 128, 256, 4, 8000
 CONFIG = Path(__file__).parents[1] / "experiments/multi30k-en-de/config.yaml"

@@ -42,8 +42,6 @@ from nmt.config.loading import dump_experiment
 from nmt.config.model import ModelConfig
 from nmt.data.corpus import TextCorpus, TsvCorpus
 from nmt.data.labelled import LabelledCorpus
-from nmt.data.tokenizer import SentencePieceTokenizer, load_tokenizers, save_tokenizers
-from nmt.data.vocabulary import SPECIALS, Vocabulary
 from nmt.data.word_vectors import check_word_vectors, read_word_vectors
 from nmt.errors import UserError
 from nmt.evaluation.curves import read_curves
@@ -51,6 +49,8 @@ from nmt.evaluation.report import BEGIN, END, update_table
 from nmt.jobs.output import open_output
 from nmt.results import Result, Score, Versions, read_result, write_result
 from nmt.run import Run
+from nmt.tokenization.tokenizer import SentencePieceTokenizer, load_tokenizers, save_tokenizers
+from nmt.tokenization.vocabulary import SPECIALS, Vocabulary
 from nmt.training.checkpoint import Checkpoints, DamagedCheckpoint, read_tensors, write_tensors
 from nmt.training.saved import Saved
 from nmt.training.tracking import Tracker

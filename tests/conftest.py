@@ -108,8 +108,8 @@ def tiny_run(tmp_path_factory: pytest.TempPathFactory) -> Path:
     from nmt.builders.model import build_model
     from nmt.config import load_experiment
     from nmt.data.corpus import open_corpus
-    from nmt.data.tokenizer import save_tokenizers
     from nmt.run import Run
+    from nmt.tokenization.tokenizer import save_tokenizers
 
     folder = tmp_path_factory.mktemp("tiny")
     chance = random.Random(1)

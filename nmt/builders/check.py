@@ -18,11 +18,11 @@ from torch import Tensor
 from nmt.builders.hardware import choose_device, choose_translation_precision
 from nmt.builders.translator import load_translator
 from nmt.data.batches import pad
-from nmt.data.vocabulary import EOS
 from nmt.decoding.search import beam_search
 from nmt.decoding.translator import Translator
 from nmt.jobs.blocks import WINDOW
 from nmt.models import Source
+from nmt.tokenization.vocabulary import EOS
 
 Precision: TypeAlias = Literal["float64", "float32", "int8"]
 Order: TypeAlias = Literal["as it is", "reversed", "shuffled"]

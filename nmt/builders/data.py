@@ -12,8 +12,8 @@ from nmt.data.corpus import Corpus, Pair, open_corpus
 from nmt.data.labelled import LabelledCorpus
 from nmt.data.prepared import Prepared, prepare
 from nmt.data.text import NormalizedCorpus, Normalizer
-from nmt.data.tokenizer import Tokenizer, WordTokenizer
 from nmt.jobs.workers import apart
+from nmt.tokenization.tokenizer import Tokenizer, WordTokenizer
 
 
 def prepare_data(experiment: Experiment, say: Callable[[str], None]) -> Prepared:

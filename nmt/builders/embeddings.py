@@ -10,10 +10,10 @@ from torch import nn
 from nmt.config.experiment import Experiment
 from nmt.config.model import ClassifierConfig, LanguageModelConfig, ModelConfig, TaggerConfig
 from nmt.data.prepared import Prepared
-from nmt.data.vocabulary import SPECIALS
 from nmt.data.word_vectors import check_word_vectors, read_word_vectors
 from nmt.errors import UserError
 from nmt.models import LanguageModel, Seq2Seq, Tagger
+from nmt.tokenization.vocabulary import SPECIALS
 
 
 def check_embeddings(experiment: Experiment) -> None:

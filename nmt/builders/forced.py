@@ -10,11 +10,11 @@ from nmt.builders.language_model import first_token, load_language_model
 from nmt.config.experiment import Experiment
 from nmt.data.batches import pad
 from nmt.data.corpus import Pair
-from nmt.data.tokenizer import Tokenizer
-from nmt.data.vocabulary import EOS
 from nmt.decoding.forcing import force
 from nmt.decoding.scorers import LanguageModelScorer
 from nmt.decoding.translator import Forced, Translator, by_length
+from nmt.tokenization.tokenizer import Tokenizer
+from nmt.tokenization.vocabulary import EOS
 
 
 def force_pairs(translator: Translator, pairs: Sequence[Pair]) -> Iterator[str]:

@@ -14,13 +14,13 @@ from nmt.config.model import ClassifierConfig, TaggerConfig
 from nmt.data.corpus import Pair
 from nmt.data.filtering import scan
 from nmt.data.labelled import check_known, check_labels
-from nmt.data.tokenizer import load_tokenizers
 from nmt.decoding.labeler import Labeller
 from nmt.errors import UserError
 from nmt.evaluation.metrics import label_scores
 from nmt.machine import source_commit
 from nmt.results import Result, Versions, read_result
 from nmt.run import Run
+from nmt.tokenization.tokenizer import load_tokenizers
 
 
 def load_labeller(folder: Path, *, experiment: Experiment | None = None, device: str = "auto") -> Labeller:

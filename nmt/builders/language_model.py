@@ -17,8 +17,6 @@ from nmt.data.corpus import Pair
 from nmt.data.encoded import EncodedSplit
 from nmt.data.filtering import scan
 from nmt.data.text import Normalizer, TextEncoder
-from nmt.data.tokenizer import Tokenizer, load_tokenizers
-from nmt.data.vocabulary import BOS, EOS, UNK
 from nmt.decoding.candidates import LengthPenalty
 from nmt.decoding.options import Drawing
 from nmt.decoding.processors import Ban, LogitsProcessor
@@ -32,6 +30,8 @@ from nmt.models import LanguageModel
 from nmt.results import Result, Versions, read_result
 from nmt.run import Run
 from nmt.tasks.language_modeling import LanguageModelTask
+from nmt.tokenization.tokenizer import Tokenizer, load_tokenizers
+from nmt.tokenization.vocabulary import BOS, EOS, UNK
 
 SHOWN = 5  # of what a vocabulary lacks
 

@@ -23,7 +23,6 @@ from nmt.config.model import (
     PlainHeadConfig,
     TaggerConfig,
 )
-from nmt.data.vocabulary import PAD
 from nmt.layers.attention import (
     AdditiveAttention,
     Attention,
@@ -42,6 +41,7 @@ from nmt.layers.dropout import Dropout
 from nmt.layers.encoders import Bridge, RecurrentEncoder
 from nmt.layers.heads import Head, LexicalHead, PlainHead, TiedHead
 from nmt.models import Classifier, LanguageModel, Seq2Seq, Tagger
+from nmt.tokenization.vocabulary import PAD
 
 
 def build_model(config: ModelConfig, src_size: int, trg_size: int) -> Seq2Seq:

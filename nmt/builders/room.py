@@ -6,8 +6,8 @@ from nmt import machine
 from nmt.builders.task import build_trained_model
 from nmt.config.data import DataConfig, SubwordTokenizer
 from nmt.config.experiment import Experiment
-from nmt.data.vocabulary import SPECIALS
 from nmt.errors import UserError
+from nmt.tokenization.vocabulary import SPECIALS
 
 
 def room_of(device: torch.device) -> int:

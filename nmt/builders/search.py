@@ -3,12 +3,12 @@
 from typing import assert_never
 
 from nmt.config.decoding import AveragePenalty, DecodingConfig, GnmtPenalty, NoPenalty, PenaltyConfig
-from nmt.data.tokenizer import Tokenizer
-from nmt.data.vocabulary import BOS, EOS
 from nmt.decoding.candidates import LengthPenalty
 from nmt.decoding.processors import Ban
 from nmt.decoding.search import SearchSettings
 from nmt.errors import UserError
+from nmt.tokenization.tokenizer import Tokenizer
+from nmt.tokenization.vocabulary import BOS, EOS
 
 
 def build_penalty(config: PenaltyConfig) -> LengthPenalty:

@@ -5,14 +5,14 @@ from pathlib import Path
 from typing import assert_never
 
 from nmt.config import data as config
-from nmt.data.tokenizer import (
+from nmt.errors import UserError
+from nmt.tokenization.tokenizer import (
     SentencePieceTokenizer,
     Tokenizer,
     TorchtextTokenizer,
     WordTokenizer,
     load_tokenizers,
 )
-from nmt.errors import UserError
 
 LearntTokenizer = (
     config.SubwordTokenizer | config.CharTokenizer | config.WordTokenizer | config.TorchtextTokenizer

@@ -14,7 +14,6 @@ from nmt.config.experiment import Experiment
 from nmt.config.model import LanguageModelConfig, ModelConfig
 from nmt.data.lengths import TrainingLengths
 from nmt.data.text import Normalizer, TextEncoder
-from nmt.data.tokenizer import Tokenizer, load_tokenizers
 from nmt.decoding.recorded import RecordedScorer
 from nmt.decoding.scorers import EnsembleScorer, FusionScorer, LanguageModelScorer, ModelScorer
 from nmt.decoding.search import StepScorer
@@ -24,6 +23,7 @@ from nmt.layers.packed import MANY, PATIENCE, kernels, packed
 from nmt.machine import has_packed
 from nmt.models import LanguageModel, Seq2Seq
 from nmt.run import Run
+from nmt.tokenization.tokenizer import Tokenizer, load_tokenizers
 
 LM_WEIGHT = 0.2  # of a language model, unless said otherwise
 Model = TypeVar("Model", Seq2Seq, LanguageModel)

@@ -16,7 +16,7 @@ from torch import Tensor
 
 from nmt.data.encoded import EncodedSplit, Ids, Lengths
 from nmt.data.prefetch import map_ahead
-from nmt.data.vocabulary import BOS, EOS, PAD
+from nmt.tokenization.vocabulary import BOS, EOS, PAD
 
 
 class Carried:

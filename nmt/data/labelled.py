@@ -4,9 +4,9 @@ from collections.abc import Iterable, Iterator
 
 from nmt.config.data import LabelledText
 from nmt.data.corpus import Pair, Split, TsvCorpus
-from nmt.data.tokenizer import Tokenizer
-from nmt.data.vocabulary import EOS, SPECIALS, UNK
 from nmt.errors import UserError
+from nmt.tokenization.tokenizer import Tokenizer
+from nmt.tokenization.vocabulary import EOS, SPECIALS, UNK
 
 
 def check_labels(pair: Pair, *, each_word: bool, where: str) -> None:

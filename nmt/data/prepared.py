@@ -30,9 +30,9 @@ from nmt.data.corpus import Corpus, Pair, Split
 from nmt.data.encoded import EncodedSplit, Side, SideWriter
 from nmt.data.filtering import Reason, Reasons, Scan, by_length, by_text, counts, scan
 from nmt.data.lengths import Lengths
-from nmt.data.tokenizer import Tokenizer, load_tokenizers, save_tokenizers
 from nmt.errors import UserError
 from nmt.files import MB, open_regular, read_regular
+from nmt.tokenization.tokenizer import Tokenizer, load_tokenizers, save_tokenizers
 
 _PAIR = TypeAdapter(tuple[str, str])
 FORMAT = 3  # of the folder; a change of what is written, or of how text is encoded, needs a new number

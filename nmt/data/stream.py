@@ -12,7 +12,7 @@ from torch import Tensor
 
 from nmt.data.batches import ALL, Batch, Carried
 from nmt.data.encoded import EncodedSplit, Ids
-from nmt.data.vocabulary import EOS, PAD
+from nmt.tokenization.vocabulary import EOS, PAD
 
 
 class Windows:

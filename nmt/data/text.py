@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 from nmt.config.data import DataConfig, Normalization
 from nmt.data.corpus import Corpus, Pair, Split
-from nmt.data.tokenizer import Tokenizer
+from nmt.tokenization.tokenizer import Tokenizer
 
 
 class Normalizer(NamedTuple):

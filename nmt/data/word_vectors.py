@@ -9,9 +9,9 @@ import numpy as np
 import numpy.typing as npt
 
 from nmt.data.lines import read_lines
-from nmt.data.tokenizer import SPACE
-from nmt.data.vocabulary import SPECIALS, Vocabulary
 from nmt.errors import UserError
+from nmt.tokenization.tokenizer import SPACE
+from nmt.tokenization.vocabulary import SPECIALS, Vocabulary
 
 Vector: TypeAlias = npt.NDArray[np.float64]
 

@@ -8,9 +8,9 @@ import torch
 from nmt.config.experiment import Experiment
 from nmt.data.encoded import EncodedSplit
 from nmt.data.text import Normalizer, TextEncoder
-from nmt.data.tokenizer import Tokenizer
 from nmt.models import Tagger
 from nmt.tasks.labeling import predicted
+from nmt.tokenization.tokenizer import Tokenizer
 
 
 class Labeller(NamedTuple):

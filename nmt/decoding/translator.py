@@ -15,14 +15,14 @@ from nmt.data.batches import pad
 from nmt.data.lengths import TrainingLengths
 from nmt.data.sentences import count_sentences, sentence_ends
 from nmt.data.text import Normalizer, TextEncoder
-from nmt.data.tokenizer import Tokenizer
-from nmt.data.vocabulary import EOS
 from nmt.decoding.forcing import force
 from nmt.decoding.sampling import SamplingSettings, sample
 from nmt.decoding.search import Hypothesis, SearchSettings, StepScorer, beam_search
 from nmt.errors import Diverged
 from nmt.evaluation.alignment import Attended, Link, attended, best_links
 from nmt.models import Source
+from nmt.tokenization.tokenizer import Tokenizer
+from nmt.tokenization.vocabulary import EOS
 
 _TIGHT = "。！？、，；：」』）】》"  # no space stands behind these
 _CLAUSE = re.compile(r"(?<=[,;:–—、，；：])\s+|(?<=[、，；：])")

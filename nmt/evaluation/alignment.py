@@ -10,7 +10,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from nmt.data.tokenizer import Tokenizer
+from nmt.tokenization.tokenizer import Tokenizer
 
 Matrix = NDArray[np.floating]
 

@@ -8,9 +8,9 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple
 
 from nmt.data.encoded import EncodedSplit
-from nmt.data.vocabulary import EOS, UNK
 from nmt.errors import Diverged, UserError
 from nmt.results import Score
+from nmt.tokenization.vocabulary import EOS, UNK
 
 CASED = "cased, detokenised"
 LOWERCASED = "lowercased, 13a"

@@ -11,11 +11,11 @@ from torch.nn import functional as F
 
 from nmt.data.batches import pad
 from nmt.data.corpus import Pair
-from nmt.data.vocabulary import BOS, EOS, PAD
 from nmt.errors import UserError
 from nmt.lab.page import Page, number
 from nmt.lab.trained import Trained
 from nmt.models import Seq2Seq, Source
+from nmt.tokenization.vocabulary import BOS, EOS, PAD
 from nmt.training.tracking import Table
 
 if TYPE_CHECKING:

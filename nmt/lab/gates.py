@@ -14,11 +14,11 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from nmt.builders.language_model import first_token
-from nmt.data.vocabulary import BOS, EOS
 from nmt.errors import UserError
 from nmt.lab.page import Page, number
 from nmt.lab.trained import Trained
 from nmt.models import LanguageModel, Source
+from nmt.tokenization.vocabulary import BOS, EOS
 from nmt.training.tracking import Table
 
 if TYPE_CHECKING:

@@ -15,11 +15,11 @@ from nmt.config.model import LanguageModelConfig
 from nmt.data.corpus import Pair
 from nmt.data.lines import read_lines
 from nmt.data.text import Normalizer
-from nmt.data.tokenizer import Tokenizer
 from nmt.decoding.scorers import ModelScorer
 from nmt.decoding.translator import Translator
 from nmt.errors import UserError
 from nmt.models import LanguageModel, Seq2Seq
+from nmt.tokenization.tokenizer import Tokenizer
 
 
 @dataclass(frozen=True)

@@ -8,13 +8,13 @@ import torch
 from nmt.data.batches import Batch, ordered_batches
 from nmt.data.corpus import Pair
 from nmt.data.encoded import EncodedSplit
-from nmt.data.tokenizer import Tokenizer
-from nmt.data.vocabulary import EOS
 from nmt.errors import Diverged
 from nmt.evaluation.metrics import label_scores
 from nmt.layers.losses import LossSum, smoothed_cross_entropy
 from nmt.models import Source, Tagger
 from nmt.tasks.task import SAMPLES, Validation, lower_loss
+from nmt.tokenization.tokenizer import Tokenizer
+from nmt.tokenization.vocabulary import EOS
 
 
 @dataclass(frozen=True)

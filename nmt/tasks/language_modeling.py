@@ -9,10 +9,10 @@ import torch
 from nmt.data.batches import Batch, ordered_batches
 from nmt.data.encoded import EncodedSplit
 from nmt.data.stream import Windows
-from nmt.data.vocabulary import EOS
 from nmt.layers.losses import LossSum, smoothed_cross_entropy
 from nmt.models import LanguageModel
 from nmt.tasks.task import Validation, lower_loss
+from nmt.tokenization.vocabulary import EOS
 
 
 @dataclass(frozen=True)

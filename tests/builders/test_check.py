@@ -9,11 +9,11 @@ from torch import Tensor
 
 from nmt.builders.check import Difference, Outcome, Precision, Way, check, check_run, closest_decision, ways
 from nmt.builders.translator import load_translator
-from nmt.data.vocabulary import EOS
 from nmt.decoding.search import Step
 from nmt.decoding.translator import Translator
 from nmt.machine import has_int8
 from nmt.models import Source
+from nmt.tokenization.vocabulary import EOS
 
 LINES = ["der Hund läuft", "", "the dog runs quickly across a street", "schnell.", "die Straße, der Hund"]
 

@@ -10,7 +10,6 @@ from pydantic import ValidationError
 
 from nmt.builders.model import build_model
 from nmt.config.model import ModelConfig
-from nmt.data.vocabulary import PAD
 from nmt.layers.attention import (
     AdditiveAttention,
     CoverageAttention,
@@ -28,6 +27,7 @@ from nmt.layers.dropout import Dropout
 from nmt.layers.gru import GRUCell
 from nmt.layers.heads import LexicalHead, PlainHead, TiedHead
 from nmt.models import Seq2Seq
+from nmt.tokenization.vocabulary import PAD
 
 E, M, H, V_SRC, V_TRG = 6, 8, 12, 20, 20
 

@@ -5,9 +5,9 @@ import torch
 
 from nmt.builders.search import build_penalty, build_search
 from nmt.config.decoding import AveragePenalty, DecodingConfig, GnmtPenalty, NoPenalty, PenaltyConfig
-from nmt.data.tokenizer import WordTokenizer
-from nmt.data.vocabulary import BOS, EOS, PAD, SPECIALS, Vocabulary
 from nmt.errors import UserError
+from nmt.tokenization.tokenizer import WordTokenizer
+from nmt.tokenization.vocabulary import BOS, EOS, PAD, SPECIALS, Vocabulary
 
 WORDS = WordTokenizer(Vocabulary([*SPECIALS, "a"]), lowercase=False)
 

@@ -7,8 +7,13 @@ from pydantic import TypeAdapter
 
 from nmt.builders.tokenizer import saved_tokenizers, train_tokenizer
 from nmt.config.data import SavedTokenizer, TokenizerConfig
-from nmt.data.tokenizer import SentencePieceTokenizer, TorchtextTokenizer, WordTokenizer, save_tokenizers
 from nmt.errors import UserError
+from nmt.tokenization.tokenizer import (
+    SentencePieceTokenizer,
+    TorchtextTokenizer,
+    WordTokenizer,
+    save_tokenizers,
+)
 
 SECTION: TypeAdapter[TokenizerConfig] = TypeAdapter(TokenizerConfig)
 TEXTS = [

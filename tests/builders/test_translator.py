@@ -10,8 +10,8 @@ from safetensors.torch import load_file, save_file
 import nmt
 from nmt.builders.translator import load_translator
 from nmt.config import load_experiment
-from nmt.data.tokenizer import SentencePieceTokenizer, save_tokenizers
 from nmt.errors import UserError
+from nmt.tokenization.tokenizer import SentencePieceTokenizer, save_tokenizers
 
 
 @pytest.fixture

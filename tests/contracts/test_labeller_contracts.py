@@ -7,8 +7,8 @@ import torch
 
 from nmt.builders.model import build_labeller
 from nmt.config.model import ClassifierConfig, TaggerConfig
-from nmt.data.vocabulary import PAD
 from nmt.models import Source, Tagger
+from nmt.tokenization.vocabulary import PAD
 
 KINDS = {"classifier": ClassifierConfig, "tagger": TaggerConfig}
 ENCODERS: list[dict[str, Any]] = [

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from nmt.data.batches import Batch, Batches, collate, ordered_batches, pad
 from nmt.data.encoded import EncodedSplit, Side
-from nmt.data.vocabulary import BOS, EOS, PAD
+from nmt.tokenization.vocabulary import BOS, EOS, PAD
 
 LENGTHS = st.lists(st.tuples(st.integers(0, 30), st.integers(0, 30)), min_size=1, max_size=60)
 

@@ -7,8 +7,8 @@ from nmt.config import Experiment
 from nmt.config.data import LabelledText
 from nmt.data.corpus import Pair
 from nmt.data.labelled import LabelledCorpus, check_known
-from nmt.data.tokenizer import WordTokenizer
 from nmt.errors import UserError
+from nmt.tokenization.tokenizer import WordTokenizer
 
 
 def corpus(folder: Path, *lines: str, each_word: bool) -> LabelledCorpus:

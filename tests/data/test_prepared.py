@@ -11,8 +11,8 @@ import pytest
 from nmt.config.data import DataConfig
 from nmt.data.corpus import Pair, Split, open_corpus
 from nmt.data.prepared import Prepared, prepare
-from nmt.data.tokenizer import SentencePieceTokenizer, Tokenizer, WordTokenizer, save_tokenizers
 from nmt.errors import UserError
+from nmt.tokenization.tokenizer import SentencePieceTokenizer, Tokenizer, WordTokenizer, save_tokenizers
 
 TRAIN = [
     "das haus\tthe house",

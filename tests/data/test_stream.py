@@ -12,7 +12,7 @@ from torch import Tensor
 from nmt.data.batches import Batch, Carried
 from nmt.data.encoded import EncodedSplit
 from nmt.data.stream import StreamBatches, Windows
-from nmt.data.vocabulary import EOS, PAD
+from nmt.tokenization.vocabulary import EOS, PAD
 
 
 def split_of(*lines: list[int]) -> EncodedSplit:

@@ -8,7 +8,7 @@ import pytest
 from nmt.builders.data import corpus_of, prepare_data
 from nmt.config import Experiment
 from nmt.data.text import Normalizer, TextEncoder
-from nmt.data.tokenizer import SentencePieceTokenizer
+from nmt.tokenization.tokenizer import SentencePieceTokenizer
 
 DECOMPOSED = unicodedata.normalize("NFD", "für")
 LINES = [

@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from nmt.data.vocabulary import SPECIALS, Vocabulary
 from nmt.data.word_vectors import check_word_vectors, read_word_vectors
 from nmt.errors import UserError
+from nmt.tokenization.vocabulary import SPECIALS, Vocabulary
 
 WORDS = Vocabulary([*SPECIALS, "the", "cat", "</s", ". ."])
 PIECES = Vocabulary([*SPECIALS, "▁", "▁the", "the", "▁cat", "s"])

@@ -7,7 +7,6 @@ from torch import Tensor
 from nmt.builders.model import build_language_model, build_model
 from nmt.config.model import DecoderConfig, EncoderConfig, LanguageModelConfig, ModelConfig
 from nmt.data.batches import pad
-from nmt.data.vocabulary import BOS, EOS, PAD, UNK
 from nmt.decoding.candidates import LengthPenalty
 from nmt.decoding.forcing import force
 from nmt.decoding.processors import Ban
@@ -18,6 +17,7 @@ from nmt.decoding.search import Hypothesis, SearchSettings, Step, StepScorer, be
 from nmt.errors import UserError
 from nmt.layers.packed import MANY, kernels, packed
 from nmt.models import Source
+from nmt.tokenization.vocabulary import BOS, EOS, PAD, UNK
 
 V = 40
 SETTINGS = SearchSettings(

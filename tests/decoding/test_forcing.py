@@ -6,13 +6,13 @@ import torch
 from nmt.builders.model import build_language_model, build_model
 from nmt.config.model import DecoderConfig, EncoderConfig, LanguageModelConfig, ModelConfig
 from nmt.data.batches import pad
-from nmt.data.vocabulary import BOS, EOS
 from nmt.decoding.candidates import LengthPenalty
 from nmt.decoding.forcing import force
 from nmt.decoding.processors import Ban
 from nmt.decoding.scorers import LanguageModelScorer, ModelScorer
 from nmt.decoding.search import SearchSettings, beam_search
 from nmt.models import Source
+from nmt.tokenization.vocabulary import BOS, EOS
 
 V = 30
 

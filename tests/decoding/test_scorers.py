@@ -9,7 +9,6 @@ from torch import Tensor
 from nmt.builders.model import build_language_model, build_model
 from nmt.config.model import LanguageModelConfig, ModelConfig
 from nmt.data.batches import pad
-from nmt.data.vocabulary import BOS, EOS, PAD, UNK
 from nmt.decoding.candidates import LengthPenalty
 from nmt.decoding.forcing import force
 from nmt.decoding.processors import Ban
@@ -18,6 +17,7 @@ from nmt.decoding.search import Hypothesis, SearchSettings, beam_search
 from nmt.layers.packed import packed
 from nmt.machine import has_packed
 from nmt.models import Seq2Seq, Source
+from nmt.tokenization.vocabulary import BOS, EOS, PAD, UNK
 
 V = 40
 SETTINGS = SearchSettings(

@@ -14,14 +14,14 @@ from torch import Tensor
 from nmt.builders.translator import load_translator
 from nmt.data.lengths import TrainingLengths
 from nmt.data.sentences import sentences
-from nmt.data.tokenizer import SentencePieceTokenizer, Tokenizer, WordTokenizer
-from nmt.data.vocabulary import BOS, EOS, SPECIALS, Vocabulary, printable
 from nmt.decoding.candidates import LengthPenalty
 from nmt.decoding.processors import Ban
 from nmt.decoding.search import Hypothesis, SearchSettings, Step
 from nmt.decoding.translator import Translator, best_of_each, split_text
 from nmt.evaluation.alignment import Link
 from nmt.models import Source
+from nmt.tokenization.tokenizer import SentencePieceTokenizer, Tokenizer, WordTokenizer
+from nmt.tokenization.vocabulary import BOS, EOS, SPECIALS, Vocabulary, printable
 
 
 class At(NamedTuple):

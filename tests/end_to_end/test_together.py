@@ -17,10 +17,10 @@ from nmt.builders.trainer import build_trainer
 from nmt.builders.translator import load_translator
 from nmt.config import load_experiment
 from nmt.config.model import ModelConfig
-from nmt.data.tokenizer import SentencePieceTokenizer, load_tokenizers, save_tokenizers
 from nmt.machine import has_bfloat16
 from nmt.results import read_result
 from nmt.run import Run
+from nmt.tokenization.tokenizer import SentencePieceTokenizer, load_tokenizers, save_tokenizers
 
 Command: TypeAlias = Callable[..., tuple[object, str, str]]
 

@@ -3,7 +3,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from nmt.data.tokenizer import WordTokenizer
 from nmt.evaluation.alignment import (
     Link,
     attended,
@@ -13,6 +12,7 @@ from nmt.evaluation.alignment import (
     paint,
     pharaoh,
 )
+from nmt.tokenization.tokenizer import WordTokenizer
 
 
 def test_pieces_are_summed_over_the_source_and_averaged_over_the_target() -> None:

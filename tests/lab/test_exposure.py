@@ -6,10 +6,10 @@ import pytest
 import torch
 
 from nmt.data.batches import pad
-from nmt.data.vocabulary import EOS
 from nmt.lab.exposure import expose, study
 from nmt.lab.trained import load_trained, pairs_of
 from nmt.models import Source
+from nmt.tokenization.vocabulary import EOS
 
 SRC = [[10, 20, 30], [40, 50], [60, 70, 80, 90]]
 

@@ -13,11 +13,11 @@ from nmt.builders.model import build_language_model
 from nmt.config.cell import DeepTransitionCellConfig, GRUCellConfig
 from nmt.config.data import PlainText
 from nmt.config.model import LanguageModelConfig
-from nmt.data.vocabulary import BOS, EOS
 from nmt.errors import UserError
 from nmt.lab.cells import cell_config, matched_reader
 from nmt.lab.gates import Saturation, label, observed, read, study
 from nmt.lab.trained import Trained, load_trained
+from nmt.tokenization.vocabulary import BOS, EOS
 
 GATED = ["lstm", "ln_lstm", "gru", "sru"]
 

@@ -15,8 +15,6 @@ from nmt.data.batches import Batch, collate
 from nmt.data.corpus import Pair
 from nmt.data.encoded import EncodedSplit
 from nmt.data.stream import Windows
-from nmt.data.tokenizer import WordTokenizer
-from nmt.data.vocabulary import BOS, EOS
 from nmt.decoding.candidates import LengthPenalty
 from nmt.decoding.processors import Ban
 from nmt.decoding.scorers import ModelScorer
@@ -29,6 +27,8 @@ from nmt.tasks.labeling import LabellingTask
 from nmt.tasks.language_modeling import LanguageModelTask
 from nmt.tasks.task import SAMPLES
 from nmt.tasks.translation import TranslationTask
+from nmt.tokenization.tokenizer import WordTokenizer
+from nmt.tokenization.vocabulary import BOS, EOS
 
 PAIRS = [
     Pair("a b c", "x y z w"),

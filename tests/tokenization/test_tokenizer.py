@@ -1,4 +1,4 @@
-"""nmt.data.tokenizer: round trips, special ids, sampling, words, torchtext, saving and loading."""
+"""nmt.tokenization.tokenizer: round trips, special ids, sampling, words, torchtext, saving and loading."""
 
 import json
 import random
@@ -17,7 +17,8 @@ from hypothesis import strategies as st
 
 from nmt.builders.tokenizer import train_tokenizer
 from nmt.config.data import SubwordTokenizer
-from nmt.data.tokenizer import (
+from nmt.errors import UserError
+from nmt.tokenization.tokenizer import (
     SentencePieceTokenizer,
     Tokenizer,
     TorchtextTokenizer,
@@ -26,9 +27,8 @@ from nmt.data.tokenizer import (
     load_tokenizers,
     save_tokenizers,
 )
-from nmt.data.tokenizer_files import write_tokenizer
-from nmt.data.vocabulary import BOS, EOS, PAD, SPECIALS, UNK, Vocabulary, printable
-from nmt.errors import UserError
+from nmt.tokenization.tokenizer_files import write_tokenizer
+from nmt.tokenization.vocabulary import BOS, EOS, PAD, SPECIALS, UNK, Vocabulary, printable
 
 SubwordKind = Literal["bpe", "unigram", "char"]
 KINDS: tuple[SubwordKind, ...] = ("bpe", "unigram", "char")
@@ -215,7 +215,7 @@ def test_sampling_without_chance_is_the_plain_segmentation(kind: SubwordKind, le
 def test_another_process_samples_the_same(tmp_path: Path, kind: SubwordKind) -> None:
     SUBWORDS[kind].save(tmp_path, "src")
     code = (
-        "import sys, json; from pathlib import Path; from nmt.data.tokenizer import load_tokenizer; "
+        "import sys, json; from pathlib import Path; from nmt.tokenization.tokenizer import load_tokenizer; "
         "texts = json.load(sys.stdin); "
         "print(load_tokenizer(Path(sys.argv[1]), 'src').sample_batch(texts, 5))"
     )
@@ -242,7 +242,7 @@ def test_training_is_deterministic(kind: SubwordKind) -> None:
 
 def test_a_drawn_part_of_many_texts_is_always_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
     whole = _train("bpe").fingerprint
-    monkeypatch.setattr("nmt.data.tokenizer.MOST_SENTENCES", 150)
+    monkeypatch.setattr("nmt.tokenization.tokenizer.MOST_SENTENCES", 150)
     assert _train("bpe").fingerprint == _train("bpe").fingerprint != whole
 
 

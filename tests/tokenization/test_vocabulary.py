@@ -1,12 +1,12 @@
-"""nmt.data.vocabulary: ids, what is kept, JSON, fingerprint."""
+"""nmt.tokenization.vocabulary: ids, what is kept, JSON, fingerprint."""
 
 import json
 from collections import Counter
 
 import pytest
 
-from nmt.data.vocabulary import BOS, EOS, PAD, SPECIALS, UNK, Vocabulary
 from nmt.errors import UserError
+from nmt.tokenization.vocabulary import BOS, EOS, PAD, SPECIALS, UNK, Vocabulary
 
 
 def test_special_ids_are_fixed() -> None:

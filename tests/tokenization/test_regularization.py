@@ -1,4 +1,4 @@
-"""nmt.data.sampling: the right distributions, from nothing but the generator that is handed in."""
+"""nmt.tokenization.regularization: the right distributions, from nothing but the generator that is handed in."""
 
 import math
 from collections import Counter
@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from nmt.data.sampling import BpeDropout, Sampler, UnigramSampling
+from nmt.tokenization.regularization import BpeDropout, Sampler, UnigramSampling
 
 MERGES = {"a": -9.0, "b": -10.0, "c": -11.0, "ab": 0.0, "bc": -1.0, "abc": -2.0, "abab": -3.0}
 SCORES = {"a": -3.0, "b": -3.5, "c": -4.0, "ab": -2.0, "bc": -2.5, "abc": -3.2}

@@ -17,10 +17,10 @@ from pathlib import Path
 from random import Random
 from typing import Any, Literal, Protocol, Self
 
-from nmt.data.sampling import BpeDropout, Sampler, UnigramSampling
-from nmt.data.tokenizer_files import Descriptor, Kind, SubwordKind, read_tokenizer, write_tokenizer
-from nmt.data.vocabulary import BOS, EOS, PAD, SPECIALS, UNK, Vocabulary, printable
 from nmt.errors import UserError
+from nmt.tokenization.regularization import BpeDropout, Sampler, UnigramSampling
+from nmt.tokenization.tokenizer_files import Descriptor, Kind, SubwordKind, read_tokenizer, write_tokenizer
+from nmt.tokenization.vocabulary import BOS, EOS, PAD, SPECIALS, UNK, Vocabulary, printable
 
 SPACE = "\u2581"
 # What the statistics are drawn from; half a million lines keep unigram training under 1.5 GB.

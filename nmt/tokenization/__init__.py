@@ -1,0 +1,1 @@
+"""Tokenizers, vocabulary, subword sampling."""
