@@ -35,8 +35,6 @@ from rich.console import Console
 from torch import Tensor, nn
 
 from nmt.builders.cell import build_cell
-from nmt.builders.score import held_out
-from nmt.builders.trainer import build_trainer
 from nmt.builders.translator import load_translator
 from nmt.config import Experiment, load_experiment
 from nmt.config.cell import CellConfig
@@ -45,6 +43,8 @@ from nmt.machine import has_bfloat16, has_int8
 from nmt.results import Machine, Versions
 from nmt.run import Run
 from nmt.training.trainer import Trainer
+from nmt.workflows.score import held_out
+from nmt.workflows.train import build_trainer
 
 CELLS = ["lstm", "gru", "rnn", "irnn", "ln_lstm", "sru", "deep_transition"]
 TORCH = {"lstm": nn.LSTM, "gru": nn.GRU, "rnn": nn.RNN, "irnn": partial(nn.RNN, nonlinearity="relu")}

@@ -34,7 +34,6 @@ from torch import Tensor
 from torch.profiler import ProfilerActivity, profile
 
 from nmt.builders.model import build_model
-from nmt.builders.score import held_out, run_experiment
 from nmt.builders.search import build_penalty
 from nmt.builders.translator import for_translation, load_translator, recorded
 from nmt.config import load_experiment
@@ -48,6 +47,7 @@ from nmt.results import Machine, read_result
 from nmt.run import Run
 from nmt.tokenization.tokenizer import SentencePieceTokenizer
 from nmt.tokenization.vocabulary import BOS, EOS, SPECIALS
+from nmt.workflows.score import held_out, run_experiment
 
 LAYERS, WIDTH, FEED_FORWARD, HEADS, VOCABULARY = 4, 128, 256, 4, 8000
 CONFIG = Path(__file__).parents[1] / "experiments/multi30k-en-de/config.yaml"

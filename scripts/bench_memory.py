@@ -46,11 +46,11 @@ def stage(name: str, folder: str, pairs: int) -> tuple[float, float]:
     import torch
     from rich.console import Console
 
-    from nmt.builders.data import prepare_data
-    from nmt.builders.trainer import build_trainer
     from nmt.config import load_experiment
     from nmt.run import Run
     from nmt.training.memory import peak_memory
+    from nmt.workflows.prepare import prepare_data
+    from nmt.workflows.train import build_trainer
 
     config = Path(folder) / f"{pairs}.yaml"
     config.write_text(CONFIG.format(folder=folder, pairs=pairs))

@@ -12,12 +12,12 @@ from pathlib import Path
 os.environ["OMP_NUM_THREADS"] = "1"
 
 
-import nmt.builders.result
-import nmt.builders.trainer  # noqa: F401
-from nmt.builders.recovery import compare_runs
+import nmt.workflows.result
+import nmt.workflows.train  # noqa: F401
 from nmt.cli import main as command
 from nmt.run import Run
 from nmt.training.checkpoint import Checkpoints
+from nmt.workflows.check_resume import compare_runs
 
 SAVE_EVERY = 10  # updates
 CONFIG = """

@@ -24,8 +24,8 @@ def check(
     and batches less than 1 line in 500 may differ, and only by a tie within 1e-2. Exit code 1 if not.
     """
     use_threads(threads)
-    from nmt.builders.check import check_run
     from nmt.data.lines import in_memory, read_lines
+    from nmt.workflows.check_invariance import check_run
 
     lines = in_memory(read_lines(data), str(data))
     if not any(line.strip() for line in lines):

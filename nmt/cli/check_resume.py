@@ -23,9 +23,9 @@ def check_resume(
     import tempfile
     from pathlib import Path
 
-    from nmt.builders.data import prepare_data
-    from nmt.builders.recovery import check_resume
     from nmt.config import load_experiment
+    from nmt.workflows.check_resume import check_resume
+    from nmt.workflows.prepare import prepare_data
 
     experiment = load_experiment(config, overrides or ())
     print(prepare_data(experiment, print).summary())

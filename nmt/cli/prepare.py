@@ -8,7 +8,7 @@ def prepare(config: Config, overrides: Overrides = None) -> None:
 
     `nmt train` does it by itself; what is prepared is reused until something changes.
     """
-    from nmt.builders.data import prepare_data
     from nmt.config import load_experiment
+    from nmt.workflows.prepare import prepare_data
 
     print(prepare_data(load_experiment(config, overrides or ()), print).summary())

@@ -73,8 +73,9 @@ def sample(
     use_threads(threads)
     import torch
 
-    from nmt.builders.language_model import load_language_model, most_probable, samples
+    from nmt.builders.language_model import load_language_model
     from nmt.decoding.options import Drawing
+    from nmt.workflows.sample import most_probable, samples
 
     trained = load_language_model(model, device=device, precision=torch.float64, prompt=prompt)
     if beam is not None:

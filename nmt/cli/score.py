@@ -137,7 +137,7 @@ def score(
     together = lm is not None or len(model) > 1
     if together and not (forced or output):
         raise UserError("--output: a score of several models belongs to none of their folders; give a FILE")
-    from nmt.builders.score import run_experiment
+    from nmt.workflows.score import run_experiment
 
     folder = model[0]
     experiment = run_experiment(folder, overrides or ())
@@ -158,15 +158,13 @@ def score(
             f"--split {split}: of the run's data, and files are given; leave out one or the other"
         )
     use_threads(threads)
-    from nmt.builders.forced import force_pairs, force_text
-    from nmt.builders.labeller import score_labels
-    from nmt.builders.language_model import score_text
-    from nmt.builders.result import dataset_name
-    from nmt.builders.score import held_out, pairs_of_files, score_run
     from nmt.builders.translator import check_models, load_translator
     from nmt.data.corpus import Pair
     from nmt.data.lines import in_memory, read_lines
     from nmt.files import replace_text
+    from nmt.workflows.force_decode import force_pairs, force_text
+    from nmt.workflows.result import dataset_name
+    from nmt.workflows.score import held_out, pairs_of_files, score_labels, score_run, score_text
 
     if together:
         check_models(*model, lm=lm)
@@ -276,7 +274,7 @@ def _score_files(
     trg: str | None,
     output: Path | None,
 ) -> None:
-    from nmt.builders.score import compare_files, score_files
+    from nmt.workflows.score import compare_files, score_files
 
     endings = refs[0].name.removesuffix(".gz").split(".")
     tokenize = _tokenizer(tokenize, trg or (endings[-1] if len(endings) > 1 else None))

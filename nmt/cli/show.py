@@ -21,9 +21,9 @@ def show(
     """
     from itertools import islice
 
-    from nmt.builders.score import held_out, run_experiment
     from nmt.builders.translator import load_translator
     from nmt.evaluation.alignment import draw
+    from nmt.workflows.score import held_out, run_experiment
 
     experiment = run_experiment(model, overrides or ())
     translator = load_translator(model, experiment=experiment, beam=beam, device=device)

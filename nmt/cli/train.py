@@ -34,10 +34,7 @@ def train(
 
     from rich.console import Console
 
-    from nmt.builders.dry_run import dry_run as print_dry_run
-    from nmt.builders.result import training_result
     from nmt.builders.task import next_commands
-    from nmt.builders.trainer import build_trainer, run_folder
     from nmt.config import load_experiment
     from nmt.data.prepared import Prepared
     from nmt.errors import UserError
@@ -48,6 +45,9 @@ def train(
     from nmt.training.signals import Signals
     from nmt.training.tracking import Tracker
     from nmt.training.trainer import Interrupted, Trainer
+    from nmt.workflows.result import training_result
+    from nmt.workflows.train import build_trainer, run_folder
+    from nmt.workflows.train import dry_run as print_dry_run
 
     if processes > 1:
         sets = [part for each in overrides or () for part in ("--set", each)]

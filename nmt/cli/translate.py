@@ -121,11 +121,11 @@ def translate(
     A line with more sentences, or longer, than training showed is cut at sentence ends and joined again.
     What is drawn belongs to the seed and the number of the line in the whole input.
     """
-    from nmt.builders.windows import load_window_translator
     from nmt.decoding.options import Drawing
     from nmt.jobs.blocks import Shard
     from nmt.jobs.output import open_output
     from nmt.jobs.workers import in_order
+    from nmt.workflows.translate import load_window_translator
 
     check_weight(lm, lm_weight)
     if sample and (of_search := given(context, "beam", "n_best", "alignments")):
@@ -244,7 +244,7 @@ def _windows(source: Path | None, errors: Errors, begin: int, end: int | None, *
 
 def _share(found: "Windows", workers: int | None, device: str) -> tuple[int, "Windows"]:
     """Return how many processes the windows are for, never more than there are windows, and the windows."""
-    from nmt.builders.windows import choose_workers
+    from nmt.workflows.translate import choose_workers
 
     if workers == 1:
         return 1, found

@@ -8,7 +8,6 @@ from pathlib import Path
 import torch
 
 from nmt.builders.language_model import load_language_model
-from nmt.builders.score import held_out, run_experiment
 from nmt.builders.translator import load_translator
 from nmt.config.experiment import Experiment
 from nmt.config.model import LanguageModelConfig
@@ -20,6 +19,7 @@ from nmt.decoding.translator import Translator
 from nmt.errors import UserError
 from nmt.models import LanguageModel, Seq2Seq
 from nmt.tokenization.tokenizer import Tokenizer
+from nmt.workflows.score import held_out, run_experiment
 
 
 @dataclass(frozen=True)

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from nmt.builders.data import prepare_data, prepare_data_apart
 from nmt.config import Experiment
 from nmt.errors import UserError
+from nmt.workflows.prepare import prepare_data, prepare_data_apart
 
 pytestmark = pytest.mark.slow
 

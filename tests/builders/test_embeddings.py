@@ -8,7 +8,6 @@ import pytest
 import torch
 from rich.console import Console
 
-from nmt.builders.trainer import build_trainer
 from nmt.builders.translator import load_translator
 from nmt.config import Experiment
 from nmt.data.prepared import Prepared
@@ -17,6 +16,7 @@ from nmt.models import LanguageModel, Seq2Seq
 from nmt.run import Run
 from nmt.training.checkpoint import read_tensors
 from nmt.training.trainer import Trainer
+from nmt.workflows.train import build_trainer
 
 E = 8
 

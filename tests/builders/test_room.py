@@ -7,11 +7,10 @@ from typing import Any
 import pytest
 from rich.console import Console
 
-from nmt.builders.dry_run import dry_run
-from nmt.builders.trainer import build_trainer
 from nmt.config import Experiment
 from nmt.errors import UserError
 from nmt.run import Run
+from nmt.workflows.train import build_trainer, dry_run
 
 WIDE = {"embedding": 65_536, "encoder": {"hidden": 65_536}, "decoder": {"hidden": 65_536}}
 

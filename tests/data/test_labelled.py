@@ -2,13 +2,13 @@ from pathlib import Path
 
 import pytest
 
-from nmt.builders.data import prepare_data
 from nmt.config import Experiment
 from nmt.config.data import LabelledText
 from nmt.data.corpus import Pair
 from nmt.data.labelled import LabelledCorpus, check_known
 from nmt.errors import UserError
 from nmt.tokenization.tokenizer import WordTokenizer
+from nmt.workflows.prepare import prepare_data
 
 
 def corpus(folder: Path, *lines: str, each_word: bool) -> LabelledCorpus:

@@ -5,10 +5,11 @@ from pathlib import Path
 
 import pytest
 
-from nmt.builders.data import corpus_of, prepare_data
+from nmt.builders.data import corpus_of
 from nmt.config import Experiment
 from nmt.data.text import Normalizer, TextEncoder
 from nmt.tokenization.tokenizer import SentencePieceTokenizer
+from nmt.workflows.prepare import prepare_data
 
 DECOMPOSED = unicodedata.normalize("NFD", "für")
 LINES = [

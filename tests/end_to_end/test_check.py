@@ -6,7 +6,7 @@ from typing import TypeAlias
 
 import pytest
 
-from nmt.builders import check as checking
+from nmt.workflows import check_invariance as checking
 
 Command: TypeAlias = Callable[..., tuple[object, str, str]]
 

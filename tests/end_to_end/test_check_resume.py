@@ -10,11 +10,11 @@ from pathlib import Path
 import pytest
 import torch
 
-from nmt.builders.recovery import check_resume, compare_runs
 from nmt.config import load_experiment
 from nmt.errors import UserError
 from nmt.run import Run
 from nmt.training.checkpoint import Checkpoints, read_tensors, write_tensors
+from nmt.workflows.check_resume import check_resume, compare_runs
 
 NMT = Path(sys.executable).with_name("nmt")
 CONFIG = """

@@ -29,7 +29,7 @@ UNGUARDED = """
 import sys
 from pathlib import Path
 from rich.console import Console
-from nmt.builders.trainer import build_trainer
+from nmt.workflows.train import build_trainer
 from nmt.config import load_experiment
 from nmt.run import Run
 print("begun")

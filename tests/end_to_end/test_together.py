@@ -13,7 +13,6 @@ from rich.console import Console
 
 import nmt
 from nmt.builders.model import build_model
-from nmt.builders.trainer import build_trainer
 from nmt.builders.translator import load_translator
 from nmt.config import load_experiment
 from nmt.config.model import ModelConfig
@@ -21,6 +20,7 @@ from nmt.machine import has_bfloat16
 from nmt.results import read_result
 from nmt.run import Run
 from nmt.tokenization.tokenizer import SentencePieceTokenizer, load_tokenizers, save_tokenizers
+from nmt.workflows.train import build_trainer
 
 Command: TypeAlias = Callable[..., tuple[object, str, str]]
 

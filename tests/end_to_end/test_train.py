@@ -11,10 +11,10 @@ from typing import Any, TypeAlias
 
 import pytest
 
-# Loaded before the commands, so that one of this process is not seconds behind a process that trains.
-from nmt.builders import result, trainer  # noqa: F401
 from nmt.results import read_result
 from nmt.training.checkpoint import Checkpoints
+
+# Loaded before the commands, so that one of this process is not seconds behind a process that trains.
 
 Everything: TypeAlias = Callable[[Path], dict[str, Any]]
 Command: TypeAlias = Callable[..., tuple[object, str, str]]

@@ -15,11 +15,11 @@ import pytest
 import torch
 
 import nmt
-from nmt.builders import windows
 from nmt.builders.translator import load_translator
 from nmt.data.lengths import TrainingLengths
 from nmt.errors import UserError
 from nmt.jobs import workers
+from nmt.workflows import translate as windows
 
 TRANSLATE = [sys.executable, "-c", "from nmt.cli import main; main()", "translate", "--model"]
 NMT = Path(sys.executable).with_name("nmt")

@@ -16,7 +16,6 @@ import torch
 from rich.console import Console
 
 from nmt.builders.search import build_search
-from nmt.builders.trainer import build_trainer
 from nmt.config import Experiment
 from nmt.data.batches import ordered_batches
 from nmt.data.prepared import Prepared
@@ -26,6 +25,7 @@ from nmt.evaluation.metrics import scores
 from nmt.models import Seq2Seq, Source
 from nmt.run import Run
 from nmt.training.trainer import Trainer
+from nmt.workflows.train import build_trainer
 
 HERE = Path(__file__).parent
 CURVE = (

@@ -15,10 +15,10 @@ from pathlib import Path
 
 import pytest
 
-from nmt.builders import windows
-from nmt.builders.windows import choose_workers
 from nmt.errors import UserError
 from nmt.jobs.workers import apart, in_order
+from nmt.workflows import translate as windows
+from nmt.workflows.translate import choose_workers
 
 pytestmark = pytest.mark.slow
 
@@ -153,7 +153,7 @@ def test_one_worker_a_core_but_one_alone_on_cuda(monkeypatch: pytest.MonkeyPatch
 def test_the_process_that_deals_loads_no_torch() -> None:
     code = (
         "import sys\n"
-        "from nmt.builders.windows import choose_workers\n"
+        "from nmt.workflows.translate import choose_workers\n"
         "from nmt.jobs.workers import in_order\n"
         "choose_workers('cpu')\n"
         "with in_order(list, 2): assert 'torch' not in sys.modules"

@@ -22,7 +22,6 @@ import torch
 from rich.console import Console
 from torch import nn
 
-from nmt.builders.trainer import build_trainer
 from nmt.config import Experiment
 from nmt.data.batches import Batch
 from nmt.errors import UserError
@@ -32,6 +31,7 @@ from nmt.tasks.translation import TranslationTask
 from nmt.training import distributed
 from nmt.training.distributed import ALONE, Group, Processes, joined
 from nmt.training.trainer import TIMES, Interrupted, Trainer
+from nmt.workflows.train import build_trainer
 
 pytestmark = pytest.mark.slow
 

@@ -12,7 +12,6 @@ import torch
 from rich.console import Console
 from torch import nn
 
-from nmt.builders.trainer import build_trainer
 from nmt.config import Experiment
 from nmt.data.batches import Batch
 from nmt.errors import UserError
@@ -23,6 +22,7 @@ from nmt.training.checkpoint import Checkpoints, rng_state
 from nmt.training.memory import peak_memory
 from nmt.training.preflight import TYPICAL, Preflight, parameter_table, preflight
 from nmt.training.trainer import CLOCKS, Trainer
+from nmt.workflows.train import build_trainer
 
 pytestmark = pytest.mark.slow
 

@@ -13,7 +13,6 @@ import torch
 from rich.console import Console
 
 from nmt import machine
-from nmt.builders.trainer import build_trainer, refuse_changes, run_folder
 from nmt.builders.translator import load_translator
 from nmt.config import Experiment
 from nmt.data.batches import Batch
@@ -21,6 +20,7 @@ from nmt.errors import UserError
 from nmt.layers.losses import LossSum
 from nmt.run import Run
 from nmt.training.trainer import Interrupted, Trainer
+from nmt.workflows.train import build_trainer, refuse_changes, run_folder
 
 Everything: TypeAlias = Callable[[Path], dict[str, Any]]
 

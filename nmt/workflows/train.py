@@ -1,14 +1,15 @@
 """An experiment and a run folder → a trainer, ready to begin or to go on."""
 
 import os
+import tempfile
 import time
+from datetime import datetime
 from pathlib import Path
 
 import torch
 from rich.console import Console
 
 from nmt import machine
-from nmt.builders.data import prepare_data_apart
 from nmt.builders.embeddings import check_embeddings, fill_embeddings
 from nmt.builders.hardware import choose_device, choose_precision
 from nmt.builders.room import least_vocabularies, refuse_too_large, room_of
@@ -21,9 +22,11 @@ from nmt.evaluation.metrics import bleu_tokenizer
 from nmt.run import Run
 from nmt.training.checkpoint import Checkpoints
 from nmt.training.distributed import ALONE, Processes
+from nmt.training.preflight import parameter_table, preflight, weight_memory
 from nmt.training.progress import Progress
 from nmt.training.tracking import NoTracker, Tracker
 from nmt.training.trainer import Trainer
+from nmt.workflows.prepare import prepare_data_apart
 
 # Keys, and sections with all that they hold.
 MAY_CHANGE = (
@@ -167,3 +170,22 @@ def refuse_changes(run: Run, experiment: Experiment) -> None:
 def run_folder(experiment: Experiment, folder: Path | None) -> Run:
     """Return the run of an experiment: runs/NAME unless another folder is given."""
     return Run(folder or Path("runs") / experiment.name)
+
+
+def dry_run(experiment: Experiment, console: Console) -> None:
+    """Print the parameters, their memory and the preflight's estimates of a run from its beginning.
+
+    Data are prepared and the model is drawn as for a run; the prepared corpus is all that stays.
+    """
+    tracking = experiment.tracking.model_copy(update={"wandb": "off"})
+    with tempfile.TemporaryDirectory() as folder:
+        trainer = build_trainer(
+            experiment.model_copy(update={"tracking": tracking}), Run(Path(folder)), console
+        )[0]
+        say = trainer.progress.say
+        for line in parameter_table(trainer.model):
+            say(line)
+        say(weight_memory(trainer))
+        found = preflight(trainer)
+        assert found is not None, "a run of no updates is refused by its configuration"
+        say(found.line(datetime.now()))

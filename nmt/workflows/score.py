@@ -6,23 +6,30 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
+import torch
 from pydantic import JsonValue
 
 from nmt.builders.data import corpus_of
-from nmt.builders.result import machine
+from nmt.builders.labeller import load_labeller
+from nmt.builders.language_model import load_language_model
 from nmt.builders.translator import LM_WEIGHT, load_translator
 from nmt.config.data import DataConfig, FilePair, TextFiles
 from nmt.config.experiment import Experiment
 from nmt.config.loading import changed_keys, load_experiment
+from nmt.config.model import TaggerConfig
 from nmt.data.corpus import Pair, TextCorpus
+from nmt.data.encoded import EncodedSplit
 from nmt.data.filtering import scan
+from nmt.data.labelled import check_known, check_labels
 from nmt.data.lines import in_memory, read_lines
 from nmt.data.text import NormalizedCorpus, Normalizer
 from nmt.errors import UserError
-from nmt.evaluation.metrics import Comparison, compare, scores
+from nmt.evaluation.metrics import Comparison, compare, label_scores, scores, text_scores
 from nmt.machine import source_commit
 from nmt.results import Decoding, Result, Versions, read_result
 from nmt.run import Run
+from nmt.tasks.language_modeling import LanguageModelTask
+from nmt.workflows.result import machine
 
 
 def run_experiment(folder: Path, overrides: Sequence[str]) -> Experiment:
@@ -162,5 +169,101 @@ def score_run(
         # What was translated is hashed anew: it need not be what lay there when the run was trained.
         data_hashes={**(trained.data_hashes if trained else {}), split or dataset: scan(pairs).sha256},
         tokenizers={"src": translator.src_tokenizer.fingerprint, "trg": translator.trg_tokenizer.fingerprint},
+    )
+    return result, outputs
+
+
+def score_text(
+    folder: Path,
+    experiment: Experiment,
+    lines: Sequence[str],
+    *,
+    dataset: str,
+    split: str | None,
+    device: str,
+) -> Result:
+    """Return perplexity and bits a character of some lines, with what the run's training cost.
+
+    In float64. One long text is read in one piece, from its first line to its last.
+    """
+    trained = load_language_model(folder, experiment=experiment, device=device, precision=torch.float64)
+    if not lines:
+        raise UserError(f"{dataset}: no lines; there is nothing to score")
+    text = EncodedSplit.of([[]] * len(lines), trained.encoder.encode_batch(lines))
+    continuous, characters = experiment.data.continuous, sum(len(line) + 1 for line in lines)
+    task = LanguageModelTask(
+        validation=text,
+        characters=characters,
+        smoothing=0.0,
+        tokens_per_batch=experiment.decoding.tokens_per_batch,
+        device=trained.device,
+        continuous=continuous,
+    )
+    nll = task.validate(trained.model).figures["nll"]
+    path = Run(folder).result
+    before = read_result(path) if path.is_file() else None
+    return Result(
+        name=experiment.name,
+        date=datetime.now(UTC),
+        dataset=dataset,
+        split=split,
+        sentences=len(lines),
+        scores=text_scores(
+            nll,
+            text,
+            characters,
+            pieces=trained.tokenizer.kind,
+            rows=1 if continuous else None,
+        ),
+        training=before.training if before else None,
+        parameters=before.parameters if before else None,
+        seed=experiment.seed,
+        commit=source_commit(),
+        versions=Versions.installed(),
+        machine=machine(trained.device),
+        data_hashes={
+            **(before.data_hashes if before else {}),
+            split or dataset: scan((Pair("", line) for line in lines), monolingual=True).sha256,
+        },
+        tokenizers={"trg": trained.tokenizer.fingerprint},
+    )
+
+
+def score_labels(
+    folder: Path,
+    experiment: Experiment,
+    pairs: Sequence[Pair],
+    *,
+    dataset: str,
+    split: str | None,
+    device: str,
+) -> tuple[Result, list[str]]:
+    """Return accuracy, macro F1 and the F1 of each label with what the run's training cost, and the labels.
+
+    UserError where a text has not as many labels as it shall, or one that training never saw.
+    """
+    labeller = load_labeller(folder, experiment=experiment, device=device)
+    each_word = isinstance(experiment.model, TaggerConfig)
+    for number, pair in enumerate(pairs, 1):
+        check_labels(pair, each_word=each_word, where=f"{dataset}: line {number}")
+    check_known(pairs, labeller.labels, dataset)
+    outputs = labeller.label([pair.src for pair in pairs])
+    path = Run(folder).result
+    before = read_result(path) if path.is_file() else None
+    result = Result(
+        name=experiment.name,
+        date=datetime.now(UTC),
+        dataset=dataset,
+        split=split,
+        sentences=len(pairs),
+        scores=tuple(label_scores(outputs, [pair.trg for pair in pairs])),
+        training=before.training if before else None,
+        parameters=before.parameters if before else None,
+        seed=experiment.seed,
+        commit=source_commit(),
+        versions=Versions.installed(),
+        machine=machine(labeller.device),
+        data_hashes={**(before.data_hashes if before else {}), split or dataset: scan(pairs).sha256},
+        tokenizers={"src": labeller.tokenizer.fingerprint, "trg": labeller.labels.fingerprint},
     )
     return result, outputs

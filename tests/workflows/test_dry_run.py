@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
-from nmt.builders.dry_run import dry_run
 from nmt.config import Experiment
+from nmt.workflows.train import dry_run
 
 
 def test_it_prints_parameters_memory_and_time_and_leaves_the_prepared_corpus_alone(

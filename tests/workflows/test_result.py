@@ -6,12 +6,12 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
-from nmt.builders.result import dataset_name, training_result
-from nmt.builders.trainer import build_trainer
 from nmt.config import Experiment
 from nmt.config.data import DataConfig
 from nmt.results import read_result, write_result
 from nmt.run import Run
+from nmt.workflows.result import dataset_name, training_result
+from nmt.workflows.train import build_trainer
 
 
 def test_the_result_of_a_training(tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""nmt.builders.check: what depends on the neighbours is found, and a tie is told from a mistake."""
+"""nmt.workflows.check_invariance: what depends on the neighbours is found, and a tie is told from a mistake."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -7,13 +7,22 @@ import pytest
 import torch
 from torch import Tensor
 
-from nmt.builders.check import Difference, Outcome, Precision, Way, check, check_run, closest_decision, ways
 from nmt.builders.translator import load_translator
 from nmt.decoding.search import Step
 from nmt.decoding.translator import Translator
 from nmt.machine import has_int8
 from nmt.models import Source
 from nmt.tokenization.vocabulary import EOS
+from nmt.workflows.check_invariance import (
+    Difference,
+    Outcome,
+    Precision,
+    Way,
+    check,
+    check_run,
+    closest_decision,
+    ways,
+)
 
 LINES = ["der Hund läuft", "", "the dog runs quickly across a street", "schnell.", "die Straße, der Hund"]
 

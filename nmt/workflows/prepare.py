@@ -1,0 +1,37 @@
+"""Prepare the data of an experiment, here or in a process of its own."""
+
+from collections.abc import Callable, Iterator
+from functools import partial
+from pathlib import Path
+
+from nmt.builders.data import corpus_of, train_tokenizers
+from nmt.config.experiment import Experiment
+from nmt.data.corpus import Pair
+from nmt.data.prepared import Prepared, prepare
+from nmt.jobs.workers import apart
+from nmt.tokenization.tokenizer import Tokenizer
+
+
+def prepare_data(experiment: Experiment, say: Callable[[str], None]) -> Prepared:
+    """Return the prepared corpus of an experiment, made now if it is not there."""
+    data = experiment.data
+
+    def train(pairs: Callable[[], Iterator[Pair]]) -> tuple[Tokenizer, Tokenizer]:
+        return train_tokenizers(data, pairs)
+
+    return prepare(data, corpus_of(experiment), train, seed=experiment.seed, say=say)
+
+
+def prepare_data_apart(experiment: Experiment, say: Callable[[str], None]) -> Prepared:
+    """Do what `prepare_data` does; where it needs the library `datasets`, in a process that ends with it.
+
+    What that loads and keeps, some 150 MB, would else stay in memory to the end of a training. That process
+    prints its lines itself, as they come; `say` hears those of this one alone.
+    """
+    if experiment.data.dataset is None:
+        return prepare_data(experiment, say)
+    return Prepared(apart(partial(_prepare, experiment), what="the process that prepares the data"))
+
+
+def _prepare(experiment: Experiment) -> Path:
+    return prepare_data(experiment, partial(print, flush=True)).folder

@@ -1,0 +1,87 @@
+"""Sample text from a language model, or search for its most probable texts."""
+
+from collections.abc import Iterator
+
+import torch
+
+from nmt.builders.language_model import Trained, first_token
+from nmt.decoding.candidates import LengthPenalty
+from nmt.decoding.options import Drawing
+from nmt.decoding.processors import Ban, LogitsProcessor
+from nmt.decoding.sampling import Sampled, SamplingSettings, sample
+from nmt.decoding.scorers import LanguageModelScorer
+from nmt.decoding.search import SearchSettings, beam_search
+from nmt.errors import Diverged, UserError
+from nmt.tokenization.vocabulary import EOS, UNK
+
+
+def samples(
+    trained: Trained, drawing: Drawing, count: int, *, prompt: str, lines: int, limit: int, batch: int
+) -> Iterator[tuple[str, Sampled]]:
+    """Yield `count` new sequences of up to `limit` pieces, each as text that begins with the prompt.
+
+    Sequence n is the same whatever count and batch are. UserError where a model of lines shall draw several.
+    """
+    if lines > 1 and not trained.experiment.data.continuous:
+        raise UserError(
+            f"--lines {lines}: the model was trained with data.text.lines: true, one line at a time, "
+            "expected false; leave --lines out and draw more with --n"
+        )
+    scorer, last, ids = _begun(trained, prompt)
+    seed, temperature, top_k, top_p = drawing
+    settings = SamplingSettings(
+        bos=last,
+        eos=EOS,
+        processors=_processors(trained),
+        temperature=temperature,
+        top_k=top_k,
+        top_p=top_p,
+        ends=lines,
+    )
+    for first in range(0, count, batch):
+        keys = [(seed, n) for n in range(first, min(first + batch, count))]
+        limits = torch.full((len(keys),), limit, device=trained.device)
+        for each in sample(scorer, len(keys), limits, settings, keys=keys):
+            parts: list[list[int]] = [[]]
+            for piece in [*ids, *each.ids]:
+                parts += [[]] if piece == EOS else []
+                parts[-1] += [] if piece == EOS else [piece]
+            yield "\n".join(map(trained.tokenizer.decode, parts)), each
+
+
+def most_probable(
+    trained: Trained, *, prompt: str, beam: int, n_best: int, limit: int
+) -> Iterator[tuple[str, Sampled]]:
+    """Yield like `samples` the n_best most probable sequences that a beam search finds, the best first.
+
+    They are ranked by log-probability alone, that of </s> included, which one of `limit` pieces is given.
+    Diverged where none has a probability above 0.
+    """
+    scorer, last, ids = _begun(trained, prompt)
+    by_log_probability = LengthPenalty(alpha=0.0, offset=0.0)
+    settings = SearchSettings(
+        beam=beam,
+        penalty=by_log_probability,
+        bos=last,
+        eos=EOS,
+        processors=_processors(trained),
+        n_best=n_best,
+    )
+    limits = torch.tensor([limit + 1], device=trained.device)  # the search counts </s>
+    (found,) = beam_search(scorer, 1, limits, settings)
+    if not found:
+        raise Diverged.giving_no("text")
+    for each in found:
+        yield trained.tokenizer.decode([*ids, *each.ids]), Sampled(each.ids, len(each.ids) < limit)
+
+
+def _begun(trained: Trained, prompt: str) -> tuple[LanguageModelScorer, int, list[int]]:
+    """Return a scorer that has read all but the last piece, that piece, and the prompt's ids."""
+    ids = trained.encoder.encode(prompt)
+    *before, last = [first_token(trained.experiment), *ids]
+    return LanguageModelScorer(trained.model, before), last, ids
+
+
+def _processors(trained: Trained) -> tuple[LogitsProcessor, ...]:
+    """Return the rules of new text: it has no banned token and no unknown word."""
+    return (Ban({*trained.tokenizer.banned, UNK}),)
