@@ -1,4 +1,4 @@
-"""nmt.tokenization.regularization: the right distributions, from nothing but the generator that is handed in."""
+"""nmt.tokenization.regularization: the right distributions, from the given generator alone."""
 
 import math
 from collections import Counter

@@ -1,4 +1,4 @@
-"""nmt.workflows.check_invariance: what depends on the neighbours is found, and a tie is told from a mistake."""
+"""nmt.workflows.check_invariance: a dependence on neighbours is found, and a tie is told from a mistake."""
 
 from dataclasses import replace
 from pathlib import Path
