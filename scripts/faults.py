@@ -45,9 +45,9 @@ from nmt.builders.translator import load_translator
 from nmt.config import Experiment
 from nmt.data.batches import Batch
 from nmt.errors import UserError
-from nmt.layers.losses import LossSum
+from nmt.objectives.cross_entropy import CrossEntropy
+from nmt.objectives.objective import Loss
 from nmt.run import Run
-from nmt.tasks.translation import TranslationTask
 from nmt.training.checkpoint import DamagedCheckpoint, read_tensors
 from nmt.training.tracking import Tracker
 from nmt.training.trainer import Trainer
@@ -334,28 +334,28 @@ def not_numbers(score: Score, place: Place) -> None:
 
 def poison(kinds: dict[int, str]) -> None:
     """Spoil the batches of these updates, counted in this process from 1."""
-    healthy, update, number = TranslationTask.loss, Trainer.update, 0
+    healthy, update, number = CrossEntropy.__call__, Trainer.update, 0
 
     def counted(self: Trainer) -> None:
         nonlocal number
         number += 1
         update(self)
 
-    def loss(self: TranslationTask, model: torch.nn.Module, batch: Batch) -> LossSum:
+    def loss(self: CrossEntropy[Any], model: torch.nn.Module, batch: Batch) -> Loss:
         result = healthy(self, model, batch)
-        match kinds.get(number) if model.training else None:
+        match kinds.get(number):
             case "loss":
-                return replace(result, loss=result.loss * math.nan)
+                return replace(result, sum=result.sum * math.nan)
             case "infinity":
-                return replace(result, loss=result.loss * math.inf)
+                return replace(result, sum=result.sum * math.inf)
             case "full":
                 resource.setrlimit(resource.RLIMIT_FSIZE, (10_000, resource.RLIM_INFINITY))
             case "gradient":  # a loss of the same value, whose gradient is none
                 first = next(model.parameters())
-                return replace(result, loss=result.loss + _Spoilt.apply(first))  # type: ignore[no-untyped-call]
+                return replace(result, sum=result.sum + _Spoilt.apply(first))  # type: ignore[no-untyped-call]
         return result
 
-    Trainer.update, TranslationTask.loss = counted, loss  # type: ignore[method-assign]
+    Trainer.update, CrossEntropy.__call__ = counted, loss  # type: ignore[method-assign]
 
 
 class _Spoilt(torch.autograd.Function):

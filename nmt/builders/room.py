@@ -3,7 +3,7 @@
 import torch
 
 from nmt import machine
-from nmt.builders.task import build_trained_model
+from nmt.builders.kinds import build_trained_model
 from nmt.config.data import DataConfig, SubwordTokenizer
 from nmt.config.experiment import Experiment
 from nmt.errors import UserError

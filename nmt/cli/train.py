@@ -1,7 +1,7 @@
 """nmt train: train a model, or go on training it."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -34,7 +34,7 @@ def train(
 
     from rich.console import Console
 
-    from nmt.builders.task import next_commands
+    from nmt.builders.kinds import kind_of
     from nmt.config import load_experiment
     from nmt.data.prepared import Prepared
     from nmt.errors import UserError
@@ -64,7 +64,7 @@ def train(
         place = run_folder(experiment, run)
         group.of_first(lambda: held.enter_context(place.locked()))
 
-        def ready() -> tuple[Trainer, Prepared, Tracker]:
+        def ready() -> tuple[Trainer[Any], Prepared, Tracker]:
             trainer, prepared, tracker = build_trainer(experiment, place, console, group)
             if (expected := preflight(trainer)) is not None:
                 trainer.progress.say(expected.line(datetime.now()))
@@ -102,4 +102,4 @@ def train(
         f"done: {reached.update} updates in {reached.seconds / 60:.1f} min; "
         f"best at update {reached.best_update}: {best}"
     )
-    trainer.progress.say(f"next: {next_commands(experiment, place.folder)}")
+    trainer.progress.say(f"next: {kind_of(experiment).next(place.folder)}")

@@ -11,8 +11,6 @@ from nmt.config.section import Section, Seed
 from nmt.config.tracking import TrackingConfig
 from nmt.config.training import TrainingConfig
 
-# What a kind of model may be chosen by; the loss of anything.
-_BEST_BY = {"seq2seq": "bleu", "language_model": "loss", "classifier": "accuracy", "tagger": "accuracy"}
 _NEEDS = {"bleu": "translations", "accuracy": "labels"}
 
 
@@ -66,7 +64,7 @@ class Experiment(Section):
 
     @model_validator(mode="after")
     def _chosen_by_what_it_has(self) -> Self:
-        best_by, own = self.training.best_by, _BEST_BY[self.model.kind]
+        best_by, own = self.training.best_by, self.model.chosen_by
         if best_by not in ("loss", own):
             raise ValueError(
                 f"training.best_by {best_by} needs {_NEEDS[best_by]}, and model.kind {self.model.kind} makes "

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from importlib.util import find_spec
-from typing import Annotated, Literal, Self
+from typing import Annotated, ClassVar, Literal, Self
 
 from pydantic import AfterValidator, Discriminator, Field, Tag, field_validator, model_validator
 
@@ -219,6 +219,7 @@ class EmbeddingsConfig(Section):
 class ModelConfig(Section):
     """A recurrent sequence-to-sequence model."""
 
+    chosen_by: ClassVar = "bleu"  # what training.best_by may be, beside loss
     kind: Literal["seq2seq"] = "seq2seq"
     embedding: Width = 256
     dropout: Share = Field(
@@ -278,6 +279,7 @@ class ModelConfig(Section):
 class LanguageModelConfig(Section):
     """A stack of recurrent layers over text, each piece predicted from those before it."""
 
+    chosen_by: ClassVar = "loss"
     kind: Literal["language_model"] = "language_model"
     embedding: Width = 256
     dropout: Share = Field(0.3, description="on embeddings, between layers and before the output")
@@ -304,6 +306,7 @@ class LanguageModelConfig(Section):
 class _LabellerConfig(Section):
     """An encoder of a text and a head for its labels."""
 
+    chosen_by: ClassVar = "accuracy"
     embedding: Width = 256
     dropout: Share = Field(0.3, description="on embeddings, between layers and before the output")
     dropout_kind: DropoutKind = Field("independent", description=_DROPOUT_KIND)

@@ -1,25 +1,25 @@
-"""Labels of texts or of their words: how a classifier or tagger is trained and validated."""
+"""Labels of texts or of their words: how a classifier or tagger is validated and what it predicts."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
 
 import torch
 
-from nmt.data.batches import Batch, ordered_batches
+from nmt.data.batches import ordered_batches
 from nmt.data.corpus import Pair
 from nmt.data.encoded import EncodedSplit
 from nmt.errors import Diverged
 from nmt.evaluation.metrics import label_scores
-from nmt.layers.losses import LossSum, smoothed_cross_entropy
 from nmt.models import Source, Tagger
-from nmt.tasks.task import SAMPLES, Validation, lower_loss
+from nmt.objectives.teacher_forcing import label_forced
+from nmt.tasks.task import SAMPLES, Validation, lower_loss, token_losses
 from nmt.tokenization.tokenizer import Tokenizer
 from nmt.tokenization.vocabulary import EOS
 
 
 @dataclass(frozen=True)
 class LabellingTask:
-    """Labels of texts or of their words: cross-entropy of each; validation by accuracy and macro F1.
+    """Labels of texts or of their words: validation by accuracy and macro F1.
 
     labels: the tokenizer whose words they are.
     """
@@ -32,30 +32,15 @@ class LabellingTask:
     tokens_per_batch: int
     device: torch.device
 
-    def loss(self, model: torch.nn.Module, batch: Batch) -> LossSum:
-        """Return the label-smoothed cross-entropy over the labels; that a text ends is none."""
-        assert isinstance(model, Tagger)
-        features = model(Source(batch.src, batch.src_len))  # (B, Ty, H)
-        labels = batch.trg_out[:, : features.shape[1]]
-        return smoothed_cross_entropy(features, model.head, labels, labels > EOS, smoothing=self.smoothing)
-
     @torch.inference_mode()
-    def validate(self, model: torch.nn.Module) -> Validation:
-        """Return loss (nats a label, as minimised), nll, accuracy, macro_f1 (0 to 100)."""
-        assert isinstance(model, Tagger)
-        loss = nll = labels = 0.0
-        for batch in ordered_batches(self.validation, self.tokens_per_batch):
-            piece = self.loss(model, batch.to(self.device))
-            loss, nll, labels = loss + piece.loss.item(), nll + piece.nll.item(), labels + piece.count
+    def validate(self, model: Tagger) -> Validation:
+        """Return loss (nats a label, label-smoothed), nll, accuracy, macro_f1 (0 to 100)."""
+        batches = ordered_batches(self.validation, self.tokens_per_batch)
+        losses = token_losses(model, label_forced, batches, self.device, smoothing=self.smoothing)
         ids = predicted(model, self.validation, self.tokens_per_batch, self.device)
         found = [self.labels.decode(row) for row in ids]
         accuracy, macro_f1, *_ = label_scores(found, [pair.trg for pair in self.raw])
-        figures = {
-            "loss": loss / labels,
-            "nll": nll / labels,
-            "accuracy": accuracy.score,
-            "macro_f1": macro_f1.score,
-        }
+        figures = {**losses.means(), "accuracy": accuracy.score, "macro_f1": macro_f1.score}
         samples = [(*pair, text) for pair, text in zip(self.raw, found, strict=True)]
         return Validation(figures, samples[:: max(1, len(samples) // SAMPLES)][:SAMPLES])
 

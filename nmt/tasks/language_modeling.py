@@ -1,4 +1,4 @@
-"""Language modelling: how a language model is trained and validated."""
+"""Language modelling: how a language model is validated."""
 
 import math
 from collections.abc import Iterable, Mapping
@@ -9,9 +9,9 @@ import torch
 from nmt.data.batches import Batch, ordered_batches
 from nmt.data.encoded import EncodedSplit
 from nmt.data.stream import Windows
-from nmt.layers.losses import LossSum, smoothed_cross_entropy
 from nmt.models import LanguageModel
-from nmt.tasks.task import Validation, lower_loss
+from nmt.objectives.teacher_forcing import read_forced
+from nmt.tasks.task import Validation, lower_loss, token_losses
 from nmt.tokenization.vocabulary import EOS
 
 
@@ -32,30 +32,14 @@ class LanguageModelTask:
     continuous: bool = False
     rows: int = 1
 
-    def loss(self, model: torch.nn.Module, batch: Batch) -> LossSum:
-        """Return the label-smoothed cross-entropy over the real pieces; what was carried moves on."""
-        assert isinstance(model, LanguageModel)
-        carried = batch.carried
-        before = carried.enter(batch.indices) if carried else None
-        features, state = model(batch.trg_in, None if before is None else model.unflat(before))
-        if carried:
-            carried.leave(batch.indices, model.flat(state))
-        return smoothed_cross_entropy(
-            features, model.head, batch.trg_out, batch.trg_mask, smoothing=self.smoothing
-        )
-
     @torch.inference_mode()
-    def validate(self, model: torch.nn.Module) -> Validation:
-        """Return loss (nats a piece, as minimised), nll, ppl = exp(nll), bits_per_char."""
-        loss = nll = tokens = 0.0
-        for batch in self._batches():
-            piece = self.loss(model, batch.to(self.device))
-            loss, nll, tokens = loss + piece.loss.item(), nll + piece.nll.item(), tokens + piece.count
+    def validate(self, model: LanguageModel) -> Validation:
+        """Return loss (nats a piece, label-smoothed), nll, ppl = exp(nll), bits_per_char."""
+        losses = token_losses(model, read_forced, self._batches(), self.device, smoothing=self.smoothing)
         figures = {
-            "loss": loss / tokens,
-            "nll": nll / tokens,
-            "ppl": perplexity(nll / tokens),
-            "bits_per_char": nll / math.log(2) / self.characters,
+            **losses.means(),
+            "ppl": perplexity(losses.nll / losses.tokens),
+            "bits_per_char": losses.nll / math.log(2) / self.characters,
         }
         return Validation(figures, [])
 

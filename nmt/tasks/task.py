@@ -1,15 +1,19 @@
-"""Tasks: what a kind of model minimises, how it is validated, what counts as better."""
+"""Tasks: how a kind of model is validated, and what counts as better."""
 
 import math
-from collections.abc import Mapping, Sequence
-from typing import NamedTuple, Protocol
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import NamedTuple, Protocol, TypeVar
 
 import torch
 
 from nmt.data.batches import Batch
 from nmt.evaluation.alignment import Attended
-from nmt.layers.losses import LossSum
 from nmt.models import Seq2Seq
+from nmt.objectives.cross_entropy import cross_entropy
+from nmt.objectives.teacher_forcing import TeacherForced
+
+M = TypeVar("M")
+M_contra = TypeVar("M_contra", contravariant=True)
 
 
 class Validation(NamedTuple):
@@ -20,13 +24,10 @@ class Validation(NamedTuple):
     attended: Sequence[Attended] = ()  # none unless asked for
 
 
-class Task(Protocol):
-    """All that the trainer knows of what it trains."""
+class Task(Protocol[M_contra]):
+    """How a kind of model is validated; the trainer knows no more of it."""
 
-    def loss(self, model: torch.nn.Module, batch: Batch) -> LossSum:
-        """Return what is minimised, as a sum over the batch, and its count."""
-
-    def validate(self, model: torch.nn.Module) -> Validation:
+    def validate(self, model: M_contra) -> Validation:
         """Measure a model in evaluation mode."""
 
     def better(self, a: Mapping[str, float], b: Mapping[str, float]) -> bool:
@@ -47,3 +48,32 @@ class Translate(Protocol):
 def lower_loss(a: Mapping[str, float], b: Mapping[str, float]) -> bool:
     """Say whether figures a have the lower loss; any number is lower than NaN."""
     return a["loss"] < b["loss"] or (math.isnan(b["loss"]) and not math.isnan(a["loss"]))
+
+
+class TokenLosses(NamedTuple):
+    """Sums over the real tokens of a split, in nats; loss is label-smoothed, with the auxiliary loss."""
+
+    loss: float
+    nll: float
+    tokens: int
+
+    def means(self) -> dict[str, float]:
+        """Return loss and nll of a token."""
+        return {"loss": self.loss / self.tokens, "nll": self.nll / self.tokens}
+
+
+def token_losses(
+    model: M,
+    forward: Callable[[M, Batch], TeacherForced],
+    batches: Iterable[Batch],
+    device: torch.device,
+    *,
+    smoothing: float,
+) -> TokenLosses:
+    """Return the losses over a split: those that validations measure, whatever objective a training has."""
+    loss, nll, tokens = 0.0, 0.0, 0
+    for batch in batches:
+        found = cross_entropy(forward(model, batch.to(device)), smoothing=smoothing)
+        loss, nll = loss + found.sum.item(), nll + found.figures["nll"].item()
+        tokens += found.count
+    return TokenLosses(loss, nll, tokens)

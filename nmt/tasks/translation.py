@@ -1,23 +1,23 @@
-"""Translation: how a translation model is trained and validated."""
+"""Translation: how a translation model is validated."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import torch
 
-from nmt.data.batches import Batch, ordered_batches
+from nmt.data.batches import ordered_batches
 from nmt.data.corpus import Pair
 from nmt.data.encoded import EncodedSplit
 from nmt.evaluation.metrics import corpus_bleu
-from nmt.layers.losses import LossSum, smoothed_cross_entropy
-from nmt.models import Seq2Seq, Source
+from nmt.models import Seq2Seq
+from nmt.objectives.teacher_forcing import translate_forced
 from nmt.tasks.language_modeling import perplexity
-from nmt.tasks.task import SAMPLES, Translate, Validation, lower_loss
+from nmt.tasks.task import SAMPLES, Translate, Validation, lower_loss, token_losses
 
 
 @dataclass(frozen=True)
 class TranslationTask:
-    """Translation: label-smoothed cross-entropy; validation by loss, perplexity and BLEU of real decoding.
+    """Translation: validation by loss, perplexity and BLEU of real decoding.
 
     translate: what `nmt translate` does with a line. attention: a validation also says where the model looked
     in its samples, each of which it translates once more for that.
@@ -33,31 +33,17 @@ class TranslationTask:
     attention: bool = False
     tokenize: str = "13a"  # sacreBLEU's, for BLEU
 
-    def loss(self, model: torch.nn.Module, batch: Batch) -> LossSum:
-        """Return the label-smoothed cross-entropy over real target tokens, and what the attention owes."""
-        assert isinstance(model, Seq2Seq)
-        output = model(Source(batch.src, batch.src_len), batch.trg_in)
-        found = smoothed_cross_entropy(
-            output.features, model.head, batch.trg_out, batch.trg_mask, smoothing=self.smoothing
-        )
-        owed = model.decoder.attention.penalty(output.alignment, batch.trg_mask)
-        return replace(found, loss=found.loss + owed)
-
     @torch.inference_mode()
-    def validate(self, model: torch.nn.Module) -> Validation:
-        """Return loss (nats a token, as minimised), nll, ppl = exp(nll), bleu (cased), length_ratio."""
-        assert isinstance(model, Seq2Seq)
-        loss = nll = tokens = 0.0
-        for batch in ordered_batches(self.validation, self.tokens_per_batch):
-            piece = self.loss(model, batch.to(self.device))
-            loss, nll, tokens = loss + piece.loss.item(), nll + piece.nll.item(), tokens + piece.count
+    def validate(self, model: Seq2Seq) -> Validation:
+        """Return loss (nats a token, label-smoothed), nll, ppl = exp(nll), bleu (cased), length_ratio."""
+        batches = ordered_batches(self.validation, self.tokens_per_batch)
+        losses = token_losses(model, translate_forced, batches, self.device, smoothing=self.smoothing)
         texts, _ = self.translate(model, [pair.src for pair in self.raw])
         references = [pair.trg for pair in self.raw]
         words = sum(len(t.split()) for t in texts) / max(1, sum(len(r.split()) for r in references))
         figures = {
-            "loss": loss / tokens,
-            "nll": nll / tokens,
-            "ppl": perplexity(nll / tokens),
+            **losses.means(),
+            "ppl": perplexity(losses.nll / losses.tokens),
             "bleu": corpus_bleu(texts, references, self.tokenize),
             "length_ratio": words,
         }

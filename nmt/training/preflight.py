@@ -3,6 +3,7 @@
 import time
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import Any
 
 import torch
 from torch import nn
@@ -57,7 +58,7 @@ def duration(seconds: float) -> str:
     return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"
 
 
-def preflight(trainer: Trainer) -> Preflight | None:
+def preflight(trainer: Trainer[Any]) -> Preflight | None:
     """Compute the largest and some typical batches of a run and say what it will take; None when it is over.
 
     The largest come first, so that too little memory shows at once; the others tell the time. Weights,
@@ -73,7 +74,7 @@ def preflight(trainer: Trainer) -> Preflight | None:
     for batch in largest:
         trainer.trial(batch)
     start = _now(trainer.device)
-    tokens = sum(float(trainer.trial(batch)[2]) for batch in typical)
+    tokens = sum(float(trainer.trial(batch)[1]) for batch in typical)
     seconds = _now(trainer.device) - start
     memory = peak_memory(trainer.device)
     if not trainer.optimizer.state:
@@ -94,16 +95,16 @@ def preflight(trainer: Trainer) -> Preflight | None:
     )
 
 
-def _seconds_left(trainer: Trainer, seconds_per_update: float) -> float:
+def _seconds_left(trainer: Trainer[Any], seconds_per_update: float) -> float:
     """How long a run goes on at this pace: to the first of its budgets."""
-    config, at, batches, left = trainer.config, trainer.at, trainer.batches, []
-    if config.max_updates is not None:
-        left.append((config.max_updates - at.update) * seconds_per_update)
-    if config.max_epochs is not None:
-        epochs = config.max_epochs - batches.epoch - batches.position / batches.per_epoch
-        left.append(epochs * batches.per_epoch * seconds_per_update)
-    if config.max_minutes is not None:
-        left.append(config.max_minutes * 60 - at.seconds)
+    pace, at, left = trainer.pace, trainer.at, []
+    if pace.max_updates is not None:
+        left.append((pace.max_updates - at.update) * seconds_per_update)
+    if pace.max_epochs is not None:
+        epochs = pace.max_epochs - trainer.epochs()
+        left.append(epochs * trainer.batches.per_epoch * seconds_per_update)
+    if pace.max_minutes is not None:
+        left.append(pace.max_minutes * 60 - at.seconds)
     return max(0.0, min(left))
 
 
@@ -120,11 +121,11 @@ def parameter_table(model: nn.Module) -> list[str]:
     return [f"{name:<{names}}  {shape:>{shapes}}  {count:>{counts}}" for name, shape, count in rows]
 
 
-def weight_memory(trainer: Trainer) -> str:
+def weight_memory(trainer: Trainer[Any]) -> str:
     """Return the memory of the weights and of what training keeps beside them, as one line."""
     weights = sum(p.nbytes for p in trainer.parameters.values())
     parts = {"weights": weights, "gradients": weights, "optimiser": 2 * weights}
-    if trainer.ema is not None:
+    if trainer.averaging.state()[0]:
         parts["averaged weights (EMA)"] = weights
     listed = ", ".join(f"{name} {size / 1e6:,.1f} MB" for name, size in parts.items())
     return f"{listed}; together {sum(parts.values()) / 1e6:,.1f} MB"

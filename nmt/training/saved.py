@@ -35,19 +35,22 @@ class Window:
     """What happened since the last line of figures."""
 
     loss: float = 0.0
-    nll: float = 0.0
+    figures: dict[str, float] = field(default_factory=dict)
     tokens: int = 0
     updates: int = 0
     norms: float = 0.0
     clipped: int = 0
     began: float = field(default_factory=time.perf_counter)
 
-    def add(self, loss: float, nll: float, tokens: int, norm: float, *, clipped: bool) -> None:
+    def add(
+        self, loss: float, figures: Mapping[str, float], tokens: int, norm: float, *, clipped: bool
+    ) -> None:
         """Take in an update: sums over its tokens, and its gradient's norm before clipping."""
-        self.loss, self.nll, self.tokens = self.loss + loss, self.nll + nll, self.tokens + tokens
+        self.loss, self.tokens = self.loss + loss, self.tokens + tokens
+        self.figures = {name: self.figures.get(name, 0.0) + value for name, value in figures.items()}
         self.updates, self.norms, self.clipped = self.updates + 1, self.norms + norm, self.clipped + clipped
 
-    def sums(self) -> dict[str, float | int]:
+    def sums(self) -> dict[str, Any]:
         """Return everything but the clock."""
         return {name: value for name, value in asdict(self).items() if name != "began"}
 
@@ -68,6 +71,10 @@ class Saved(BaseModel):
     @classmethod
     def of(cls, content: Mapping[str, Any], path: Path) -> Self:
         """Return the state in the content of a checkpoint; UserError naming the key that is wrong."""
+        window = content.get("window")
+        if isinstance(window, dict) and "nll" in window:  # before an objective had figures of its own
+            rest = {key: value for key, value in window.items() if key != "nll"}
+            content = {**content, "window": {**rest, "figures": {"nll": window["nll"]}}}
         try:
             state = cls.model_validate(content)
         except ValidationError as error:

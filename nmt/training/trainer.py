@@ -2,39 +2,32 @@
 
 import math
 import time
-from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, closing
 from dataclasses import asdict
-from typing import Any
+from typing import Any, Generic, TypeVar
 
 import torch
 from torch import Tensor, nn
 
-from nmt.config.training import TrainingConfig
 from nmt.data.batches import Batch, TrainingBatches
 from nmt.errors import Diverged, UserError
+from nmt.objectives.objective import Objective
 from nmt.tasks.task import Task, Validation
-from nmt.training.checkpoint import Checkpoints, DamagedCheckpoint, rng_state, set_rng_state
+from nmt.training.checkpoint import rng_state, set_rng_state
 from nmt.training.distributed import ALONE, Processes
 from nmt.training.memory import give_back
-from nmt.training.optim import (
-    Ema,
-    Schedule,
-    fill,
-    make_optimizer,
-    mean_weights,
-    step_if_finite,
-    weights_of,
-)
-from nmt.training.progress import Progress
+from nmt.training.optim import fill, step_if_finite, weights_of
+from nmt.training.recipe import Pace, Recipe, Records
 from nmt.training.saved import Progressed, Saved, Window, check_tensors
 from nmt.training.signals import Signals
 from nmt.training.splitting import Splitting
-from nmt.training.tracking import Tracker
 
 # What no two runs share: logged figures, and fields of Progressed.
 TIMES = frozenset({"train/minutes", "train/trg_tokens_per_s", "validation/seconds"})
 CLOCKS = frozenset({"seconds", "cpu_seconds", "updating_seconds"})
+
+
+M = TypeVar("M", bound=nn.Module)
 
 
 class Interrupted(Exception):
@@ -52,38 +45,31 @@ ADVICE = (
 )
 
 
-class Trainer:
-    """Trains a model on a task from batches, within the budgets of its configuration."""
+class Trainer(Generic[M]):
+    """Trains a model by an objective from batches, validates it by a task, within the budgets of its pace."""
 
     def __init__(
         self,
         *,
-        model: nn.Module,
-        task: Task,
+        model: M,
+        objective: Objective[M],
+        task: Task[M],
         batches: TrainingBatches,
-        config: TrainingConfig,
-        precision: torch.dtype,
-        device: torch.device,
-        checkpoints: Checkpoints,
-        tracker: Tracker,
-        progress: Progress,
-        keep_best: Callable[[], None],
-        identity: dict[str, str],
+        recipe: Recipe,
+        pace: Pace,
+        records: Records,
         processes: Processes = ALONE,
     ) -> None:
-        self.model, self.task, self.batches, self.config = model, task, batches, config
-        self.device, self.precision = device, precision
-        self.checkpoints, self.tracker, self.progress = checkpoints, tracker, progress
-        self.keep_best, self.identity, self.processes = keep_best, identity, processes
+        self.model, self.objective, self.task, self.batches = model, objective, task, batches
+        self.recipe, self.pace, self.records, self.processes = recipe, pace, records, processes
+        self.device, self.precision = recipe.device, recipe.precision
+        self.optimizer, self.schedule, self.averaging = recipe.optimizer, recipe.schedule, recipe.averaging
+        self.checkpoints, self.tracker, self.progress = records.checkpoints, records.tracker, records.progress
         self.parameters = dict(model.named_parameters())
-        self.optimizer = make_optimizer(config.optimizer, list(self.parameters.values()))
-        self.schedule = Schedule(config.schedule)
-        averaging = config.averaging
-        self.ema = Ema(self.parameters, averaging.decay) if averaging.kind == "ema" else None
-        self.splitting = Splitting(config.accumulate, device, undo=self._forget, say=progress.say)
+        self.splitting = Splitting(recipe.accumulate, self.device, undo=self._forget, say=self.progress.say)
         self.at = Progressed()
         self._window = Window()
-        self._happened: list[Tensor] = []  # loss, nll, count, norm (4,) of each update not yet settled
+        self._happened: list[Tensor] = []  # loss, count, figures and norm of each update not yet settled
         self._signals = Signals()
         self._elsewhere = 0.0  # seconds of this process's loop that did not go into updates
 
@@ -117,7 +103,7 @@ class Trainer:
                 if not stopping and self._validation_due():
                     unsaved = self._validate() or unsaved
                     stopping = meet()
-                if unsaved and (stopping or at.update % self.config.save_every == 0 or self.over()):
+                if unsaved and (stopping or at.update % self.pace.save_every == 0 or self.over()):
                     self._save()
                 if stopping:
                     raise Interrupted
@@ -140,7 +126,7 @@ class Trainer:
         for line in damaged:
             self.progress.say(f"damaged, not used: {line}; going on from step {step}")
         state = Saved.of(content, self.checkpoints.path(step))
-        for key, value in self.identity.items():
+        for key, value in self.records.identity.items():
             if state.identity.get(key) != value:
                 raise UserError(
                     f"{self.checkpoints.path(step)} was trained with other {key} "
@@ -153,7 +139,7 @@ class Trainer:
                 "give another --run"
             )
         try:
-            check_tensors(groups, self.parameters, ema=self.ema is not None)
+            check_tensors(groups, self.parameters, ema=bool(self.averaging.state()[0]))
             self._load(groups, state)
         except (KeyError, ValueError, RuntimeError) as error:
             reason = str(error).partition("\n")[0]
@@ -171,37 +157,30 @@ class Trainer:
                 k.rsplit("/", 1)[1]: v for k, v in groups["optimizer"].items() if k.rsplit("/", 1)[0] == name
             }
             self.optimizer.state[parameter] = {k: v.to(self.device) for k, v in slots.items()}
-        if self.ema is not None:
-            self.ema.load(groups["ema"], state.ema_updates)
+        self.averaging.load_state(groups.get("ema", {}), state.ema_updates)
         self.schedule.load_state(state.schedule)
         carried = groups.get("carried", {})
         self.batches.load_state(state.batches, {k: self.processes.own(v) for k, v in carried.items()})
         self.at, self._window = state.at, state.window
         set_rng_state({k: self.processes.own(v) for k, v in groups["rng"].items()}, self.device)
 
-    def _share_used(self) -> float:
-        """Return the largest share of a budget that is used up, 0 … 1."""
-        config, shares = self.config, [0.0]
-        if config.max_updates is not None:
-            shares.append(self.at.update / config.max_updates)
-        if config.max_epochs is not None:
-            epoch = self.batches.epoch + self.batches.position / self.batches.per_epoch
-            shares.append(epoch / config.max_epochs)
-        if config.max_minutes is not None:
-            shares.append(self.at.seconds / 60 / config.max_minutes)
-        return max(shares)
+    def _used(self) -> float:
+        """Return the largest fraction of a budget that is used up, 0 … 1."""
+        return self.pace.used(self.at.update, self.epochs(), self.at.seconds)
+
+    def epochs(self) -> float:
+        """Return how often the training text was read."""
+        return self.batches.epoch + self.batches.position / self.batches.per_epoch
 
     def over(self) -> bool:
         """Say whether a budget is used up or validation no longer improves; not before the first update."""
-        patience = self.config.patience
+        patience = self.pace.patience
         tired = patience is not None and self.at.validations_without_improvement >= patience
-        return tired or (self.at.update > 0 and self._share_used() >= 1.0)
+        return tired or (self.at.update > 0 and self._used() >= 1.0)
 
     def _validation_due(self) -> bool:
         at = self.at
-        return at.validated_update != at.update and (
-            at.update % self.config.validate_every == 0 or self.over()
-        )
+        return at.validated_update != at.update and (at.update % self.pace.validate_every == 0 or self.over())
 
     def _autocast(self) -> AbstractContextManager[Any]:
         return torch.autocast(self.device.type, torch.bfloat16, enabled=self.precision == torch.bfloat16)
@@ -211,50 +190,50 @@ class Trainer:
 
         The host does not wait for the device here; what came of it is read by settle.
         """
-        used = self._share_used()
+        used = self._used()
         sums = self._gradients(next(self.batches))
         self.processes.add_up(sums, self.parameters.values())
         gradients = [p.grad for p in self.parameters.values() if p.grad is not None]
-        torch._foreach_div_(gradients, sums[2].to(gradients[0].dtype))
-        clip = self.config.clip_norm
+        torch._foreach_div_(gradients, sums[1].to(gradients[0].dtype))
+        clip = self.recipe.clip_norm
         norm = nn.utils.clip_grad_norm_(self.parameters.values(), math.inf if clip is None else clip)
         self.at.update += 1
         self._apply(used, finite=sums[0].isfinite() & norm.isfinite())
         self._happened.append(torch.cat([sums, norm.double().unsqueeze(0)]))
         self._forget()
-        if self.at.update % self.config.log_every == 0:
+        if self.at.update % self.pace.log_every == 0:
             self._log()
 
     def trial(self, batch: Batch) -> Tensor:
-        """Compute a batch as an update would and forget its gradients; return loss, nll and count (3,)."""
+        """Compute a batch as an update would and forget its gradients; return loss, count and figures."""
         sums = self._gradients(batch)
         self._forget()
         self.processes.add_up(sums)
         return sums
 
     def _gradients(self, batch: Batch) -> Tensor:
-        """Add the gradients of a batch on the host; return its sums loss, nll and count (3,), float64."""
+        """Add the gradients of a batch on the host; return its loss, count and figures, float64."""
         if not len(batch):  # it had fewer rows than there are processes
-            return torch.zeros(3, dtype=torch.float64, device=self.device)
+            return torch.zeros(2 + len(self.objective.figures), dtype=torch.float64, device=self.device)
         return self.splitting.sum(self._forward_backward, batch)
 
     def _forward_backward(self, piece: Batch) -> Tensor:
         with self._autocast():
-            part = self.task.loss(self.model, piece.to(self.device))
-        part.loss.backward()
-        loss = part.loss.detach().double()
-        return torch.stack([loss, part.nll.double(), torch.full_like(loss, part.count)])
+            part = self.objective(self.model, piece.to(self.device))
+        part.sum.backward()
+        loss = part.sum.detach().double()
+        figures = (part.figures[name].double() for name in self.objective.figures)
+        return torch.stack([loss, torch.full_like(loss, part.count), *figures])
 
     def _forget(self) -> None:
         self.optimizer.zero_grad(set_to_none=True)
 
     def _apply(self, used: float, *, finite: Tensor) -> None:
-        rate = self.config.optimizer.lr * self.schedule.factor(self.at.update, used)
+        rate = self.recipe.rate * self.schedule.factor(self.at.update, used)
         for group in self.optimizer.param_groups:
             group["lr"] = rate
         step_if_finite(self.optimizer, finite)
-        if self.ema is not None:
-            self.ema.update()
+        self.averaging.update()
 
     def settle(self) -> None:
         """Wait for the device and take in what came of the updates since the last call.
@@ -264,11 +243,12 @@ class Trainer:
         if not self._happened:
             return
         happened, self._happened = torch.stack(self._happened).tolist(), []
-        clip = self.config.clip_norm
-        for update, (loss, nll, count, norm) in enumerate(happened, self.at.update - len(happened) + 1):
+        clip = self.recipe.clip_norm
+        for update, (loss, count, *sums, norm) in enumerate(happened, self.at.update - len(happened) + 1):
             if math.isfinite(norm) and math.isfinite(loss):
                 tokens, clipped = int(count), clip is not None and norm > clip
-                self._window.add(loss, nll, tokens, norm, clipped=clipped)
+                figures = dict(zip(self.objective.figures, sums, strict=True))
+                self._window.add(loss, figures, tokens, norm, clipped=clipped)
                 self.at.trg_tokens, self.at.skipped_in_row = self.at.trg_tokens + tokens, 0
             else:
                 self._skipped(update, loss, norm)
@@ -276,7 +256,7 @@ class Trainer:
     def _skipped(self, update: int, loss: float, norm: float) -> None:
         self.at.skipped, self.at.skipped_in_row = self.at.skipped + 1, self.at.skipped_in_row + 1
         self.progress.say(f"update {update} skipped: loss {loss}, gradient norm {norm}")
-        if self.at.skipped_in_row >= self.config.max_bad_updates:
+        if self.at.skipped_in_row >= self.recipe.max_bad_updates:
             raise UserError(
                 f"the model diverged: {self.at.skipped_in_row} updates in a row were not finite (the last: "
                 f"loss {loss}, gradient norm {norm}); {ADVICE}"
@@ -288,7 +268,7 @@ class Trainer:
         seconds = max(time.perf_counter() - window.began, 1e-9)
         figures: dict[str, float | int] = {
             "train/lr": self.optimizer.param_groups[0]["lr"],
-            "train/epoch": self.batches.epoch + self.batches.position / self.batches.per_epoch,
+            "train/epoch": self.epochs(),
             "train/skipped": self.at.skipped,
             "train/minutes": self.at.seconds / 60,
             "train/trg_tokens_per_s": window.tokens / seconds,
@@ -296,33 +276,12 @@ class Trainer:
         if window.updates:
             figures |= {
                 "train/loss": window.loss / window.tokens,
-                "train/nll": window.nll / window.tokens,
+                **{f"train/{name}": total / window.tokens for name, total in window.figures.items()},
                 "train/gradient_norm": window.norms / window.updates,
                 "train/clipped_share": window.clipped / window.updates,
             }
         self.tracker.log(self.at.update, figures)
-        self.progress.show(self.at.update, self._share_used(), figures)
-
-    def _validated_weights(self) -> dict[str, Tensor] | None:
-        """Return the weights that are validated and kept, None for the present ones."""
-        averaging = self.config.averaging
-        if averaging.kind == "ema" and self.ema is not None:
-            return self.ema.average
-        if averaging.kind == "checkpoints":
-            earlier = [s for s in self.checkpoints.due() if s < self.at.update][-(averaging.last - 1) :]
-            return mean_weights(self._weights(earlier))
-        return None
-
-    def _weights(self, steps: list[int]) -> Iterator[dict[str, Tensor]]:
-        """Yield the weights of these checkpoints, one after the other, and the present ones."""
-        for step in steps:
-            try:
-                saved = self.checkpoints.load(step, only="model")[0]["model"]
-            except DamagedCheckpoint as error:
-                self.progress.say(f"damaged, not averaged: {error}")
-                continue
-            yield {name: weight.to(self.device) for name, weight in saved.items()}
-        yield {name: p.detach() for name, p in self.parameters.items()}
+        self.progress.show(self.at.update, self._used(), figures)
 
     def _validate(self) -> bool:
         """Validate, log it and return True; False where a signal cut it off.
@@ -360,7 +319,7 @@ class Trainer:
         """
         give_back()
         self.model.eval()
-        with weights_of(self.parameters, self._validated_weights()):
+        with weights_of(self.parameters, self.averaging.weights(self.at.update)):
             try:
                 with self._autocast():
                     validation = self._signals.unless_asked(lambda: self.task.validate(self.model))
@@ -372,7 +331,7 @@ class Trainer:
                 raise self._diverged(f"{bad[0]} {validation.figures[bad[0]]}")
             improved = not self.at.best or self.task.better(validation.figures, self.at.best)
             if improved:
-                self.keep_best()
+                self.records.keep_best()
         self.model.train()
         return validation, improved
 
@@ -394,17 +353,18 @@ class Trainer:
             "optimizer": optimizer,
             "rng": {k: self.processes.gather(v) for k, v in rng_state(self.device).items()},
         }
-        if self.ema is not None:
-            groups["ema"] = self.ema.average
+        average, averaged = self.averaging.state()
+        if average:
+            groups["ema"] = average
         if carried := self.batches.carried():
             groups["carried"] = {k: self.processes.gather(v.cpu()) for k, v in carried.items()}
         state = {
             "at": asdict(self.at),
             "batches": self.batches.state(),
             "schedule": self.schedule.state(),
-            "ema_updates": self.ema.updates if self.ema else 0,
+            "ema_updates": averaged,
             "window": self._window.sums(),
-            "identity": self.identity,
+            "identity": self.records.identity,
             "processes": self.processes.size,
         }
         # A validation that is still to come may average what would be dropped.

@@ -2,10 +2,11 @@
 
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import torch
 
-from nmt.builders.task import validation_scores
+from nmt.builders.kinds import kind_of
 from nmt.config.data import DataConfig
 from nmt.config.experiment import Experiment
 from nmt.config.model import ModelConfig
@@ -15,10 +16,9 @@ from nmt.results import Decoding, Machine, Result, Training, Versions
 from nmt.training.trainer import Trainer
 
 
-def training_result(experiment: Experiment, prepared: Prepared, trainer: Trainer) -> Result:
+def training_result(experiment: Experiment, prepared: Prepared, trainer: Trainer[Any]) -> Result:
     """Return what a finished training knows: the best validation, and what the weights cost."""
     at, config = trainer.at, experiment.training
-    batches = trainer.batches
     decoding = Decoding(
         settings={**experiment.decoding.model_dump(mode="json"), "beam": config.validation_beam},
         precision=_name(trainer.precision),
@@ -31,13 +31,13 @@ def training_result(experiment: Experiment, prepared: Prepared, trainer: Trainer
         dataset=dataset_name(experiment.data),
         split="validation",
         sentences=len(prepared.split("validation")),
-        scores=validation_scores(experiment, prepared, at.best),
+        scores=kind_of(experiment).scores(experiment, prepared, at.best),
         decoding=decoding
         if isinstance(experiment.model, ModelConfig)
         else None,  # text without sources is read, nothing searched for
         training=Training(
             updates=at.update,
-            epochs=batches.epoch + batches.position / batches.per_epoch,
+            epochs=trainer.epochs(),
             wall_minutes=at.seconds / 60,
             cpu_minutes=at.cpu_seconds / 60,
             trg_tokens_per_second=at.trg_tokens / at.updating_seconds if at.updating_seconds else None,

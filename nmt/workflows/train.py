@@ -5,6 +5,7 @@ import tempfile
 import time
 from datetime import datetime
 from pathlib import Path
+from typing import Any
 
 import torch
 from rich.console import Console
@@ -12,8 +13,9 @@ from rich.console import Console
 from nmt import machine
 from nmt.builders.embeddings import check_embeddings, fill_embeddings
 from nmt.builders.hardware import choose_device, choose_precision
+from nmt.builders.kinds import build_trained_model, kind_of
+from nmt.builders.optimizer import build_pace, build_recipe
 from nmt.builders.room import least_vocabularies, refuse_too_large, room_of
-from nmt.builders.task import build_batches, build_task, build_trained_model
 from nmt.config.experiment import Experiment
 from nmt.config.loading import changed_keys
 from nmt.data.prepared import Prepared
@@ -24,6 +26,7 @@ from nmt.training.checkpoint import Checkpoints
 from nmt.training.distributed import ALONE, Processes
 from nmt.training.preflight import parameter_table, preflight, weight_memory
 from nmt.training.progress import Progress
+from nmt.training.recipe import Records
 from nmt.training.tracking import NoTracker, Tracker
 from nmt.training.trainer import Trainer
 from nmt.workflows.prepare import prepare_data_apart
@@ -55,13 +58,13 @@ MAY_CHANGE = (
 
 def build_trainer(
     experiment: Experiment, run: Run, console: Console, processes: Processes = ALONE
-) -> tuple[Trainer, Prepared, Tracker]:
+) -> tuple[Trainer[Any], Prepared, Tracker]:
     """Return this process's trainer, at the newest checkpoint of the run's folder if it has one.
 
     Of several processes the first alone writes there. Raises UserError when the folder holds a run whose
     configuration differs in a key that may not change, or that another number of processes trained.
     """
-    config = experiment.training
+    config, kind = experiment.training, kind_of(experiment)
     checkpoints = Checkpoints(run.checkpoints, keep=config.keep_checkpoints, every=config.save_every)
     begun = processes.of_first(lambda: _begun(run, experiment, checkpoints))
     if config.tokens_per_batch < processes.size:
@@ -97,16 +100,9 @@ def build_trainer(
         model = model.double()
     processes.reseed()
     # Making a batch takes less than a hundredth of an update on a CPU, where a thread would cost as much.
-    batches = build_batches(experiment, prepared, processes, ahead=4 if device.type == "cuda" else 0)
+    batches = kind.build_batches(experiment, prepared, processes, 4 if device.type == "cuda" else 0)
     tracker = Tracker(run.folder, experiment) if processes.first else NoTracker()
-    task = build_task(experiment, prepared, device, pictures=tracker.shows_pictures)
-    trainer = Trainer(
-        model=model,
-        task=task,
-        batches=batches,
-        config=config,
-        precision=precision,
-        device=device,
+    records = Records(
         checkpoints=checkpoints,
         tracker=tracker,
         progress=progress,
@@ -116,6 +112,15 @@ def build_trainer(
             "validation data": prepared.meta.splits["validation"].sha256,
             "tokenizers": f"{src.fingerprint} {trg.fingerprint}",
         },
+    )
+    trainer = Trainer(
+        model=model,
+        objective=kind.build_objective(experiment),
+        task=kind.build_task(experiment, prepared, device, tracker.shows_pictures),
+        batches=batches,
+        recipe=build_recipe(config, model, precision, device, records),
+        pace=build_pace(config),
+        records=records,
         processes=processes,
     )
     each = f"{processes.size} processes of " if processes.size > 1 else ""

@@ -15,7 +15,7 @@ pytestmark = pytest.mark.slow
 
 APART = """
 import sys
-from nmt.builders.data import prepare_data_apart
+from nmt.workflows.prepare import prepare_data_apart
 from nmt.config import Experiment
 
 print(prepare_data_apart(Experiment.model_validate_json(sys.stdin.read()), print).summary())

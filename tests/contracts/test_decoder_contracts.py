@@ -19,10 +19,11 @@ from nmt.decoding.scorers import ModelScorer
 from nmt.decoding.search import Step
 from nmt.decoding.trees import select_rows, tensors
 from nmt.layers.decoders import DecoderOutput
-from nmt.layers.losses import smoothed_cross_entropy
 from nmt.layers.packed import MANY, kernels, packed
 from nmt.machine import has_bfloat16
 from nmt.models import Seq2Seq, Source
+from nmt.objectives.cross_entropy import cross_entropy
+from nmt.objectives.teacher_forcing import TeacherForced
 
 STYLES = ["input_feeding", "conditional", "layer_parallel"]
 ATTENTIONS: list[dict[str, Any]] = [
@@ -154,9 +155,12 @@ def case() -> Case:
 
 def loss_of(model: Seq2Seq, batch: Case, *, penalty: bool = True) -> Tensor:
     features, alignment = model(batch.source, batch.trg_in)
-    found = smoothed_cross_entropy(features, model.head, batch.trg_out, batch.mask, smoothing=0.1)
-    owed = model.decoder.attention.penalty(alignment, batch.mask) if penalty else 0.0
-    return (found.loss + owed) / found.count
+    auxiliary = model.decoder.attention.penalty(alignment, batch.mask)
+    forced = TeacherForced(
+        features, model.head, batch.trg_out, batch.mask, auxiliary if penalty else auxiliary.new_zeros(())
+    )
+    found = cross_entropy(forced, smoothing=0.1)
+    return found.sum / found.count
 
 
 def unrolled(model: Seq2Seq, batch: Case) -> DecoderOutput:

@@ -92,8 +92,7 @@ def build(folder: Path, scale: float) -> tuple[Trainer, Prepared]:
     with torch.no_grad():
         for parameter in trainer.model.parameters():
             parameter.copy_(torch.from_numpy(rng.uniform(-scale, scale, tuple(parameter.shape))))
-    assert trainer.ema is not None
-    trainer.ema.load({name: p.detach() for name, p in trainer.parameters.items()}, 0)
+    trainer.averaging.load_state({name: p.detach() for name, p in trainer.parameters.items()}, 0)
     return trainer, prepared
 
 

@@ -23,12 +23,18 @@ from nmt.decoding.translator import Translator
 from nmt.evaluation.alignment import Attended
 from nmt.evaluation.metrics import corpus_bleu
 from nmt.models import LanguageModel, Seq2Seq, Source, Tagger
+from nmt.objectives.cross_entropy import CrossEntropy
+from nmt.objectives.teacher_forcing import label_forced, read_forced, translate_forced
 from nmt.tasks.labeling import LabellingTask
 from nmt.tasks.language_modeling import LanguageModelTask
 from nmt.tasks.task import SAMPLES
 from nmt.tasks.translation import TranslationTask
 from nmt.tokenization.tokenizer import WordTokenizer
 from nmt.tokenization.vocabulary import BOS, EOS
+
+TRANSLATE = CrossEntropy(translate_forced, smoothing=0.1)
+READ = CrossEntropy(read_forced, smoothing=0.0)
+LABEL = CrossEntropy(label_forced, smoothing=0.1)
 
 PAIRS = [
     Pair("a b c", "x y z w"),
@@ -99,10 +105,10 @@ def test_the_loss_is_the_smoothed_cross_entropy_of_every_real_token(task: Transl
             surprise = -at[batch.trg_out[row, t]].item()
             nll += surprise
             loss += 0.9 * surprise - 0.1 * at.mean().item()
-    found = task.loss(network, batch)
+    found = TRANSLATE(network, batch)
     assert found.count == sum(len(p.trg.split()) + 1 for p in PAIRS)
-    assert found.loss.item() == pytest.approx(loss, rel=1e-12)
-    assert found.nll.item() == pytest.approx(nll, rel=1e-12)
+    assert found.sum.item() == pytest.approx(loss, rel=1e-12)
+    assert found.figures["nll"].item() == pytest.approx(nll, rel=1e-12)
 
 
 def test_what_an_attention_owes_is_in_the_loss_alone(task: TranslationTask) -> None:
@@ -118,21 +124,21 @@ def test_what_an_attention_owes_is_in_the_loss_alone(task: TranslationTask) -> N
         for row, length in enumerate(batch.trg_len.tolist())
         for t in range(length)
     )
-    found, without = task.loss(heavy, batch), task.loss(light, batch)
-    assert found.loss.item() == pytest.approx(without.loss.item() + 2 * owed, rel=1e-12)
-    assert found.nll.item() == without.nll.item()
-    found.loss.backward()
+    found, without = TRANSLATE(heavy, batch), TRANSLATE(light, batch)
+    assert found.sum.item() == pytest.approx(without.sum.item() + 2 * owed, rel=1e-12)
+    assert found.figures["nll"].item() == without.figures["nll"].item()
+    found.sum.backward()
     assert heavy.decoder.attention.coverage.grad.any()  # type: ignore[attr-defined]
 
 
 def test_a_validation_is_over_the_whole_split_and_by_real_decoding(task: TranslationTask) -> None:
     network = model().eval()
-    whole = task.loss(network, collate(task.validation, torch.arange(len(PAIRS)).numpy()))
+    whole = TRANSLATE(network, collate(task.validation, torch.arange(len(PAIRS)).numpy()))
     figures, samples, attended = task.validate(network)
     assert not attended
     assert set(figures) == {"loss", "nll", "ppl", "bleu", "length_ratio"}
-    assert figures["loss"] == pytest.approx(whole.loss.item() / whole.count, rel=1e-12)
-    assert figures["nll"] == pytest.approx(whole.nll.item() / whole.count, rel=1e-12)
+    assert figures["loss"] == pytest.approx(whole.sum.item() / whole.count, rel=1e-12)
+    assert figures["nll"] == pytest.approx(whole.figures["nll"].item() / whole.count, rel=1e-12)
     assert figures["ppl"] == pytest.approx(math.exp(figures["nll"]))
     # One batch for all and many batches find the same translations.
     other = replace(task, tokens_per_batch=1000).validate(network)
@@ -294,7 +300,7 @@ def test_training_carries_states_over_windows_and_parts(width: int, parts: int) 
     assert len(text) == 22
 
     def total(windows: Iterator[Batch]) -> float:
-        return sum(task.loss(network, part).loss.item() for w in windows for part in w.pieces(parts))
+        return sum(READ(network, part).sum.item() for w in windows for part in w.pieces(parts))
 
     whole = total(iter(Windows(text, 2, 100)))
     assert total(iter(Windows(text, 2, width))) == pytest.approx(whole, rel=1e-12)
@@ -307,14 +313,14 @@ def test_gradients_stop_between_windows_and_a_trial_begins_anew() -> None:
     assert first.carried is second.carried is not None
     # Both were handed out before either was computed: the second begins with nothing, as a trial does.
     trial = windows.window(1)
-    assert task.loss(network, trial).loss.item() == task.loss(network, second).loss.item()
+    assert READ(network, trial).sum.item() == READ(network, second).sum.item()
 
     seen: list[Tensor | None] = []
     for window in windows:
         assert window.carried is not None
         entering = window.carried.enter(window.indices)
         assert entering is None or not entering.requires_grad
-        task.loss(network, window).loss.backward()  # a second time through the first graph would raise
+        READ(network, window).sum.backward()  # a second time through the first graph would raise
         seen.append(entering)
     assert len(seen) == 3
     assert seen[0] is None
@@ -381,8 +387,8 @@ def test_labels_are_learnt_and_validated_one_for_one(
     )
     assert samples == [(*pair, text) for pair, text in zip(pairs, texts, strict=True)]
     batch = collate(task.validation, np.arange(len(pairs)))
-    found = task.loss(network, batch)
-    assert (found.loss.item(), found.count) == (pytest.approx(loss), count)
+    found = LABEL(network, batch)
+    assert (found.sum.item(), found.count) == (pytest.approx(loss), count)
 
 
 @pytest.mark.parametrize(

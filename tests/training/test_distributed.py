@@ -13,6 +13,7 @@ import subprocess
 import sys
 from collections.abc import Callable
 from contextlib import ExitStack
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 from typing import Any, TypeAlias
@@ -25,9 +26,8 @@ from torch import nn
 from nmt.config import Experiment
 from nmt.data.batches import Batch
 from nmt.errors import UserError
-from nmt.layers.losses import LossSum
+from nmt.objectives.objective import Loss
 from nmt.run import Run
-from nmt.tasks.translation import TranslationTask
 from nmt.training import distributed
 from nmt.training.distributed import ALONE, Group, Processes, joined
 from nmt.training.trainer import TIMES, Interrupted, Trainer
@@ -82,17 +82,16 @@ def build(folder: Path, config: Experiment, processes: Processes = ALONE) -> Tra
 
 
 class AtUpdate:
-    """A task to which something happens in one of the updates."""
+    """An objective to which something happens in one of the updates."""
 
     def __init__(self, trainer: Trainer, update: int, event: Callable[[], float]) -> None:
-        assert isinstance(trainer.task, TranslationTask)
-        self.trainer, self.task, self.update, self.event = trainer, trainer.task, update, event
-        self.validate, self.better = self.task.validate, self.task.better
+        self.trainer, self.objective, self.update, self.event = trainer, trainer.objective, update, event
+        self.figures = self.objective.figures
 
-    def loss(self, model: nn.Module, batch: Batch) -> LossSum:
-        part = self.task.loss(model, batch)
+    def __call__(self, model: nn.Module, batch: Batch) -> Loss:
+        part = self.objective(model, batch)
         factor = self.event() if self.trainer.at.update + 1 == self.update else 1.0
-        return LossSum(part.loss * factor, part.nll, part.count)
+        return replace(part, sum=part.sum * factor)
 
 
 def asked_to_stop() -> float:
@@ -187,7 +186,7 @@ def training(processes: Processes, folder: Path) -> Seen:
     whole.train()
     parts = build(folder / "parts", config, processes)
     if not processes.first:
-        parts.task = AtUpdate(parts, 6, asked_to_stop)
+        parts.objective = AtUpdate(parts, 6, asked_to_stop)
     try:
         parts.train()
         stopped = None
@@ -210,7 +209,7 @@ def without_dropout(processes: Processes, folder: Path) -> Seen:
     """A run of which the second process has a bad batch."""
     trainer = build(folder / "plain", experiment(folder, tokens_per_batch=400), processes)
     if not processes.first:
-        trainer.task = AtUpdate(trainer, 3, lambda: math.nan)
+        trainer.objective = AtUpdate(trainer, 3, lambda: math.nan)
     trainer.train()
     return {"weights": weights(trainer), "skipped": trainer.at.skipped}
 
@@ -334,7 +333,7 @@ def test_a_signal_to_one_stops_all_and_they_go_on_bit_for_bit(
 
 def test_a_batch_that_is_bad_for_one_is_skipped_by_all(seen: list[dict[str, Seen]], folder: Path) -> None:
     trainer = build(folder / "plain-alone", experiment(folder, tokens_per_batch=400))
-    trainer.task = AtUpdate(trainer, 3, lambda: math.nan)
+    trainer.objective = AtUpdate(trainer, 3, lambda: math.nan)
     trainer.train()
     for each in seen:
         assert each["without_dropout"]["skipped"] == 1

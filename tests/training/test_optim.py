@@ -7,6 +7,7 @@ import pytest
 import torch
 from torch import nn
 
+from nmt.builders.optimizer import build_optimizer, build_schedule
 from nmt.config.training import (
     ConstantSchedule,
     CosineSchedule,
@@ -16,11 +17,9 @@ from nmt.config.training import (
     PlateauSchedule,
     ScheduleConfig,
 )
+from nmt.training.averaging import Ema
 from nmt.training.optim import (
-    Ema,
-    Schedule,
     fill,
-    make_optimizer,
     mean_weights,
     step_if_finite,
     weights_of,
@@ -61,11 +60,11 @@ from nmt.training.optim import (
 def test_the_learning_rate_at_exact_points(
     config: ScheduleConfig, update: int, progress: float, expected: float
 ) -> None:
-    assert Schedule(config).factor(update, progress) == pytest.approx(expected, abs=1e-15)
+    assert build_schedule(config).factor(update, progress) == pytest.approx(expected, abs=1e-15)
 
 
 def test_a_plateau_lowers_the_rate_after_patience_and_no_further_than_the_minimum() -> None:
-    schedule = Schedule(PlateauSchedule(factor=0.5, patience=2, minimum=0.2))
+    schedule = build_schedule(PlateauSchedule(factor=0.5, patience=2, minimum=0.2))
     seen = []
     for improved in (False, True, False, False, False, False, False, False):
         schedule.validated(improved=improved)
@@ -75,7 +74,7 @@ def test_a_plateau_lowers_the_rate_after_patience_and_no_further_than_the_minimu
 
 def test_a_plateau_goes_on_from_a_saved_state() -> None:
     config = PlateauSchedule(factor=0.5, patience=2)
-    schedule, other = Schedule(config), Schedule(config)
+    schedule, other = build_schedule(config), build_schedule(config)
     for _ in range(3):
         schedule.validated(improved=False)
     other.load_state(schedule.state())
@@ -105,7 +104,7 @@ def test_the_optimizer_is_the_textbook_one(config: OptimizerConfig, plain: type[
     textbook = plain(
         theirs, 0.1, betas=config.betas, eps=config.eps, weight_decay=config.weight_decay, foreach=False
     )
-    pair = ((ours, make_optimizer(config, ours)), (theirs, textbook))
+    pair = ((ours, build_optimizer(config, ours)), (theirs, textbook))
     for step in range(5):
         for parameters, optimizer in pair:
             for parameter in parameters:
@@ -161,7 +160,7 @@ def test_other_weights_stand_in_for_a_while_and_go() -> None:
 
 
 OPTIMIZERS: dict[str, Callable[[list[nn.Parameter]], torch.optim.Optimizer]] = {
-    "fused": lambda parameters: make_optimizer(OptimizerConfig(), parameters),
+    "fused": lambda parameters: build_optimizer(OptimizerConfig(), parameters),
     "adam": lambda parameters: torch.optim.Adam(parameters, fused=False),
     "sgd": lambda parameters: torch.optim.SGD(parameters, lr=0.1, momentum=0.9),
     "adafactor": torch.optim.Adafactor,

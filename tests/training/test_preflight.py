@@ -15,9 +15,8 @@ from torch import nn
 from nmt.config import Experiment
 from nmt.data.batches import Batch
 from nmt.errors import UserError
-from nmt.layers.losses import LossSum
+from nmt.objectives.objective import Loss, Objective
 from nmt.run import Run
-from nmt.tasks.translation import TranslationTask
 from nmt.training.checkpoint import Checkpoints, rng_state
 from nmt.training.memory import peak_memory
 from nmt.training.preflight import TYPICAL, Preflight, parameter_table, preflight
@@ -107,24 +106,23 @@ def test_it_leaves_no_trace_behind(tmp_path: Path, prepared: str) -> None:
 
 
 class Watched:
-    """A task that tells of every batch, and has room for so many positions."""
+    """An objective that tells of every batch, and has room for so many positions."""
 
-    def __init__(self, task: TranslationTask, room: float) -> None:
-        self.task, self.room = task, room
-        self.validate, self.better = task.validate, task.better
+    def __init__(self, objective: Objective[nn.Module], room: float) -> None:
+        self.objective, self.room = objective, room
+        self.figures = objective.figures
         self.seen: list[tuple[int, ...]] = []
 
-    def loss(self, model: nn.Module, batch: Batch) -> LossSum:
+    def __call__(self, model: nn.Module, batch: Batch) -> Loss:
         self.seen.append((*batch.src.shape, batch.trg_in.shape[1]))
         if batch.src.numel() + batch.trg_in.numel() > self.room:
             raise MemoryError
-        return self.task.loss(model, batch)
+        return self.objective(model, batch)
 
 
 def watched(trainer: Trainer, room: float = float("inf")) -> Watched:
-    assert isinstance(trainer.task, TranslationTask)
-    trainer.task = task = Watched(trainer.task, room)
-    return task
+    trainer.objective = watching = Watched(trainer.objective, room)
+    return watching
 
 
 def test_the_largest_batch_comes_first(tmp_path: Path, prepared: str) -> None:

@@ -7,7 +7,7 @@ import resource
 import signal
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, TypeAlias
 
@@ -16,6 +16,7 @@ import torch
 from rich.console import Console
 from torch import Tensor, nn
 
+from nmt.builders.optimizer import build_pace, build_recipe
 from nmt.config import Experiment
 from nmt.config.training import (
     AveragingConfig,
@@ -27,11 +28,13 @@ from nmt.config.training import (
 from nmt.data.batches import Batch, Batches
 from nmt.data.encoded import EncodedSplit
 from nmt.errors import Diverged, UserError
-from nmt.layers.losses import LossSum
 from nmt.machine import has_bfloat16
+from nmt.objectives.objective import Loss
 from nmt.tasks.task import Validation
+from nmt.training.averaging import Ema
 from nmt.training.checkpoint import Checkpoints, read_tensors, write_tensors
 from nmt.training.progress import Progress
+from nmt.training.recipe import Records
 from nmt.training.tracking import Tracker
 from nmt.training.trainer import TIMES, Interrupted, Trainer
 
@@ -50,7 +53,9 @@ class Regression:
     losses: int = 0
     validated: list[Tensor] = field(default_factory=list)
 
-    def loss(self, model: nn.Module, batch: Batch) -> LossSum:
+    figures: tuple[str, ...] = ("nll",)
+
+    def __call__(self, model: nn.Module, batch: Batch) -> Loss:
         self.losses += 1
         event = self.events.get(self.losses)
         factor = event() if event else 1.0
@@ -58,7 +63,7 @@ class Regression:
         x = torch.stack([batch.src_len, batch.trg_len], dim=1).to(dtype)  # (B, 2)
         wanted = 2 * x[:, 0] - x[:, 1] + 0.5
         loss = ((model(x).squeeze(1) - wanted) ** 2).sum() * factor
-        return LossSum(loss, loss.detach(), len(batch))
+        return Loss(loss, len(batch), {"nll": loss.detach()})
 
     @torch.inference_mode()
     def validate(self, model: nn.Module) -> Validation:
@@ -95,19 +100,14 @@ def make(
     seed: int = 1,
     identity: dict[str, str] | None = None,
     out: io.StringIO | None = None,
-) -> Trainer:
+) -> Trainer[Any]:
     """A trainer as a new process would build it."""
     folder.mkdir(exist_ok=True)
     torch.manual_seed(seed)
     model = nn.Sequential(nn.Linear(2, 8), nn.Dropout(dropout), nn.Linear(8, 1)).to(dtype)
     experiment = Experiment.model_validate({"name": "x", "data": {"builtin": {}, "src": "de", "trg": "en"}})
-    return Trainer(
-        model=model,
-        task=task or Regression(),
-        batches=Batches(SPLIT, config.tokens_per_batch, seed=seed),
-        config=config,
-        precision=dtype,
-        device=CPU,
+    task = task or Regression()
+    records = Records(
         checkpoints=Checkpoints(
             folder / "checkpoints", keep=config.keep_checkpoints, every=config.save_every
         ),
@@ -115,6 +115,15 @@ def make(
         progress=Progress(Console(file=out or io.StringIO())),
         keep_best=lambda: write_tensors(folder / "model.safetensors", dict(model.named_parameters())),
         identity=identity or {"data": "abc"},
+    )
+    return Trainer(
+        model=model,
+        objective=task,
+        task=task,
+        batches=Batches(SPLIT, config.tokens_per_batch, seed=seed),
+        recipe=build_recipe(config, model, dtype, CPU, records),
+        pace=build_pace(config),
+        records=records,
     )
 
 
@@ -137,7 +146,7 @@ def asked_to_stop(number: int = signal.SIGTERM) -> float:
     return 1.0
 
 
-def weights(trainer: Trainer) -> list[Tensor]:
+def weights(trainer: Trainer[Any]) -> list[Tensor]:
     return [p.detach().clone() for p in trainer.model.parameters()]
 
 
@@ -352,12 +361,12 @@ def test_the_logged_norm_is_the_one_before_clipping(tmp_path: Path) -> None:
     for _ in range(6):
         batch = next(batches)
         count = len(batch)
-        loss = Regression().loss(trainer.model, batch).loss
+        loss = Regression()(trainer.model, batch).sum
         gradients = torch.autograd.grad(loss / count, list(trainer.model.parameters()))
         norms.append(math.sqrt(sum(float((g**2).sum()) for g in gradients)))
         losses, tokens = losses + loss.item(), tokens + count
     limit = sorted(norms)[3]
-    trainer.config = settings(**{**config.model_dump(), "clip_norm": limit})
+    trainer.recipe = replace(trainer.recipe, clip_norm=limit)
     trainer.train()
     line = next(line for line in metrics(tmp_path) if "train/loss" in line)
     assert line["train/gradient_norm"] == pytest.approx(sum(norms) / 6, rel=1e-10)
@@ -514,9 +523,9 @@ def test_the_ema_is_what_is_validated_and_kept(tmp_path: Path) -> None:
     config = settings(averaging=AveragingConfig(kind="ema", decay=0.5), max_updates=5)
     trainer = make(tmp_path, config, task)
     trainer.train()
-    assert trainer.ema is not None
+    assert isinstance(trainer.averaging, Ema)
     kept = read_tensors(tmp_path / "model.safetensors")
-    for name, average in trainer.ema.average.items():
+    for name, average in trainer.averaging.average.items():
         assert torch.equal(kept[name], average)
         assert not torch.equal(kept[name], trainer.parameters[name])
     assert torch.equal(task.validated[0], kept["0.weight"])
@@ -665,7 +674,7 @@ def rewritten(folder: Path, change: Callable[[dict[str, Any], dict[str, dict[str
             lambda state, groups: state["batches"].update(position=10**9),
             "does not fit this run (position 1000000000",
         ),
-        (lambda state, groups: state.update(schedule={}), "does not fit this run ('reductions')"),
+        (lambda state, groups: state.update(batches={}), "does not fit this run ("),
         (lambda state, groups: groups.pop("rng"), "does not fit this run ('rng')"),
         (
             lambda state, groups: groups["rng"].update(cpu=torch.zeros(3, dtype=torch.uint8)),

@@ -17,7 +17,7 @@ from nmt.builders.translator import load_translator
 from nmt.config import Experiment
 from nmt.data.batches import Batch
 from nmt.errors import UserError
-from nmt.layers.losses import LossSum
+from nmt.objectives.objective import Loss
 from nmt.run import Run
 from nmt.training.trainer import Interrupted, Trainer
 from nmt.workflows.train import build_trainer, refuse_changes, run_folder
@@ -81,17 +81,17 @@ def build(folder: Path, config: Experiment, out: io.StringIO | None = None) -> T
 
 def stop_at(trainer: Trainer, update: int) -> None:
     """Let a signal come in the middle of the update."""
-    task = trainer.task
+    objective = trainer.objective
 
     class Stopping:
-        validate, better = task.validate, task.better
+        figures = objective.figures
 
-        def loss(self, model: torch.nn.Module, batch: Batch) -> LossSum:
+        def __call__(self, model: torch.nn.Module, batch: Batch) -> Loss:
             if trainer.at.update + 1 == update:
                 signal.raise_signal(signal.SIGTERM)
-            return task.loss(model, batch)
+            return objective(model, batch)
 
-    trainer.task = Stopping()
+    trainer.objective = Stopping()
 
 
 @pytest.mark.parametrize("precision", ["float32", "float64"])

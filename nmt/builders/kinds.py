@@ -1,0 +1,268 @@
+"""The kinds of model: one record for each, of all that belongs to it and to no other."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from shlex import quote
+from typing import Any, Generic, TypeVar
+
+import torch
+from torch import nn
+
+from nmt.builders.model import build_labeller, build_language_model, build_model
+from nmt.builders.search import build_search
+from nmt.builders.translator import source_limits
+from nmt.config.experiment import Experiment
+from nmt.config.model import AnyModelConfig, ClassifierConfig, LanguageModelConfig, ModelConfig, TaggerConfig
+from nmt.data.batches import Batch, Batches, TrainingBatches
+from nmt.data.encoded import EncodedSplit
+from nmt.data.labelled import check_known
+from nmt.data.prepared import Prepared
+from nmt.data.stream import StreamBatches
+from nmt.data.text import Normalizer
+from nmt.decoding.scorers import ModelScorer
+from nmt.decoding.translator import Translator
+from nmt.errors import UserError
+from nmt.evaluation.alignment import Attended
+from nmt.evaluation.metrics import (
+    CASED,
+    KINDS,
+    LABELS,
+    bleu_signature,
+    bleu_tokenizer,
+    label_signature,
+    text_scores,
+)
+from nmt.models import LanguageModel, Seq2Seq, Tagger
+from nmt.objectives.cross_entropy import CrossEntropy
+from nmt.objectives.objective import Objective
+from nmt.objectives.teacher_forcing import TeacherForced, label_forced, read_forced, translate_forced
+from nmt.results import Score
+from nmt.tasks.labeling import LabellingTask
+from nmt.tasks.language_modeling import LanguageModelTask
+from nmt.tasks.task import Task
+from nmt.tasks.translation import TranslationTask
+from nmt.training.distributed import Processes
+
+# At validations a long text is read as at most so many rows side by side, each of so many tokens at least: a
+# row begins with a state that has read nothing, and one row alone would take that many times as long.
+VALIDATION_ROWS, ROW_LENGTH = 16, 1000
+
+C = TypeVar("C", bound=AnyModelConfig)
+M = TypeVar("M", bound=nn.Module)
+
+
+@dataclass(frozen=True)
+class ModelKind(Generic[C, M]):
+    """A kind of model.
+
+    config: its configuration section. build_model: the initialised model for vocabularies of given sizes.
+    build_batches: the training batches of one process, `ahead` of them made in a thread.
+    forward: what the model computes of a batch by teacher forcing. build_task: how it is validated, with
+    pictures of attention where somebody looks at them. scores: the figures of the best validation as scores.
+    next_commands: what a person may type when it is trained, RUN standing for the run.
+    """
+
+    config: type[C]
+    build_model: Callable[[C, int, int], M]
+    build_batches: Callable[[Experiment, Prepared, Processes, int], TrainingBatches]
+    forward: Callable[[M, Batch], TeacherForced]
+    build_task: Callable[[Experiment, Prepared, torch.device, bool], Task[M]]
+    scores: Callable[[Experiment, Prepared, dict[str, float]], tuple[Score, ...]]
+    next_commands: str
+
+    def build_objective(self, experiment: Experiment) -> Objective[M]:
+        """Return what a training of this kind minimises."""
+        return CrossEntropy(self.forward, smoothing=experiment.training.label_smoothing)
+
+    def next(self, folder: Path) -> str:
+        """Return what a person may type when the run in a folder is trained."""
+        return self.next_commands.replace("RUN", quote(str(folder)))
+
+
+def kind_of(experiment: Experiment) -> ModelKind[Any, Any]:
+    """Return the kind of model that an experiment trains."""
+    return next(kind for kind in KINDS_OF_MODEL if isinstance(experiment.model, kind.config))
+
+
+def build_trained_model(experiment: Experiment, src: int, trg: int) -> Seq2Seq | LanguageModel | Tagger:
+    """Return the freshly initialised model of an experiment, for vocabularies of these sizes."""
+    model: Seq2Seq | LanguageModel | Tagger = kind_of(experiment).build_model(experiment.model, src, trg)
+    return model
+
+
+def _pair_batches(
+    experiment: Experiment, prepared: Prepared, processes: Processes, ahead: int
+) -> TrainingBatches:
+    tokens, rows = experiment.training.tokens_per_batch, processes.rows
+    return Batches(prepared.split("train"), tokens, seed=experiment.seed, ahead=ahead, rows=rows)
+
+
+def _text_batches(
+    experiment: Experiment, prepared: Prepared, processes: Processes, ahead: int
+) -> TrainingBatches:
+    if not experiment.data.continuous:
+        return _pair_batches(experiment, prepared, processes, ahead)
+    split, config = prepared.split("train"), experiment.training
+    rows = config.tokens_per_batch // config.bptt
+    if rows < processes.size:
+        raise UserError(
+            f"wrong world size: {rows} rows of training.bptt {config.bptt} in training.tokens_per_batch "
+            f"{config.tokens_per_batch}, for {processes.size} processes; raise it, or start fewer"
+        )
+    return StreamBatches(split, config.tokens_per_batch, config.bptt, rows=processes.rows)
+
+
+def _tokens_per_batch(experiment: Experiment) -> int:
+    """Return how many tokens a validation decodes at a time: no more than training holds."""
+    return min(experiment.decoding.tokens_per_batch, experiment.training.tokens_per_batch)
+
+
+def _translation_task(
+    experiment: Experiment, prepared: Prepared, device: torch.device, pictures: bool
+) -> TranslationTask:
+    config, tokens = experiment.training, _tokens_per_batch(experiment)
+    return TranslationTask(
+        validation=prepared.split("validation"),
+        raw=prepared.raw("validation"),
+        translate=partial(_translate, experiment, prepared, tokens, device),
+        smoothing=config.label_smoothing,
+        best_by=config.best_by,
+        tokens_per_batch=tokens,
+        device=device,
+        attention=pictures,
+        tokenize=bleu_tokenizer(experiment.data.trg)[0],
+    )
+
+
+def _translate(
+    experiment: Experiment,
+    prepared: Prepared,
+    tokens_per_batch: int,
+    device: torch.device,
+    model: Seq2Seq,
+    lines: Sequence[str],
+    *,
+    attention: bool = False,
+) -> tuple[list[str], list[Attended]]:
+    """Translate lines as `nmt translate` does, with a model that is being trained."""
+    src, trg = prepared.src_tokenizer, prepared.trg_tokenizer
+    limits = source_limits(experiment, prepared.folder / "tokenizer")
+    translator = Translator(
+        ModelScorer(model),
+        src,
+        trg,
+        build_search(experiment.decoding, trg, beam=experiment.training.validation_beam),
+        max_source=limits.max_source,
+        tokens_per_batch=tokens_per_batch,
+        device=device,
+        precision=experiment.training.precision,
+        lengths=limits.lengths,
+        normalize=Normalizer.of(experiment.data),
+    )
+    found = translator.translations(lines, attention=attention)
+    return [each.text for each in found], [part for each in found for part in each.attended]
+
+
+def _language_model_task(
+    experiment: Experiment, prepared: Prepared, device: torch.device, pictures: bool
+) -> LanguageModelTask:
+    validation = prepared.split("validation")
+    return LanguageModelTask(
+        validation=validation,
+        characters=_characters(prepared),
+        smoothing=experiment.training.label_smoothing,
+        tokens_per_batch=_tokens_per_batch(experiment),
+        device=device,
+        continuous=experiment.data.continuous,
+        rows=_validation_rows(validation),
+    )
+
+
+def _labelling_task(
+    experiment: Experiment, prepared: Prepared, device: torch.device, pictures: bool
+) -> LabellingTask:
+    config, raw = experiment.training, prepared.raw("validation")
+    check_known(raw, prepared.trg_tokenizer, "data.labelled.validation", dropped=prepared.dropped)
+    if "test" in prepared.splits:
+        test = prepared.raw("test")
+        check_known(test, prepared.trg_tokenizer, "data.labelled.test", dropped=prepared.dropped)
+    return LabellingTask(
+        validation=prepared.split("validation"),
+        raw=raw,
+        labels=prepared.trg_tokenizer,
+        smoothing=config.label_smoothing,
+        best_by=config.best_by,
+        tokens_per_batch=_tokens_per_batch(experiment),
+        device=device,
+    )
+
+
+def _bleu(experiment: Experiment, prepared: Prepared, best: dict[str, float]) -> tuple[Score, ...]:
+    signature = bleu_signature(bleu_tokenizer(experiment.data.trg)[0])
+    return (Score(metric="BLEU", form=CASED, score=best["bleu"], signature=signature),)
+
+
+def _perplexity(experiment: Experiment, prepared: Prepared, best: dict[str, float]) -> tuple[Score, ...]:
+    text = prepared.split("validation")
+    rows = _validation_rows(text) if experiment.data.continuous else None
+    pieces = prepared.trg_tokenizer.kind
+    return text_scores(best["nll"], text, _characters(prepared), pieces=pieces, rows=rows)
+
+
+def _accuracy(experiment: Experiment, prepared: Prepared, best: dict[str, float]) -> tuple[Score, ...]:
+    signature = label_signature([pair.trg for pair in prepared.raw("validation")])
+    return (
+        Score(metric="accuracy", form=LABELS, score=best["accuracy"], signature=signature),
+        Score(metric="macro-F1", form=KINDS, score=best["macro_f1"], signature=signature),
+    )
+
+
+def _characters(prepared: Prepared) -> int:
+    """Return the characters of the validation text, the end of each line counted as one."""
+    return sum(len(line.trg) + 1 for line in prepared.raw("validation"))
+
+
+def _validation_rows(text: EncodedSplit) -> int:
+    pieces = len(text) + int(text.trg_lengths.sum())
+    return max(1, min(VALIDATION_ROWS, pieces // ROW_LENGTH))
+
+
+TRANSLATION = ModelKind[ModelConfig, Seq2Seq](
+    config=ModelConfig,
+    build_model=build_model,
+    build_batches=_pair_batches,
+    forward=translate_forced,
+    build_task=_translation_task,
+    scores=_bleu,
+    next_commands="nmt score --model RUN    nmt translate --model RUN < FILE",
+)
+LANGUAGE_MODEL = ModelKind[LanguageModelConfig, LanguageModel](
+    config=LanguageModelConfig,
+    build_model=lambda config, src, trg: build_language_model(config, trg),
+    build_batches=_text_batches,
+    forward=read_forced,
+    build_task=_language_model_task,
+    scores=_perplexity,
+    next_commands="nmt sample --model RUN    nmt score --model RUN --text FILE",
+)
+CLASSIFIER = ModelKind[ClassifierConfig, Tagger](
+    config=ClassifierConfig,
+    build_model=build_labeller,
+    build_batches=_pair_batches,
+    forward=label_forced,
+    build_task=_labelling_task,
+    scores=_accuracy,
+    next_commands="nmt score --model RUN    nmt predict --model RUN < FILE",
+)
+TAGGER = ModelKind[TaggerConfig, Tagger](
+    config=TaggerConfig,
+    build_model=build_labeller,
+    build_batches=_pair_batches,
+    forward=label_forced,
+    build_task=_labelling_task,
+    scores=_accuracy,
+    next_commands="nmt score --model RUN    nmt predict --model RUN < FILE",
+)
+KINDS_OF_MODEL: tuple[ModelKind[Any, Any], ...] = (TRANSLATION, LANGUAGE_MODEL, CLASSIFIER, TAGGER)

@@ -1,0 +1,107 @@
+"""Which weights are validated and kept: the present ones, or an average."""
+
+from collections.abc import Callable, Iterator
+from typing import Protocol
+
+import torch
+from torch import Tensor, nn
+
+from nmt.training.checkpoint import Checkpoints, DamagedCheckpoint
+from nmt.training.optim import mean_weights
+
+Parameters = dict[str, nn.Parameter]
+
+
+class Averaging(Protocol):
+    """Which weights are validated and kept as the model."""
+
+    def update(self) -> None:
+        """Note that an update was made."""
+
+    def weights(self, update: int) -> dict[str, Tensor] | None:
+        """Return the weights to validate after an update; None for the present ones."""
+
+    def state(self) -> tuple[dict[str, Tensor], int]:
+        """Return what a checkpoint keeps: tensors of all parameters by name, or none, and a count."""
+
+    def load_state(self, tensors: dict[str, Tensor], updates: int) -> None:
+        """Go on from a saved state."""
+
+
+class NoAveraging:
+    """The present weights."""
+
+    def update(self) -> None:
+        """Do nothing."""
+
+    def weights(self, update: int) -> dict[str, Tensor] | None:
+        """Return None."""
+        return None
+
+    def state(self) -> tuple[dict[str, Tensor], int]:
+        """Return no tensors."""
+        return {}, 0
+
+    def load_state(self, tensors: dict[str, Tensor], updates: int) -> None:
+        """Do nothing."""
+
+
+class Ema:
+    """An exponential moving average of the weights: average ← d · average + (1 − d) · weights.
+
+    d rises as (1 + n) / (10 + n) to the configured decay, so that the first weights are soon forgotten.
+    """
+
+    def __init__(self, parameters: Parameters, decay: float) -> None:
+        self.decay, self.updates = decay, 0
+        self.parameters = parameters
+        self.average = {name: p.detach().clone() for name, p in parameters.items()}
+
+    @torch.no_grad()
+    def update(self) -> None:
+        """Take in the present weights."""
+        self.updates += 1
+        weight = 1 - min(self.decay, (1 + self.updates) / (10 + self.updates))
+        torch._foreach_lerp_(list(self.average.values()), list(self.parameters.values()), weight)
+
+    def weights(self, update: int) -> dict[str, Tensor] | None:
+        """Return the average."""
+        return self.average
+
+    def state(self) -> tuple[dict[str, Tensor], int]:
+        """Return the average and the number of updates in it."""
+        return self.average, self.updates
+
+    def load_state(self, tensors: dict[str, Tensor], updates: int) -> None:
+        """Go on from a saved average."""
+        # Into the tensors that are there: a file has an order of its own, and update pairs by order.
+        for name, tensor in self.average.items():
+            tensor.copy_(tensors[name])
+        self.updates = updates
+
+
+class CheckpointAveraging(NoAveraging):
+    """The mean of the present weights and those of the newest regular checkpoints, `last` together.
+
+    say: is told of a damaged checkpoint, which is left out.
+    """
+
+    def __init__(
+        self, parameters: Parameters, checkpoints: Checkpoints, last: int, say: Callable[[str], None]
+    ) -> None:
+        self.parameters, self.checkpoints, self.last, self.say = parameters, checkpoints, last, say
+
+    def weights(self, update: int) -> dict[str, Tensor] | None:
+        """Return the mean."""
+        earlier = [step for step in self.checkpoints.due() if step < update]
+        return mean_weights(self._each(earlier[-(self.last - 1) :]))
+
+    def _each(self, steps: list[int]) -> Iterator[dict[str, Tensor]]:
+        for step in steps:
+            try:
+                saved = self.checkpoints.load(step, only="model")[0]["model"]
+            except DamagedCheckpoint as error:
+                self.say(f"damaged, not averaged: {error}")
+                continue
+            yield {name: weight.to(self.parameters[name].device) for name, weight in saved.items()}
+        yield {name: p.detach() for name, p in self.parameters.items()}
