@@ -36,6 +36,20 @@ decoding: {{beam: 2, max_source: 40, max_ratio: 1.0, max_extra: 5}}
 """
 
 
+# A training as small as can be, of a few seconds.
+TRAINING = """
+name: tiny
+data:
+  builtin: {train: 150, validation: 10, test: 10}
+  src: de
+  trg: en
+  tokenizer: {kind: bpe, vocab_size: 450}
+model: {embedding: 8, dropout: 0.2, encoder: {hidden: 8}, decoder: {hidden: 8}}
+training: {tokens_per_batch: 200, precision: float32, device: cpu, threads: 1}
+decoding: {max_ratio: 1.0, max_extra: 2}
+"""
+
+
 @pytest.fixture(autouse=True)
 def _reproducible() -> None:
     import torch
@@ -65,6 +79,21 @@ def command(
         return ended.value.code, *capsys.readouterr()
 
     return run
+
+
+@pytest.fixture(scope="session")
+def tiny_config() -> Callable[..., Path]:
+    """Writes the configuration of a small training, with changes KEY=VALUE, into a folder; gives its path."""
+    from nmt.config.loading import dump_experiment, load_experiment
+
+    def write(folder: Path, *changes: str) -> Path:
+        path = folder / "config.yaml"
+        path.write_text(TRAINING, encoding="utf-8")
+        experiment = load_experiment(path, [f"data.prepared={folder / 'prepared'}", *changes])
+        path.write_text(dump_experiment(experiment), encoding="utf-8")
+        return path
+
+    return write
 
 
 @pytest.fixture

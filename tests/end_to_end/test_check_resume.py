@@ -17,36 +17,16 @@ from nmt.training.checkpoint import Checkpoints, read_tensors, write_tensors
 from nmt.workflows.check_resume import check_resume, compare_runs
 
 NMT = Path(sys.executable).with_name("nmt")
-CONFIG = """
-name: tiny
-data:
-  builtin: {train: 150, validation: 10, test: 10}
-  src: de
-  trg: en
-  tokenizer: {kind: bpe, vocab_size: 400}
-  prepared: PREPARED
-model:
-  embedding: 8
-  tie_embeddings: three_way
-  dropout: 0.2
-  encoder: {hidden: 8}
-  decoder: {hidden: 8, style: layer_parallel}
-training:
-  tokens_per_batch: 200
-  precision: float32
-  device: cpu
-  threads: 1
-  averaging: {kind: ema, decay: 0.9}
-decoding: {max_ratio: 1.0, max_extra: 2}
-"""
 
 
 @pytest.fixture(scope="module")
-def config(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("config")
-    path = folder / "config.yaml"
-    path.write_text(CONFIG.replace("PREPARED", str(folder / "prepared")))
-    return path
+def config(tmp_path_factory: pytest.TempPathFactory, tiny_config: Callable[..., Path]) -> Path:
+    return tiny_config(
+        tmp_path_factory.mktemp("config"),
+        "model.tie_embeddings=three_way",
+        "model.decoder.style=layer_parallel",
+        "training.averaging={kind: ema, decay: 0.9}",
+    )
 
 
 def test_a_killed_run_is_proved_to_go_on_bit_for_bit(config: Path) -> None:

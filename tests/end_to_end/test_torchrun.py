@@ -16,39 +16,19 @@ import pytest
 from nmt.results import read_result
 from nmt.training.checkpoint import Checkpoints
 
-CONFIG = """
-name: tiny
-data:
-  builtin: {train: 150, validation: 10, test: 10}
-  src: de
-  trg: en
-  tokenizer: {kind: bpe, vocab_size: 450}
-  prepared: PREPARED
-model:
-  embedding: 8
-  dropout: 0.2
-  encoder: {hidden: 8}
-  decoder: {hidden: 8}
-training:
-  tokens_per_batch: 400
-  max_updates: 12
-  validate_every: 5
-  save_every: 4
-  log_every: 3
-  precision: float32
-  device: cpu
-  threads: 1
-decoding: {max_ratio: 1.0, max_extra: 2}
-"""
 TWO = ("-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2", "-m", "--", "nmt", "train")
 
 
 @pytest.fixture(scope="module")
-def config(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("config")
-    path = folder / "config.yaml"
-    path.write_text(CONFIG.replace("PREPARED", str(folder / "prepared")))
-    return path
+def config(tmp_path_factory: pytest.TempPathFactory, tiny_config: Callable[..., Path]) -> Path:
+    return tiny_config(
+        tmp_path_factory.mktemp("config"),
+        "training.tokens_per_batch=400",
+        "training.max_updates=12",
+        "training.validate_every=5",
+        "training.save_every=4",
+        "training.log_every=3",
+    )
 
 
 @pytest.fixture

@@ -20,42 +20,21 @@ Everything: TypeAlias = Callable[[Path], dict[str, Any]]
 Command: TypeAlias = Callable[..., tuple[object, str, str]]
 
 NMT = Path(sys.executable).with_name("nmt")
-CONFIG = """
-name: tiny
-data:
-  builtin: {train: 150, validation: 10, test: 10}
-  src: de
-  trg: en
-  tokenizer: {kind: bpe, vocab_size: 450}
-  prepared: PREPARED
-model:
-  embedding: 8
-  tie_embeddings: three_way
-  dropout: 0.2
-  encoder: {hidden: 8}
-  decoder: {hidden: 8}
-training:
-  tokens_per_batch: 200
-  max_updates: 100
-  validate_every: 40
-  save_every: 7
-  log_every: 10
-  precision: float32
-  device: cpu
-  threads: 1
-  optimizer: {lr: 1.0e-2}
-  schedule: {kind: linear, warmup: 10}
-  averaging: {kind: ema, decay: 0.9}
-decoding: {max_ratio: 1.0, max_extra: 2}
-"""
 
 
 @pytest.fixture(scope="module")
-def config(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("config")
-    path = folder / "config.yaml"
-    path.write_text(CONFIG.replace("PREPARED", str(folder / "prepared")))
-    return path
+def config(tmp_path_factory: pytest.TempPathFactory, tiny_config: Callable[..., Path]) -> Path:
+    return tiny_config(
+        tmp_path_factory.mktemp("config"),
+        "model.tie_embeddings=three_way",
+        "training.max_updates=100",
+        "training.validate_every=40",
+        "training.save_every=7",
+        "training.log_every=10",
+        "training.optimizer.lr=1.0e-2",
+        "training.schedule={kind: linear, warmup: 10}",
+        "training.averaging={kind: ema, decay: 0.9}",
+    )
 
 
 def started(*arguments: str | Path) -> subprocess.Popen[str]:

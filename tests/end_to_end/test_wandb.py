@@ -12,32 +12,21 @@ import wandb
 
 import nmt
 
-CONFIG = """
-name: tiny
-data:
-  builtin: {train: 120, validation: 10, test: 10}
-  src: de
-  trg: en
-  tokenizer: {kind: bpe, vocab_size: 400}
-  prepared: PREPARED
-model: {embedding: 8, encoder: {hidden: 8}, decoder: {hidden: 8}}
-training: {tokens_per_batch: 400, max_updates: 4, validate_every: 2, log_every: 2, device: cpu, threads: 1}
-decoding: {max_ratio: 1.0, max_extra: 2}
-tracking: {wandb: offline}
-"""
-
 
 def items(records: list[dict[str, Any]], kind: str) -> list[dict[str, Any]]:
     return [record[kind] for record in records if record["type"] == kind]
 
 
 def test_a_run_shows_where_it_looked_and_hands_its_model_over(
-    command: Callable[..., tuple[object, str, str]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    command: Callable[..., tuple[object, str, str]],
+    tiny_config: Callable[..., Path],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     for variable in ("WANDB_CONFIG_DIR", "WANDB_CACHE_DIR", "WANDB_DATA_DIR"):
         monkeypatch.setenv(variable, str(tmp_path / "home"))
-    config, run = tmp_path / "tiny.yaml", tmp_path / "run"
-    config.write_text(CONFIG.replace("PREPARED", str(tmp_path / "prepared")))
+    budget = ["training.max_updates=4", "training.validate_every=2", "training.log_every=2"]
+    config, run = tiny_config(tmp_path, *budget, "tracking.wandb=offline"), tmp_path / "run"
     try:
         assert command("train", config, "--run", run)[0] == 0
     finally:
