@@ -148,16 +148,17 @@ def test_from_text_to_a_score_with_every_kind_of_stop_on_the_way(
 
 
 def test_a_dry_run_tells_what_a_run_would_take_and_makes_none(
-    config: Path, tmp_path: Path, command: Command
+    config: Path, tmp_path: Path, command: Command, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    run = tmp_path / "run"
-    code, out, err = command("train", config, "--run", run, "--dry-run")
+    monkeypatch.chdir(tmp_path)
+    run = tmp_path / "runs" / "tiny"
+    code, out, err = command("train", config, "--dry-run")
     assert (code, err) == (0, "")
     assert "src_embedding.weight" in out
     estimate = out.splitlines()[-1]
     assert not run.exists()
 
-    code, out, _ = command("train", config, "--run", run, "--set", "training.max_updates=3")
+    code, out, _ = command("train", config, "--set", "training.max_updates=3")
     assert code == 0
     assert "target tokens/s" in out
     assert estimate.split(", memory")[0] in out
