@@ -198,7 +198,7 @@ def _line(error: "ErrorDetails", file: str, overrides: Sequence[str]) -> str:
                 f"{start}kind {_show(context['tag'])} is unknown; expected one of {context['expected_tags']}"
             )
         case "union_tag_not_found" if section is not None:
-            kinds = _members(section.model_fields[key.rpartition(".")[2]])
+            kinds = members(section.model_fields[key.rpartition(".")[2]])
             missing = f"kind is missing; expected one of {', '.join(map(repr, kinds))}"
             if any(override.startswith(f"{key}.") for override in overrides):
                 return f"--set: {key}: {missing}; set the whole: --set '{key}={{kind: …, …}}'"
@@ -227,34 +227,33 @@ def _locate(loc: tuple[int | str, ...]) -> tuple[str, type[Section] | None, str 
     here: type[Section] | None = Experiment
     kind: str | None = None
     holder, holder_kind = here, kind
-    members: dict[str, type[Section]] = {}
+    chosen: dict[str, type[Section]] = {}
     for step in map(str, loc):
-        if step in members:
-            here, kind, members = members[step], step, {}
+        if step in chosen:
+            here, kind, chosen = chosen[step], step, {}
             continue
         parts.append(step)
         holder, holder_kind = here, kind
         field = here.model_fields.get(step) if here else None
-        members = _members(field)
-        here, kind = (None if members or not field else next(iter(_sections(field)), None)), None
+        chosen = members(field)
+        here, kind = (None if chosen or not field else next(iter(sections(field)), None)), None
     return ".".join(parts), holder, holder_kind
 
 
-def _sections(field: FieldInfo) -> list[type[Section]]:
+def sections(field: FieldInfo) -> list[type[Section]]:
+    """Return the sections that a field may hold."""
     annotation = field.annotation
     options = get_args(annotation) if get_origin(annotation) in (Union, types.UnionType) else (annotation,)
     options = tuple(get_args(o)[0] if get_origin(o) is Annotated else o for o in options)
     return [option for option in options if isinstance(option, type) and issubclass(option, Section)]
 
 
-def _members(field: FieldInfo | None) -> dict[str, type[Section]]:
+def members(field: FieldInfo | None) -> dict[str, type[Section]]:
     """Return the sections of a field that is chosen by `kind`, by kind; none for any other field."""
-    sections = _sections(field) if field else []
-    if len(sections) < 2:
+    found = sections(field) if field else []
+    if len(found) < 2:
         return {}
-    return {
-        kind: section for section in sections for kind in get_args(section.model_fields["kind"].annotation)
-    }
+    return {kind: section for section in found for kind in get_args(section.model_fields["kind"].annotation)}
 
 
 def _unknown_key(key: str, section: type[Section], kind: str | None, overrides: Sequence[str]) -> str:
@@ -276,7 +275,7 @@ def _unknown_key(key: str, section: type[Section], kind: str | None, overrides: 
 def _paths(section: type[Section], prefix: str = "") -> Iterator[str]:
     for name, field in section.model_fields.items():
         yield prefix + name
-        for inner in _sections(field):
+        for inner in sections(field):
             yield from _paths(inner, f"{prefix}{name}.")
 
 
