@@ -1,4 +1,4 @@
-"""Write the small texts of examples/: names, tunes, reviews with their sentiment, sentences with their entities.
+"""Write the small texts of examples/: names, tunes, reviews with a sentiment, sentences with entities.
 
     python scripts/make_examples.py [FOLDER]
 
@@ -86,7 +86,8 @@ def entities(random: Random) -> str:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    raw = argparse.RawDescriptionHelpFormatter
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=raw)
     parser.add_argument("folder", nargs="?", default="examples", type=Path)
     folder = parser.parse_args().folder
     folder.mkdir(parents=True, exist_ok=True)
