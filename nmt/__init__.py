@@ -34,12 +34,14 @@ def load(
     Raises UserError where a folder is no whole run, or they do not belong together.
     """
     from nmt.builders.translator import load_translator
+    from nmt.decoding.options import TranslationOptions
 
-    folders = map(Path, (run, *others))
     return load_translator(
-        *folders,
-        lm=None if lm is None else Path(lm),
-        lm_weight=lm_weight,
-        max_source=max_source,
-        split=split,
+        TranslationOptions(
+            models=tuple(map(Path, (run, *others))),
+            lm=None if lm is None else Path(lm),
+            lm_weight=lm_weight,
+            max_source=max_source,
+            split=split,
+        )
     )

@@ -10,10 +10,13 @@ import warnings
 from collections.abc import Callable, Iterator
 from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal, TypeAlias
 
 if TYPE_CHECKING:
     import torch
+
+# What products are computed in; auto: what this machine computes best. Training takes all but int8.
+Precision: TypeAlias = Literal["auto", "float64", "float32", "bfloat16", "int8"]
 
 
 # What a CPU can compute is found by a tiny product of each kind, taken once in a process. Its own flags are

@@ -25,6 +25,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from statistics import median
@@ -38,6 +39,7 @@ from nmt.builders.cell import build_cell
 from nmt.builders.translator import load_translator
 from nmt.config import Experiment, load_experiment
 from nmt.config.cell import CellConfig
+from nmt.decoding.options import TranslationOptions
 from nmt.evaluation.metrics import corpus_bleu
 from nmt.machine import has_bfloat16, has_int8
 from nmt.results import Machine, Versions
@@ -188,7 +190,9 @@ def bench_translation(folder: Path, experiment: Experiment) -> None:
 
 
 def bench_search(folder: Path, lines: list[str], references: list[str], *, beam: int, precision: str) -> None:
-    translator = load_translator(folder, beam=beam, device="cpu", precision=precision)
+    translator = load_translator(
+        TranslationOptions(models=(folder,), beam=beam, device="cpu", precision=precision)
+    )
     outputs, few = translator.translate(lines), lines[:100]
     batched = len(lines) / best(lambda: translator.translate(lines))
     single = len(few) / best(lambda: [translator.translate([line]) for line in few])
@@ -311,8 +315,11 @@ def bench_gnmt(args: argparse.Namespace) -> None:
 
 
 def bench_gnmt_search(folder: Path, args: argparse.Namespace, precision: str, beam: int) -> None:
-    translator = load_translator(folder, beam=beam, device=args.device, precision=precision)
-    translator.tokens_per_batch = args.sentences * beam * 2 * MEAN_LENGTH  # rows · the longest
+    translator = load_translator(
+        TranslationOptions(models=(folder,), beam=beam, device=args.device, precision=precision)
+    )
+    # rows · the longest
+    translator = replace(translator, tokens_per_batch=args.sentences * beam * 2 * MEAN_LENGTH)
     generator = random.Random(1)
     rows = [translator.parts(sentence(generator, args))[0].ids for _ in range(args.sentences)]
 

@@ -38,6 +38,7 @@ from nmt.builders.search import build_penalty
 from nmt.builders.translator import for_translation, load_translator, recorded
 from nmt.config import load_experiment
 from nmt.data.batches import pad
+from nmt.decoding.options import TranslationOptions
 from nmt.decoding.scorers import ModelScorer
 from nmt.decoding.search import SearchSettings, Step, StepScorer, beam_search
 from nmt.errors import UserError
@@ -255,7 +256,9 @@ class System(NamedTuple):
 def trained(folder: Path, overrides: list[str], sentences: int) -> System:
     experiment, run = run_experiment(folder, overrides), Run(folder)
     translators = {
-        precision: load_translator(folder, experiment=experiment, precision=precision, device="cpu")
+        precision: load_translator(
+            TranslationOptions(models=(folder,), precision=precision, device="cpu"), experiment
+        )
         for precision in PRECISIONS
     }
     first = translators[PRECISIONS[0]]

@@ -44,6 +44,7 @@ from torch import Tensor
 from nmt.builders.translator import load_translator
 from nmt.config import Experiment
 from nmt.data.batches import Batch
+from nmt.decoding.options import TranslationOptions
 from nmt.errors import UserError
 from nmt.objectives.cross_entropy import CrossEntropy
 from nmt.objectives.objective import Loss
@@ -132,7 +133,7 @@ def damages(score: Score, place: Place, chance: random.Random, count: int) -> No
         shutil.copytree(whole.folder, run.folder, ignore=shutil.ignore_patterns("checkpoints"))
         damage(run.model, number % 2, chance)
         try:
-            load_translator(run.folder)
+            load_translator(TranslationOptions(models=(run.folder,)))
         except UserError as error:
             refused += "is damaged" in str(error)
     score.check(f"{refused} of {count} damaged best models refused by name", holds=refused == count)

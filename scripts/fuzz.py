@@ -43,6 +43,7 @@ from nmt.config.model import ModelConfig
 from nmt.data.corpus import TextCorpus, TsvCorpus
 from nmt.data.labelled import LabelledCorpus
 from nmt.data.word_vectors import check_word_vectors, read_word_vectors
+from nmt.decoding.options import TranslationOptions
 from nmt.errors import UserError
 from nmt.evaluation.curves import read_curves
 from nmt.evaluation.report import BEGIN, END, update_table
@@ -313,12 +314,14 @@ class Readers:
                 lambda: read_result(run.result),
                 lambda: read_curves(run.metrics),
                 Checkpoints(run.checkpoints, keep=1, every=1).newest,
-                lambda: load_translator(run.folder, precision="float32"),
+                lambda: load_translator(TranslationOptions(models=(run.folder,), precision="float32")),
             ):
                 with suppress(UserError):
                     read()
             if part != run.config:  # which may ask for a search of hours
-                (found,) = load_translator(run.folder, precision="float32").translate(["a"])
+                (found,) = load_translator(
+                    TranslationOptions(models=(run.folder,), precision="float32")
+                ).translate(["a"])
                 assert "\n" not in found
         finally:
             part.write_bytes(self.contents[number])

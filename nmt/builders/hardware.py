@@ -4,6 +4,7 @@ import torch
 
 from nmt import machine
 from nmt.errors import UserError
+from nmt.machine import Precision
 
 
 def choose_device(name: str) -> torch.device:
@@ -23,7 +24,7 @@ def choose_device(name: str) -> torch.device:
     return device
 
 
-def choose_precision(name: str, device: torch.device) -> torch.dtype:
+def choose_precision(name: Precision, device: torch.device) -> torch.dtype:
     """Return the precision of a training's products; auto takes bfloat16 where there are units for it.
 
     UserError where the device has no such products.
@@ -39,7 +40,7 @@ def choose_precision(name: str, device: torch.device) -> torch.dtype:
     return {"float64": torch.float64, "float32": torch.float32, "bfloat16": torch.bfloat16}[name]
 
 
-def choose_translation_precision(name: str, device: torch.device) -> str:
+def choose_translation_precision(name: Precision, device: torch.device) -> Precision:
     """Return the precision that translation multiplies in; auto takes int8 on a CPU with units for it.
 
     UserError where the device has no such products.

@@ -20,7 +20,7 @@ from nmt.data.encoded import EncodedSplit
 from nmt.data.labelled import check_known
 from nmt.data.prepared import Prepared
 from nmt.data.stream import StreamBatches
-from nmt.data.text import Normalizer
+from nmt.data.text import Normalizer, TextEncoder
 from nmt.decoding.scorers import ModelScorer
 from nmt.decoding.translator import Translator
 from nmt.errors import UserError
@@ -149,17 +149,16 @@ def _translate(
     """Translate lines as `nmt translate` does, with a model that is being trained."""
     src, trg = prepared.src_tokenizer, prepared.trg_tokenizer
     limits = source_limits(experiment, prepared.folder / "tokenizer")
+    encoder = TextEncoder(src, Normalizer.of(experiment.data))
     translator = Translator(
         ModelScorer(model),
-        src,
+        (limits.reader(encoder),),
         trg,
         build_search(experiment.decoding, trg, beam=experiment.training.validation_beam),
-        max_source=limits.max_source,
         tokens_per_batch=tokens_per_batch,
         device=device,
         precision=experiment.training.precision,
         lengths=limits.lengths,
-        normalize=Normalizer.of(experiment.data),
     )
     found = translator.translations(lines, attention=attention)
     return [each.text for each in found], [part for each in found for part in each.attended]

@@ -1,6 +1,6 @@
 """A run folder, or several → a translator."""
 
-from math import inf
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
 
@@ -14,95 +14,73 @@ from nmt.config.experiment import Experiment
 from nmt.config.model import LanguageModelConfig, ModelConfig
 from nmt.data.lengths import TrainingLengths
 from nmt.data.text import Normalizer, TextEncoder
+from nmt.decoding.options import TranslationOptions
 from nmt.decoding.recorded import RecordedScorer
 from nmt.decoding.scorers import EnsembleScorer, FusionScorer, LanguageModelScorer, ModelScorer
 from nmt.decoding.search import StepScorer
 from nmt.decoding.translator import SourceReader, Translator
 from nmt.errors import UserError
 from nmt.layers.packed import MANY, PATIENCE, kernels, packed
-from nmt.machine import has_packed
+from nmt.machine import Precision, has_packed
 from nmt.models import LanguageModel, Seq2Seq
 from nmt.run import Run
 from nmt.tokenization.tokenizer import Tokenizer, load_tokenizers
 
-LM_WEIGHT = 0.2  # of a language model, unless said otherwise
 Model = TypeVar("Model", Seq2Seq, LanguageModel)
 
 
-def load_translator(
-    folder: Path,
-    *others: Path,
-    lm: Path | None = None,
-    lm_weight: float | None = None,
-    experiment: Experiment | None = None,
-    beam: int | None = None,
-    n_best: int = 1,
-    max_source: int | None = None,
-    split: bool = True,
-    device: str = "auto",
-    precision: str = "auto",
-) -> Translator:
-    """Return a translator with the model of a run; what is not given is as the run's configuration says.
+def load_translator(options: TranslationOptions, experiment: Experiment | None = None) -> Translator:
+    """Return the translator that the options describe.
 
-    others: runs whose models translate along with it, as an ensemble; of their configurations
-    decoding.max_source alone counts. lm: a run of a language model, fused with lm_weight (0.2).
-    max_source: tokens translated as a whole, see `source_limits`; split: False leaves several sentences
-    together that training did not show together. experiment: the first run's configuration with overrides.
-    precision: what products are taken in: auto, float64, float32, bfloat16 or int8.
+    experiment: the first run's configuration with overrides.
 
     Raises UserError when a folder is no run, its parts are damaged or do not belong together, or the
     device cannot do what is asked for.
     """
-    if lm is None and lm_weight is not None:
-        raise UserError(f"lm_weight {lm_weight} weighs a language model, and none is given; give lm")
-    if max_source is not None and max_source < 4:
-        raise UserError(f"max_source {max_source}: expected 4 tokens or more, such as 200")
-    where = choose_device(device)
-    precision = choose_translation_precision(precision, where)
-    first, *further = members = _members(folder, *others, lm=lm, experiment=experiment)
-    models: list[ModelScorer | LanguageModelScorer] = [
-        ModelScorer(for_translation(_model(member), where, precision)) for member in members
-    ]
-    scorer: StepScorer[Any, Any, Any] = models[0]
-    if others:
-        same_source = len({member.src.fingerprint for member in members}) == 1
-        scorer = EnsembleScorer(models, same_source=same_source)
-    if lm:
-        from nmt.builders.language_model import load_language_model  # a tenth of a second that few need
-
-        exact = torch.float64 if precision == "float64" else torch.float32
-        read = load_language_model(lm, device=device, precision=exact)
-        fused = LanguageModelScorer(for_translation(read.model, where, precision))
-        models.append(fused)
-        scorer = FusionScorer(scorer, fused, LM_WEIGHT if lm_weight is None else lm_weight)
-    if precision == "int8":
-        scorer = recorded(scorer, *(each.model for each in models))
-    decoding = first.experiment.decoding
-    limits = [source_limits(member.experiment, member.run.tokenizer, max_source) for member in members]
-    lengths = limits[0].lengths.model_copy(
-        update={"sentences": min(each.lengths.sentences for each in limits)}
-    )
+    if options.threads is not None:
+        torch.set_num_threads(options.threads)
+    where = choose_device(options.device)
+    asked: Precision = "float64" if options.sampling and options.precision == "auto" else options.precision
+    precision = choose_translation_precision(asked, where)
+    members = _members(options, experiment)
+    first = members[0]
+    decoding, n_best = first.experiment.decoding, options.n_best
+    limits = [member.limits(options.max_source) for member in members]
     return Translator(
-        scorer,
-        first.src,
+        _scorer(options, members, where, precision),
+        tuple(
+            limit.reader(TextEncoder(member.src, Normalizer.of(member.experiment.data)), split=options.split)
+            for member, limit in zip(members, limits, strict=True)
+        ),
         first.trg,
-        build_search(decoding, first.trg, beam=beam or max(decoding.beam, n_best), n_best=n_best),
-        max_source=limits[0].max_source,
+        build_search(decoding, first.trg, beam=options.beam or max(decoding.beam, n_best), n_best=n_best),
         tokens_per_batch=decoding.tokens_per_batch,
         device=where,
         precision=precision,
-        lengths=lengths,
-        split=split,
-        normalize=Normalizer.of(first.experiment.data),
-        others=[
-            SourceReader(
-                TextEncoder(member.src, Normalizer.of(member.experiment.data)),
-                limit.max_source,
-                limit.lengths.tokens if split else inf,
-            )
-            for member, limit in zip(further, limits[1:], strict=True)
-        ],
+        lengths=limits[0].lengths,
     )
+
+
+def _scorer(
+    options: TranslationOptions, members: Sequence["_Member"], device: torch.device, precision: Precision
+) -> StepScorer[Any, Any, Any]:
+    """Return the scorer of one model, an ensemble or a fusion."""
+    models: list[ModelScorer | LanguageModelScorer] = [
+        ModelScorer(for_translation(_model(member), device, precision)) for member in members
+    ]
+    scorer: StepScorer[Any, Any, Any] = models[0]
+    if len(members) > 1:
+        same_source = len({member.src.fingerprint for member in members}) == 1
+        scorer = EnsembleScorer(models, same_source=same_source)
+    if options.lm:
+        from nmt.builders.language_model import load_language_model  # a tenth of a second that few need
+
+        exact = torch.float64 if precision == "float64" else torch.float32
+        read = load_language_model(options.lm, device=options.device, precision=exact)
+        fused = LanguageModelScorer(for_translation(read.model, device, precision))
+        models.append(fused)
+        scorer = FusionScorer(scorer, fused, options.weight)
+    return recorded(scorer, *(each.model for each in models)) if precision == "int8" else scorer
 
 
 class SourceLimits(NamedTuple):
@@ -110,6 +88,12 @@ class SourceLimits(NamedTuple):
 
     max_source: int
     lengths: TrainingLengths
+
+    def reader(self, encoder: TextEncoder, *, split: bool = True) -> SourceReader:
+        """Return how a model with these limits reads; split: False leaves out what training showed."""
+        if not split:
+            return SourceReader(encoder, self.max_source)
+        return SourceReader(encoder, self.max_source, self.lengths.tokens, self.lengths.sentences)
 
 
 def source_limits(experiment: Experiment, tokenizers: Path, max_source: int | None = None) -> SourceLimits:
@@ -130,9 +114,9 @@ def recorded(scorer: StepScorer[Any, Any, Any], *models: nn.Module) -> RecordedS
     return RecordedScorer(scorer, rows=MANY, after=after, kernels=lambda: kernels(nn.ModuleList(models)))
 
 
-def check_models(folder: Path, *others: Path, lm: Path | None = None) -> None:
-    """Raise UserError where runs cannot translate together; no weights are read."""
-    _members(folder, *others, lm=lm)
+def check_models(options: TranslationOptions) -> None:
+    """Raise UserError where the models cannot translate together; no weights are read."""
+    _members(options)
 
 
 class _Member(NamedTuple):
@@ -144,17 +128,19 @@ class _Member(NamedTuple):
     src: Tokenizer
     trg: Tokenizer
 
+    def limits(self, max_source: int | None) -> SourceLimits:
+        return source_limits(self.experiment, self.run.tokenizer, max_source)
 
-def _members(
-    folder: Path, *others: Path, lm: Path | None, experiment: Experiment | None = None
-) -> list[_Member]:
+
+def _members(options: TranslationOptions, experiment: Experiment | None = None) -> list[_Member]:
+    folder, *others = options.models
     members = [_member(folder, experiment), *(_member(other) for other in others)]
     for other, member in zip(others, members[1:], strict=True):
         _same_pieces(
             f"--model {other}", member.trg, folder, members[0].trg, "models of an ensemble need the same ones"
         )
-    if lm:
-        _check_language_model(lm, folder, members[0].trg)
+    if options.lm:
+        _check_language_model(options.lm, folder, members[0].trg)
     return members
 
 
@@ -205,7 +191,7 @@ def _model(member: _Member) -> Seq2Seq:
     return model.eval()
 
 
-def for_translation(model: Model, device: torch.device, precision: str) -> Model:
+def for_translation(model: Model, device: torch.device, precision: Precision) -> Model:
     """Return the model on the device in the precision, its weights packed where a CPU can read them so."""
     if precision == "float64" or device.type != "cpu" or not has_packed():
         return model.to(device, getattr(torch, precision))

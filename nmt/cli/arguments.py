@@ -2,7 +2,6 @@
 
 import sys
 from collections import Counter
-from enum import StrEnum
 from math import isfinite
 from pathlib import Path
 from typing import Annotated, Any
@@ -10,6 +9,7 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperCommand, TyperOption
 
+from nmt.decoding.options import LM_WEIGHT
 from nmt.errors import UserError
 
 # Bounds that no person reaches.
@@ -32,7 +32,8 @@ LanguageModel = Annotated[
     typer.Option("--lm", metavar="RUN", help="a language model's run, of the same target vocabulary"),
 ]
 LanguageModelWeight = Annotated[
-    float | None, typer.Option("--lm-weight", min=0, max=1_000, help="with --lm: its weight; default: 0.2")
+    float | None,
+    typer.Option("--lm-weight", min=0, max=1_000, help=f"with --lm: its weight; default: {LM_WEIGHT}"),
 ]
 Beam = Annotated[
     int | None,
@@ -64,16 +65,6 @@ class Command(TyperCommand):
                     f"{option.opts[0]} is given {times} times, expected once; leave out the others"
                 )
         return super().parse_args(ctx, args)
-
-
-class Precision(StrEnum):
-    """What the products of a translation are taken in."""
-
-    AUTO = "auto"
-    FLOAT64 = "float64"
-    FLOAT32 = "float32"
-    BFLOAT16 = "bfloat16"
-    INT8 = "int8"
 
 
 def check_weight(lm: Path | None, weight: float | None) -> None:

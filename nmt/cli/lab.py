@@ -1,8 +1,7 @@
 """nmt lab: experiments that show why recurrent networks are built so."""
 
-from enum import StrEnum
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
@@ -15,20 +14,9 @@ lab = typer.Typer(
 )
 
 
-class Wandb(StrEnum):
-    """Whether pictures and table go to Weights & Biases too."""
-
-    OFF = "off"
-    OFFLINE = "offline"
-    ONLINE = "online"
-
-
-class Task(StrEnum):
-    """What a long memory is needed for."""
-
-    ADDING = "adding"
-    COPYING = "copying"
-
+# As in nmt.lab, which loads torch.
+Wandb = Literal["off", "offline", "online"]
+Task = Literal["adding", "copying"]
 
 Output = Annotated[Path, typer.Option(metavar="FOLDER", help="where pictures and numbers go")]
 Input = Annotated[
@@ -79,7 +67,7 @@ def gradients(
     step: Annotated[float, typer.Option(min=0, max=1_000, help="rate of its plain gradient descent")] = 0.01,
     seed: Seed = 1,
     output: Output = Path("runs/lab/gradients"),
-    wandb: Tracked = Wandb.OFF,
+    wandb: Tracked = "off",
     threads: Threads = 1,
 ) -> None:
     """What of a loss reaches the states before it, cell by cell, fresh and trained.
@@ -97,7 +85,7 @@ def gradients(
     folder = open_folder(output, "gradients")
     budget = Budget(parameters, updates, batch, lr, clip or None, seed)
     page = study(names, lag=lag, budget=budget, rows=rows, exploding=exploding, step=step)
-    leave(page, folder, wandb=wandb.value)
+    leave(page, folder, wandb=wandb)
 
 
 @lab.command()
@@ -130,7 +118,7 @@ def memory(
     clip: Clip = 1.0,
     seed: Seed = 1,
     output: Output = Path("runs/lab/memory"),
-    wandb: Tracked = Wandb.OFF,
+    wandb: Tracked = "off",
     threads: Threads = 1,
 ) -> None:
     """How far back every cell can learn to look, all with as many parameters and updates."""
@@ -144,8 +132,8 @@ def memory(
         numbers = list(dict.fromkeys(int(lag) for lag in lags.split(",")))
     except ValueError:
         raise UserError(f"--lags {lags}: expected whole numbers such as 10,50,200") from None
-    names, folder = split_names(cells), open_folder(output, f"memory-{task.value}")
-    usual = BUDGETS[task.value]
+    names, folder = split_names(cells), open_folder(output, f"memory-{task}")
+    usual = BUDGETS[task]
     budget = usual._replace(
         parameters=parameters or usual.parameters,
         updates=updates or usual.updates,
@@ -154,8 +142,8 @@ def memory(
         clip=clip or None,
         seed=seed,
     )
-    page = compare(task.value, numbers, names, budget, lambda line: print(line, flush=True))
-    leave(page, folder, wandb=wandb.value)
+    page = compare(task, numbers, names, budget, lambda line: print(line, flush=True))
+    leave(page, folder, wandb=wandb)
 
 
 @lab.command()
@@ -170,7 +158,7 @@ def gates(
     ] = 200,
     sentence: Annotated[int, typer.Option(min=1, max=MOST, help="which of them is drawn, from 1")] = 1,
     output: Output = Path("runs/lab/gates"),
-    wandb: Tracked = Wandb.OFF,
+    wandb: Tracked = "off",
     threads: Threads = 1,
 ) -> None:
     """What the gates of a trained model do along a sentence, and how often they are open or shut.
@@ -184,7 +172,7 @@ def gates(
     from nmt.lab.trained import lines_of, load_trained
 
     trained, folder = load_trained(model, overrides or ()), open_folder(output, "gates")
-    leave(study(trained, lines_of(trained, input_, split, count), sentence), folder, wandb=wandb.value)
+    leave(study(trained, lines_of(trained, input_, split, count), sentence), folder, wandb=wandb)
 
 
 @lab.command()
@@ -196,7 +184,7 @@ def attention(
     split: Split = "validation",
     count: Annotated[int, typer.Option(min=1, max=MOST, help="sentences, a picture each")] = 4,
     output: Output = Path("runs/lab/attention"),
-    wandb: Tracked = Wandb.OFF,
+    wandb: Tracked = "off",
     threads: Threads = 1,
 ) -> None:
     """Where a model looked while it wrote: over its pieces, and merged to words."""
@@ -207,7 +195,7 @@ def attention(
     from nmt.lab.trained import lines_of, load_trained
 
     trained, folder = load_trained(model, overrides or ()), open_folder(output, "attention")
-    leave(study(trained, lines_of(trained, input_, split, count)), folder, wandb=wandb.value)
+    leave(study(trained, lines_of(trained, input_, split, count)), folder, wandb=wandb)
 
 
 @lab.command()
@@ -218,7 +206,7 @@ def exposure(
     count: Annotated[int, typer.Option(min=1, max=MOST, help="sentence pairs")] = 500,
     longest: Annotated[int, typer.Option(min=1, max=10_000, help="positions that are shown")] = 25,
     output: Output = Path("runs/lab/exposure"),
-    wandb: Tracked = Wandb.OFF,
+    wandb: Tracked = "off",
     threads: Threads = 1,
 ) -> None:
     """What the model's own words before a position cost there: teacher forcing against free running."""
@@ -228,7 +216,7 @@ def exposure(
     from nmt.lab.trained import load_trained, pairs_of
 
     trained, folder = load_trained(model, overrides or ()), open_folder(output, "exposure")
-    leave(study(trained, pairs_of(trained, split, count), longest), folder, wandb=wandb.value)
+    leave(study(trained, pairs_of(trained, split, count), longest), folder, wandb=wandb)
 
 
 def _one_source(context: typer.Context, file: Path | None) -> None:

@@ -74,15 +74,15 @@ def sample(
     import torch
 
     from nmt.builders.language_model import load_language_model
-    from nmt.decoding.options import Drawing
+    from nmt.decoding.options import Sampling
     from nmt.workflows.sample import most_probable, samples
 
     trained = load_language_model(model, device=device, precision=torch.float64, prompt=prompt)
     if beam is not None:
         found = most_probable(trained, prompt=prompt, beam=beam, n_best=n_best, limit=max_length)
     else:
-        drawing = Drawing(seed, temperature, top_k, top_p)
-        found = samples(trained, drawing, count, prompt=prompt, lines=lines, limit=max_length, batch=batch)
+        sampling = Sampling(seed, temperature, top_k, top_p)
+        found = samples(trained, sampling, count, prompt=prompt, lines=lines, limit=max_length, batch=batch)
     total = cut = 0
     for text, sampled in found:
         print(text, end="\n\n" if lines > 1 else "\n", flush=True)

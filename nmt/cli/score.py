@@ -12,12 +12,12 @@ from nmt.cli.arguments import (
     LanguageModel,
     LanguageModelWeight,
     Overrides,
-    Precision,
     Threads,
     check_weight,
     given,
     use_threads,
 )
+from nmt.machine import Precision
 
 if TYPE_CHECKING:
     from nmt.results import Result
@@ -91,7 +91,7 @@ def score(
     device: Device = "auto",
     precision: Annotated[
         Precision, typer.Option(help="of the products; auto is what nmt translate takes")
-    ] = Precision.FLOAT32,
+    ] = "float32",
     threads: Threads = None,
 ) -> None:
     """Score a run, or a file of translations.
@@ -161,13 +161,17 @@ def score(
     from nmt.builders.translator import check_models, load_translator
     from nmt.data.corpus import Pair
     from nmt.data.lines import in_memory, read_lines
+    from nmt.decoding.options import TranslationOptions
     from nmt.files import replace_text
     from nmt.workflows.force_decode import force_pairs, force_text
     from nmt.workflows.result import dataset_name
     from nmt.workflows.score import held_out, pairs_of_files, score_labels, score_run, score_text
 
+    options = TranslationOptions(
+        models=tuple(model), lm=lm, lm_weight=lm_weight, beam=beam, device=device, precision=precision
+    )
     if together:
-        check_models(*model, lm=lm)
+        check_models(options)
     of_split: str | None = None
     more_references: list[list[str]] = []
     if src and ref:
@@ -188,15 +192,7 @@ def score(
     if way == "--force and a language model":
         outputs = list(force_text(folder, experiment, lines, device=device))
     elif way == "--force":
-        translator = load_translator(
-            *model,
-            lm=lm,
-            lm_weight=lm_weight,
-            experiment=experiment,
-            device=device,
-            precision=precision.value,
-        )
-        outputs = list(force_pairs(translator, pairs))
+        outputs = list(force_pairs(load_translator(options, experiment), pairs))
     elif way == "a language model":
         result = score_text(folder, experiment, lines, dataset=dataset, split=of_split, device=device)
     elif way == "a classifier or tagger":
@@ -205,16 +201,11 @@ def score(
         )
     else:
         result, outputs = score_run(
-            model,
+            options,
             experiment,
             pairs,
-            lm=lm,
-            lm_weight=lm_weight,
             dataset=dataset,
             split=of_split,
-            beam=beam,
-            device=device,
-            precision=precision.value,
             metrics=chosen,
             tokenize=_tokenizer(tokenize, experiment.data.trg),
             more_references=more_references,

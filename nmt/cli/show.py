@@ -22,11 +22,13 @@ def show(
     from itertools import islice
 
     from nmt.builders.translator import load_translator
+    from nmt.decoding.options import TranslationOptions
     from nmt.evaluation.alignment import draw
     from nmt.workflows.score import held_out, run_experiment
 
     experiment = run_experiment(model, overrides or ())
-    translator = load_translator(model, experiment=experiment, beam=beam, device=device)
+    options = TranslationOptions(models=(model,), beam=beam, device=device)
+    translator = load_translator(options, experiment)
     pairs = held_out(experiment, split)
     chosen = list(islice(pairs[:: max(1, len(pairs) // count)], count))
     translations = translator.translations([pair.src for pair in chosen], attention=True)

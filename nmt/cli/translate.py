@@ -5,11 +5,10 @@ import stat
 import sys
 from collections.abc import Iterator
 from contextlib import nullcontext
-from enum import StrEnum
 from functools import partial
 from itertools import chain, islice
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
@@ -22,7 +21,6 @@ from nmt.cli.arguments import (
     LanguageModel,
     LanguageModelWeight,
     Models,
-    Precision,
     Seed,
     Temperature,
     TopK,
@@ -33,7 +31,9 @@ from nmt.cli.arguments import (
     one_input,
     say_empty,
 )
+from nmt.decoding.options import Sampling, TranslationOptions
 from nmt.errors import UserError
+from nmt.machine import Precision
 
 if TYPE_CHECKING:
     from nmt.jobs.blocks import Shard
@@ -43,11 +43,49 @@ if TYPE_CHECKING:
 FEW = 4  # windows; for no more than these no other process is started unless asked for
 
 
-class Errors(StrEnum):
-    """What to do with bytes that are not UTF-8."""
-
-    STRICT = "strict"
-    REPLACE = "replace"
+Errors = Literal["strict", "replace"]
+Input = Annotated[Path | None, typer.Option("--input", metavar="FILE", help="lines to translate, .gz too")]
+Output = Annotated[
+    Path | None,
+    typer.Option(metavar="FILE", help="a new file for what comes out; default, or -: standard output"),
+]
+Resume = Annotated[bool, typer.Option("--resume", help="go on where --output was interrupted")]
+ShardOf = Annotated[
+    str | None,
+    typer.Option(metavar="i/n", help="part i of n of --input; the outputs in order are that of the whole"),
+]
+NBest = Annotated[
+    int, typer.Option(min=1, max=MOST_BEAM, help="translations a line, as NUMBER ||| TEXT ||| SCORE")
+]
+Alignments = Annotated[
+    bool, typer.Option("--alignments", help="add ||| and word links source-target, counted from 0")
+]
+MaxSource = Annotated[
+    int | None,
+    typer.Option(min=4, max=100_000, help="source tokens that are translated as a whole; default: the run's"),
+]
+NoSplit = Annotated[
+    bool, typer.Option("--no-split", help="keep together more sentences of a line than training showed")
+]
+Sample = Annotated[
+    bool, typer.Option("--sample", help="draw each translation, as the next four say; search nothing")
+]
+OnErrors = Annotated[Errors, typer.Option(help="bytes that are not UTF-8: refuse or replace by U+FFFD")]
+PrecisionOf = Annotated[
+    Precision,
+    typer.Option(
+        help="of the products; auto: int8 on a CPU with units for it, else float32; with --sample float64"
+    ),
+]
+Workers = Annotated[
+    int | None,
+    typer.Option(
+        min=1,
+        max=MOST_THREADS,
+        help="processes; default: one a core for a file of more than 2000 lines, else 1",
+    ),
+]
+ThreadsOfEach = Annotated[int, typer.Option(min=1, max=MOST_THREADS, help="CPU threads a process")]
 
 
 def translate(
@@ -56,63 +94,25 @@ def translate(
     file: File = None,
     lm: LanguageModel = None,
     lm_weight: LanguageModelWeight = None,
-    source: Annotated[
-        Path | None, typer.Option("--input", metavar="FILE", help="lines to translate, .gz too")
-    ] = None,
-    output: Annotated[
-        Path | None,
-        typer.Option(metavar="FILE", help="a new file for what comes out; default, or -: standard output"),
-    ] = None,
-    resume: Annotated[bool, typer.Option("--resume", help="go on where --output was interrupted")] = False,
-    shard: Annotated[
-        str | None,
-        typer.Option(
-            metavar="i/n", help="part i of n of --input; the outputs in order are that of the whole"
-        ),
-    ] = None,
+    source: Input = None,
+    output: Output = None,
+    resume: Resume = False,
+    shard: ShardOf = None,
     beam: Beam = None,
-    n_best: Annotated[
-        int, typer.Option(min=1, max=MOST_BEAM, help="translations a line, as NUMBER ||| TEXT ||| SCORE")
-    ] = 1,
-    alignments: Annotated[
-        bool, typer.Option("--alignments", help="add ||| and word links source-target, counted from 0")
-    ] = False,
-    max_source: Annotated[
-        int | None,
-        typer.Option(
-            min=4, max=100_000, help="source tokens that are translated as a whole; default: the run's"
-        ),
-    ] = None,
-    no_split: Annotated[
-        bool,
-        typer.Option("--no-split", help="keep together more sentences of a line than training showed"),
-    ] = False,
-    sample: Annotated[
-        bool, typer.Option("--sample", help="draw each translation, as the next four say; search nothing")
-    ] = False,
+    n_best: NBest = 1,
+    alignments: Alignments = False,
+    max_source: MaxSource = None,
+    no_split: NoSplit = False,
+    sample: Sample = False,
     temperature: Temperature = 1.0,
     top_k: TopK = None,
     top_p: TopP = 1.0,
     seed: Seed = 1,
-    errors: Annotated[
-        Errors, typer.Option(help="bytes that are not UTF-8: refuse or replace by U+FFFD")
-    ] = Errors.STRICT,
+    errors: OnErrors = "strict",
     device: Device = "auto",
-    precision: Annotated[
-        Precision,
-        typer.Option(
-            help="of the products; auto: int8 on a CPU with units for it, else float32; with --sample float64"
-        ),
-    ] = Precision.AUTO,
-    workers: Annotated[
-        int | None,
-        typer.Option(
-            min=1,
-            max=MOST_THREADS,
-            help="processes; default: one a core for a file of more than 2000 lines, else 1",
-        ),
-    ] = None,
-    threads: Annotated[int, typer.Option(min=1, max=MOST_THREADS, help="CPU threads a process")] = 1,
+    precision: PrecisionOf = "auto",
+    workers: Workers = None,
+    threads: ThreadsOfEach = 1,
 ) -> None:
     """Translate standard input or a file, line by line.
 
@@ -121,48 +121,55 @@ def translate(
     A line with more sentences, or longer, than training showed is cut at sentence ends and joined again.
     What is drawn belongs to the seed and the number of the line in the whole input.
     """
-    from nmt.decoding.options import Drawing
     from nmt.jobs.blocks import Shard
-    from nmt.jobs.output import open_output
-    from nmt.jobs.workers import in_order
-    from nmt.workflows.translate import load_window_translator
 
     check_weight(lm, lm_weight)
-    if sample and (of_search := given(context, "beam", "n_best", "alignments")):
-        raise UserError(
-            f"{of_search}: for a search, and --sample draws one a line; leave out one or the other"
-        )
-    if not sample and (of_draws := given(context, "temperature", "top_k", "top_p", "seed")):
-        raise UserError(f"{of_draws}: for what is drawn, and a translation is searched; add --sample to draw")
+    _refuse_idle(context, sample=sample)
     check_drawing(temperature, top_p)
     source, output = one_input(file, source), None if output == Path("-") else output
     _refuse(source, output, resume=resume, shard=shard)
-    if lm or len(model) > 1:  # before a line is read; a single run has nothing to go together with
-        from nmt.builders.translator import check_models
-
-        check_models(*model, lm=lm)
-    part = Shard.parse(shard or "1/1")
-    load = partial(
-        load_window_translator,
-        *model,
+    options = TranslationOptions(
+        models=tuple(model),
         lm=lm,
         lm_weight=lm_weight,
         beam=beam,
         n_best=n_best,
         max_source=max_source,
         split=not no_split,
-        alignments=alignments,
+        sampling=Sampling(seed, temperature, top_k, top_p) if sample else None,
         device=device,
-        precision=precision.value,
+        precision=precision,
         threads=threads,
-        drawing=Drawing(seed, temperature, top_k, top_p) if sample else None,
     )
-    begin, end = _extent(source, part)
+    if lm or len(model) > 1:  # before a line is read; a single run has nothing to go together with
+        from nmt.builders.translator import check_models
+
+        check_models(options)
+    begin, end = _extent(source, Shard.parse(shard or "1/1"))
     if workers is None and not _is_file(source):
         workers = 1
     found = _windows(source, errors, begin, end, ready=workers == 1)
     workers, found = _share(found, workers, device)
-    numbered_from = None if n_best == 1 else begin
+    _run(options, workers, found, begin, output, resume=resume, alignments=alignments)
+
+
+def _run(
+    options: TranslationOptions,
+    workers: int,
+    found: "Windows",
+    begin: int,
+    output: Path | None,
+    *,
+    resume: bool,
+    alignments: bool,
+) -> None:
+    """Translate the windows, of which the first begins at line `begin`, in so many processes."""
+    from nmt.jobs.output import open_output
+    from nmt.jobs.workers import in_order
+    from nmt.workflows.translate import load_window_translator
+
+    load = partial(load_window_translator, options, alignments=alignments)
+    numbered_from = None if options.n_best == 1 else begin
     short: list[int] = []
     with in_order(load, workers) as translated:
         opened = open_output(output, resume=resume, numbered_from=numbered_from) if output else nullcontext()
@@ -177,6 +184,16 @@ def translate(
             f"line {short[0] + 1}; see whether text is missing there",
             file=sys.stderr,
         )
+
+
+def _refuse_idle(context: typer.Context, *, sample: bool) -> None:
+    """Raise UserError for options of a search where translations are sampled, and the other way round."""
+    if sample and (of_search := given(context, "beam", "n_best", "alignments")):
+        raise UserError(
+            f"{of_search}: for a search, and --sample draws one a line; leave out one or the other"
+        )
+    if not sample and (of_draws := given(context, "temperature", "top_k", "top_p", "seed")):
+        raise UserError(f"{of_draws}: for what is drawn, and a translation is searched; add --sample to draw")
 
 
 def _refuse(source: Path | None, output: Path | None, *, resume: bool, shard: str | None) -> None:
@@ -232,7 +249,7 @@ def _windows(source: Path | None, errors: Errors, begin: int, end: int | None, *
     from nmt.data.lines import read_lines, read_standard_input
     from nmt.jobs.blocks import ready_windows, windows
 
-    lines = read_lines(source, errors.value) if source else read_standard_input(errors.value)
+    lines = read_lines(source, errors) if source else read_standard_input(errors)
     cut = ready_windows if source is None and ready and not _is_file(None) else windows
     empty = end is None
     for window, problem in cut(islice(lines, begin, end)):

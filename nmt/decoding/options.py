@@ -1,15 +1,58 @@
-"""How text is sampled, as plain values: no torch is loaded for them."""
+"""How text is translated or sampled, as plain values: no torch is loaded for them."""
 
-from typing import TYPE_CHECKING, NamedTuple
+from dataclasses import dataclass
+from pathlib import Path
+from typing import NamedTuple
 
-if TYPE_CHECKING:
-    pass
+from nmt.errors import UserError
+from nmt.machine import Precision
+
+LM_WEIGHT = 0.2  # of a language model, unless said otherwise
 
 
-class Drawing(NamedTuple):
-    """How to draw: see `SamplingSettings`."""
+class Sampling(NamedTuple):
+    """How to sample: see `SamplingSettings`."""
 
     seed: int
     temperature: float
     top_k: int | None
     top_p: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class TranslationOptions:
+    """Which models translate, how they search or sample, and how they compute.
+
+    What is None is as the first run's configuration says. Raises UserError for a weight without a language
+    model, and for a max_source that is too small.
+
+    models: run folders; several translate as an ensemble, of whose configurations decoding.max_source alone
+    counts. lm: a run of a language model, fused with lm_weight (0.2). max_source: source tokens that are
+    translated as a whole. split: False keeps together more sentences than training showed together.
+    sampling: translations are sampled, not searched; in float64 unless precision says otherwise, since a
+    random number can fall next to the edge between two tokens. threads: CPU threads of a process that
+    translates; None leaves torch as it is set.
+    """
+
+    models: tuple[Path, ...]
+    lm: Path | None = None
+    lm_weight: float | None = None
+    beam: int | None = None
+    n_best: int = 1
+    max_source: int | None = None
+    split: bool = True
+    sampling: Sampling | None = None
+    device: str = "auto"
+    precision: Precision = "auto"
+    threads: int | None = None
+
+    def __post_init__(self) -> None:
+        if self.lm is None and self.lm_weight is not None:
+            raise UserError(f"lm_weight {self.lm_weight} weighs a language model, and none is given; give lm")
+        if self.max_source is not None and self.max_source < 4:
+            raise UserError(f"max_source {self.max_source}: expected 4 tokens or more, such as 200")
+
+    @property
+    def weight(self) -> float:
+        """The weight of the language model."""
+        return LM_WEIGHT if self.lm_weight is None else self.lm_weight

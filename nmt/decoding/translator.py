@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import KW_ONLY, dataclass
 from heapq import nlargest
 from itertools import pairwise, product
 from math import inf
@@ -14,7 +14,7 @@ from torch import Tensor
 from nmt.data.batches import pad
 from nmt.data.lengths import TrainingLengths
 from nmt.data.sentences import count_sentences, sentence_ends
-from nmt.data.text import Normalizer, TextEncoder
+from nmt.data.text import TextEncoder
 from nmt.decoding.forcing import force
 from nmt.decoding.sampling import SamplingSettings, sample
 from nmt.decoding.search import Hypothesis, SearchSettings, StepScorer, beam_search
@@ -86,51 +86,52 @@ class Forced(NamedTuple):
 
 
 class SourceReader(NamedTuple):
-    """How one model reads a source: in tokens of its own, at most so many at a time.
+    """How one model reads a source: in tokens of its own, at most max_source at a time.
 
-    usual: of several sentences at most so many together.
+    Several sentences are read together up to `tokens` and `sentences`.
     """
 
     encoder: TextEncoder
     max_source: int
-    usual: float = inf
+    tokens: float = inf
+    sentences: float = inf
 
     def fits(self, text: str, *, several: bool) -> bool:
         """Say whether it reads the text, of several sentences or of one, as a whole."""
-        most = min(self.max_source, self.usual) if several else self.max_source
+        if several and count_sentences(text) > self.sentences:
+            return False
+        most = min(self.max_source, self.tokens) if several else self.max_source
         return len(self.encoder.encode(text)) <= most
 
 
+@dataclass(frozen=True)
 class Translator:
     """Translates text with any step scorer over sources; float results do not depend on the neighbours.
 
-    lengths: what training showed; a line with more is cut at sentence ends, unless split is False.
-    normalize: what of a raw text is read. others: how further models of an ensemble read the source. The
-    scorer's source is then a tuple, of which the first is read with src_tokenizer. Limits, batches and
-    alignments go by the tokens of the first.
+    It keeps nothing of a text, so that several threads may use one. readers: how each model of an ensemble
+    reads a source; with several, the scorer's source is a tuple. Limits, batches and alignments go by the
+    tokens of the first. lengths: what training showed, by which a translation is called short.
     """
 
-    def __init__(
-        self,
-        scorer: StepScorer[Any, Any, Any],
-        src_tokenizer: Tokenizer,
-        trg_tokenizer: Tokenizer,
-        search: SearchSettings,
-        *,
-        max_source: int,
-        tokens_per_batch: int,
-        device: torch.device,
-        precision: str,
-        lengths: TrainingLengths | None = None,
-        split: bool = True,
-        normalize: Normalizer | None = None,
-        others: Sequence[SourceReader] = (),
-    ) -> None:
-        self.scorer, self.search, self.others = scorer, search, tuple(others)
-        self.src_tokenizer, self.trg_tokenizer = src_tokenizer, trg_tokenizer
-        self.max_source, self.tokens_per_batch, self.device = max_source, tokens_per_batch, device
-        self.precision, self.lengths, self.split = precision, lengths, split
-        self.normalize = normalize or Normalizer()
+    scorer: StepScorer[Any, Any, Any]
+    readers: tuple[SourceReader, ...]
+    trg_tokenizer: Tokenizer
+    search: SearchSettings
+    _: KW_ONLY
+    tokens_per_batch: int
+    device: torch.device
+    precision: str
+    lengths: TrainingLengths | None = None
+
+    @property
+    def src_tokenizer(self) -> Tokenizer:
+        """The tokenizer that the first model reads with."""
+        return self.readers[0].encoder.tokenizer
+
+    @property
+    def max_source(self) -> int:
+        """The longest source, in tokens, that the first model reads as a whole."""
+        return self.readers[0].max_source
 
     def translate(self, lines: Sequence[str]) -> list[str]:
         """Return the best translation of each line; a blank line gives an empty one."""
@@ -194,31 +195,28 @@ class Translator:
 
     def parts(self, line: str) -> list[Part]:
         """Return the stretches that the line is translated in, none for a blank one."""
-        text = self.normalize(line)
+        text = self.readers[0].encoder.normalize(line)
         if not text:
             return []
-        usual = self.lengths if self.split else None
-        encoder = TextEncoder(self.src_tokenizer, self.normalize)
-        first = SourceReader(encoder, self.max_source, usual.tokens if usual else inf)
 
         def fits(text: str) -> bool:
-            return all(reader.fits(text, several=False) for reader in (first, *self.others))
+            return all(reader.fits(text, several=False) for reader in self.readers)
 
         def together(text: str) -> bool:
-            if usual and count_sentences(text) > usual.sentences:
-                return False
-            return all(reader.fits(text, several=usual is not None) for reader in (first, *self.others))
+            return all(reader.fits(text, several=True) for reader in self.readers)
 
         parts = []
         for stretch, after in pairwise([*split_text(text, fits, together), ""]):
-            if ids := encoder.encode(stretch):
+            ids, *others = self._read(stretch)
+            if ids:
                 spaced = stretch[-1:].isspace() or after[:1].isspace()
                 ended = spaced or not after or _ends_without_space(stretch)
-                parts.append(Part(ids, spaced, ended, self._read_by_others(stretch)))
+                parts.append(Part(ids, spaced, ended, tuple(others)))
         return parts
 
-    def _read_by_others(self, text: str) -> tuple[list[int], ...]:
-        return tuple(reader.encoder.encode(text) for reader in self.others)
+    def _read(self, text: str) -> list[list[int]]:
+        """Return the ids of a text, as each model reads it."""
+        return [reader.encoder.encode(text) for reader in self.readers]
 
     def hypotheses(
         self, rows: list[list[int]], *others: Sequence[list[int]], attention: bool = False
@@ -245,11 +243,9 @@ class Translator:
         pairs: source and target. Of a fusion they are its scores. No source is cut: one of more than
         `max_source` pieces is read as a whole.
         """
-        src_encoder, trg_encoder = (
-            TextEncoder(tokenizer, self.normalize) for tokenizer in (self.src_tokenizer, self.trg_tokenizer)
-        )
-        src = src_encoder.encode_batch([text for text, _ in pairs])
-        others = list(zip(*(self._read_by_others(text) for text, _ in pairs), strict=True))
+        sources = [text for text, _ in pairs]
+        src, *others = (reader.encoder.encode_batch(sources) for reader in self.readers)
+        trg_encoder = TextEncoder(self.trg_tokenizer, self.readers[0].encoder.normalize)
         trg = [[*ids, EOS] for ids in trg_encoder.encode_batch([text for _, text in pairs])]
         results: list[Forced] = [Forced([], [])] * len(pairs)
         both = [[*read, *written] for read, written in zip(src, trg, strict=True)]
@@ -269,7 +265,7 @@ class Translator:
             lengths = torch.tensor([len(of[i]) + 1 for i in chosen], device=self.device)
             return Source(pad([of[i] for i in chosen], last=EOS).to(self.device), lengths)
 
-        return tuple(source(of) for of in (rows, *others)) if self.others else source(rows)
+        return tuple(source(of) for of in (rows, *others)) if others else source(rows)
 
     def _limits(self, rows: Sequence[list[int]], chosen: Sequence[int]) -> Tensor:
         return self.search.limits(torch.tensor([len(rows[i]) + 1 for i in chosen], device=self.device))

@@ -14,6 +14,7 @@ from nmt.config.model import LanguageModelConfig
 from nmt.data.corpus import Pair
 from nmt.data.lines import read_lines
 from nmt.data.text import Normalizer
+from nmt.decoding.options import TranslationOptions
 from nmt.decoding.scorers import ModelScorer
 from nmt.decoding.translator import Translator
 from nmt.errors import UserError
@@ -49,7 +50,8 @@ def load_trained(folder: Path, overrides: Sequence[str] = ()) -> Trained:
         read = load_language_model(folder, experiment=experiment, device="cpu", precision=torch.float64)
         return Trained(folder, experiment, read.model, read.tokenizer, None)
     # In float64 weights are not packed: the model is the plain one, cells and all.
-    translator = load_translator(folder, experiment=experiment, beam=1, device="cpu", precision="float64")
+    options = TranslationOptions(models=(folder,), beam=1, device="cpu", precision="float64")
+    translator = load_translator(options, experiment)
     assert isinstance(translator.scorer, ModelScorer)
     return Trained(folder, experiment, translator.scorer.model, translator.trg_tokenizer, translator)
 

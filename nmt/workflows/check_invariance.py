@@ -18,13 +18,14 @@ from torch import Tensor
 from nmt.builders.hardware import choose_device, choose_translation_precision
 from nmt.builders.translator import load_translator
 from nmt.data.batches import pad
+from nmt.decoding.options import TranslationOptions
 from nmt.decoding.search import beam_search
 from nmt.decoding.translator import Translator
 from nmt.jobs.blocks import WINDOW
+from nmt.machine import Precision
 from nmt.models import Source
 from nmt.tokenization.vocabulary import EOS
 
-Precision: TypeAlias = Literal["float64", "float32", "int8"]
 Order: TypeAlias = Literal["as it is", "reversed", "shuffled"]
 Batch: TypeAlias = Literal["usual", "an eighth", "one"]
 
@@ -103,7 +104,8 @@ def check_run(folder: Path, lines: Sequence[str], *, beam: int | None, device: s
     """Yield the outcome of each way to decode the lines with a run's model, as soon as it is there."""
 
     def load(precision: Precision) -> Translator:
-        return load_translator(folder, beam=beam, device=device, precision=precision)
+        options = TranslationOptions(models=(folder,), beam=beam, device=device, precision=precision)
+        return load_translator(options)
 
     shipped = choose_translation_precision("auto", choose_device(device))
     return check(load, lines, ("float64", "float32", "int8") if shipped == "int8" else ("float64", "float32"))
@@ -142,7 +144,9 @@ def _decode(translator: Translator, lines: Sequence[str], order: Order, batch: B
     elif order == "shuffled":
         Random(1).shuffle(numbers)
     usual = translator.tokens_per_batch
-    translator.tokens_per_batch = {"usual": usual, "an eighth": usual // 8, "one": 0}[batch]
+    translator = replace(
+        translator, tokens_per_batch={"usual": usual, "an eighth": usual // 8, "one": 0}[batch]
+    )
     decoded: dict[int, _Decoded] = {}
     for begin in range(0, len(numbers), WINDOW):
         window = numbers[begin : begin + WINDOW]
@@ -151,7 +155,6 @@ def _decode(translator: Translator, lines: Sequence[str], order: Order, batch: B
         for i, rows in parts.items():
             best = [next(found)[0] for _ in rows]
             decoded[i] = _Decoded([each.ids for each in best], sum(each.score for each in best))
-    translator.tokens_per_batch = usual
     return [decoded[i] for i in range(len(lines))]
 
 

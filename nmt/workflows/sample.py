@@ -6,7 +6,7 @@ import torch
 
 from nmt.builders.language_model import Trained, first_token
 from nmt.decoding.candidates import LengthPenalty
-from nmt.decoding.options import Drawing
+from nmt.decoding.options import Sampling
 from nmt.decoding.processors import Ban, LogitsProcessor
 from nmt.decoding.sampling import Sampled, SamplingSettings, sample
 from nmt.decoding.scorers import LanguageModelScorer
@@ -16,7 +16,7 @@ from nmt.tokenization.vocabulary import EOS, UNK
 
 
 def samples(
-    trained: Trained, drawing: Drawing, count: int, *, prompt: str, lines: int, limit: int, batch: int
+    trained: Trained, sampling: Sampling, count: int, *, prompt: str, lines: int, limit: int, batch: int
 ) -> Iterator[tuple[str, Sampled]]:
     """Yield `count` new sequences of up to `limit` pieces, each as text that begins with the prompt.
 
@@ -28,7 +28,7 @@ def samples(
             "expected false; leave --lines out and draw more with --n"
         )
     scorer, last, ids = _begun(trained, prompt)
-    seed, temperature, top_k, top_p = drawing
+    seed, temperature, top_k, top_p = sampling
     settings = SamplingSettings(
         bos=last,
         eos=EOS,

@@ -12,7 +12,7 @@ from pydantic import JsonValue
 from nmt.builders.data import corpus_of
 from nmt.builders.labeller import load_labeller
 from nmt.builders.language_model import load_language_model
-from nmt.builders.translator import LM_WEIGHT, load_translator
+from nmt.builders.translator import load_translator
 from nmt.config.data import DataConfig, FilePair, TextFiles
 from nmt.config.experiment import Experiment
 from nmt.config.loading import changed_keys, load_experiment
@@ -23,6 +23,7 @@ from nmt.data.filtering import scan
 from nmt.data.labelled import check_known, check_labels
 from nmt.data.lines import in_memory, read_lines
 from nmt.data.text import NormalizedCorpus, Normalizer
+from nmt.decoding.options import TranslationOptions
 from nmt.errors import UserError
 from nmt.evaluation.metrics import Comparison, compare, label_scores, scores, text_scores
 from nmt.machine import source_commit
@@ -103,17 +104,12 @@ def compare_files(
 
 
 def score_run(
-    folders: Sequence[Path],
+    options: TranslationOptions,
     experiment: Experiment,
     pairs: Sequence[Pair],
     *,
-    lm: Path | None,
-    lm_weight: float | None,
     dataset: str,
     split: str | None,
-    beam: int | None,
-    device: str,
-    precision: str,
     metrics: Sequence[str],
     tokenize: str,
     more_references: Sequence[Sequence[str]] = (),
@@ -123,19 +119,13 @@ def score_run(
     experiment: the first run's. more_references: further ones of the pairs. Of an ensemble or a fusion the
     result says which runs, and no cost.
     """
-    run = Run(folders[0])
-    translator = load_translator(
-        *folders,
-        lm=lm,
-        lm_weight=lm_weight,
-        experiment=experiment,
-        beam=beam,
-        device=device,
-        precision=precision,
-    )
-    together: dict[str, JsonValue] = {"models": [str(folder) for folder in folders]} if folders[1:] else {}
-    if lm:
-        together |= {"lm": str(lm), "lm_weight": LM_WEIGHT if lm_weight is None else lm_weight}
+    run = Run(options.models[0])
+    translator = load_translator(options, experiment)
+    together: dict[str, JsonValue] = {}
+    if len(options.models) > 1:
+        together["models"] = [str(folder) for folder in options.models]
+    if options.lm:
+        together |= {"lm": str(options.lm), "lm_weight": options.weight}
     translator.translate([pair.src for pair in pairs[:8]])  # the first products pay for the kernels' making
     began = time.perf_counter()
     outputs = translator.translate([pair.src for pair in pairs])

@@ -2,10 +2,9 @@
 
 import ctypes
 from collections.abc import Callable, Iterator
-from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
-from nmt.decoding.options import Drawing
+from nmt.decoding.options import TranslationOptions
 from nmt.machine import cores
 
 # The process that deals the windows loads no torch.
@@ -33,50 +32,21 @@ def choose_workers(device: str) -> int:
 
 
 def load_window_translator(
-    folder: Path,
-    *others: Path,
-    lm: Path | None,
-    lm_weight: float | None,
-    beam: int | None,
-    n_best: int,
-    max_source: int | None,
-    split: bool,
-    alignments: bool,
-    device: str,
-    precision: str,
-    threads: int,
-    drawing: Drawing | None = None,
+    options: TranslationOptions, *, alignments: bool
 ) -> Callable[[Window], Translated]:
     """Return what gives the text for a window of lines, with the models of runs in this process.
 
     A line's text is its translation; with n_best > 1 NUMBER ||| TEXT ||| SCORE, n_best times. alignments:
-    ||| and the word links follow, on the best one's line. threads: CPU threads of this process. drawing:
-    the translations are drawn, not searched; in float64 unless told otherwise, since a random number can
-    fall next to the edge between two pieces.
-    Raises UserError like `load_translator`.
+    ||| and the word links follow, on the best one's line. Raises UserError like `load_translator`.
     """
-    import torch
-
     from nmt.builders.translator import load_translator
     from nmt.evaluation.alignment import pharaoh
 
-    torch.set_num_threads(threads)
-    translator = load_translator(
-        folder,
-        *others,
-        lm=lm,
-        lm_weight=lm_weight,
-        beam=beam,
-        n_best=n_best,
-        max_source=max_source,
-        split=split,
-        device=device,
-        precision="float64" if drawing and precision == "auto" else precision,
-    )
+    translator = load_translator(options)
 
     def lines(number: int, translation: "Translation") -> Iterator[str]:
         links = f" ||| {pharaoh(translation.links())}" if alignments else ""
-        if n_best == 1:
+        if options.n_best == 1:
             yield translation.text + links
             return
         for rank, (text, score) in enumerate(translation.ranked):
@@ -84,9 +54,9 @@ def load_window_translator(
 
     def translated(window: Window) -> Translated:
         first, texts = window
-        if drawing:
-            drawn = translator.draw(texts, first=first, **drawing._asdict())
-            return Translated("".join(f"{each}\n" for each in drawn), [])
+        if options.sampling:
+            sampled = translator.draw(texts, first=first, **options.sampling._asdict())
+            return Translated("".join(f"{each}\n" for each in sampled), [])
         found = list(enumerate(translator.translations(texts, attention=alignments), first))
         text = "".join(f"{line}\n" for number, each in found for line in lines(number, each))
         return Translated(text, [number for number, each in found if each.short])

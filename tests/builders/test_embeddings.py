@@ -11,6 +11,7 @@ from rich.console import Console
 from nmt.builders.translator import load_translator
 from nmt.config import Experiment
 from nmt.data.prepared import Prepared
+from nmt.decoding.options import TranslationOptions
 from nmt.errors import UserError
 from nmt.models import LanguageModel, Seq2Seq
 from nmt.run import Run
@@ -88,7 +89,7 @@ def test_a_fresh_run_begins_with_the_vectors_and_goes_on_without_the_file(
     again, _, said = build(tmp_path / "run", more)
     assert "vectors for" not in said
     again.train()
-    assert load_translator(tmp_path / "run", device="cpu", precision="float64")
+    assert load_translator(TranslationOptions(models=(tmp_path / "run",), device="cpu", precision="float64"))
 
 
 @pytest.mark.parametrize(

@@ -10,6 +10,7 @@ from safetensors.torch import load_file, save_file
 import nmt
 from nmt.builders.translator import load_translator
 from nmt.config import load_experiment
+from nmt.decoding.options import TranslationOptions
 from nmt.errors import UserError
 from nmt.tokenization.tokenizer import SentencePieceTokenizer, save_tokenizers
 
@@ -25,21 +26,21 @@ def test_a_folder_is_a_translator(tiny_run: Path) -> None:
     for name in (tiny_run, str(tiny_run)):
         found = nmt.load(name).translate(lines)
         assert [bool(text) for text in found] == [True, False, True]
-    assert load_translator(tiny_run).translate(lines) == found
+    assert load_translator(TranslationOptions(models=(tiny_run,))).translate(lines) == found
 
 
 def test_what_is_not_given_is_as_the_run_says(tiny_run: Path) -> None:
-    translator = load_translator(tiny_run)
+    translator = load_translator(TranslationOptions(models=(tiny_run,)))
     assert (translator.search.beam, translator.search.n_best, translator.max_source) == (2, 1, 40)
-    assert load_translator(tiny_run, beam=4).search.beam == 4
-    assert load_translator(tiny_run, n_best=6).search.beam == 6
+    assert load_translator(TranslationOptions(models=(tiny_run,), beam=4)).search.beam == 4
+    assert load_translator(TranslationOptions(models=(tiny_run,), n_best=6)).search.beam == 6
 
 
 def test_overrides_of_the_configuration_hold(tiny_run: Path) -> None:
     changed = load_experiment(
         tiny_run / "config.yaml", ["decoding.beam=3", "decoding.length_penalty={kind: none}"]
     )
-    search = load_translator(tiny_run, experiment=changed).search
+    search = load_translator(TranslationOptions(models=(tiny_run,)), changed).search
     assert search.beam == 3
     assert search.penalty.alpha == 0
 
@@ -56,12 +57,12 @@ def test_a_part_that_is_missing_is_named(run: Path, part: str, message: str) -> 
     path = run / part
     shutil.rmtree(path) if path.is_dir() else path.unlink()
     with pytest.raises(UserError, match=message):
-        load_translator(run)
+        load_translator(TranslationOptions(models=(run,)))
 
 
 def test_a_folder_that_is_not_there(tmp_path: Path) -> None:
     with pytest.raises(UserError, match="nowhere is not a folder; give the folder of a run"):
-        load_translator(tmp_path / "nowhere")
+        load_translator(TranslationOptions(models=(tmp_path / "nowhere",)))
 
 
 @pytest.mark.parametrize("length", [0, 5, 1000, -1])
@@ -69,7 +70,7 @@ def test_weights_cut_short(run: Path, length: int) -> None:
     weights = run / "model.safetensors"
     weights.write_bytes(weights.read_bytes()[:length])
     with pytest.raises(UserError, match=r"model\.safetensors is damaged"):
-        load_translator(run)
+        load_translator(TranslationOptions(models=(run,)))
 
 
 @pytest.mark.parametrize(
@@ -86,14 +87,18 @@ def test_weights_that_give_no_number(run: Path, value: float, message: str) -> N
         metadata = {"tokenizers": file.metadata()["tokenizers"].rpartition(" ")[0]}  # without the checksum
     save_file({name: tensor.fill_(value) for name, tensor in weights.items()}, path, metadata)
     with pytest.raises(UserError, match=message):
-        load_translator(run).translate(["der Hund"])
+        load_translator(TranslationOptions(models=(run,))).translate(["der Hund"])
     with pytest.raises(UserError, match=message.replace("translation", "text")):
-        load_translator(run).force([("der Hund", "the dog")])
+        load_translator(TranslationOptions(models=(run,))).force([("der Hund", "the dog")])
 
 
 def test_the_model_computes_in_the_precision_asked_for(tiny_run: Path) -> None:
-    (line,) = load_translator(tiny_run, precision="float64").translations(["der Hund"], attention=True)
-    (rough,) = load_translator(tiny_run, precision="float32").translations(["der Hund"])
+    (line,) = load_translator(TranslationOptions(models=(tiny_run,), precision="float64")).translations(
+        ["der Hund"], attention=True
+    )
+    (rough,) = load_translator(TranslationOptions(models=(tiny_run,), precision="float32")).translations(
+        ["der Hund"]
+    )
     assert line.text == rough.text
     assert line.ranked[0].score == pytest.approx(rough.ranked[0].score, abs=1e-4)
     assert line.ranked[0].score != rough.ranked[0].score
@@ -103,11 +108,11 @@ def test_a_tokenizer_of_another_run(run: Path) -> None:
     other = SentencePieceTokenizer.train(["another text"], kind="char")
     save_tokenizers(run / "tokenizer", other, other)
     with pytest.raises(UserError, match=r"tokenizer does not belong to .*model\.safetensors"):
-        load_translator(run)
+        load_translator(TranslationOptions(models=(run,)))
 
 
 def test_a_configuration_of_another_run(run: Path) -> None:
     config = run / "config.yaml"
     config.write_text(config.read_text().replace("embedding: 16", "embedding: 32"))
     with pytest.raises(UserError, match=r"model\.safetensors does not fit .*config\.yaml: src_embedding"):
-        load_translator(run)
+        load_translator(TranslationOptions(models=(run,)))

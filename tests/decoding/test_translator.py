@@ -1,6 +1,7 @@
 """nmt.decoding.translator: every line comes back in its place, whole, whatever it holds."""
 
 import random
+from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple
 
@@ -11,13 +12,15 @@ from hypothesis import settings as examples
 from hypothesis import strategies as st
 from torch import Tensor
 
-from nmt.builders.translator import load_translator
+from nmt.builders.translator import SourceLimits, load_translator
 from nmt.data.lengths import TrainingLengths
 from nmt.data.sentences import sentences
+from nmt.data.text import TextEncoder
 from nmt.decoding.candidates import LengthPenalty
+from nmt.decoding.options import TranslationOptions
 from nmt.decoding.processors import Ban
 from nmt.decoding.search import Hypothesis, SearchSettings, Step
-from nmt.decoding.translator import Translator, best_of_each, split_text
+from nmt.decoding.translator import SourceReader, Translator, best_of_each, split_text
 from nmt.evaluation.alignment import Link
 from nmt.models import Source
 from nmt.tokenization.tokenizer import SentencePieceTokenizer, Tokenizer, WordTokenizer
@@ -77,17 +80,17 @@ def copier(
         processors=(Ban(tokenizer.banned),),
         n_best=beam,
     )
+    limits = SourceLimits(max_source, lengths) if lengths else None
+    reader = SourceReader(TextEncoder(tokenizer), max_source)
     return Translator(
         Copier(len(tokenizer.vocabulary)),
-        tokenizer,
+        (limits.reader(reader.encoder, split=split) if limits else reader,),
         tokenizer,
         settings,
-        max_source=max_source,
         tokens_per_batch=tokens_per_batch,
         precision="float32",
         device=torch.device("cpu"),
         lengths=lengths,
-        split=split,
     )
 
 
@@ -155,21 +158,19 @@ def test_order_and_batch_size_change_nothing(tiny_run: Path) -> None:
     lines = [*ODD, "der Hund läuft.", "the dog runs quickly across a street " * 4, "die"]
     together = translator.translate(lines)
     assert translator.translate(lines[::-1])[::-1] == together
-    translator.tokens_per_batch = 1
-    assert translator.translate(lines) == together
+    assert replace(translator, tokens_per_batch=1).translate(lines) == together
     assert [text for line in lines for text in translator.translate([line])] == together
     assert [bool(text) for text in together] == [bool(line.strip()) for line in lines]
 
 
 def test_what_is_drawn_belongs_to_seed_line_and_part(tiny_run: Path) -> None:
-    translator = load_translator(tiny_run, precision="float64")
+    translator = load_translator(TranslationOptions(models=(tiny_run,), precision="float64"))
     lines = [*ODD, "der Hund läuft.", "der Hund läuft.", "die Straße, " * 60]
     assert [len(translator.parts(line)) > 1 for line in lines[-3:]] == [False, False, True]
     drawn = translator.draw(lines, seed=3, first=7)
     assert drawn == [translator.draw([line], seed=3, first=n)[0] for n, line in enumerate(lines, 7)]
     assert drawn[4:] == translator.draw(lines[4:], seed=3, first=11)
-    translator.tokens_per_batch = 1
-    assert translator.draw(lines, seed=3, first=7) == drawn
+    assert replace(translator, tokens_per_batch=1).draw(lines, seed=3, first=7) == drawn
     assert drawn[-3] != drawn[-2]  # one line, two numbers
     assert translator.draw(lines, seed=4, first=7)[-2] != drawn[-2]
     assert [bool(text) for text in drawn] == [bool(line.strip()) for line in lines]
@@ -178,9 +179,10 @@ def test_what_is_drawn_belongs_to_seed_line_and_part(tiny_run: Path) -> None:
 
 
 def test_the_parts_of_a_line_are_drawn_apart(tiny_run: Path) -> None:
-    translator = load_translator(tiny_run, precision="float64")
+    options = TranslationOptions(models=(tiny_run,), precision="float64")
     line = "der Hund läuft schnell über die Straße. "
-    translator.max_source = len(translator.src_tokenizer.encode(line))
+    max_source = len(load_translator(options).src_tokenizer.encode(line))
+    translator = load_translator(replace(options, max_source=max_source))
     first, second = translator.parts(line * 2)
     assert first.ids == second.ids
     (drawn,), (alone,) = translator.draw([line * 2], seed=1), translator.draw([line], seed=1)
@@ -189,7 +191,7 @@ def test_the_parts_of_a_line_are_drawn_apart(tiny_run: Path) -> None:
 
 
 def test_the_most_probable_at_every_step_is_greedy_search(tiny_run: Path) -> None:
-    translator = load_translator(tiny_run, precision="float64", beam=1)
+    translator = load_translator(TranslationOptions(models=(tiny_run,), precision="float64", beam=1))
     lines = [*ODD, "der Hund läuft.", "the dog runs quickly across a street " * 4]
     assert translator.draw(lines, seed=1, temperature=0.0) == translator.translate(lines)
 
@@ -223,7 +225,8 @@ def test_a_word_cut_in_two_is_one_word() -> None:
 def test_a_part_without_output_keeps_the_places_of_the_others() -> None:
     words = WordTokenizer(Vocabulary([*SPECIALS, "a", "b", "c", "d"]), lowercase=False)
     translator = copier(words, max_source=2)
-    translator.scorer = Copier(len(words.vocabulary), silent=words.vocabulary.id("c"))
+    silent = Copier(len(words.vocabulary), silent=words.vocabulary.id("c"))
+    translator = replace(translator, scorer=silent)
     (found,) = translator.translations(["a b c d b a"], attention=True)
     assert found.text == "a b b a"
     assert found.links() == [Link(0, 0), Link(1, 1), Link(4, 2), Link(5, 3)]
@@ -292,10 +295,12 @@ def test_translated_sentences_have_a_space_between_them_where_the_target_has(
     first, second = sentences(target)
     translator = copier(lengths=TrainingLengths(tokens=1000))
     outputs = [SUBWORDS.encode(text.strip()) for text in (first, second)]
-    translator.hypotheses = lambda rows, *_, **__: [  # type: ignore[method-assign]
-        [Hypothesis(ids, 0.0, 0.0)] for ids in outputs
-    ]
-    assert translator.translate([source]) == [target]
+
+    class Fixed(Translator):
+        def hypotheses(self, *_: object, **__: object) -> list[list[Hypothesis]]:
+            return [[Hypothesis(ids, 0.0, 0.0)] for ids in outputs]
+
+    assert Fixed(**vars(translator)).translate([source]) == [target]
 
 
 def test_the_n_best_of_parts_are_the_best_of_all_combinations() -> None:
@@ -310,7 +315,8 @@ def test_an_output_far_shorter_than_its_source_is_told() -> None:
     words = WordTokenizer(Vocabulary([*SPECIALS, "a", "b", "c"]), lowercase=False)
     lengths = TrainingLengths(tokens=100, ratio=0.5)
     translator = copier(words, lengths=lengths)
-    translator.scorer = Copier(len(words.vocabulary), silent=words.vocabulary.id("c"))
+    silent = Copier(len(words.vocabulary), silent=words.vocabulary.id("c"))
+    translator = replace(translator, scorer=silent)
     lines = ["a " * 4 + "c " + "b " * 20, "a " * 20, "a c b", "c " * 9, ""]
     assert [found.short for found in translator.translations(lines)] == [True, False, False, False, False]
 

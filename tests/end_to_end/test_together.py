@@ -16,6 +16,7 @@ from nmt.builders.model import build_model
 from nmt.builders.translator import load_translator
 from nmt.config import load_experiment
 from nmt.config.model import ModelConfig
+from nmt.decoding.options import TranslationOptions
 from nmt.machine import has_bfloat16
 from nmt.results import read_result
 from nmt.run import Run
@@ -118,14 +119,16 @@ def test_models_that_read_other_pieces_translate_together(
     assert out != command("translate", "--model", tiny_run, "--model", speller, *usual)[1]
     assert out != command("translate", "--model", tiny_run, "--lm", lm, "--lm-weight", "0.5", *usual)[1]
 
-    translator = load_translator(tiny_run, speller, lm=lm, lm_weight=0.5, precision="float32")
+    translator = load_translator(
+        TranslationOptions(models=(tiny_run, speller), lm=lm, lm_weight=0.5, precision="float32")
+    )
     assert translator.translate(LINES) == found
     loaded = nmt.load(str(tiny_run), speller, lm=str(lm), lm_weight=0.5)
-    usual_precision = load_translator(tiny_run, speller, lm=lm, lm_weight=0.5)
+    usual_precision = load_translator(TranslationOptions(models=(tiny_run, speller), lm=lm, lm_weight=0.5))
     assert loaded.translations(LINES) == usual_precision.translations(LINES)
     (long,) = [translator.parts(line) for line in LINES if len(line) > 200]
     # 40 pieces are the most, and the second model's are characters.
-    assert len(long) > len(load_translator(tiny_run).parts(LINES[3]))
+    assert len(long) > len(load_translator(TranslationOptions(models=(tiny_run,))).parts(LINES[3]))
     assert all(len(part.ids) <= 40 and len(part.others[0]) <= 40 for part in long)
 
     many = tmp_path / "many"
@@ -203,7 +206,7 @@ def test_given_targets_are_forced(
     found = [json.loads(line) for line in out.splitlines()]
     tokenizer = load_tokenizers(tiny_run / "tokenizer")[1]
     for each, text in zip(found, targets, strict=True):
-        assert each["pieces"] == [*tokenizer.pieces(tokenizer.encode(text)), "</s>"]
+        assert each["pieces"] == [*tokenizer.pieces(tokenizer.encode(text.strip())), "</s>"]
         assert len(each["log_probs"]) == len(each["pieces"])
         assert each["log_prob"] == pytest.approx(sum(each["log_probs"]), abs=1e-10)
         assert max(each["log_probs"]) < 0

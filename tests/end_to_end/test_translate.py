@@ -17,6 +17,7 @@ import torch
 import nmt
 from nmt.builders.translator import load_translator
 from nmt.data.lengths import TrainingLengths
+from nmt.decoding.options import TranslationOptions
 from nmt.errors import UserError
 from nmt.jobs import workers
 from nmt.workflows import translate as windows
@@ -139,9 +140,9 @@ def test_a_paragraph_is_translated_sentence_by_sentence(
     assert out != f"{parts[1][0]}\n"
     assert out == "".join(
         f"{text}\n"
-        for text in load_translator(tiny_run, beam=1, split=False, precision="float64").translate(
-            [" ".join(SENTENCES)]
-        )
+        for text in load_translator(
+            TranslationOptions(models=(tiny_run,), beam=1, split=False, precision="float64")
+        ).translate([" ".join(SENTENCES)])
     )
 
 
@@ -348,7 +349,9 @@ def test_a_line_is_drawn_alike_wherever_it_is_drawn(
 
 
 def test_lines_are_drawn_one_by_one_as_all_together(tiny_run: Path) -> None:
-    whole = load_translator(tiny_run, precision="float64").draw(["der Hund"] * 4, seed=1)
+    whole = load_translator(TranslationOptions(models=(tiny_run,), precision="float64")).draw(
+        ["der Hund"] * 4, seed=1
+    )
     assert len(set(whole)) > 1
     job = [*TRANSLATE, str(tiny_run), "--sample"]
     with subprocess.Popen(job, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:

@@ -15,11 +15,12 @@ from nmt.data.batches import Batch, collate
 from nmt.data.corpus import Pair
 from nmt.data.encoded import EncodedSplit
 from nmt.data.stream import Windows
+from nmt.data.text import TextEncoder
 from nmt.decoding.candidates import LengthPenalty
 from nmt.decoding.processors import Ban
 from nmt.decoding.scorers import ModelScorer
 from nmt.decoding.search import SearchSettings
-from nmt.decoding.translator import Translator
+from nmt.decoding.translator import SourceReader, Translator
 from nmt.evaluation.alignment import Attended
 from nmt.evaluation.metrics import corpus_bleu
 from nmt.models import LanguageModel, Seq2Seq, Source, Tagger
@@ -62,10 +63,9 @@ def translate(
     )
     translator = Translator(
         ModelScorer(network),
-        SRC,
+        (SourceReader(TextEncoder(SRC), 100),),
         TRG,
         search,
-        max_source=100,
         tokens_per_batch=16,
         device=torch.device("cpu"),
         precision="float64",

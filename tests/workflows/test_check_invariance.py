@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from nmt.builders.translator import load_translator
+from nmt.decoding.options import TranslationOptions
 from nmt.decoding.search import Step
 from nmt.decoding.translator import Translator
 from nmt.machine import has_int8
@@ -51,9 +52,9 @@ def swayed(
 ) -> dict[Precision, Translator]:
     found: dict[Precision, Translator] = {}
     for precision, sway in (("float64", exact), ("float32", rough)):
-        translator = load_translator(run, beam=beam)
-        translator.scorer = Swayed(len(translator.trg_tokenizer.vocabulary), gap, sway=sway)
-        found[precision] = translator  # type: ignore[index]
+        translator = load_translator(TranslationOptions(models=(run,), beam=beam))
+        scorer = Swayed(len(translator.trg_tokenizer.vocabulary), gap, sway=sway)
+        found[precision] = replace(translator, scorer=scorer)  # type: ignore[index]
     return found
 
 
@@ -125,6 +126,7 @@ def test_the_closest_decision_is_between_the_last_kept_and_the_first_dropped(
     tiny_run: Path, beam: int, gap: float, closest: float
 ) -> None:
     translator = swayed(tiny_run, gap, exact=0.0, rough=0.0, beam=beam)["float64"]
-    translator.search = replace(translator.search, max_ratio=0.01, max_extra=2)  # two steps
+    two_steps = replace(translator.search, max_ratio=0.01, max_extra=2)
+    translator = replace(translator, search=two_steps)
     assert closest_decision(translator, "der Hund") == pytest.approx(closest)
     assert closest_decision(translator, " ") == float("inf")

@@ -16,6 +16,7 @@ from nmt import machine
 from nmt.builders.translator import load_translator
 from nmt.config import Experiment
 from nmt.data.batches import Batch
+from nmt.decoding.options import TranslationOptions
 from nmt.errors import UserError
 from nmt.objectives.objective import Loss
 from nmt.run import Run
@@ -239,7 +240,10 @@ def test_a_finished_run_without_checkpoints_is_not_trained_over(tmp_path: Path, 
 
 
 def test_a_run_folder_is_a_model_without_pickle(begun: Path) -> None:
-    assert load_translator(begun, beam=1, device="cpu").translate(["Ein Hund."])[0] is not None
+    assert (
+        load_translator(TranslationOptions(models=(begun,), beam=1, device="cpu")).translate(["Ein Hund."])[0]
+        is not None
+    )
     suffixes = {path.suffix for path in begun.rglob("*") if path.is_file()}
     assert suffixes <= {".yaml", ".json", ".jsonl", ".safetensors", ".model", ".txt", ""}
     for path in begun.rglob("*"):
@@ -254,7 +258,7 @@ def test_the_tokenizers_of_another_run_are_refused(begun: Path, tmp_path: Path, 
     build(other, config).train()
     Run(other).save_tokenizers(begun / "tokenizer")
     with pytest.raises(UserError, match="does not belong to"):
-        load_translator(other, beam=1, device="cpu")
+        load_translator(TranslationOptions(models=(other,), beam=1, device="cpu"))
 
 
 def test_the_run_is_called_after_the_experiment(prepared: str) -> None:
