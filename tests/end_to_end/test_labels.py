@@ -1,6 +1,8 @@
 """train, score and predict with a classifier and a tagger, as a person types it."""
 
 import gzip
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import TypeAlias
@@ -9,6 +11,7 @@ import pytest
 
 from nmt.results import read_result
 
+NMT = Path(sys.executable).with_name("nmt")
 Command: TypeAlias = Callable[..., tuple[object, str, str]]
 
 CONFIG = """
@@ -95,6 +98,11 @@ def test_standard_input_is_answered(command: Command, tmp_path: Path) -> None:
     assert command("train", config, "--run", run, "--set", "training.max_updates=20")[0] == 0
     code, out, _ = command("predict", "--model", run, stdin="a b\n\nb\n")
     assert (code, len(out.splitlines()), out.splitlines()[1]) == (0, 3, "")
+    job = ["sh", "-c", f"{NMT} predict --model {run} <&-"]
+    closed = subprocess.run(job, capture_output=True, text=True)
+    (line,) = closed.stderr.splitlines()
+    assert closed.returncode == 2
+    assert line.startswith("nmt: standard input is closed; ")
     (tmp_path / "blank").write_text("\n", encoding="utf-8")
     assert command("predict", "--model", run, "--input", tmp_path / "blank") == (0, "\n", "")
 

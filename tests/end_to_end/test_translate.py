@@ -207,12 +207,9 @@ def test_a_standard_input_that_fails_is_one_line(tiny_run: Path, command: str) -
     assert len(done.stderr.splitlines()) == 1
 
 
-@pytest.mark.parametrize("command", ["translate", "predict"])
 @pytest.mark.parametrize("options", ["", " --workers 1"])
-def test_a_closed_standard_input_is_one_line(tiny_run: Path, command: str, options: str) -> None:
-    if command == "predict":
-        options = ""
-    job = f"{NMT} {command} --model {tiny_run}{options} <&-"
+def test_a_closed_standard_input_is_one_line(tiny_run: Path, options: str) -> None:
+    job = f"{NMT} translate --model {tiny_run}{options} <&-"
     done = subprocess.run(["sh", "-c", job], capture_output=True, text=True)
     assert done.returncode == 2
     assert done.stderr.startswith("nmt: standard input is closed; ")
@@ -461,7 +458,7 @@ def test_a_mistake_is_one_line(
     weights = cut / "model.safetensors"
     weights.write_bytes(weights.read_bytes()[:2000])
     folders = {"RUN": str(tiny_run), "CUT": str(cut)}
-    code, out, err = command("translate", *(folders.get(o, o) for o in options))
+    code, out, err = command("translate", *(folders.get(o, o) for o in options), stdin="der Hund\n")
     assert (code, out) == (2, "")
     assert len(err.splitlines()) == 1
     assert message in err
