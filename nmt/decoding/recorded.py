@@ -2,6 +2,7 @@
 
 import warnings
 from collections.abc import Callable, Sequence
+from threading import Lock
 from typing import Any
 
 import torch
@@ -9,6 +10,8 @@ from torch import Tensor, nn
 
 from nmt.decoding.search import Step, StepScorer
 from nmt.decoding.trees import filled, tensors
+
+_RECORDING = Lock()  # torch's tracer and Python's filters of warnings belong to the whole process
 
 
 class RecordedScorer:
@@ -18,7 +21,8 @@ class RecordedScorer:
     first step of each shape is taken both ways; where a bit differs, all steps are the scorer's own from
     then on. So they are where torch, which means to give TorchScript up, cannot record one. Of a recorded
     step, whatever its Python branches on must be shapes and settings, never numbers. kernels: gives the
-    objects, no tensors, that its products were made with, which a recording must be told of.
+    objects, no tensors, that its products were made with, which a recording must be told of. Several threads
+    may use one scorer.
     """
 
     def __init__(
@@ -49,6 +53,13 @@ class RecordedScorer:
         if self._replay and shapes in self._known:
             return self._replay(given)
         step = self.scorer.step(*asked)
+        with _RECORDING:
+            if shapes not in self._known and self._rows:  # unless another thread was first
+                self._learn(asked, given, step)
+        return step
+
+    def _learn(self, asked: tuple[Any, ...], given: tuple[Tensor, ...], step: Step) -> None:
+        """Record the step if none is yet, and compare a replay with it."""
         try:
             if self._replay is None:
                 self._replay = self._recording(asked, step)
@@ -57,10 +68,9 @@ class RecordedScorer:
         except (AttributeError, RuntimeError):  # no TorchScript, or not for such a step or shape
             same = False
         if same:
-            self._known.add(shapes)
+            self._known.add(tuple(tensor.shape for tensor in given))
         else:
             self._rows = 0
-        return step
 
     def _recording(self, asked: tuple[Any, ...], like: Step) -> Callable[[Sequence[Tensor]], Step]:
         """Return what takes a step from the tensors of what is asked."""

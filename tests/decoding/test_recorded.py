@@ -1,5 +1,7 @@
 """nmt.decoding.recorded: what may be replayed, and what never is; its sameness is among the contracts."""
 
+import time
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
@@ -75,3 +77,24 @@ def test_without_torchscript_every_step_is_the_scorers_own(monkeypatch: pytest.M
     counting = Counting()
     assert run(recorded(counting), 5, 60) == run(Counting(), 5, 60)
     assert counting.steps == 60
+
+
+def test_threads_record_one_at_a_time() -> None:
+    class Slow(Counting):
+        tracing, most = 0, 0
+
+        def step(self, y_prev: Tensor, memory: Tensor, state: tuple[Tensor, None]) -> Step:
+            if torch.jit.is_tracing():
+                self.tracing += 1
+                self.most = max(self.most, self.tracing)
+                time.sleep(0.05)
+                self.tracing -= 1
+            return super().step(y_prev, memory, state)
+
+    slow = Slow()
+    scorer = RecordedScorer(slow, rows=8, after=0, kernels=list)
+    expected = run(Counting(), 5, 60)
+    with ThreadPoolExecutor(8) as threads:
+        found = list(threads.map(lambda _: run(scorer, 5, 60), range(8)))
+    assert found == [expected] * 8
+    assert slow.most == 1

@@ -1,7 +1,9 @@
 """nmt.decoding.translator: every line comes back in its place, whole, whatever it holds."""
 
 import random
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
@@ -20,8 +22,9 @@ from nmt.decoding.candidates import LengthPenalty
 from nmt.decoding.options import TranslationOptions
 from nmt.decoding.processors import Ban
 from nmt.decoding.search import Hypothesis, SearchSettings, Step
-from nmt.decoding.translator import SourceReader, Translator, best_of_each, split_text
+from nmt.decoding.translator import Ranked, SourceReader, Translator, best_of_each, split_text
 from nmt.evaluation.alignment import Link
+from nmt.machine import Precision
 from nmt.models import Source
 from nmt.tokenization.tokenizer import SentencePieceTokenizer, Tokenizer, WordTokenizer
 from nmt.tokenization.vocabulary import BOS, EOS, SPECIALS, Vocabulary, printable
@@ -161,6 +164,23 @@ def test_order_and_batch_size_change_nothing(tiny_run: Path) -> None:
     assert replace(translator, tokens_per_batch=1).translate(lines) == together
     assert [text for line in lines for text in translator.translate([line])] == together
     assert [bool(text) for text in together] == [bool(line.strip()) for line in lines]
+
+
+@pytest.mark.parametrize("precision", ["float64", "auto"])
+def test_eight_threads_translate_as_one(tiny_run: Path, precision: Precision) -> None:
+    options = TranslationOptions(models=(tiny_run,), precision=precision, n_best=2)
+    lines = [*ODD, "der Hund läuft.", "the dog runs quickly across a street " * 4, "die", PARAGRAPH]
+    jobs = [lines[n:] + lines[:n] for n in range(8)]
+
+    def results(translator: Translator, job: list[str]) -> tuple[list[list[Ranked]], list[str]]:
+        found = translator.translations(job, attention=True)
+        return [each.ranked for each in found], translator.draw(job, seed=1)
+
+    alone = load_translator(options)
+    expected = [results(alone, job) for job in jobs]
+    shared = load_translator(options)
+    with ThreadPoolExecutor(8) as threads:
+        assert list(threads.map(partial(results, shared), jobs)) == expected
 
 
 def test_what_is_drawn_belongs_to_seed_line_and_part(tiny_run: Path) -> None:
