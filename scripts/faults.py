@@ -46,8 +46,8 @@ from nmt.config import Experiment
 from nmt.data.batches import Batch
 from nmt.decoding.options import TranslationOptions
 from nmt.errors import UserError
-from nmt.objectives.cross_entropy import CrossEntropy
 from nmt.objectives.objective import Loss
+from nmt.objectives.token_loss import TokenLoss
 from nmt.run import Run
 from nmt.training.checkpoint import DamagedCheckpoint, read_tensors
 from nmt.training.tracking import Tracker
@@ -335,14 +335,14 @@ def not_numbers(score: Score, place: Place) -> None:
 
 def poison(kinds: dict[int, str]) -> None:
     """Spoil the batches of these updates, counted in this process from 1."""
-    healthy, update, number = CrossEntropy.__call__, Trainer.update, 0
+    healthy, update, number = TokenLoss.__call__, Trainer.update, 0
 
     def counted(self: Trainer) -> None:
         nonlocal number
         number += 1
         update(self)
 
-    def loss(self: CrossEntropy[Any], model: torch.nn.Module, batch: Batch) -> Loss:
+    def loss(self: TokenLoss[Any], model: torch.nn.Module, batch: Batch) -> Loss:
         result = healthy(self, model, batch)
         match kinds.get(number):
             case "loss":
@@ -356,7 +356,7 @@ def poison(kinds: dict[int, str]) -> None:
                 return replace(result, sum=result.sum + _Spoilt.apply(first))  # type: ignore[no-untyped-call]
         return result
 
-    Trainer.update, CrossEntropy.__call__ = counted, loss  # type: ignore[method-assign]
+    Trainer.update, TokenLoss.__call__ = counted, loss  # type: ignore[method-assign]
 
 
 class _Spoilt(torch.autograd.Function):

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from shlex import quote
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, TypeVar, assert_never
 
 import torch
 from torch import nn
@@ -15,6 +15,7 @@ from nmt.builders.search import build_search
 from nmt.builders.translator import source_limits
 from nmt.config.experiment import Experiment
 from nmt.config.model import AnyModelConfig, ClassifierConfig, LanguageModelConfig, ModelConfig, TaggerConfig
+from nmt.config.training import CrossEntropyConfig
 from nmt.data.batches import Batch, Batches, TrainingBatches
 from nmt.data.encoded import EncodedSplit
 from nmt.data.labelled import check_known
@@ -35,9 +36,10 @@ from nmt.evaluation.metrics import (
     text_scores,
 )
 from nmt.models import LanguageModel, Seq2Seq, Tagger
-from nmt.objectives.cross_entropy import CrossEntropy
+from nmt.objectives.cross_entropy import FIGURES, cross_entropy
 from nmt.objectives.objective import Objective
 from nmt.objectives.teacher_forcing import TeacherForced, label_forced, read_forced, translate_forced
+from nmt.objectives.token_loss import TokenLoss
 from nmt.results import Score
 from nmt.tasks.labeling import LabellingTask
 from nmt.tasks.language_modeling import LanguageModelTask
@@ -74,7 +76,12 @@ class ModelKind(Generic[C, M]):
 
     def build_objective(self, experiment: Experiment) -> Objective[M]:
         """Return what a training of this kind minimises."""
-        return CrossEntropy(self.forward, smoothing=experiment.training.label_smoothing)
+        smoothing = experiment.training.label_smoothing
+        match experiment.training.objective:
+            case CrossEntropyConfig():
+                return TokenLoss(self.forward, partial(cross_entropy, smoothing=smoothing), FIGURES)
+            case other:
+                assert_never(other)
 
     def next(self, folder: Path) -> str:
         """Return what a person may type when the run in a folder is trained."""

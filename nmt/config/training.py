@@ -65,6 +65,15 @@ ScheduleConfig = Annotated[
 ]
 
 
+class CrossEntropyConfig(Section):
+    """Cross-entropy of the true tokens, smoothed by training.label_smoothing (Szegedy et al. 2016)."""
+
+    kind: Literal["cross_entropy"] = "cross_entropy"
+
+
+ObjectiveConfig = CrossEntropyConfig
+
+
 class AveragingConfig(Section):
     """Which weights are validated and kept as the model: the raw ones, an EMA, or a mean of checkpoints."""
 
@@ -104,6 +113,7 @@ class TrainingConfig(Section):
     label_smoothing: float = Field(0.1, ge=0, lt=1)
     clip_norm: float | None = Field(1.0, gt=0, le=1e12, description="global norm; null = no clipping")
     max_bad_updates: Count = Field(20, description="non-finite updates in a row before stopping")
+    objective: ObjectiveConfig = Field(CrossEntropyConfig(), description="what is minimised")
     optimizer: OptimizerConfig = OptimizerConfig()
     schedule: ScheduleConfig = InverseSquareRootSchedule()
     averaging: AveragingConfig = AveragingConfig()

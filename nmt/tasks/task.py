@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import partial
 from typing import NamedTuple, Protocol, TypeVar
 
 import torch
@@ -9,8 +10,9 @@ import torch
 from nmt.data.batches import Batch
 from nmt.evaluation.alignment import Attended
 from nmt.models import Seq2Seq
-from nmt.objectives.cross_entropy import cross_entropy
+from nmt.objectives.cross_entropy import FIGURES, cross_entropy
 from nmt.objectives.teacher_forcing import TeacherForced
+from nmt.objectives.token_loss import loss_over_tokens
 
 M = TypeVar("M")
 M_contra = TypeVar("M_contra", contravariant=True)
@@ -72,8 +74,9 @@ def token_losses(
 ) -> TokenLosses:
     """Return the losses over a split: those that validations measure, whatever objective a training has."""
     loss, nll, tokens = 0.0, 0.0, 0
+    loss_of_rows = partial(cross_entropy, smoothing=smoothing)
     for batch in batches:
-        found = cross_entropy(forward(model, batch.to(device)), smoothing=smoothing)
+        found = loss_over_tokens(forward(model, batch.to(device)), loss_of_rows, FIGURES)
         loss, nll = loss + found.sum.item(), nll + found.figures["nll"].item()
         tokens += found.count
     return TokenLosses(loss, nll, tokens)

@@ -6,6 +6,7 @@ at 1e-10; the kernels that ship: float32 and bf16 at the tolerances of SHIPPING.
 """
 
 import itertools
+from functools import partial
 from typing import Any, NamedTuple
 
 import pytest
@@ -22,8 +23,9 @@ from nmt.layers.decoders import DecoderOutput
 from nmt.layers.packed import MANY, kernels, packed
 from nmt.machine import has_bfloat16
 from nmt.models import Seq2Seq, Source
-from nmt.objectives.cross_entropy import cross_entropy
+from nmt.objectives.cross_entropy import FIGURES, cross_entropy
 from nmt.objectives.teacher_forcing import TeacherForced
+from nmt.objectives.token_loss import loss_over_tokens
 
 STYLES = ["input_feeding", "conditional", "layer_parallel"]
 ATTENTIONS: list[dict[str, Any]] = [
@@ -159,7 +161,7 @@ def loss_of(model: Seq2Seq, batch: Case, *, penalty: bool = True) -> Tensor:
     forced = TeacherForced(
         features, model.head, batch.trg_out, batch.mask, auxiliary if penalty else auxiliary.new_zeros(())
     )
-    found = cross_entropy(forced, smoothing=0.1)
+    found = loss_over_tokens(forced, partial(cross_entropy, smoothing=0.1), FIGURES)
     return found.sum / found.count
 
 

@@ -1,5 +1,7 @@
 """nmt.objectives: torch's label-smoothed cross-entropy is the reference, whatever the chunks."""
 
+from functools import partial
+
 import pytest
 import torch
 from torch import Tensor, nn
@@ -7,9 +9,10 @@ from torch.nn import functional as F
 
 from nmt.layers.heads import TiedHead
 from nmt.objectives.chunks import sum_over_chunks
-from nmt.objectives.cross_entropy import cross_entropy
+from nmt.objectives.cross_entropy import FIGURES, cross_entropy
 from nmt.objectives.objective import Loss
 from nmt.objectives.teacher_forcing import TeacherForced
+from nmt.objectives.token_loss import loss_over_tokens
 
 B, Ty, H, V = 3, 5, 4, 7
 MASK = torch.arange(Ty) < torch.tensor([5, 2, 3]).unsqueeze(1)
@@ -24,7 +27,8 @@ def smoothed(
     features: Tensor, head: nn.Module, targets: Tensor, mask: Tensor, *, smoothing: float, chunk: int = 512
 ) -> Loss:
     forced = TeacherForced(features, head, targets, mask, features.new_zeros(()))
-    return cross_entropy(forced, smoothing=smoothing, chunk=chunk)
+    loss_of_rows = partial(cross_entropy, smoothing=smoothing)
+    return loss_over_tokens(forced, loss_of_rows, FIGURES, chunk=chunk)
 
 
 class Watching(nn.Module):

@@ -3,6 +3,7 @@
 import math
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
+from functools import partial
 
 import numpy as np
 import pytest
@@ -24,8 +25,9 @@ from nmt.decoding.translator import SourceReader, Translator
 from nmt.evaluation.alignment import Attended
 from nmt.evaluation.metrics import corpus_bleu
 from nmt.models import LanguageModel, Seq2Seq, Source, Tagger
-from nmt.objectives.cross_entropy import CrossEntropy
+from nmt.objectives.cross_entropy import FIGURES, cross_entropy
 from nmt.objectives.teacher_forcing import label_forced, read_forced, translate_forced
+from nmt.objectives.token_loss import TokenLoss
 from nmt.tasks.labeling import LabellingTask
 from nmt.tasks.language_modeling import LanguageModelTask
 from nmt.tasks.task import SAMPLES
@@ -33,9 +35,10 @@ from nmt.tasks.translation import TranslationTask
 from nmt.tokenization.tokenizer import WordTokenizer
 from nmt.tokenization.vocabulary import BOS, EOS
 
-TRANSLATE = CrossEntropy(translate_forced, smoothing=0.1)
-READ = CrossEntropy(read_forced, smoothing=0.0)
-LABEL = CrossEntropy(label_forced, smoothing=0.1)
+SMOOTHED, PLAIN = partial(cross_entropy, smoothing=0.1), partial(cross_entropy, smoothing=0.0)
+TRANSLATE = TokenLoss(translate_forced, SMOOTHED, FIGURES)
+READ = TokenLoss(read_forced, PLAIN, FIGURES)
+LABEL = TokenLoss(label_forced, SMOOTHED, FIGURES)
 
 PAIRS = [
     Pair("a b c", "x y z w"),
