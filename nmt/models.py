@@ -6,12 +6,12 @@ import torch
 from torch import Tensor, nn
 
 from nmt.layers.attention import Memory
-from nmt.layers.between import Between
-from nmt.layers.cells import CellType, stack
+from nmt.layers.cells import CellType
 from nmt.layers.decoders import Decoder, DecoderOutput
 from nmt.layers.dropout import Dropout
 from nmt.layers.encoders import Bridge, Encoded, RecurrentEncoder
 from nmt.layers.heads import Head
+from nmt.layers.stack import Stack, StackOptions, States
 
 
 class Source(NamedTuple):
@@ -48,7 +48,7 @@ class Seq2Seq(nn.Module):
     def start(self, source: Source) -> tuple[Memory, Any]:
         """Return the memory of the sources (B rows) and the decoder's first state (B rows)."""
         embedded = self._embedded(self.src_embedding(source.ids))  # (B, Tx, E)
-        encoded = self.encoder(embedded, source.lengths)
+        encoded = self.dropout.call(self.encoder, embedded, source.lengths)
         memory = self.decoder.attention.remember(self._drop(encoded.outputs), encoded.mask)
         memory = memory._replace(words=self.head.remember(embedded))
         return memory, self.decoder.start(self.bridge(encoded), memory)
@@ -56,7 +56,8 @@ class Seq2Seq(nn.Module):
     def forward(self, source: Source, trg_in: Tensor) -> DecoderOutput:
         """Return the head's features (B, Ty, …) and alignment for targets (B, Ty): teacher forcing."""
         memory, state = self.start(source)
-        output = self.decoder(self._embedded(self.trg_embedding(trg_in)), memory, state)
+        x = self._embedded(self.trg_embedding(trg_in))  # (B, Ty, E)
+        output = self.dropout.call(self.decoder, x, memory, state)
         return DecoderOutput(self._joined(output, memory), output.alignment)
 
     def step(self, y_prev: Tensor, memory: Memory, state: Any) -> tuple[Tensor, Tensor, Any]:
@@ -75,63 +76,46 @@ class Seq2Seq(nn.Module):
 
 
 class LanguageModel(nn.Module):
-    """A stack of recurrent layers over text (Mikolov 2010; Graves 2013): each piece from those before it.
+    """A stack of recurrent layers over text (Mikolov 2010; Graves 2013): each token from those before it.
 
     The state is a tuple with one state for each layer.
     """
 
     def __init__(
-        self,
-        *,
-        embedding: nn.Embedding,
-        cell: CellType,
-        hidden_size: int,
-        layers: int,
-        head: nn.Module,
-        dropout: Dropout,
-        residual: bool = False,
-        layer_norm: bool = False,
+        self, cell: CellType, options: StackOptions, *, embedding: nn.Embedding, head: nn.Module
     ) -> None:
         super().__init__()
-        self.embedding, self.head, self.dropout = embedding, head, dropout
-        self.between = Between(hidden_size, layers, dropout=dropout, residual=residual, layer_norm=layer_norm)
-        self.cells = stack(cell, [embedding.embedding_dim] + [hidden_size] * (layers - 1), hidden_size)
+        self.embedding, self.head, self.dropout = embedding, head, options.dropout
+        hidden = options.hidden_size
+        sizes = [embedding.embedding_dim] + [hidden] * (options.layers - 1)
+        self.stack = Stack([cell(size, hidden) for size in sizes], options)
 
-    def start(self, rows: int) -> tuple[Any, ...]:
+    def start(self, rows: int) -> States:
         """Return the state of so many rows that have read nothing: zero."""
         zero = self.embedding.weight.new_zeros
-        return tuple(cell.initial(zero(rows, cell.hidden_size)) for cell in self.cells)
+        return self.stack.initial_state([zero(rows, cell.hidden_size) for cell in self.stack.layers])
 
-    def forward(self, trg_in: Tensor, state: tuple[Any, ...] | None = None) -> tuple[Tensor, tuple[Any, ...]]:
-        """Return features (B, T, H) of the pieces trg_in (B, T), read on from a state, and the state after.
+    def forward(self, trg_in: Tensor, state: States | None = None) -> tuple[Tensor, States]:
+        """Return features (B, T, H) of the tokens trg_in (B, T), read on from a state, and the state after.
 
-        What is predicted at a position is the piece that follows. The state after a padded row is that of
+        What is predicted at a position is the token that follows. The state after a padded row is that of
         its padding.
         """
-        x, after = self._embedded(self.embedding(trg_in)), []
-        cells = self.dropout.weights(self).cells
-        for layer, before in enumerate(state or self.start(len(trg_in))):
-            y, end = cells[layer].run(self.between.into(layer, x), before)  # (B, T, H)
-            x = self.between.out_of(layer, x, y)
-            after.append(end)
-        return self._drop(x), tuple(after)
+        x, before = self._embedded(self.embedding(trg_in)), state or self.start(len(trg_in))
+        features, after = self.dropout.call(self.stack, x, before)
+        return self._drop(features), after
 
-    def step(self, y_prev: Tensor, state: tuple[Any, ...]) -> tuple[Tensor, tuple[Any, ...]]:
+    def step(self, y_prev: Tensor, state: States) -> tuple[Tensor, States]:
         """Return logits (N, V) for what follows y_prev (N,), and the next state."""
-        x, after = self._embedded(self.embedding(y_prev)), []
-        for layer, (cell, before) in enumerate(zip(self.cells, state, strict=True)):
-            projected = cell.project(self.between.into(layer, x))
-            y, end = cell.advance(projected, before)  # (N, H)
-            x = self.between.out_of(layer, x, y)
-            after.append(end)
-        return self.head(self._drop(x)), tuple(after)
+        features, after = self.stack(self._embedded(self.embedding(y_prev)), state)  # (N, H)
+        return self.head(self._drop(features)), after
 
-    def flat(self, state: tuple[Any, ...]) -> Tensor:
+    def flat(self, state: States) -> Tensor:
         """Return a state as one tensor (B, W), in the precision of the weights."""
         parts = [part.to(self.embedding.weight.dtype) for of_layer in state for part in of_layer]
         return torch.cat(parts, dim=1)
 
-    def unflat(self, flat: Tensor) -> tuple[Any, ...]:
+    def unflat(self, flat: Tensor) -> States:
         """Return the state that `flat` made one tensor (B, W) of."""
         like = self.start(len(flat))
         parts = iter(flat.split([part.shape[1] for of_layer in like for part in of_layer], dim=1))
@@ -156,7 +140,7 @@ class Tagger(nn.Module):
     def forward(self, source: Source) -> Tensor:
         """Return the head's features of each label (B, Ty, H)."""
         embedded = self.dropout.embedded(self.embedding(source.ids), training=self.training)  # (B, Tx, E)
-        features = self._of_labels(self.encoder(embedded, source.lengths))
+        features = self._of_labels(self.dropout.call(self.encoder, embedded, source.lengths))
         return self.dropout.drop(features, training=self.training)
 
     def _of_labels(self, encoded: Encoded) -> Tensor:

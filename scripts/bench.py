@@ -133,8 +133,8 @@ def weights(model: nn.Module) -> tuple[int, int]:
         of_source = name.startswith("encoder") or ".attention.key" in name or ".attention.value" in name
         source, target = source + of_source * parameter.numel(), target + (not of_source) * parameter.numel()
     plain = getattr(model.head, "plain", model.head)  # a lexical head stands beside another
-    if hasattr(plain, "weight"):  # tied: the embedding is the output's matrix
-        target += plain.weight.numel()
+    if plain.output.weight is model.trg_embedding.weight:  # tied: not named among the head's
+        target += plain.output.weight.numel()
     return source, target
 
 
@@ -218,7 +218,7 @@ def bench_cells(*, rows: int, length: int, hidden: int) -> None:
     runs: dict[str, Callable[[], Tensor]] = {}
     for kind in CELLS:
         own = build_cell(TypeAdapter(CellConfig).validate_python(kind))(hidden, hidden)
-        runs[kind] = partial(own.sequence, x)
+        runs[kind] = lambda own=own: own(x)[0]
         if kind in TORCH:
             theirs = TORCH[kind](hidden, hidden, batch_first=True)
             runs[f"torch {kind}"] = lambda theirs=theirs: theirs(x)[0]

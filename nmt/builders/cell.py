@@ -17,39 +17,39 @@ from nmt.config.cell import (
 from nmt.layers.cells import CellType, LSTMCell
 from nmt.layers.deep_transition import DeepTransitionCell
 from nmt.layers.gru import GRUCell
-from nmt.layers.initialization import Draw, glorot, identity, orthogonal, uniform
+from nmt.layers.initialization import Initializer, glorot, identity, orthogonal, uniform
 from nmt.layers.ln_lstm import LayerNormLSTMCell
 from nmt.layers.rnn import RNNCell
 from nmt.layers.sru import SRUCell
 
 
 def build_cell(config: CellConfig) -> CellType:
-    """Return what makes cells of the kind; each one that it makes is freshly drawn."""
+    """Return what makes cells of the kind; each one that it makes is freshly initialised."""
     if isinstance(config, DeepTransitionCellConfig):
         return partial(DeepTransitionCell, build_cell(config.cell), config.depth)
-    inputs = _draw(config.input)
+    input_init = _initializer(config.input)
     match config:
         case RNNCellConfig():
-            return partial(RNNCell, inputs=inputs, recurrent=_draw(config.recurrent))
+            return partial(RNNCell, input_init=input_init, recurrent_init=_initializer(config.recurrent))
         case IRNNCellConfig():
-            return partial(RNNCell, activation="relu", inputs=inputs, recurrent=identity)
+            return partial(RNNCell, activation="relu", input_init=input_init, recurrent_init=identity)
         case GRUCellConfig():
-            return partial(GRUCell, inputs=inputs, recurrent=_draw(config.recurrent))
+            return partial(GRUCell, input_init=input_init, recurrent_init=_initializer(config.recurrent))
         case LSTMCellConfig() | LayerNormLSTMCellConfig():
             return partial(
                 LSTMCell if config.kind == "lstm" else LayerNormLSTMCell,
-                inputs=inputs,
-                recurrent=_draw(config.recurrent),
+                input_init=input_init,
+                recurrent_init=_initializer(config.recurrent),
                 forget_bias=config.forget_bias,
                 chrono=config.chrono,
             )
         case SRUCellConfig():
-            return partial(SRUCell, inputs=inputs)
+            return partial(SRUCell, input_init=input_init)
         case other:
             assert_never(other)
 
 
-def _draw(matrix: Matrix) -> Draw:
+def _initializer(matrix: Matrix) -> Initializer:
     match matrix:
         case "orthogonal":
             return orthogonal

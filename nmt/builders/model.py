@@ -14,6 +14,7 @@ from nmt.config.model import (
     CoverageAttentionConfig,
     DecoderConfig,
     DotAttentionConfig,
+    EncoderConfig,
     GeneralAttentionConfig,
     LanguageModelConfig,
     LexicalHeadConfig,
@@ -40,12 +41,13 @@ from nmt.layers.decoders import ConditionalDecoder, InputFeedingDecoder, LayerPa
 from nmt.layers.dropout import Dropout
 from nmt.layers.encoders import Bridge, RecurrentEncoder
 from nmt.layers.heads import Head, LexicalHead, PlainHead, TiedHead
+from nmt.layers.stack import StackOptions
 from nmt.models import Classifier, LanguageModel, Seq2Seq, Tagger
 from nmt.tokenization.vocabulary import PAD
 
 
 def build_model(config: ModelConfig, src_size: int, trg_size: int) -> Seq2Seq:
-    """Return a freshly drawn model for vocabularies of the given sizes."""
+    """Return a freshly initialised model for vocabularies of the given sizes."""
     dec = config.decoder
     src = _embedding(src_size, config.embedding)
     trg = src if config.tie_embeddings == "three_way" else _embedding(trg_size, config.embedding)
@@ -61,22 +63,18 @@ def build_model(config: ModelConfig, src_size: int, trg_size: int) -> Seq2Seq:
 
 
 def build_language_model(config: LanguageModelConfig, size: int) -> LanguageModel:
-    """Return a freshly drawn language model for a vocabulary of the given size."""
+    """Return a freshly initialised language model for a vocabulary of the given size."""
     embedding = _embedding(size, config.embedding)
     return LanguageModel(
+        build_cell(config.cell),
+        _stack(config, config.hidden, config),
         embedding=embedding,
-        cell=build_cell(config.cell),
-        hidden_size=config.hidden,
-        layers=config.layers,
         head=_head(config, config.hidden, embedding),
-        dropout=_dropout(config),
-        residual=config.residual,
-        layer_norm=config.layer_norm,
     )
 
 
 def build_labeller(config: ClassifierConfig | TaggerConfig, size: int, labels: int) -> Tagger:
-    """Return a freshly drawn model for vocabularies of the given sizes, of the text and of its labels."""
+    """Return a freshly initialised model for vocabularies of the given sizes, of text and labels."""
     kind = Classifier if isinstance(config, ClassifierConfig) else Tagger
     return kind(
         embedding=_embedding(size, config.embedding),
@@ -90,14 +88,16 @@ def _encoder(config: ModelConfig | ClassifierConfig | TaggerConfig) -> Recurrent
     encoder = config.encoder
     return RecurrentEncoder(
         build_cell(encoder.cell),
+        _stack(encoder, encoder.hidden, config),
         input_size=config.embedding,
-        hidden_size=encoder.hidden,
-        layers=encoder.layers,
         bidirectional=encoder.bidirectional,
-        dropout=_dropout(config),
-        residual=encoder.residual,
-        layer_norm=encoder.layer_norm,
     )
+
+
+def _stack(
+    section: EncoderConfig | DecoderConfig | LanguageModelConfig, hidden: int, model: AnyModelConfig
+) -> StackOptions:
+    return StackOptions(hidden, section.layers, _dropout(model), section.residual, section.layer_norm)
 
 
 def _dropout(config: AnyModelConfig) -> Dropout:
@@ -159,12 +159,8 @@ def _decoder(
     return style(
         build_cell(config.cell),
         _attention(config.attention, memory_size, config.hidden),
+        _stack(config, config.hidden, model),
         input_size=model.embedding,
-        hidden_size=config.hidden,
-        layers=config.layers,
-        dropout=_dropout(model),
-        residual=config.residual,
-        layer_norm=config.layer_norm,
     )
 
 

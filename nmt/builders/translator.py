@@ -20,12 +20,13 @@ from nmt.decoding.scorers import EnsembleScorer, FusionScorer, LanguageModelScor
 from nmt.decoding.search import StepScorer
 from nmt.decoding.translator import SourceReader, Translator
 from nmt.errors import UserError
-from nmt.layers.packed import MANY, PATIENCE, kernels, packed
+from nmt.layers.packed import MANY, kernels, packed
 from nmt.machine import Precision, has_packed
 from nmt.models import LanguageModel, Seq2Seq
 from nmt.run import Run
 from nmt.tokenization.tokenizer import Tokenizer, load_tokenizers
 
+AFTER = 32  # steps, before which recording one does not pay: a single line
 Model = TypeVar("Model", Seq2Seq, LanguageModel)
 
 
@@ -109,9 +110,7 @@ def source_limits(experiment: Experiment, tokenizers: Path, max_source: int | No
 
 def recorded(scorer: StepScorer[Any, Any, Any], *models: nn.Module) -> RecordedScorer:
     """Return the scorer of models packed in int8, the step of few rows recorded."""
-    # Recorded before the tables are made, a step would do without them for good.
-    after = PATIENCE + 8
-    return RecordedScorer(scorer, rows=MANY, after=after, kernels=lambda: kernels(nn.ModuleList(models)))
+    return RecordedScorer(scorer, rows=MANY, after=AFTER, kernels=lambda: kernels(nn.ModuleList(models)))
 
 
 def check_models(options: TranslationOptions) -> None:

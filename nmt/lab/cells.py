@@ -28,7 +28,7 @@ class Reader(nn.Module):
 
     def forward(self, x: Tensor, last: int) -> Tensor:
         """Return what is read from the last positions (B, last, O), with the cell's fastest kernel."""
-        read: Tensor = self.output(self.cell.sequence(x)[:, -last:])
+        read: Tensor = self.output(self.cell(x)[0][:, -last:])
         return read
 
     @property

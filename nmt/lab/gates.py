@@ -4,8 +4,9 @@ A gate that is almost always shut or open has become a constant; one that follow
 (Karpathy et al. 2016, §4.2, who draw the shares of time below 0.1 and above 0.9 for each unit).
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from functools import partial
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, runtime_checkable
 
 import numpy as np
@@ -17,6 +18,7 @@ from nmt.builders.language_model import first_token
 from nmt.errors import UserError
 from nmt.lab.page import Page, number
 from nmt.lab.trained import Trained
+from nmt.layers.cells import Cell
 from nmt.models import LanguageModel, Source
 from nmt.tokenization.vocabulary import BOS, EOS
 from nmt.training.tracking import Table
@@ -34,8 +36,10 @@ Steps = list[dict[str, Tensor]]  # for each step that a cell took: its gates (N,
 class Gated(Protocol):
     """A cell that says what its gates let through."""
 
-    def gates(self, projected: Tensor, state: Any, late: Tensor | None = None) -> dict[str, Tensor]:
-        """Return the gates of the step that `advance` takes from the same, each (N, H), 0 to 1."""
+    def gates(
+        self, projected: Tensor | None, state: Any, step_input: Tensor | None = None
+    ) -> dict[str, Tensor]:
+        """Return the gates of the step from the same, each (N, H), 0 to 1."""
 
 
 class Read(NamedTuple):
@@ -48,39 +52,27 @@ class Read(NamedTuple):
 
 @contextmanager
 def observed(model: nn.Module) -> Iterator[dict[str, Steps]]:
-    """Let every gated cell of a model take step after step, and keep the gates of each, by the cell's name.
-
-    For evaluation without gradients: where there are some, a decoder's loop runs over twins of its cells.
-    """
+    """Let every gated cell of a model take single steps, and keep the gates of each, by the cell's name."""
     kept: dict[str, Steps] = {}
     cells: dict[str, Any] = {name: cell for name, cell in model.named_modules() if isinstance(cell, Gated)}
     for name, cell in cells.items():
         kept[name] = []
-        cell.advance, cell.run = _watched(cell, kept[name])
+        cell.step, cell.forward = _watched(cell, kept[name]), partial(Cell.forward, cell)
     try:
         yield kept
     finally:
         for cell in cells.values():
-            del cell.advance, cell.run
+            del cell.step, cell.forward
 
 
-def _watched(cell: Any, kept: Steps) -> tuple[Any, Any]:
-    advance = cell.advance
+def _watched(cell: Any, kept: Steps) -> Callable[..., Any]:
+    step = cell.step
 
-    def watched_advance(projected: Tensor, state: Any, late: Tensor | None = None) -> tuple[Tensor, Any]:
-        kept.append(cell.gates(projected, state, late))
-        y, after = advance(projected, state, late)
-        return y, after
+    def watched(projected: Tensor | None, state: Any, step_input: Tensor | None = None) -> Any:
+        kept.append(cell.gates(projected, state, step_input))
+        return step(projected, state, step_input)
 
-    def watched_run(x: Tensor, state: Any = None) -> tuple[Tensor, Any]:
-        state = cell.initial(x.new_zeros(len(x), cell.hidden_size)) if state is None else state
-        outputs = []
-        for projected in cell.project(x).unbind(1):
-            y, state = watched_advance(projected, state)
-            outputs.append(y)
-        return torch.stack(outputs, dim=1), state
-
-    return watched_advance, watched_run
+    return watched
 
 
 @torch.no_grad()
@@ -116,9 +108,9 @@ def _read(name: str, steps: Steps, pieces: list[str]) -> Read:
 
 def label(name: str) -> str:
     """Return a cell's name for a person, counted from 1: `encoder.backward_cells.0` is `encoder ← 1`."""
-    readable = {"forward_cells": "→", "backward_cells": "←"}
-    places = [place for place in name.split(".") if place != "cells"]
-    parts = [str(int(place) + 1) if place.isdigit() else readable.get(place, place) for place in places]
+    name = name.replace("encoder.stack", "encoder.→").replace("backward_cells", "←")
+    places = [place for place in name.split(".") if place not in ("cells", "stack")]
+    parts = [str(int(place) + 1) if place.isdigit() else place for place in places]
     return " ".join(["layer", *parts] if places[0].isdigit() else parts)
 
 

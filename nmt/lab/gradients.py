@@ -56,10 +56,12 @@ def state_gradients(reader: Reader, examples: Examples, problem: Problem) -> Nor
 
 def unrolled(cell: Any, x: Tensor) -> list[tuple[Any, Tensor]]:
     """Return (state, output) after each position of x (B, T, D), taken one step at a time from zero."""
-    state = cell.initial(x.new_zeros(len(x), cell.hidden_size))
+    state = cell.zero_state(x)
     steps = []
     for projected in cell.project(x).unbind(1):
-        y, state = cell.advance(projected, state)
+        y, state = cell.step(projected, state)
+        # A view apart, so that the gradient at a part of the state leaves out its way through the others.
+        state = type(state)(*(part if part is y else part.view_as(part) for part in state))
         steps.append((state, y))
     return steps
 

@@ -10,6 +10,11 @@ import torch
 from torch import Tensor
 
 
+def sigmoid(x: Tensor) -> Tensor:
+    """Return σ(x); where `in_inference` as 1 / (1 + exp(−x))."""
+    return x.neg().exp_().add_(1).reciprocal_() if in_inference(x) else x.sigmoid()
+
+
 def sigmoid_(x: Tensor) -> Tensor:
     """Return σ(x), written over x; where `in_inference` as 1 / (1 + exp(−x))."""
     return x.neg_().exp_().add_(1).reciprocal_() if in_inference(x) else x.sigmoid_()

@@ -5,17 +5,15 @@ take embedded targets; features feed the head. Forward over all Ty equals the un
 """
 
 from collections.abc import Sequence
-from typing import Any, NamedTuple, Protocol
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
 
 from nmt.layers.activations import tanh
 from nmt.layers.attention import Attention, Memory
-from nmt.layers.between import Between
-from nmt.layers.cells import CellType, stack
-from nmt.layers.collecting import Collecting, collecting
-from nmt.layers.dropout import Dropout
+from nmt.layers.cells import CellType
+from nmt.layers.stack import Stack, StackOptions, States
 
 
 class DecoderOutput(NamedTuple):
@@ -25,19 +23,22 @@ class DecoderOutput(NamedTuple):
     alignment: Tensor
 
 
-class Decoder(Protocol):
+class Decoder(nn.Module):
     """A recurrence over the target with a memory of the source."""
 
     attention: Attention
 
     def start(self, h: list[Tensor], memory: Memory) -> Any:
         """Return the first state from the bridge's h (B, H) of each layer."""
+        raise NotImplementedError
 
-    def __call__(self, x: Tensor, memory: Memory, state: Any) -> DecoderOutput:
+    def forward(self, x: Tensor, memory: Memory, state: Any) -> DecoderOutput:
         """Return the output for all embedded targets x (B, Ty, E): teacher forcing."""
+        raise NotImplementedError
 
     def step(self, x: Tensor, memory: Memory, state: Any) -> tuple[DecoderOutput, Any]:
         """Return the output for one embedded target a row, x (N, E), and the next state."""
+        raise NotImplementedError
 
 
 def attend(attention: Attention, query: Tensor, memory: Memory, state: Any) -> tuple[Tensor, Tensor, Any]:
@@ -45,12 +46,6 @@ def attend(attention: Attention, query: Tensor, memory: Memory, state: Any) -> t
     rows = query.view(memory.mask.shape[0], -1, query.shape[-1])  # (B, K, H)
     context, alignment, state = attention(rows, memory, state)
     return context.flatten(0, 1), alignment.flatten(0, 1), state
-
-
-def _collected(memory: Memory) -> Memory:
-    """Return the memory of one loop, the gradients of its keys and values collected to the end."""
-    keys, values = Collecting(memory.keys), Collecting(memory.values)
-    return memory._replace(keys=keys, values=values)  # type: ignore[arg-type]
 
 
 class _Combine(nn.Module):
@@ -65,86 +60,65 @@ class _Combine(nn.Module):
 
 
 class InputFeedingState(NamedTuple):
-    """cells: one state a layer; fed (N, H): the features of the step before; attention: what it carries."""
+    """cells: one state a layer; fed (N, H): the features of the step before; attention: its state."""
 
-    cells: tuple[Any, ...]
+    cells: States
     fed: Tensor
     attention: Any
 
 
-class InputFeedingDecoder(nn.Module):
+class InputFeedingDecoder(Decoder):
     """Luong 2015, §3.3: the attentional vector enters the next step beside the embedded token."""
 
     def __init__(
-        self,
-        cell: CellType,
-        attention: Attention,
-        *,
-        input_size: int,
-        hidden_size: int,
-        layers: int,
-        dropout: Dropout,
-        residual: bool = False,
-        layer_norm: bool = False,
+        self, cell: CellType, attention: Attention, options: StackOptions, *, input_size: int
     ) -> None:
         super().__init__()
-        self.dropout = dropout
-        self.between = Between(hidden_size, layers, dropout=dropout, residual=residual, layer_norm=layer_norm)
-        # What is fed to the bottom layer, and all that enters those above, comes late.
-        self.cells = stack(cell, [input_size] + [0] * (layers - 1), hidden_size, late_size=hidden_size)
+        hidden = options.hidden_size
+        # What is fed to the bottom layer, and all that enters those above, is known inside the loop only.
+        sizes = [input_size] + [0] * (options.layers - 1)
+        self.stack = Stack([cell(size, hidden, hidden) for size in sizes], options)
         self.attention = attention
-        self.combine = _Combine(hidden_size)
+        self.combine = _Combine(hidden)
 
     def start(self, h: list[Tensor], memory: Memory) -> InputFeedingState:
         """Return the first state: the bridge's h, nothing fed."""
-        states = tuple(cell.initial(part) for cell, part in zip(self.cells, h, strict=True))
-        return InputFeedingState(states, torch.zeros_like(h[0]), self.attention.start(memory))
+        return InputFeedingState(
+            self.stack.initial_state(h), torch.zeros_like(h[0]), self.attention.start(memory)
+        )
 
     def forward(self, x: Tensor, memory: Memory, state: InputFeedingState) -> DecoderOutput:
-        """Unroll the step over x (B, Ty, E), the weights' gradients collected to the end."""
-        projected = self.cells[0].project(x)  # (B, Ty, gates)
-        loop = self.dropout.weights(self)
-        if torch.is_grad_enabled():
-            loop = collecting(loop)
-        masks = self.between.masks(state.fed, len(self.cells))
-        if memory.keys.requires_grad:
-            memory = _collected(memory)
-        outputs = []
-        for part in projected.unbind(1):
-            output, state = loop._advance(part, memory, state, masks)
+        """Unroll the step over x (B, Ty, E)."""
+        masks, outputs = self.stack.masks(state.fed), []
+        for projected in self.stack.layers[0].project(x).unbind(1):
+            output, state = self._advance(projected, memory, state, masks)
             outputs.append(output)
-        features, alignment = (torch.stack(parts, dim=1) for parts in zip(*outputs, strict=True))
-        return DecoderOutput(features, alignment)
+        return _over_positions(outputs)
 
     def step(
         self, x: Tensor, memory: Memory, state: InputFeedingState
     ) -> tuple[DecoderOutput, InputFeedingState]:
         """Take one step from embedded tokens x (N, E)."""
-        return self._advance(self.cells[0].project(x), memory, state, [None] * (len(self.cells) - 1))
+        return self._advance(self.stack.layers[0].project(x), memory, state, ())
 
     def _advance(
         self, projected: Tensor, memory: Memory, state: InputFeedingState, masks: Sequence[Tensor | None]
     ) -> tuple[DecoderOutput, InputFeedingState]:
-        h, after = self.cells[0].advance(projected, state.cells[0], state.fed)
-        states = [after]
-        for layer, mask in enumerate(masks, start=1):
-            cell, below = self.cells[layer], h
-            y, after = cell.advance(cell.project(), state.cells[layer], self.between.into(layer, below, mask))
-            h = self.between.out_of(layer, below, y)
-            states.append(after)
-        context, alignment, carried = attend(self.attention, h, memory, state.attention)
+        h, bottom = self.stack.layers[0].step(projected, state.cells[0], state.fed)
+        h, above = self.stack(h, state.cells, first=1, masks=masks)
+        context, alignment, attention = attend(self.attention, h, memory, state.attention)
         features = self.combine(context, h)
-        return DecoderOutput(features, alignment), InputFeedingState(tuple(states), features, carried)
+        return DecoderOutput(features, alignment), InputFeedingState((bottom, *above), features, attention)
 
 
 class ConditionalState(NamedTuple):
-    """cells: one state a layer, which the two cells of the bottom one share; attention: what it carries."""
+    """cells: one state a layer, which the two cells of the bottom one share; attention: its state."""
 
-    cells: tuple[Any, ...]
+    cells: States
     attention: Any
 
 
-class ConditionalDecoder(nn.Module):
+class ConditionalDecoder(Decoder):
     """The context enters the current step: two cells in sequence share a state, attention stands between.
 
     Bahdanau 2015 in the form of Nematus (Sennrich et al. 2017, §2, the conditional GRU with attention),
@@ -155,76 +129,53 @@ class ConditionalDecoder(nn.Module):
     """
 
     def __init__(
-        self,
-        cell: CellType,
-        attention: Attention,
-        *,
-        input_size: int,
-        hidden_size: int,
-        layers: int,
-        dropout: Dropout,
-        residual: bool = False,
-        layer_norm: bool = False,
+        self, cell: CellType, attention: Attention, options: StackOptions, *, input_size: int
     ) -> None:
         super().__init__()
-        self.dropout = dropout
-        self.between = Between(hidden_size, layers, dropout=dropout, residual=residual, layer_norm=layer_norm)
-        self.query_cell = cell(input_size, hidden_size)
-        self.context_cell = cell(hidden_size, hidden_size)
-        self.above = stack(cell, [hidden_size] * (layers - 1), hidden_size)
+        hidden = options.hidden_size
+        query_cell, context_cell = cell(input_size, hidden), cell(hidden, hidden)
+        above = [cell(hidden, hidden) for _ in range(options.layers - 1)]
+        self.stack, self.context_cell = Stack([query_cell, *above], options), context_cell
         self.attention = attention
-        self.token = nn.Linear(input_size, hidden_size, bias=False)
-        self.combine = _Combine(hidden_size)
+        self.token = nn.Linear(input_size, hidden, bias=False)
+        self.combine = _Combine(hidden)
 
     def start(self, h: list[Tensor], memory: Memory) -> ConditionalState:
         """Return the first state of each layer and of the attention."""
-        cells = [self.query_cell, *self.above]
-        states = tuple(cell.initial(part) for cell, part in zip(cells, h, strict=True))
-        return ConditionalState(states, self.attention.start(memory))
+        return ConditionalState(self.stack.initial_state(h), self.attention.start(memory))
 
     def forward(self, x: Tensor, memory: Memory, state: ConditionalState) -> DecoderOutput:
-        """Unroll the bottom layer over x (B, Ty, E), gradients collected; run the rest over all at once."""
-        projected = self.query_cell.project(x)  # (B, Ty, gates)
-        seen = self.dropout.weights(self)
-        loop = collecting(seen) if torch.is_grad_enabled() else seen
-        if memory.keys.requires_grad:
-            memory = _collected(memory)
-        below, carried, outputs = state.cells[0], state.attention, []
-        for part in projected.unbind(1):
-            output, below, carried = loop._advance(part, memory, below, carried)
+        """Unroll the bottom layer over x (B, Ty, E); run the rest over all positions at once."""
+        bottom, attention, outputs = state.cells[0], state.attention, []
+        for projected in self.stack.layers[0].project(x).unbind(1):
+            output, bottom, attention = self._bottom(projected, memory, bottom, attention)
             outputs.append(output)
         h, context, alignment = (torch.stack(parts, dim=1) for parts in zip(*outputs, strict=True))
-        for layer, cell in enumerate(seen.above, start=1):
-            y = cell.sequence(self.between.into(layer, h), state.cells[layer])  # (B, Ty, H)
-            h = self.between.out_of(layer, h, y)
+        h, _ = self.stack(h, state.cells, first=1)
         return DecoderOutput(self.combine(context + self.token(x), h), alignment)
 
     def step(
         self, x: Tensor, memory: Memory, state: ConditionalState
     ) -> tuple[DecoderOutput, ConditionalState]:
         """Take one step from embedded tokens x (N, E)."""
-        (h, context, alignment), after, carried = self._advance(
-            self.query_cell.project(x), memory, state.cells[0], state.attention
-        )
-        states = [after]
-        for layer, cell in enumerate(self.above, start=1):
-            y, after = cell.advance(cell.project(self.between.into(layer, h)), state.cells[layer])
-            h = self.between.out_of(layer, h, y)
-            states.append(after)
-        output = DecoderOutput(self.combine(context + self.token(x), h), alignment)
-        return output, ConditionalState(tuple(states), carried)
+        projected = self.stack.layers[0].project(x)
+        output, bottom, attention = self._bottom(projected, memory, state.cells[0], state.attention)
+        h, context, alignment = output
+        h, above = self.stack(h, state.cells, first=1)
+        features = self.combine(context + self.token(x), h)
+        return DecoderOutput(features, alignment), ConditionalState((bottom, *above), attention)
 
-    def _advance(
-        self, projected: Tensor, memory: Memory, state: Any, carried: Any
+    def _bottom(
+        self, projected: Tensor, memory: Memory, state: Any, attention: Any
     ) -> tuple[tuple[Tensor, Tensor, Tensor], Any, Any]:
         """Return the bottom layer's (h, context, alignment), its next state and the attention's."""
-        query, between = self.query_cell.advance(projected, state)
-        context, alignment, carried = attend(self.attention, query, memory, carried)
-        h, after = self.context_cell.advance(self.context_cell.project(context), between)
-        return (h, context, alignment), after, carried
+        query, between = self.stack.layers[0].step(projected, state)
+        context, alignment, attention = attend(self.attention, query, memory, attention)
+        h, after = self.context_cell.step(self.context_cell.project(context), between)
+        return (h, context, alignment), after, attention
 
 
-class LayerParallelDecoder(nn.Module):
+class LayerParallelDecoder(Decoder):
     """The bottom layer queries the memory; its contexts feed the layers above and the output.
 
     The wiring of GNMT's second version and RNMT+ (Chen et al. 2018): nothing that attention finds
@@ -234,59 +185,38 @@ class LayerParallelDecoder(nn.Module):
     """
 
     def __init__(
-        self,
-        cell: CellType,
-        attention: Attention,
-        *,
-        input_size: int,
-        hidden_size: int,
-        layers: int,
-        dropout: Dropout,
-        residual: bool = False,
-        layer_norm: bool = False,
+        self, cell: CellType, attention: Attention, options: StackOptions, *, input_size: int
     ) -> None:
         if attention.stateful:
-            raise ValueError("an attention that carries state from step to step cannot work layer-parallel")
+            raise ValueError("an attention with a state from step to step cannot work layer-parallel")
         super().__init__()
-        self.dropout = dropout
-        self.between = Between(
-            2 * hidden_size, layers, dropout=dropout, residual=residual, layer_norm=layer_norm
-        )
-        sizes = [input_size] + [2 * hidden_size] * (layers - 1)
-        self.cells = stack(cell, sizes, hidden_size)
+        hidden = options.hidden_size
+        sizes = [input_size] + [2 * hidden] * (options.layers - 1)
+        cells = [cell(size, hidden) for size in sizes]
+        self.stack = Stack(cells, options, width=2 * hidden, residual_from=2)
         self.attention = attention
-        self.combine = _Combine(hidden_size)
+        self.combine = _Combine(hidden)
 
-    def start(self, h: list[Tensor], memory: Memory) -> tuple[Any, ...]:
+    def start(self, h: list[Tensor], memory: Memory) -> States:
         """Return the first state of each layer."""
-        return tuple(cell.initial(part) for cell, part in zip(self.cells, h, strict=True))
+        return self.stack.initial_state(h)
 
-    def forward(self, x: Tensor, memory: Memory, state: tuple[Any, ...]) -> DecoderOutput:
+    def forward(self, x: Tensor, memory: Memory, state: States) -> DecoderOutput:
         """Run each layer over all of x (B, Ty, E) at once."""
-        cells = self.dropout.weights(self).cells
-        h = cells[0].sequence(x, state[0])  # (B, Ty, H)
+        h, _ = self.stack.layers[0](x, state[0])  # (B, Ty, H)
         context, alignment, _ = self.attention(h, memory, None)
-        for layer in range(1, len(cells)):
-            y = cells[layer].sequence(self._above(layer, h, context), state[layer])
-            h = self._passed_on(layer, h, y)
+        h, _ = self.stack(h, state, first=1, context=context)
         return DecoderOutput(self.combine(context, h), alignment)
 
-    def step(
-        self, x: Tensor, memory: Memory, state: tuple[Any, ...]
-    ) -> tuple[DecoderOutput, tuple[Any, ...]]:
+    def step(self, x: Tensor, memory: Memory, state: States) -> tuple[DecoderOutput, States]:
         """Take one step from embedded tokens x (N, E)."""
-        h, first = self.cells[0].advance(self.cells[0].project(x), state[0])
+        bottom = self.stack.layers[0]
+        h, first = bottom.step(bottom.project(x), state[0])
         context, alignment, _ = attend(self.attention, h, memory, None)
-        states = [first]
-        for layer in range(1, len(self.cells)):
-            cell = self.cells[layer]
-            y, after = cell.advance(cell.project(self._above(layer, h, context)), state[layer])
-            h = self._passed_on(layer, h, y)
-            states.append(after)
-        return DecoderOutput(self.combine(context, h), alignment), tuple(states)
+        h, above = self.stack(h, state, first=1, context=context)
+        return DecoderOutput(self.combine(context, h), alignment), (first, *above)
 
-    def _above(self, layer: int, h: Tensor, context: Tensor) -> Tensor:
-        return self.between.into(layer, torch.cat([h, context], dim=-1))
 
-    def _passed_on(self, layer: int, h: Tensor, y: Tensor) -> Tensor:
-        return h + y if layer > 1 else self.between.out_of(layer, h, y)
+def _over_positions(outputs: Sequence[DecoderOutput]) -> DecoderOutput:
+    """Return the outputs of single steps as one, positions in the second dimension."""
+    return DecoderOutput(*(torch.stack(parts, dim=1) for parts in zip(*outputs, strict=True)))

@@ -2,60 +2,41 @@
 
 from typing import Any
 
-import torch
 from torch import Tensor, nn
 
-from nmt.layers.cells import Cell, CellType, stack
-from nmt.layers.collecting import collecting
+from nmt.layers.cells import Cell, CellType
 
 
-class DeepTransitionCell(nn.Module):
+class DeepTransitionCell(Cell[Any]):
     """Deep transition (Miceli Barone et al. 2017, §2.2): s₁ = cell₁(x, s);  sᵢ = cellᵢ(sᵢ₋₁), i = 2 … depth.
 
-    The state enters the first cell, which alone has inputs, x and late ones; each cell that follows takes
-    the state of the one before it, all of it (an LSTM's h and c), and no input. y and the state are those
-    of the last. The inner cell needs a matrix that multiplies its state: an SRU has none to go deeper with.
-    A conditional decoder has two cells a step, and each is one of these; in the paper's decoder attention
-    stands behind the first cell of all, so that it is deep behind the attention alone.
+    The state enters the first cell, and only the first cell has inputs. Each cell that follows takes the
+    whole state of the one before it (an LSTM's h and c). y and the state are those of the last cell. The
+    inner cell needs a matrix that multiplies its state; an SRU has none.
+    In a conditional decoder both cells of a step are deep-transition cells. The paper instead attends after
+    the first inner cell, so that only the part after attention is deep.
     """
 
     def __init__(
-        self, cell: CellType, depth: int, input_size: int, hidden_size: int, late_size: int = 0, /
+        self, cell: CellType, depth: int, input_size: int, hidden_size: int, step_input_size: int = 0, /
     ) -> None:
-        super().__init__()
-        self.input_size, self.hidden_size, self.late_size = input_size, hidden_size, late_size
-        self.first: Cell[Any] = cell(input_size, hidden_size, late_size)
-        self.following = stack(cell, [0] * (depth - 1), hidden_size)
+        super().__init__(input_size, hidden_size, step_input_size)
+        self.first = cell(input_size, hidden_size, step_input_size)
+        self.following = nn.ModuleList(cell(0, hidden_size) for _ in range(depth - 1))
 
-    def initial(self, h: Tensor) -> Any:
+    def initial_state(self, h: Tensor) -> Any:
         """Return the first state of the inner cell that begins with h (N, H)."""
-        return self.first.initial(h)
+        return self.first.initial_state(h)
 
-    def project(self, x: Tensor | None = None) -> Tensor:
-        """Return what x (…, D) gives to the gates of the first cell (…, gates)."""
+    def project(self, x: Tensor) -> Tensor:
+        """Return what x (…, D) gives to the gates of the first cell (…, G)."""
         return self.first.project(x)
 
-    def advance(self, projected: Tensor, state: Any, late: Tensor | None = None) -> tuple[Tensor, Any]:
-        """Take one step, of `depth` inner ones; return y (N, H) and the last one's state."""
-        y, state = self.first.advance(projected, state, late)
+    def step(
+        self, projected: Tensor | None, state: Any, step_input: Tensor | None = None
+    ) -> tuple[Tensor, Any]:
+        """Take `depth` inner steps; return y (N, H) and the last one's state."""
+        y, state = self.first.step(projected, state, step_input)
         for cell in self.following:
-            y, state = cell.advance(cell.project(), state)
+            y, state = cell.step(None, state)  # type: ignore[operator]
         return y, state
-
-    def sequence(self, x: Tensor, state: Any = None) -> Tensor:
-        """Return the outputs (B, T, H) of `run`."""
-        return self.run(x, state)[0]
-
-    def run(self, x: Tensor, state: Any = None) -> tuple[Tensor, Any]:
-        """Take the step T times, from a zero state unless one is given; return y (B, T, H), last state.
-
-        No kernel runs several cells in turn, so this loops, the weights' gradients collected to the end.
-        """
-        if state is None:
-            state = self.initial(x.new_zeros(x.shape[0], self.hidden_size))
-        loop = collecting(self) if torch.is_grad_enabled() else self
-        outputs = []
-        for projected in self.project(x.transpose(0, 1)).unbind(0):
-            y, state = loop.advance(projected, state)
-            outputs.append(y)
-        return torch.stack(outputs, dim=1), state

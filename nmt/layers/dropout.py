@@ -1,13 +1,13 @@
 """What training drops: elements, whole words, weights; at the price of a few passes over memory."""
 
-import copy
 from dataclasses import dataclass
 from typing import Any, Literal
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
+from torch.func import functional_call
 
-from nmt.layers.operands import Module
+from nmt.layers.cells import Cell
 
 Axis = Literal["elements", "positions", "vectors"]
 
@@ -45,8 +45,8 @@ class Dropout:
     a batch (DropConnect as in the AWD-LSTM, Merity et al. 2018, §2), which a fused kernel can do where it
     cannot mask h at each step. words: of the embedded tokens, each a whole vector (Sennrich et al. 2016,
     "Edinburgh neural machine translation systems for WMT 16", as part of their dropout).
-    Each call draws anew: what all positions have in common goes through one call. So a model or decoder
-    that in training is asked step by step, and not for a sequence, draws at each step, and no weights.
+    Every call samples a new mask. So variational and recurrent dropout need one `forward` over the whole
+    sequence: `step` in training samples a mask a step and drops no weights.
     """
 
     features: float = 0.0
@@ -69,25 +69,23 @@ class Dropout:
         """Return embedded tokens (…, E) as training sees them: whole words dropped, then elements."""
         return self.drop(dropout(x, self.words, training=training, alike="vectors"), training=training)
 
-    def weights(self, module: Module) -> Module:
-        """Return the module as one batch sees it: a twin whose recurrent matrices have elements dropped.
+    def call(self, module: nn.Module, *inputs: Any) -> Any:
+        """Call a module as one batch sees it: in training, elements of its recurrent matrices are dropped.
 
-        The twin shares everything else and must not outlive the batch. Late inputs, whose columns an LSTM
-        keeps beside those of h, are left alone.
+        One mask holds for all steps of the call. Step inputs, whose columns stand beside those of h, are
+        left alone.
         """
-        if not (module.training and self.recurrent):
-            return module
-        twin: Module = self._with_dropped(module)
-        return twin
+        weights = self._recurrent_weights(module) if module.training and self.recurrent else {}
+        return functional_call(module, weights, inputs) if weights else module(*inputs)
 
-    def _with_dropped(self, original: Any) -> Any:
-        twin = copy.copy(original)
-        modules = original._modules.items()
-        twin._modules = {name: child and self._with_dropped(child) for name, child in modules}
-        weight = original._parameters.get("weight_hh")
-        if weight is not None:
-            late, own = weight.split([weight.shape[1] - original.hidden_size, original.hidden_size], dim=1)
-            own = dropout(own, self.recurrent, training=True)
-            # Not by setattr, which takes parameters alone; a loop's own twin looks for its matrices here.
-            twin._parameters = {**original._parameters, "weight_hh": torch.cat([late, own], dim=1)}
-        return twin
+    def _recurrent_weights(self, module: nn.Module) -> dict[str, Tensor]:
+        """Return by name the matrix of each cell that multiplies h, with elements dropped."""
+        dropped = {}
+        for name, part in module.named_modules():
+            recurrent = getattr(part, "recurrent_proj", None)
+            if isinstance(part, Cell) and isinstance(recurrent, nn.Linear):
+                width = recurrent.in_features - part.hidden_size
+                step_input, own = recurrent.weight.split([width, part.hidden_size], dim=1)
+                weight = torch.cat([step_input, dropout(own, self.recurrent, training=True)], dim=1)
+                dropped[f"{name}.recurrent_proj.weight".lstrip(".")] = weight
+        return dropped

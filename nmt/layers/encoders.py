@@ -5,9 +5,8 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 
-from nmt.layers.between import Between
-from nmt.layers.cells import CellType, stack
-from nmt.layers.dropout import Dropout
+from nmt.layers.cells import CellType
+from nmt.layers.stack import Stack, StackOptions
 
 
 class Encoded(NamedTuple):
@@ -34,35 +33,26 @@ class RecurrentEncoder(nn.Module):
     """
 
     def __init__(
-        self,
-        cell: CellType,
-        *,
-        input_size: int,
-        hidden_size: int,
-        layers: int,
-        bidirectional: bool,
-        dropout: Dropout,
-        residual: bool = False,
-        layer_norm: bool = False,
+        self, cell: CellType, options: StackOptions, *, input_size: int, bidirectional: bool
     ) -> None:
+        """hidden_size: of both directions together."""
         super().__init__()
-        self.dropout, self.bidirectional = dropout, bidirectional
-        self.between = Between(hidden_size, layers, dropout=dropout, residual=residual, layer_norm=layer_norm)
-        width = hidden_size // 2 if bidirectional else hidden_size
-        sizes = [input_size] + [hidden_size] * (layers - 1)
-        self.forward_cells = stack(cell, sizes, width)
-        self.backward_cells = stack(cell, sizes if bidirectional else [], width)
+        self.bidirectional = bidirectional
+        hidden = options.hidden_size
+        sizes = [input_size] + [hidden] * (options.layers - 1)
+        width = hidden // 2 if bidirectional else hidden
+        self.stack = Stack([cell(size, width) for size in sizes], options)
+        self.backward_cells = nn.ModuleList(cell(size, width) for size in sizes if bidirectional)
 
     def forward(self, x: Tensor, lengths: Tensor) -> Encoded:
         """Encode embedded sources x (B, Tx, E) of the given lengths (B,)."""
-        seen = self.dropout.weights(self)
-        for layer, cell in enumerate(seen.forward_cells):
-            inputs = self.between.into(layer, x)
-            y = cell.sequence(inputs)
+        for layer, cell in enumerate(self.stack.cells):
+            inputs = self.stack.before(layer, x)
+            y, _ = cell(inputs)
             if self.bidirectional:
-                backward = seen.backward_cells[layer].sequence(reverse_within(inputs, lengths))
+                backward, _ = self.backward_cells[layer](reverse_within(inputs, lengths))
                 y = torch.cat([y, reverse_within(backward, lengths)], dim=-1)
-            x = self.between.out_of(layer, x, y)  # (B, Tx, M)
+            x = self.stack.after(layer, x, y)  # (B, Tx, M)
         mask = torch.arange(x.shape[1], device=x.device) < lengths.unsqueeze(1)
         return Encoded(x, self._last(x, lengths), mask)
 

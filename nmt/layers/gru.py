@@ -1,127 +1,101 @@
 """The gated recurrent unit."""
 
-from typing import Any
-
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from nmt.layers.activations import in_inference, sigmoid_, tanh_
-from nmt.layers.cells import HiddenState
-from nmt.layers.initialization import Draw, draw_by_gate, glorot, orthogonal
-from nmt.layers.operands import plain
+from nmt.layers.activations import in_inference, sigmoid, tanh
+from nmt.layers.cells import Cell, HiddenState
+from nmt.layers.initialization import Initializer, glorot, linear_by_gate, orthogonal
 
 
-class _GRUPointwise(torch.autograd.Function):
-    """Everything in a GRU step that is not a matrix product, in the precision of h."""
-
-    @staticmethod
-    def forward(ctx: Any, inputs: Tensor, recurrent: Tensor, bias_hn: Tensor, h: Tensor) -> Tensor:
-        width = h.shape[-1]
-        ctx.dtypes = inputs.dtype, recurrent.dtype
-        inputs, recurrent = inputs.to(h.dtype), recurrent.to(h.dtype)
-        rz = sigmoid_(inputs[:, : 2 * width] + recurrent[:, : 2 * width])
-        r, z = rz.split(width, dim=-1)
-        u = recurrent[:, 2 * width :] + bias_hn
-        n = tanh_(torch.addcmul(inputs[:, 2 * width :], r, u))
-        ctx.save_for_backward(rz, u, n, h)
-        return torch.lerp(n, h, z)
-
-    @staticmethod
-    def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor, ...]:
-        if torch.is_grad_enabled():
-            raise NotImplementedError("a GRU step has no second derivative here")
-        (dh,) = grads
-        rz, u, n, h = ctx.saved_tensors
-        r, z = rz.split(h.shape[-1], dim=-1)
-        dn = dh * (1 - z) * (1 - n * n)
-        du = dn * r
-        dr = dn * u * r * (1 - r)
-        dz = dh * (h - n) * z * (1 - z)
-        inputs, recurrent = (torch.cat([dr, dz, part], dim=-1) for part in (dn, du))
-        return inputs.to(ctx.dtypes[0]), recurrent.to(ctx.dtypes[1]), du.sum(0), dh * z
-
-
-class GRUCell(nn.Module):
+class GRUCell(Cell[HiddenState]):
     """Gated recurrent unit (Cho et al. 2014), its reset gate after the product, as in torch and cuDNN.
 
-    a = W x + V late + b;  r, z = σ(a + U h);  n = tanh(a + r ⊙ (U h + b_hn));  h' = (1 − z) ⊙ n + z ⊙ h.
-    Weights have torch's layout, gates in the order r, z, n; weight_late is V, apart from U because the
-    reset gate leaves late inputs alone. h is kept in the weights' own precision.
+    With a = W x + V s of the input and the step input, and u = U h + b:  r, z = σ(a + u);
+    n = tanh(a + b_n + r ⊙ u);  h' = (1 − z) ⊙ n + z ⊙ h. Gates stand in torch's order r, z, n. V is a
+    matrix of its own because the reset gate leaves the step input alone. h is kept in the weights' own
+    precision.
     """
 
     def __init__(
         self,
         input_size: int,
         hidden_size: int,
-        late_size: int = 0,
+        step_input_size: int = 0,
         *,
-        inputs: Draw = glorot,
-        recurrent: Draw = orthogonal,
+        input_init: Initializer = glorot,
+        recurrent_init: Initializer = orthogonal,
     ) -> None:
-        super().__init__()
-        self.input_size, self.hidden_size, self.late_size = input_size, hidden_size, late_size
-        gates = 3 * hidden_size
-        self.weight_ih: Any = nn.Parameter(torch.empty(gates, input_size)) if input_size else None
-        self.weight_late: Any = nn.Parameter(torch.empty(gates, late_size)) if late_size else None
-        self.weight_hh = nn.Parameter(torch.empty(gates, hidden_size))
-        self.bias = nn.Parameter(torch.zeros(gates))
-        self.bias_hn = nn.Parameter(torch.zeros(hidden_size))
-        with torch.no_grad():
-            draw_by_gate(inputs, self.weight_ih, hidden_size)
-            draw_by_gate(inputs, self.weight_late, hidden_size)
-            draw_by_gate(recurrent, self.weight_hh, hidden_size)
+        super().__init__(input_size, hidden_size, step_input_size)
+        self.input_proj = linear_by_gate(3, hidden_size, (input_size, input_init)) if input_size else None
+        self.step_input_proj = (
+            linear_by_gate(3, hidden_size, (step_input_size, input_init)) if step_input_size else None
+        )
+        self.recurrent_proj = linear_by_gate(3, hidden_size, (hidden_size, recurrent_init), bias=True)
+        self.bias_n = nn.Parameter(torch.zeros(hidden_size))
 
-    def initial(self, h: Tensor) -> HiddenState:
+    def initial_state(self, h: Tensor) -> HiddenState:
         """Return h (N, H), which is the whole state."""
-        return HiddenState(h.to(self.bias.dtype))
+        return HiddenState(h.to(self.bias_n.dtype))
 
-    def project(self, x: Tensor | None = None) -> Tensor:
-        """Return W x + b (…, 3H), without x just b (3H,)."""
-        return self.bias if x is None else F.linear(x, self.weight_ih, self.bias)
+    def project(self, x: Tensor) -> Tensor:
+        """Return W x (…, 3H)."""
+        assert self.input_proj is not None
+        projected: Tensor = self.input_proj(x)
+        return projected
 
-    def advance(
-        self, projected: Tensor, state: HiddenState, late: Tensor | None = None
+    def step(
+        self, projected: Tensor | None, state: HiddenState, step_input: Tensor | None = None
     ) -> tuple[Tensor, HiddenState]:
-        """Take one step from W x + b (N, 3H) and, where the cell has them, late inputs (N, L)."""
-        recurrent = F.linear(state.h, self.weight_hh)  # (N, 3H)
-        inputs = projected if late is None else F.linear(late, self.weight_late).add_(projected)
-        inputs = inputs.expand_as(recurrent)
-        h = _GRUPointwise.apply(inputs, recurrent, self.bias_hn, state.h)  # type: ignore[no-untyped-call]
-        return h.to(recurrent.dtype), HiddenState(h)
+        """Return h' twice, as y and in the state."""
+        u = self.recurrent_proj(state.h)  # (N, 3H)
+        h = self._next(self._inputs(projected, step_input, like=u), u, state.h)
+        return h.to(u.dtype), HiddenState(h)
 
-    def gates(self, projected: Tensor, state: HiddenState, late: Tensor | None = None) -> dict[str, Tensor]:
-        """Return what the gates let through in the step that `advance` takes: by name (N, H), 0 to 1.
-
-        Update is z: 1 keeps h as it is.
-        """
-        inputs = projected if late is None else F.linear(late, self.weight_late) + projected
-        r, z, _ = (inputs + F.linear(state.h, self.weight_hh)).sigmoid().chunk(3, dim=-1)
+    def gates(
+        self, projected: Tensor | None, state: HiddenState, step_input: Tensor | None = None
+    ) -> dict[str, Tensor]:
+        """Return the gates of `step` by name, each (N, H), 0 to 1. Update is z: 1 keeps h as it is."""
+        u = self.recurrent_proj(state.h)
+        r, z, _ = (self._inputs(projected, step_input, like=u) + u).sigmoid().chunk(3, dim=-1)
         return {"reset": r, "update": z}
 
-    def sequence(self, x: Tensor, state: HiddenState | None = None) -> Tensor:
-        """Return the outputs (B, T, H) of `run`."""
-        return self.run(x, state)[0]
-
-    def run(self, x: Tensor, state: HiddenState | None = None) -> tuple[Tensor, HiddenState]:
-        """Run torch's fused kernel, from a zero state unless one is given; return y (B, T, H), last state.
+    def forward(self, x: Tensor, state: HiddenState | None = None) -> tuple[Tensor, HiddenState]:
+        """Run torch's fused kernel; return y (B, T, H) and the last state.
 
         In inference on a CPU the step is taken T times: the kernel's sigmoid depends on the neighbours.
         """
-        if state is None:
-            state = self.initial(x.new_zeros(x.shape[0], self.hidden_size))
+        assert self.input_proj is not None
+        state = self.zero_state(x) if state is None else state
         if in_inference(x):
-            return self._unrolled(x, state)
+            return self._unrolled(x, state.h)
+        recurrent, bias_n = self.recurrent_proj, F.pad(self.bias_n, (2 * self.hidden_size, 0))
+        weights = [self.input_proj.weight, recurrent.weight, bias_n, recurrent.bias]
         h = state.h.to(x.dtype).unsqueeze(0)  # (1, B, H)
-        weights = [self.weight_ih, self.weight_hh, self.bias, F.pad(self.bias_hn, (2 * self.hidden_size, 0))]
         y, h = torch.gru(x, h, weights, True, 1, 0.0, self.training, False, True)
-        return y, self.initial(h[0])
+        return y, self.initial_state(h[0])
 
-    def _unrolled(self, x: Tensor, state: HiddenState) -> tuple[Tensor, HiddenState]:
-        """Return what `run` does; the products are those of the plain matrices, whatever stands for them."""
-        weight_ih, weight_hh = plain([self.weight_ih, self.weight_hh])
-        h, outputs = state.h, []
-        for inputs in F.linear(x.transpose(0, 1), weight_ih, self.bias).unbind(0):
-            h = _GRUPointwise.apply(inputs, F.linear(h, weight_hh), self.bias_hn, h)  # type: ignore[no-untyped-call]
+    def _unrolled(self, x: Tensor, h: Tensor) -> tuple[Tensor, HiddenState]:
+        """Return what `forward` does; the products are plain ones, whatever the layers were packed in."""
+        assert self.input_proj is not None
+        weight, bias = self.recurrent_proj.weight, self.recurrent_proj.bias
+        outputs = []
+        for a in F.linear(x.transpose(0, 1), self.input_proj.weight).unbind(0):
+            h = self._next(a, F.linear(h, weight, bias), h)
             outputs.append(h)
         return torch.stack(outputs, dim=1), HiddenState(h)
+
+    def _next(self, a: Tensor, u: Tensor, h: Tensor) -> Tensor:
+        """Return h' (N, H) of a and u (N, 3H), in the precision of h."""
+        a, u, width = a.to(h.dtype), u.to(h.dtype), self.hidden_size
+        r, z = sigmoid(a[:, : 2 * width] + u[:, : 2 * width]).chunk(2, dim=-1)
+        n = tanh(torch.addcmul(a[:, 2 * width :] + self.bias_n, r, u[:, 2 * width :]))
+        return torch.lerp(n, h, z)
+
+    def _inputs(self, projected: Tensor | None, step_input: Tensor | None, *, like: Tensor) -> Tensor:
+        """Return a (N, 3H), 0 for a cell without any input."""
+        if self.step_input_proj is None or step_input is None:
+            return torch.zeros_like(like) if projected is None else projected
+        a: Tensor = self.step_input_proj(step_input)
+        return a if projected is None else a.add_(projected)

@@ -3,9 +3,10 @@
 B sentences, Tx source and Ty target positions, N = B · K rows in a step, E embedding, H feature width.
 """
 
+from typing import cast
+
 import torch
 from torch import Tensor, nn
-from torch.nn import functional as F
 
 
 class Head(nn.Module):
@@ -41,13 +42,16 @@ class TiedHead(Head):
 
     def __init__(self, feature_size: int, embedding: nn.Embedding) -> None:
         super().__init__()
+        sizes = embedding.embedding_dim, embedding.num_embeddings
+        self.output = cast("nn.Linear", nn.utils.skip_init(nn.Linear, *sizes))
+        self.output.weight = embedding.weight
+        nn.init.zeros_(self.output.bias)
         self.project = nn.Linear(feature_size, embedding.embedding_dim, bias=False)
-        self.weight = embedding.weight
-        self.bias = nn.Parameter(torch.zeros(embedding.num_embeddings))
 
     def forward(self, features: Tensor) -> Tensor:
         """Return logits (…, V) for features (…, H)."""
-        return F.linear(self.project(features), self.weight, self.bias)
+        logits: Tensor = self.output(self.project(features))
+        return logits
 
 
 class LexicalHead(Head):
@@ -66,7 +70,7 @@ class LexicalHead(Head):
 
     def remember(self, embedded: Tensor) -> Tensor | None:
         """Return the embedded source (B, Tx, E)."""
-        return embedded.contiguous()  # a tensor, whatever stands for the rows until they are looked up
+        return embedded
 
     def join(self, features: Tensor, alignment: Tensor, words: Tensor | None) -> Tensor:
         """Return features beside Σ_s α_s f_s: (B, Ty, H + E) or (N, H + E)."""

@@ -1,25 +1,38 @@
-"""How the weight matrices of a cell are drawn."""
+"""How the weight matrices of a cell are initialised."""
 
 from collections.abc import Callable
+from typing import cast
 
+import torch
 from torch import Tensor, nn
 
-Draw = Callable[[Tensor], object]  # fills a matrix (out, in) in place
+Initializer = Callable[[Tensor], object]  # fills a matrix (out, in) in place
 
-glorot: Draw = nn.init.xavier_uniform_  # Glorot & Bengio 2010
-orthogonal: Draw = nn.init.orthogonal_  # Saxe et al. 2014
-identity: Draw = nn.init.eye_
+glorot: Initializer = nn.init.xavier_uniform_  # Glorot & Bengio 2010
+orthogonal: Initializer = nn.init.orthogonal_  # Saxe et al. 2014
+identity: Initializer = nn.init.eye_
 
 
 def uniform(matrix: Tensor) -> Tensor:
-    """Draw from ± 1/√out, as torch's own recurrent layers do: a gate's matrix has H outputs."""
+    """Fill from ± 1/√out, as torch's own recurrent layers do: a gate's matrix has H outputs."""
     bound = len(matrix) ** -0.5
     return nn.init.uniform_(matrix, -bound, bound)
 
 
-def draw_by_gate(draw: Draw, weight: Tensor | None, hidden_size: int) -> None:
-    """Draw the matrix of each gate of a weight (gates · H, in) by itself; without inputs, nothing."""
-    if weight is None or not weight.numel():
-        return
-    for matrix in weight.split(hidden_size):
-        draw(matrix)
+def linear_by_gate(
+    gates: int, hidden_size: int, *inputs: tuple[int, Initializer], bias: bool = False
+) -> nn.Linear:
+    """Return a linear layer to `gates` gates of H units, the matrix of each gate initialised by itself.
+
+    inputs: the width of each part of the input, and how its columns are initialised. A bias begins at 0.
+    """
+    sizes = [size for size, _ in inputs]
+    made = nn.utils.skip_init(nn.Linear, sum(sizes), gates * hidden_size, bias=bias)
+    linear = cast("nn.Linear", made)
+    with torch.no_grad():
+        for (size, initialize), columns in zip(inputs, linear.weight.split(sizes, dim=1), strict=True):
+            for matrix in columns.split(hidden_size) if size else ():
+                initialize(matrix)
+        if bias:
+            linear.bias.zero_()
+    return linear

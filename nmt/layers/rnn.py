@@ -1,73 +1,65 @@
 """The plain recurrent network, without gates."""
 
-from typing import Any, Literal
+from typing import Literal
 
 import torch
-from torch import Tensor, nn
-from torch.nn import functional as F
+from torch import Tensor
 
 from nmt.layers.activations import tanh
-from nmt.layers.cells import HiddenState
-from nmt.layers.initialization import Draw, draw_by_gate, glorot, orthogonal
+from nmt.layers.cells import Cell, HiddenState, joined
+from nmt.layers.initialization import Initializer, glorot, linear_by_gate, orthogonal
 
 
-class RNNCell(nn.Module):
-    """Simple recurrent network (Elman 1990): h' = φ(W x + U [late; h] + b), φ = tanh or ReLU.
+class RNNCell(Cell[HiddenState]):
+    """Simple recurrent network (Elman 1990): h' = φ(W x + U [s; h] + b), φ = tanh or ReLU, s the step input.
 
-    With ReLU and U drawn as the identity it is the IRNN (Le et al. 2015, §2): the state is kept as it is
-    until training says otherwise. The bias begins at 0. Weights have torch's layout; weight_hh is U, late
-    inputs in its first columns.
+    With ReLU and U initialised as the identity it is the IRNN (Le et al. 2015, §2): training begins with a
+    state that is kept as it is. The bias begins at 0.
     """
 
     def __init__(
         self,
         input_size: int,
         hidden_size: int,
-        late_size: int = 0,
+        step_input_size: int = 0,
         *,
         activation: Literal["tanh", "relu"] = "tanh",
-        inputs: Draw = glorot,
-        recurrent: Draw = orthogonal,
+        input_init: Initializer = glorot,
+        recurrent_init: Initializer = orthogonal,
     ) -> None:
-        super().__init__()
-        self.input_size, self.hidden_size, self.late_size = input_size, hidden_size, late_size
+        super().__init__(input_size, hidden_size, step_input_size)
         self.activation = activation
-        self.weight_ih: Any = nn.Parameter(torch.empty(hidden_size, input_size)) if input_size else None
-        self.weight_hh = nn.Parameter(torch.empty(hidden_size, late_size + hidden_size))
-        self.bias = nn.Parameter(torch.zeros(hidden_size))
-        with torch.no_grad():
-            late, own = self.weight_hh.split([late_size, hidden_size], dim=1)
-            draw_by_gate(inputs, self.weight_ih, hidden_size)
-            draw_by_gate(inputs, late, hidden_size)
-            draw_by_gate(recurrent, own, hidden_size)
+        self.input_proj = linear_by_gate(1, hidden_size, (input_size, input_init)) if input_size else None
+        columns = (step_input_size, input_init), (hidden_size, recurrent_init)
+        self.recurrent_proj = linear_by_gate(1, hidden_size, *columns, bias=True)
 
-    def initial(self, h: Tensor) -> HiddenState:
+    def initial_state(self, h: Tensor) -> HiddenState:
         """Return h (N, H), which is the whole state."""
         return HiddenState(h)
 
-    def project(self, x: Tensor | None = None) -> Tensor:
-        """Return W x + b (…, H), without x just b (H,)."""
-        return self.bias if x is None else F.linear(x, self.weight_ih, self.bias)
+    def project(self, x: Tensor) -> Tensor:
+        """Return W x (…, H)."""
+        assert self.input_proj is not None
+        projected: Tensor = self.input_proj(x)
+        return projected
 
-    def advance(
-        self, projected: Tensor, state: HiddenState, late: Tensor | None = None
+    def step(
+        self, projected: Tensor | None, state: HiddenState, step_input: Tensor | None = None
     ) -> tuple[Tensor, HiddenState]:
-        """Take one step from W x + b (N, H) and, where the cell has them, late inputs (N, L)."""
-        h = state.h if late is None else torch.cat([late, state.h], dim=-1)  # (N, L + H)
-        sums = F.linear(h, self.weight_hh).add_(projected)
-        h = tanh(sums) if self.activation == "tanh" else sums.relu()
+        """Return h' twice, as y and in the state."""
+        a: Tensor = self.recurrent_proj(joined(step_input, state.h))  # (N, H)
+        if projected is not None:
+            a = a.add_(projected)
+        h = tanh(a) if self.activation == "tanh" else a.relu()
         return h, HiddenState(h)
 
-    def sequence(self, x: Tensor, state: HiddenState | None = None) -> Tensor:
-        """Return the outputs (B, T, H) of `run`."""
-        return self.run(x, state)[0]
-
-    def run(self, x: Tensor, state: HiddenState | None = None) -> tuple[Tensor, HiddenState]:
-        """Run torch's fused kernel, from a zero state unless one is given; return y (B, T, H), last state."""
-        if state is None:
-            state = self.initial(x.new_zeros(x.shape[0], self.hidden_size))
-        h = state.h.to(x.dtype).unsqueeze(0)  # (1, B, H)
-        weights = [self.weight_ih, self.weight_hh, self.bias, torch.zeros_like(self.bias)]
+    def forward(self, x: Tensor, state: HiddenState | None = None) -> tuple[Tensor, HiddenState]:
+        """Run torch's fused kernel; return y (B, T, H) and the last state."""
+        assert self.input_proj is not None
+        state = self.zero_state(x) if state is None else state
+        bias = self.recurrent_proj.bias
+        weights = [self.input_proj.weight, self.recurrent_proj.weight, bias, torch.zeros_like(bias)]
         kernel = torch.rnn_tanh if self.activation == "tanh" else torch.rnn_relu
+        h = state.h.to(x.dtype).unsqueeze(0)  # (1, B, H)
         y, h = kernel(x, h, weights, True, 1, 0.0, self.training, False, True)
-        return y, self.initial(h[0])
+        return y, HiddenState(h[0])

@@ -35,25 +35,30 @@ def build(section: Any) -> Any:
     return build_cell(read(section))(D, H, L).double()  # type: ignore[attr-defined]
 
 
+def bias_of(cell: Any) -> torch.Tensor:
+    """The bias of an LSTM's gates, normalised or not."""
+    return cell.recurrent_norm.bias if isinstance(cell, LayerNormLSTMCell) else cell.recurrent_proj.bias
+
+
 @pytest.mark.parametrize("kind", CELLS)
 def test_a_bare_name_is_the_kind_with_its_defaults(kind: str) -> None:
     assert read(kind) == read({"kind": kind})
     cell = build(kind)
     assert type(cell) is CELLS[kind]
-    assert (cell.input_size, cell.hidden_size, cell.late_size) == (D, H, L)
+    assert (cell.input_size, cell.hidden_size, cell.step_input_size) == (D, H, L)
 
 
 @pytest.mark.parametrize("kind", CELLS)
 def test_two_cells_of_a_section_are_drawn_apart(kind: str) -> None:
     make = build_cell(read(kind))
     one, other = make(D, H, L), make(D, H, L)
-    assert not torch.equal(one.weight_ih, other.weight_ih)  # type: ignore[attr-defined]
+    assert not torch.equal(one.input_proj.weight, other.input_proj.weight)  # type: ignore[attr-defined]
 
 
 @pytest.mark.parametrize("kind", ["rnn", "gru", "lstm", "ln_lstm"])
 def test_each_way_to_draw_the_matrix_of_h(kind: str) -> None:
     own = {
-        way: build({"kind": kind, "recurrent": way}).weight_hh[:H, -H:]
+        way: build({"kind": kind, "recurrent": way}).recurrent_proj.weight[:H, -H:]
         for way in ("orthogonal", "glorot", "uniform")
     }
     eye = torch.eye(H, dtype=torch.float64)
@@ -67,24 +72,24 @@ def test_each_way_to_draw_the_matrix_of_h(kind: str) -> None:
 @pytest.mark.parametrize("kind", CELLS)
 def test_each_way_to_draw_the_matrix_of_the_inputs(kind: str) -> None:
     block = slice(2 * H, 3 * H) if kind == "sru" else slice(0, H)  # an SRU's gates are drawn smaller
-    orthogonal = build({"kind": kind, "input": "orthogonal"}).weight_ih[block]
+    orthogonal = build({"kind": kind, "input": "orthogonal"}).input_proj.weight[block]
     eye = torch.eye(D, dtype=torch.float64)
     torch.testing.assert_close(orthogonal.mT @ orthogonal, eye, rtol=0, atol=1e-5)
-    assert build({"kind": kind, "input": "uniform"}).weight_ih[block].abs().max() <= H**-0.5
-    assert build({"kind": kind, "input": "glorot"}).weight_ih[block].abs().max() > H**-0.5
+    assert build({"kind": kind, "input": "uniform"}).input_proj.weight[block].abs().max() <= H**-0.5
+    assert build({"kind": kind, "input": "glorot"}).input_proj.weight[block].abs().max() > H**-0.5
 
 
 def test_an_irnn_begins_as_the_identity_and_without_a_bias() -> None:
     cell = build("irnn")
     assert cell.activation == "relu"
-    assert torch.equal(cell.weight_hh[:, L:], torch.eye(H, dtype=torch.float64))
-    assert not cell.bias.any()
+    assert torch.equal(cell.recurrent_proj.weight[:, L:], torch.eye(H, dtype=torch.float64))
+    assert not cell.recurrent_proj.bias.any()
 
 
 @pytest.mark.parametrize("kind", ["lstm", "ln_lstm"])
 def test_the_forget_gates_beginning_reaches_the_cell(kind: str) -> None:
-    assert (build({"kind": kind, "forget_bias": 2.0}).bias[H : 2 * H] == 2).all()
-    i, f, _, _ = build({"kind": kind, "chrono": 50}).bias.chunk(4)
+    assert (bias_of(build({"kind": kind, "forget_bias": 2.0}))[H : 2 * H] == 2).all()
+    i, f, _, _ = bias_of(build({"kind": kind, "chrono": 50})).chunk(4)
     assert torch.equal(i, -f)
     assert f.unique().numel() == H
 
@@ -92,12 +97,12 @@ def test_the_forget_gates_beginning_reaches_the_cell(kind: str) -> None:
 def test_a_deep_transition_has_the_cells_it_says() -> None:
     plain = build("deep_transition")
     assert type(plain) is DeepTransitionCell
-    assert (plain.input_size, plain.hidden_size, plain.late_size) == (D, H, L)
+    assert (plain.input_size, plain.hidden_size, plain.step_input_size) == (D, H, L)
     assert [type(cell) for cell in (plain.first, *plain.following)] == [GRUCell] * 4
     made = build({"kind": "deep_transition", "cell": {"kind": "lstm", "forget_bias": 3.0}, "depth": 2})
     first, second = made.first, *made.following
-    assert all((cell.bias[H : 2 * H] == 3).all() for cell in (first, second))
-    assert not torch.equal(first.weight_hh[:, L:], second.weight_hh)
+    assert all((cell.recurrent_proj.bias[H : 2 * H] == 3).all() for cell in (first, second))
+    assert not torch.equal(first.recurrent_proj.weight[:, L:], second.recurrent_proj.weight)
 
 
 @pytest.mark.parametrize(

@@ -106,16 +106,15 @@ def test_input_feeding_has_the_parameters_it_says() -> None:
     decoder = build({"style": "input_feeding", "layers": 3}).decoder
     assert type(decoder) is InputFeedingDecoder
     # What is fed enters the bottom cell beside the token.
-    assert count(decoder.cells) == lstm(E + H, H) + 2 * lstm(H, H)  # type: ignore[arg-type]
+    assert count(decoder.stack) == lstm(E + H, H) + 2 * lstm(H, H)  # type: ignore[arg-type]
     assert count(decoder.combine) == H * H + H
 
 
 def test_conditional_has_the_parameters_it_says() -> None:
     decoder = build({"style": "conditional", "layers": 3}).decoder
     assert type(decoder) is ConditionalDecoder
-    assert count(decoder.query_cell) == lstm(E, H)  # type: ignore[arg-type]
     assert count(decoder.context_cell) == lstm(H, H)  # type: ignore[arg-type]
-    assert count(decoder.above) == 2 * lstm(H, H)  # type: ignore[arg-type]
+    assert count(decoder.stack) == lstm(E, H) + 2 * lstm(H, H)  # type: ignore[arg-type]
     assert count(decoder.token) == E * H
     assert count(decoder.combine) == H * H + H
 
@@ -123,7 +122,7 @@ def test_conditional_has_the_parameters_it_says() -> None:
 def test_layer_parallel_has_the_parameters_it_says() -> None:
     decoder = build({"style": "layer_parallel", "layers": 3}).decoder
     assert type(decoder) is LayerParallelDecoder
-    assert count(decoder.cells) == lstm(E, H) + 2 * lstm(2 * H, H)  # type: ignore[arg-type]
+    assert count(decoder.stack) == lstm(E, H) + 2 * lstm(2 * H, H)  # type: ignore[arg-type]
     assert count(decoder.combine) == H * H + H
 
 
@@ -136,10 +135,10 @@ def test_the_encoders_width_is_of_both_directions_together(bidirectional: bool, 
 
 def test_encoder_and_decoder_have_each_their_cell() -> None:
     model = build({"cell": {"kind": "lstm", "forget_bias": 3.0}}, encoder={"cell": "gru"})
-    assert type(model.encoder.forward_cells[0]) is GRUCell
-    (cell,) = model.decoder.cells  # type: ignore[misc]
+    assert type(model.encoder.stack.cells[0]) is GRUCell
+    (cell,) = model.decoder.stack.cells  # type: ignore[union-attr, misc]
     assert type(cell) is LSTMCell
-    assert (cell.bias[H : 2 * H] == 3).all()
+    assert (cell.recurrent_proj.bias[H : 2 * H] == 3).all()
 
 
 @pytest.mark.parametrize(
@@ -162,11 +161,11 @@ def test_tying_nothing_makes_three_matrices() -> None:
 def test_tied_matrices_are_one_tensor(ways: str) -> None:
     model, untied = build(tie_embeddings=ways), build()
     assert isinstance(model.head, TiedHead)
-    assert model.head.weight is model.trg_embedding.weight
+    assert model.head.output.weight is model.trg_embedding.weight
     assert (model.src_embedding.weight is model.trg_embedding.weight) is (ways == "three_way")
     saved = H * V_TRG - H * E + (V_SRC * E if ways == "three_way" else 0)
     assert count(model) == count(untied) - saved
-    names = [name for name, p in model.named_parameters() if p is model.head.weight]
+    names = [name for name, p in model.named_parameters() if p is model.head.output.weight]
     assert names == ["src_embedding.weight" if ways == "three_way" else "trg_embedding.weight"]
 
 
@@ -195,16 +194,16 @@ def test_the_same_seed_draws_the_same_model() -> None:
     first, second, other = drawn(1), drawn(1), drawn(2)
     assert all(torch.equal(first[name], second[name]) for name in first)
     assert not torch.equal(
-        first["encoder.forward_cells.0.weight_ih"], other["encoder.forward_cells.0.weight_ih"]
+        first["encoder.stack.cells.0.input_proj.weight"], other["encoder.stack.cells.0.input_proj.weight"]
     )
 
 
 def test_dropout_reaches_every_part() -> None:
     kinds = {"dropout_kind": "variational", "recurrent_dropout": 0.5, "word_dropout": 0.125}
     model = build({"layers": 2}, dropout=0.25, **kinds)
-    parts = (model, model.encoder, model.decoder, model.encoder.between, model.decoder.between)
+    parts = (model, model.encoder.stack, model.decoder.stack)
     expected = Dropout(features=0.25, variational=True, recurrent=0.5, words=0.125)
-    assert [part.dropout for part in parts] == [expected] * 5  # type: ignore[attr-defined]
+    assert [part.dropout for part in parts] == [expected] * 3  # type: ignore[attr-defined]
 
 
 @pytest.mark.parametrize(

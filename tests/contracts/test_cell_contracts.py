@@ -1,4 +1,4 @@
-"""What every cell promises: one step, a whole sequence, inputs that come late, their gradients.
+"""What every cell promises: one step, a whole sequence, step inputs, their gradients.
 
 A new cell is one more name in CELLS. Plain path: float64 at 1e-10; what ships: float32 and bfloat16.
 """
@@ -12,7 +12,6 @@ import torch
 from torch import Tensor, nn
 
 from nmt.layers.cells import Cell, CellType, LSTMCell
-from nmt.layers.collecting import collecting
 from nmt.layers.deep_transition import DeepTransitionCell
 from nmt.layers.gru import GRUCell
 from nmt.layers.initialization import identity
@@ -24,7 +23,7 @@ from nmt.machine import has_bfloat16, has_int8, has_packed
 
 CELLS: dict[str, CellType] = {
     "rnn": RNNCell,
-    "irnn": partial(RNNCell, activation="relu", recurrent=identity),
+    "irnn": partial(RNNCell, activation="relu", recurrent_init=identity),
     "gru": GRUCell,
     "lstm": LSTMCell,
     "ln_lstm": LayerNormLSTMCell,
@@ -33,7 +32,7 @@ CELLS: dict[str, CellType] = {
     "deep_transition_lstm": partial(DeepTransitionCell, LSTMCell, 2),
 }
 B, T, D, L, H = 3, 5, 4, 2, 6
-# Inputs and late ones: some of each, as many inputs as outputs, as many late ones, one kind alone.
+# Inputs and step inputs: some of each, as many inputs as outputs, as many step inputs, one kind alone.
 SIZES = [(D, L), (D, 0), (H, 0), (0, L), (0, H), (H, L)]
 every_cell = pytest.mark.parametrize("kind", CELLS)
 
@@ -46,9 +45,9 @@ if has_int8():
     PACKED.append(("int8", 3e-2))
 
 
-def made(kind: str, input_size: int = D, hidden_size: int = H, late_size: int = 0) -> Any:
+def made(kind: str, input_size: int = D, hidden_size: int = H, step_input_size: int = 0) -> Any:
     """Return a cell in float64, what a matrix is not drawn at random."""
-    cell: Any = CELLS[kind](input_size, hidden_size, late_size)
+    cell: Any = CELLS[kind](input_size, hidden_size, step_input_size)
     for parameter in cell.parameters():
         if parameter.ndim == 1:
             nn.init.normal_(parameter)
@@ -60,16 +59,18 @@ def drawn(*shape: int) -> Tensor:
 
 
 def some_state(cell: Cell[Any]) -> Any:
-    first = cell.initial(drawn(B, cell.hidden_size))
+    first = cell.initial_state(drawn(B, cell.hidden_size))
     return type(first)(*(torch.randn_like(part) for part in first))
 
 
-def unroll(cell: Cell[Any], x: Tensor | None, state: Any, late: Tensor | None = None) -> tuple[Tensor, Any]:
+def unroll(
+    cell: Cell[Any], x: Tensor | None, state: Any, step_input: Tensor | None = None
+) -> tuple[Tensor, Any]:
     """Return the outputs (B, T, H) and the last state of the cell's own step."""
     outputs = []
     for t in range(T):
-        projected = cell.project() if x is None else cell.project(x)[:, t]
-        y, state = cell.advance(projected, state, None if late is None else late[:, t])
+        projected = None if x is None else cell.project(x)[:, t]
+        y, state = cell.step(projected, state, None if step_input is None else step_input[:, t])
         outputs.append(y)
     return torch.stack(outputs, dim=1), state
 
@@ -84,13 +85,13 @@ def exactly(found: Any, expected: Any, atol: float = 1e-10) -> None:
 def test_a_sequence_is_the_unrolled_step(kind: str, input_size: int, given: bool) -> None:
     cell, x = made(kind, input_size), drawn(B, T, input_size)
     state = some_state(cell) if given else None
-    expected, last = unroll(cell, x, state or cell.initial(torch.zeros(B, H, dtype=torch.float64)))
-    exactly(cell.sequence(x, state), expected)
-    y, after = cell.run(x, state)
+    expected, last = unroll(cell, x, state or cell.initial_state(torch.zeros(B, H, dtype=torch.float64)))
+    exactly(cell(x, state)[0], expected)
+    y, after = cell(x, state)
     exactly(y, expected)
     exactly(tuple(after), tuple(last))
     with torch.no_grad():
-        exactly(cell.sequence(x, state), expected)
+        exactly(cell(x, state)[0], expected)
 
 
 @every_cell
@@ -102,26 +103,27 @@ def test_a_sequence_has_the_gradients_of_the_unrolled_step(kind: str, input_size
     leaves = [x, *state, *cell.parameters()]
 
     def gradients(run: Callable[..., tuple[Tensor, Any]]) -> tuple[Tensor, ...]:
-        y, after = run(x, type(cell.initial(x[:, 0, :1]))(*state))
+        y, after = run(x, type(cell.initial_state(x[:, 0, :1]))(*state))
         total = (y * weight).sum() + sum((a * b).sum() for a, b in zip(after, last, strict=True))
         return torch.autograd.grad(total, leaves)
 
-    exactly(gradients(cell.run), gradients(lambda *arguments: unroll(cell, *arguments)))
+    exactly(gradients(cell), gradients(lambda *arguments: unroll(cell, *arguments)))
 
 
 @every_cell
-@pytest.mark.parametrize(("input_size", "late_size"), SIZES)
-def test_gradients_of_the_step_pass_gradcheck(kind: str, input_size: int, late_size: int) -> None:
+@pytest.mark.parametrize(("input_size", "step_input_size"), SIZES)
+def test_gradients_of_the_step_pass_gradcheck(kind: str, input_size: int, step_input_size: int) -> None:
     # As many as that: of two units, normalised, only the sign would be left.
-    cell = made(kind, input_size, H, late_size)
+    cell = made(kind, input_size, H, step_input_size)
     first = some_state(cell)
     x = drawn(2, input_size).requires_grad_() if input_size else None
-    late = drawn(2, late_size).requires_grad_() if late_size else None
+    step_input = drawn(2, step_input_size).requires_grad_() if step_input_size else None
     state = [part[:2].requires_grad_() for part in first]
-    arguments = [leaf for leaf in (x, late, *state) if leaf is not None] + list(cell.parameters())
+    arguments = [leaf for leaf in (x, step_input, *state) if leaf is not None] + list(cell.parameters())
 
     def step(*_: Tensor) -> tuple[Tensor, ...]:
-        y, after = cell.advance(cell.project(x), type(first)(*state), late)
+        projected = None if x is None else cell.project(x)
+        y, after = cell.step(projected, type(first)(*state), step_input)
         return y, *after
 
     assert torch.autograd.gradcheck(step, arguments, fast_mode=True)
@@ -134,69 +136,55 @@ def test_gradients_of_the_sequence_pass_gradcheck(kind: str) -> None:
     state = [part[:2].requires_grad_() for part in first]
 
     def run(*_: Tensor) -> tuple[Tensor, ...]:
-        y, after = cell.run(x, type(first)(*state))
+        y, after = cell(x, type(first)(*state))
         return y, *after
 
     assert torch.autograd.gradcheck(run, [x, *state, *cell.parameters()], fast_mode=True)
 
 
-@every_cell
-@pytest.mark.parametrize(("input_size", "late_size"), SIZES)
-def test_collected_gradients_are_those_of_autograd(kind: str, input_size: int, late_size: int) -> None:
-    cell, weight = made(kind, input_size, H, late_size), drawn(B, T, H)
-    state = some_state(cell)
-    x = drawn(B, T, input_size) if input_size else None
-    late = drawn(B, T, late_size) if late_size else None
-
-    def gradients(loop: Any) -> tuple[Tensor, ...]:
-        return torch.autograd.grad((unroll(loop, x, state, late)[0] * weight).sum(), tuple(cell.parameters()))
-
-    exactly(gradients(collecting(cell)), gradients(cell))
-
-
 @pytest.mark.parametrize("kind", ["rnn", "irnn", "gru", "lstm"])
-def test_a_late_input_is_an_input(kind: str) -> None:
+def test_a_step_input_is_an_input(kind: str) -> None:
     """With the same weights it does what it would beside x; the others normalise or pass it on apart."""
     cell, joined = made(kind, D, H, L), made(kind, D + L, H)
     with torch.no_grad():
-        of_late = cell.weight_late if kind == "gru" else cell.weight_hh[:, :L]
-        joined.weight_ih.copy_(torch.cat([cell.weight_ih, of_late], dim=1))
-        joined.weight_hh.copy_(cell.weight_hh[:, -H:])
+        of_step_input = cell.step_input_proj.weight if kind == "gru" else cell.recurrent_proj.weight[:, :L]
+        joined.input_proj.weight.copy_(torch.cat([cell.input_proj.weight, of_step_input], dim=1))
+        joined.recurrent_proj.weight.copy_(cell.recurrent_proj.weight[:, -H:])
         for name, parameter in cell.named_parameters():
             if parameter.ndim == 1:
                 joined.get_parameter(name).copy_(parameter)
-    x, late, state = drawn(B, T, D), drawn(B, T, L), some_state(cell)
-    exactly(unroll(cell, x, state, late), unroll(joined, torch.cat([x, late], dim=-1), state))
+    x, step_input, state = drawn(B, T, D), drawn(B, T, L), some_state(cell)
+    exactly(unroll(cell, x, state, step_input), unroll(joined, torch.cat([x, step_input], dim=-1), state))
 
 
 @every_cell
 def test_what_follows_changes_nothing_before(kind: str) -> None:
     cell, x = made(kind), drawn(B, T, D)
     other = torch.cat([x[:, :3], 1e3 * drawn(B, T + 2, D)], dim=1)
-    exactly(cell.sequence(other)[:, :3], cell.sequence(x)[:, :3], atol=1e-12)
+    exactly(cell(other)[0][:, :3], cell(x)[0][:, :3], atol=1e-12)
 
 
 @every_cell
 def test_a_row_is_alone(kind: str) -> None:
     cell, x, state = made(kind), drawn(B, T, D), some_state(made(kind))
-    together = cell.sequence(x, state)
+    together = cell(x, state)[0]
     for b in range(B):
-        alone = cell.sequence(x[b : b + 1], type(state)(*(part[b : b + 1] for part in state)))
+        alone = cell(x[b : b + 1], type(state)(*(part[b : b + 1] for part in state)))[0]
         exactly(together[b], alone[0], atol=1e-12)
 
 
 @every_cell
 def test_the_first_state_begins_with_the_bridges_h(kind: str) -> None:
     cell, h = made(kind), drawn(B, H)
-    first, *rest = cell.initial(h)
+    first, *rest = cell.initial_state(h)
     assert torch.equal(first, h)
     assert not any(part.any() for part in rest)
 
 
-@pytest.mark.parametrize("kind", ["gru", "lstm", "ln_lstm", "sru"])
+@pytest.mark.parametrize("kind", ["sru"])
 def test_a_second_derivative_is_refused_and_not_wrong(kind: str) -> None:
     cell, x = made(kind), drawn(B, D).requires_grad_()
-    y, _ = cell.advance(cell.project(x), some_state(cell))
+    y, _ = cell.step(cell.project(x), some_state(cell))
     with pytest.raises(NotImplementedError, match="no second derivative"):
         torch.autograd.grad(y.sum(), x, create_graph=True)
 
@@ -219,11 +207,11 @@ def test_a_fresh_bias_is_zero_but_for_the_forget_gate(kind: str) -> None:
 def test_a_packed_cell_is_near_the_plain_one(kind: str, precision: str, tolerance: float) -> None:
     cell = made(kind, 16, 32, 8).float()
     other = made(kind, 16, 32).float()
-    x, late = torch.randn(B, T, 16), torch.randn(B, T, 8)
-    state = cell.initial(torch.rand(B, 32) - 0.5)
+    x, step_input = torch.randn(B, T, 16), torch.randn(B, T, 8)
+    state = cell.initial_state(torch.rand(B, 32) - 0.5)
     near = [
-        (unroll(packed(cell, precision), x, state, late)[0], unroll(cell, x, state, late)[0]),
-        (packed(other, precision).sequence(x, state), other.sequence(x, state)),
+        (unroll(packed(cell, precision), x, state, step_input)[0], unroll(cell, x, state, step_input)[0]),
+        (packed(other, precision)(x, state)[0], other(x, state)[0]),
     ]
     for found, expected in near:
         assert found.dtype == torch.float32
@@ -237,15 +225,15 @@ def test_what_ships(kind: str, dtype: torch.dtype, tolerance: float, unrolled: b
     """The error of outputs and of gradients, as a share of their norm."""
     exact, shipping = made(kind, 16, 32), made(kind, 16, 32).float()
     if kind == "irnn":  # what is near 0 may be rounded to the other side of a ReLU, and have another gradient
-        nn.init.uniform_(exact.bias, 4, 5)
+        nn.init.uniform_(exact.recurrent_proj.bias, 4, 5)
     shipping.load_state_dict(exact.state_dict())
     x, h, weight = drawn(4, T, 16), drawn(4, 32).tanh(), drawn(4, T, 32)
 
     def run(cell: Any) -> list[Tensor]:
         own = next(cell.parameters()).dtype
         with torch.autocast("cpu", torch.bfloat16, enabled=dtype == torch.bfloat16 and own == torch.float32):
-            before = cell.initial(h.to(own))
-            y = unroll(cell, x.to(own), before)[0] if unrolled else cell.sequence(x.to(own), before)
+            before = cell.initial_state(h.to(own))
+            y = unroll(cell, x.to(own), before)[0] if unrolled else cell(x.to(own), before)[0]
             loss = (y.double() * weight).sum()
         return [part.double() for part in (y, *torch.autograd.grad(loss, tuple(cell.parameters())))]
 

@@ -30,17 +30,17 @@ def with_gates(kind: str, cell: Any, projected: Tensor, state: Any, gates: dict[
     """y of a step, made of its gates and of what its equations have beside them."""
     match kind:
         case "lstm" | "ln_lstm":
-            sums = F.linear(state.h, cell.weight_hh)
+            sums = F.linear(state.h, cell.recurrent_proj.weight, cell.recurrent_proj.bias)
             if kind == "ln_lstm":
-                sums = F.layer_norm(sums, sums.shape[-1:], cell.gain_hh)
+                sums = cell.recurrent_norm(sums)
             candidate = (projected + sums).chunk(4, dim=-1)[2].tanh()
             c = gates["forget"] * state.c + gates["input"] * candidate
             if kind == "ln_lstm":
-                c = F.layer_norm(c, c.shape[-1:], cell.gain_c, cell.bias_c)
+                c = cell.cell_norm(c)
             return gates["output"] * c.tanh()
         case "gru":
-            recurrent = F.linear(state.h, cell.weight_hh).chunk(3, dim=-1)[2] + cell.bias_hn
-            n = (projected.chunk(3, dim=-1)[2] + gates["reset"] * recurrent).tanh()
+            recurrent = cell.recurrent_proj(state.h).chunk(3, dim=-1)[2]
+            n = (projected.chunk(3, dim=-1)[2] + cell.bias_n + gates["reset"] * recurrent).tanh()
             return (1 - gates["update"]) * n + gates["update"] * state.h
         case _:
             _, _, candidate, highway = projected.chunk(4, dim=-1)
@@ -52,12 +52,12 @@ def with_gates(kind: str, cell: Any, projected: Tensor, state: Any, gates: dict[
 @torch.no_grad()
 def test_a_step_is_what_its_gates_say(kind: str) -> None:
     cell = cell_of(kind)
-    state = cell.initial(torch.zeros(4, cell.hidden_size, dtype=torch.float64))
+    state = cell.initial_state(torch.zeros(4, cell.hidden_size, dtype=torch.float64))
     state = type(state)(*(torch.rand_like(part) - 0.5 for part in state))
     projected = cell.project(torch.randn(4, 3, dtype=torch.float64))
     gates = cell.gates(projected, state)
     assert all(0 < float(gate.min()) < float(gate.max()) < 1 for gate in gates.values())
-    y, _ = cell.advance(projected, state)
+    y, _ = cell.step(projected, state)
     torch.testing.assert_close(with_gates(kind, cell, projected, state, gates), y, rtol=1e-10, atol=1e-12)
 
 
@@ -67,14 +67,14 @@ def test_who_watches_changes_nothing(kind: str) -> None:
     x = torch.randn(1, 6, 3, dtype=torch.float64)
     model = nn.ModuleDict({"only": cell})
     with torch.no_grad():
-        expected = cell.sequence(x)
+        expected = cell(x)[0]
         with observed(model) as steps:
-            torch.testing.assert_close(cell.sequence(x), expected, rtol=1e-12, atol=1e-12)
+            torch.testing.assert_close(cell(x)[0], expected, rtol=1e-12, atol=1e-12)
         assert list(steps) == ["only"]
         assert len(steps["only"]) == 6
-        cell.sequence(x)
+        cell(x)[0]
         assert len(steps["only"]) == 6  # it watches no longer
-        assert "run" not in vars(cell)
+        assert "forward" not in vars(cell)
 
 
 def test_a_sentence_has_gates_for_all_its_pieces(tiny_run: Path) -> None:
@@ -95,7 +95,7 @@ def test_a_sentence_has_gates_for_all_its_pieces(tiny_run: Path) -> None:
     model: Any = trained.model
     cell = model.encoder.backward_cells[0]
     end = model.src_embedding(torch.tensor([3]))
-    first = cell.gates(cell.project(end), cell.initial(end.new_zeros(1, cell.hidden_size)))
+    first = cell.gates(cell.project(end), cell.initial_state(end.new_zeros(1, cell.hidden_size)))
     np.testing.assert_allclose(
         by_cell["encoder ← 1"].gates["input"][-1], first["input"][0].detach().numpy(), rtol=1e-10
     )
@@ -141,9 +141,9 @@ def test_every_number_of_a_name_counts_from_one() -> None:
     assert [len(of) for of in steps.values()] == [4] * 6
     inner = ["first", "following 1", "following 2"]
     assert [label(name) for name in steps] == [f"layer {n} {part}" for n in (1, 2) for part in inner]
-    assert label("encoder.forward_cells.0.first") == "encoder → 1 first"
+    assert label("encoder.stack.cells.0.first") == "encoder → 1 first"
     assert label("encoder.backward_cells.1.following.0") == "encoder ← 2 following 1"
-    assert label("decoder.query_cell") == "decoder query_cell"
+    assert label("decoder.stack.cells.0") == "decoder 1"
 
 
 def test_saturation_is_counted_by_unit_and_step() -> None:

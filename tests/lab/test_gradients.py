@@ -22,12 +22,12 @@ def test_the_gradient_of_a_linear_network_is_a_power_of_its_matrix() -> None:
     with torch.no_grad():
         for parameter in reader.parameters():
             parameter.abs_()
-        reader.cell.weight_hh /= 3
+        reader.cell.recurrent_proj.weight /= 3
     norms = state_gradients(reader, examples, problem)
 
     read = reader(examples.x.double(), 1).detach()
     residual = 2 * (read - examples.targets.double()).abs().flatten()  # (5,)
-    matrix, row = reader.cell.weight_hh.detach(), reader.output.weight.detach()[0]
+    matrix, row = reader.cell.recurrent_proj.weight.detach(), reader.output.weight.detach()[0]
     for lag in range(12):
         through = (torch.linalg.matrix_power(matrix, lag).T @ row).norm()
         assert norms.states["h"][lag] == pytest.approx(float(residual.mean() * through), rel=1e-12)
@@ -38,9 +38,9 @@ def test_an_lstm_that_forgets_nothing_keeps_the_gradient_of_c() -> None:
     problem = AddingProblem(30)
     reader = matched_reader(cell_config("lstm", 30), 2, 1, 5000).double()
     with torch.no_grad():
-        reader.cell.weight_ih.zero_()
-        reader.cell.weight_hh.zero_()
-        _, forget, _, _ = reader.cell.bias.chunk(4)
+        reader.cell.input_proj.weight.zero_()
+        reader.cell.recurrent_proj.weight.zero_()
+        _, forget, _, _ = reader.cell.recurrent_proj.bias.chunk(4)
         forget.fill_(50.0)
     norms = state_gradients(reader, problem.draw(3, torch.Generator()), problem)
     kept = norms.states["c"]
@@ -54,7 +54,7 @@ def test_steps_are_those_of_the_whole_sequence(name: str) -> None:
     reader = matched_reader(cell_config(name, 9), 2, 1, 13_000).double()
     x = torch.rand(2, 9, 2, dtype=torch.float64)
     outputs = torch.stack([y for _, y in unrolled(reader.cell, x)], dim=1)
-    torch.testing.assert_close(outputs, reader.cell.sequence(x), rtol=1e-12, atol=1e-12)
+    torch.testing.assert_close(outputs, reader.cell(x)[0], rtol=1e-12, atol=1e-12)
 
 
 @pytest.mark.parametrize("name", CELLS)
@@ -74,7 +74,7 @@ def test_gradients_agree_with_differences(name: str) -> None:
                 moved = before[place].detach().clone()
                 moved[0, unit] += sign * step
                 with torch.no_grad():
-                    y, _ = reader.cell.run(x[:, -lag:], before._replace(**{part: moved}))
+                    y, _ = reader.cell(x[:, -lag:], before._replace(**{part: moved}))
                     losses.append(float((reader.output(y[:, -1]) - examples.targets[0]) ** 2))
             slopes.append((losses[0] - losses[1]) / (2 * step))
         assert norms.states[part][lag] == pytest.approx(math.hypot(*slopes), rel=1e-5, abs=1e-9)

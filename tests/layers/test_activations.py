@@ -13,12 +13,12 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from nmt.decoding.candidates import LengthPenalty
-from nmt.layers.activations import mean, sigmoid_, tanh, tanh_
+from nmt.layers.activations import mean, sigmoid, sigmoid_, tanh, tanh_
 from nmt.layers.attention import entmax15, softmax, sparsemax
-from nmt.layers.cells import LSTMCell, LSTMState, _pointwise
-from nmt.layers.gru import _GRUPointwise
-from nmt.layers.ln_lstm import _NormalisedPointwise
-from nmt.layers.sru import _Recurrence
+from nmt.layers.cells import Cell, LSTMCell
+from nmt.layers.gru import GRUCell
+from nmt.layers.ln_lstm import LayerNormLSTMCell
+from nmt.layers.sru import SRUCell
 
 X = torch.cat([torch.linspace(-12, 12, 5001), torch.tensor([0.0, 1e-20, -1e-4, 100.0, -1000.0])]).double()
 PRECISIONS = [torch.float32, torch.float64, torch.bfloat16]
@@ -52,13 +52,17 @@ def test_sigmoid_in_training_and_in_inference(dtype: torch.dtype, atol: float) -
     expected = x.double().sigmoid()
     with torch.no_grad():
         assert torch.equal(sigmoid_(x.clone()), x.sigmoid())
+        assert torch.equal(sigmoid(x), x.sigmoid())
     with torch.inference_mode():
         x = x.clone()
+        found = sigmoid(x)
         assert sigmoid_(x) is x
+        assert torch.equal(x, found)
         assert (x.double() - expected).abs().max() <= atol
 
 
 BY_NUMBER: dict[str, Callable[[Tensor], Tensor]] = {
+    "sigmoid": sigmoid,
     "sigmoid_": lambda x: sigmoid_(x.clone()),
     "tanh": tanh,
     "tanh_": lambda x: tanh_(x.clone()),
@@ -94,31 +98,24 @@ def test_a_number_has_one_result_wherever_it_stands(name: str, dtype: torch.dtyp
 ROWS = 9
 
 
-def lstm(x: Tensor) -> Tensor:
-    gates, c = x.split([4 * (x.shape[1] // 5), x.shape[1] // 5], dim=1)
-    return torch.cat(_pointwise(gates.clone(), c)[:2], dim=1)
+def step_of(kind: type[Cell[Any]], gates: int, parts: int) -> Callable[[Tensor], Tensor]:
+    """A cell's step of what stands side by side in rows: the projected input, then the state.
 
+    The cell's matrices are identities, gate by gate, so that their products are exact; the rest is fixed.
+    """
 
-def gru(x: Tensor) -> Tensor:
-    inputs, recurrent, h = x[:, : x.shape[1] // 7 * 7].split([x.shape[1] // 7 * n for n in (3, 3, 1)], dim=1)
-    bias = torch.linspace(-1, 1, h.shape[1], dtype=x.dtype)
-    found: Tensor = _GRUPointwise.apply(inputs, recurrent, bias, h)  # type: ignore[no-untyped-call]
-    return found
+    def function(x: Tensor) -> Tensor:
+        width = x.shape[1] // (gates + parts)
+        cell = kind(width, width).to(x.dtype)
+        for parameter in cell.parameters():
+            rows = torch.eye(width, dtype=x.dtype).repeat(len(parameter) // width, 1)
+            line = torch.linspace(-0.9, 1.1, parameter.numel(), dtype=x.dtype)
+            parameter.copy_(rows if parameter.ndim == 2 else line)
+        projected, *state = x.split([gates * width] + [width] * parts, dim=1)
+        y, after = cell.step(projected, type(cell.initial_state(x))(*(part.contiguous() for part in state)))
+        return torch.cat([y, *after], dim=1)
 
-
-def ln_lstm(x: Tensor) -> Tensor:
-    width = x.shape[1] // 9
-    projected, recurrent, c = x[:, : 9 * width].split([4 * width, 4 * width, width], dim=1)
-    gains = [torch.linspace(0.5, 1.5, n * width, dtype=x.dtype) for n in (4, 1, 1)]
-    h, c = _NormalisedPointwise.apply(projected, recurrent, c.contiguous(), *gains)  # type: ignore[no-untyped-call]
-    return torch.cat([h, c], dim=1)
-
-
-def sru(x: Tensor) -> Tensor:
-    width = x.shape[1] // 9
-    u, c = x[:, : 8 * width].unflatten(1, (2, -1)).transpose(0, 1), x[:, 8 * width : 9 * width]
-    y, last = _Recurrence.apply(u, torch.linspace(-1, 1, 2 * width, dtype=x.dtype), c)  # type: ignore[no-untyped-call]
-    return torch.cat([*y, last], dim=1)
+    return function
 
 
 def layer_norm(x: Tensor) -> Tensor:
@@ -132,10 +129,10 @@ BY_ROW: dict[str, Callable[[Tensor], Tensor]] = {
     "entmax15": entmax15,
     "log_softmax": partial(torch.log_softmax, dim=-1),
     "layer_norm": layer_norm,
-    "lstm": lstm,
-    "gru": gru,
-    "ln_lstm": ln_lstm,
-    "sru": sru,
+    "lstm": step_of(LSTMCell, 4, 2),
+    "gru": step_of(GRUCell, 3, 1),
+    "ln_lstm": step_of(LayerNormLSTMCell, 4, 2),
+    "sru": step_of(SRUCell, 4, 1),
 }
 
 
@@ -144,21 +141,10 @@ BY_ROW: dict[str, Callable[[Tensor], Tensor]] = {
 @torch.inference_mode()
 def test_a_row_has_one_result_whatever_stands_beside_it(name: str, dtype: torch.dtype) -> None:
     """Widths 1 to 40; of cells, whose gates stand side by side in a row, the width of a gate."""
-    function, gates = BY_ROW[name], {"lstm": 5, "gru": 7, "ln_lstm": 9, "sru": 9}.get(name, 1)
+    function, gates = BY_ROW[name], {"lstm": 6, "gru": 4, "ln_lstm": 6, "sru": 5}.get(name, 1)
     for width in range(1, LARGEST + 1):
         x = (3 * torch.randn(ROWS, gates * width)).to(dtype)
         together = function(x)
         for begin, end in [(0, 1), (1, 2), (1, 4), (3, ROWS), (ROWS - 1, ROWS)]:
             assert torch.equal(function(x[begin:end]), together[begin:end]), width
             assert torch.equal(function(x[begin:end].clone()), together[begin:end]), width
-
-
-@wide
-@torch.inference_mode()
-def test_a_step_of_a_cell_is_its_pointwise_part_of_its_products(dtype: torch.dtype) -> None:
-    """What `lstm` above asks is what a cell's step does."""
-    cell = LSTMCell(3, 5).to(dtype)
-    projected, h, c = (torch.randn(4, n, dtype=dtype) for n in (20, 5, 5))
-    y, state = cell.advance(projected, LSTMState(h, c))
-    gates: Any = F.linear(h, cell.weight_hh).add_(projected)
-    assert torch.equal(torch.cat([y, state.c], dim=1), lstm(torch.cat([gates, c], dim=1)))

@@ -17,6 +17,7 @@ from nmt.layers.decoders import (
     LayerParallelDecoder,
 )
 from nmt.layers.dropout import Dropout
+from nmt.layers.stack import StackOptions
 
 B, Ty, Tx, E, M, H = 3, 4, 5, 3, 6, 4
 LENGTHS = [5, 3, 1]
@@ -32,7 +33,7 @@ def made(
 ) -> Decoder:
     """Return a decoder in float64, every parameter drawn at random."""
     decoder = style(
-        LSTMCell, GeneralAttention(M, H), input_size=E, hidden_size=H, layers=layers, dropout=Dropout(dropout)
+        LSTMCell, GeneralAttention(M, H), StackOptions(H, layers, Dropout(dropout)), input_size=E
     ).double()
     for parameter in decoder.parameters():
         nn.init.normal_(parameter)
@@ -54,18 +55,23 @@ def sigmoid(x: Array) -> Array:
 def lstm(w: dict[str, Array], name: str, x: Array, state: State) -> State:
     """Return (h, c) after one step (Hochreiter & Schmidhuber 1997; Gers et al. 2000)."""
     h, c = state
-    i, f, g, o = np.split(w[f"{name}.weight_ih"] @ x + w[f"{name}.weight_hh"] @ h + w[f"{name}.bias"], 4)
+    i, f, g, o = np.split(
+        w[f"{name}.input_proj.weight"] @ x
+        + w[f"{name}.recurrent_proj.weight"] @ h
+        + w[f"{name}.recurrent_proj.bias"],
+        4,
+    )
     c = sigmoid(f) * c + sigmoid(i) * np.tanh(g)
     return sigmoid(o) * np.tanh(c), c
 
 
-def lstm_of_late(w: dict[str, Array], name: str, x: Array, late: Array, state: State) -> State:
-    """Return (h, c) after one step from [x; late]; the first columns of weight_hh are those of late."""
-    of_late, own = np.split(w[f"{name}.weight_hh"], [len(late)], axis=1)
-    of_x = w.get(f"{name}.weight_ih", np.zeros((len(of_late), 0)))
-    whole = {"whole.weight_ih": np.hstack([of_x, of_late]), "whole.weight_hh": own}
-    whole["whole.bias"] = w[f"{name}.bias"]
-    return lstm(whole, "whole", np.concatenate([x, late]), state)
+def lstm_with_step_input(w: dict[str, Array], name: str, x: Array, step_input: Array, state: State) -> State:
+    """Return (h, c) after one step from [x; step input], whose columns stand first in U."""
+    of_step_input, own = np.split(w[f"{name}.recurrent_proj.weight"], [len(step_input)], axis=1)
+    of_x = w.get(f"{name}.input_proj.weight", np.zeros((len(of_step_input), 0)))
+    whole = {"whole.input_proj.weight": np.hstack([of_x, of_step_input]), "whole.recurrent_proj.weight": own}
+    whole["whole.recurrent_proj.bias"] = w[f"{name}.recurrent_proj.bias"]
+    return lstm(whole, "whole", np.concatenate([x, step_input]), state)
 
 
 def attend(w: dict[str, Array], query: Array, encoded: Array) -> tuple[Array, Array]:
@@ -80,11 +86,11 @@ def conditional(w: dict[str, Array], x: Array, encoded: Array, h: list[Array]) -
     states = [(start, np.zeros(H)) for start in h]
     features, alignments = [], []
     for y in x:
-        between = lstm(w, "query_cell", y, states[0])
+        between = lstm(w, "stack.cells.0", y, states[0])
         context, alignment = attend(w, between[0], encoded)
         states[0] = lstm(w, "context_cell", context, between)
         for layer in range(1, len(states)):
-            states[layer] = lstm(w, f"above.{layer - 1}", states[layer - 1][0], states[layer])
+            states[layer] = lstm(w, f"stack.cells.{layer}", states[layer - 1][0], states[layer])
         top = w["combine.query.weight"] @ states[-1][0] + w["combine.query.bias"]
         features.append(np.tanh(top + w["token.weight"] @ y + context))
         alignments.append(alignment)
@@ -96,10 +102,10 @@ def input_feeding(w: dict[str, Array], x: Array, encoded: Array, h: list[Array])
     states, fed = [(start, np.zeros(H)) for start in h], np.zeros(H)
     features, alignments = [], []
     for y in x:
-        states[0] = lstm_of_late(w, "cells.0", y, fed, states[0])
+        states[0] = lstm_with_step_input(w, "stack.cells.0", y, fed, states[0])
         for layer in range(1, len(states)):
             below = states[layer - 1][0]
-            states[layer] = lstm_of_late(w, f"cells.{layer}", np.zeros(0), below, states[layer])
+            states[layer] = lstm_with_step_input(w, f"stack.cells.{layer}", np.zeros(0), below, states[layer])
         context, alignment = attend(w, states[-1][0], encoded)
         fed = np.tanh(context + w["combine.query.weight"] @ states[-1][0] + w["combine.query.bias"])
         features.append(fed)
@@ -112,7 +118,7 @@ def luong(w: dict[str, Array], x: Array, encoded: Array, h: list[Array]) -> tupl
     state = (h[0], np.zeros(H))
     features, alignments = [], []
     for y in x:
-        state = lstm(w, "cells.0", y, state)
+        state = lstm(w, "stack.cells.0", y, state)
         context, alignment = attend(w, state[0], encoded)
         top = w["combine.query.weight"] @ state[0] + w["combine.query.bias"]
         features.append(np.tanh(context + top))

@@ -21,22 +21,22 @@ def torch_gru(cell: GRUCell) -> nn.GRUCell:
     """The same cell by torch; one without inputs reads a zero."""
     theirs = nn.GRUCell(cell.input_size or 1, H).double()
     with torch.no_grad():
-        if cell.weight_ih is not None:
-            theirs.weight_ih.copy_(cell.weight_ih)
-        theirs.weight_hh.copy_(cell.weight_hh)
-        theirs.bias_ih.copy_(cell.bias)
-        theirs.bias_hh.zero_()
-        theirs.bias_hh[2 * H :] = cell.bias_hn
+        if cell.input_proj is not None:
+            theirs.weight_ih.copy_(cell.input_proj.weight)
+        theirs.weight_hh.copy_(cell.recurrent_proj.weight)
+        theirs.bias_ih.zero_()
+        theirs.bias_ih[2 * H :] = cell.bias_n
+        theirs.bias_hh.copy_(cell.recurrent_proj.bias)
     return theirs
 
 
 def torch_lstm(cell: LSTMCell) -> nn.LSTMCell:
     theirs = nn.LSTMCell(cell.input_size or 1, H).double()
     with torch.no_grad():
-        if cell.weight_ih is not None:
-            theirs.weight_ih.copy_(cell.weight_ih)
-        theirs.weight_hh.copy_(cell.weight_hh)
-        theirs.bias_ih.copy_(cell.bias)
+        if cell.input_proj is not None:
+            theirs.weight_ih.copy_(cell.input_proj.weight)
+        theirs.weight_hh.copy_(cell.recurrent_proj.weight)
+        theirs.bias_ih.copy_(cell.recurrent_proj.bias)
         theirs.bias_hh.zero_()
     return theirs
 
@@ -51,7 +51,7 @@ def test_cells_in_turn_by_torch(kind: str) -> None:
     x, nothing = torch.randn(B, T, D, dtype=torch.float64), torch.zeros(B, 1, dtype=torch.float64)
     h, c = torch.randn(2, B, H, dtype=torch.float64)
     state = HiddenState(h) if kind == "gru" else LSTMState(h, c)
-    found, last = deep.run(x, state)
+    found, last = deep(x, state)
     for t in range(T):
         for depth, cell in enumerate(theirs):
             reads = nothing if depth else x[:, t]
@@ -68,5 +68,5 @@ def test_cells_in_turn_by_torch(kind: str) -> None:
 def test_only_the_first_cell_has_inputs() -> None:
     make = partial(DeepTransitionCell, GRUCell, DEPTH)
     first, *following = (c for c in make(D, H, 2).children())
-    assert (first.input_size, first.late_size) == (D, 2)
-    assert [(c.input_size, c.late_size) for c in following[0]] == [(0, 0)] * (DEPTH - 1)  # type: ignore[union-attr]
+    assert (first.input_size, first.step_input_size) == (D, 2)
+    assert [(c.input_size, c.step_input_size) for c in following[0]] == [(0, 0)] * (DEPTH - 1)  # type: ignore[union-attr]

@@ -17,6 +17,7 @@ from nmt.layers.encoders import RecurrentEncoder
 from nmt.layers.gru import GRUCell
 from nmt.layers.ln_lstm import LayerNormLSTMCell
 from nmt.layers.rnn import RNNCell
+from nmt.layers.stack import StackOptions
 from nmt.machine import has_bfloat16
 from nmt.models import Source
 
@@ -83,16 +84,17 @@ def test_words_are_dropped_whole_before_elements() -> None:
     assert torch.equal(Dropout(features=0.5, words=0.25).embedded(x, training=False), x)
 
 
-def test_a_module_is_itself_where_no_weight_is_dropped() -> None:
-    cell = LSTMCell(D, H)
-    assert Dropout(0.5).weights(cell) is cell
-    assert Dropout(recurrent=0.5).weights(cell.eval()) is cell
+@pytest.mark.parametrize("training", [True, False])
+def test_a_module_is_called_as_it_is_where_no_weight_is_dropped(training: bool) -> None:
+    cell, x = LSTMCell(D, H).train(training), torch.randn(B, T, D)
+    dropping = Dropout(0.5) if training else Dropout(recurrent=0.5)
+    assert torch.equal(dropping.call(cell, x)[0], cell(x)[0])
 
 
 def dropped_as(cells: list[Any], share: float, seed: int) -> list[Tensor]:
     """The matrices of h as the draws after a seed leave them."""
     torch.manual_seed(seed)
-    return [dropout(cell.weight_hh[:, -H:], share, training=True) for cell in cells]
+    return [dropout(cell.recurrent_proj.weight[:, -H:], share, training=True) for cell in cells]
 
 
 def exactly(found: Any, expected: Any) -> None:
@@ -100,31 +102,19 @@ def exactly(found: Any, expected: Any) -> None:
 
 
 @pytest.mark.parametrize("kind", [RNNCell, GRUCell, LSTMCell, LayerNormLSTMCell])
-def test_dropped_weights_are_those_of_one_draw_in_kernel_and_in_loop(kind: Any) -> None:
+def test_dropped_weights_are_those_of_one_draw(kind: Any) -> None:
     """Outputs and gradients of a plain cell that has the dropped matrix, by a mask, as its own."""
-    cell, x, weight = kind(D, H, 2).double(), torch.randn(B, T, D).double(), torch.randn(B, T, H).double()
-    late, state = torch.randn(B, 2).double(), cell.initial(torch.randn(B, H).double())
+    cell, x, weight = kind(D, H).double(), torch.randn(B, T, D).double(), torch.randn(B, T, H).double()
+    plain = copy.deepcopy(cell)
     torch.manual_seed(4)
-    seen = Dropout(recurrent=0.4).weights(cell)
+    y, _ = Dropout(recurrent=0.4).call(cell, x)
     (own,) = dropped_as([cell], 0.4, seed=4)
     assert (own == 0).double().mean().item() == pytest.approx(0.4, abs=0.2)
-    plain = copy.deepcopy(cell)
     with torch.no_grad():
-        plain.weight_hh[:, -H:] = own
-    exactly(
-        seen.advance(cell.project(x[:, 0]), state, late), plain.advance(cell.project(x[:, 0]), state, late)
-    )
-
-    cell, plain = kind(D, H).double(), kind(D, H).double()
-    plain.load_state_dict(cell.state_dict())
-    torch.manual_seed(4)
-    y = Dropout(recurrent=0.4).weights(cell).sequence(x)
-    (own,) = dropped_as([cell], 0.4, seed=4)
-    with torch.no_grad():
-        plain.weight_hh.copy_(own)
-    exactly(y, plain.sequence(x))
-    (found,) = torch.autograd.grad((y * weight).sum(), cell.weight_hh)
-    (expected,) = torch.autograd.grad((plain.sequence(x) * weight).sum(), plain.weight_hh)
+        plain.recurrent_proj.weight.copy_(own)
+    exactly(y, plain(x)[0])
+    (found,) = torch.autograd.grad((y * weight).sum(), cell.recurrent_proj.weight)
+    (expected,) = torch.autograd.grad((plain(x)[0] * weight).sum(), plain.recurrent_proj.weight)
     exactly(found, expected * (own != 0) * (256 / (256 - round(0.4 * 256))))
 
 
@@ -133,7 +123,7 @@ STYLES = [InputFeedingDecoder, ConditionalDecoder, LayerParallelDecoder]
 
 def decoder_of(style: Any, dropping: Dropout, layers: int = 2) -> Any:
     attention = GeneralAttention(H, H)
-    made = style(LSTMCell, attention, input_size=D, hidden_size=H, layers=layers, dropout=dropping)
+    made = style(LSTMCell, attention, StackOptions(H, layers, dropping), input_size=D)
     return made.double()
 
 
@@ -147,14 +137,15 @@ def given(decoder: Any, rows: int) -> tuple[Tensor, Any, Any]:
 
 @pytest.mark.parametrize("style", STYLES)
 def test_a_decoder_drops_its_weights_once_for_all_steps(style: Any) -> None:
-    decoder = decoder_of(style, Dropout(recurrent=0.4))
+    dropping = Dropout(recurrent=0.4)
+    decoder = decoder_of(style, dropping)
     arguments = given(decoder, B)
     torch.manual_seed(5)
-    found = decoder(*arguments).features
+    found = dropping.call(decoder, *arguments).features
     cells = [module for module in decoder.modules() if isinstance(module, LSTMCell)]
     with torch.no_grad():
         for cell, own in zip(cells, dropped_as(cells, 0.4, seed=5), strict=True):
-            cell.weight_hh[:, -H:] = own
+            cell.recurrent_proj.weight[:, -H:] = own
     exactly(found, decoder.eval()(*arguments).features)
 
 
@@ -167,22 +158,22 @@ def test_a_looping_decoder_has_one_mask_for_all_steps() -> None:
     torch.manual_seed(6)
     mask = dropout(torch.ones(1, H).double(), 0.5, training=True)
     with torch.no_grad():
-        decoder.cells[1].weight_hh[:, :H] *= mask
+        decoder.stack.cells[1].recurrent_proj.weight[:, :H] *= mask
     exactly(found, decoder.eval()(*arguments).features)
     with torch.no_grad():
         exactly(found[:, :1], decoder.step(arguments[0][:, 0], *arguments[1:])[0].features.unsqueeze(1))
 
 
 def test_an_encoder_has_one_mask_for_all_positions_between_layers() -> None:
-    sizes: Any = {"input_size": D, "hidden_size": H, "layers": 2, "bidirectional": False}
-    encoder = RecurrentEncoder(LSTMCell, **sizes, dropout=Dropout(0.5, variational=True)).double()
+    options = StackOptions(H, 2, Dropout(0.5, variational=True))
+    encoder = RecurrentEncoder(LSTMCell, options, input_size=D, bidirectional=False).double()
     x, lengths = torch.randn(1, T, D).double(), torch.tensor([T])
     torch.manual_seed(7)
     found = encoder(x, lengths).outputs
     torch.manual_seed(7)
     mask = dropout(torch.ones(1, H).double(), 0.5, training=True)
     with torch.no_grad():
-        encoder.forward_cells[1].weight_ih *= mask  # type: ignore[attr-defined]
+        encoder.stack.cells[1].input_proj.weight *= mask  # type: ignore[attr-defined]
     exactly(found, encoder.eval()(x, lengths).outputs)
 
 
@@ -229,7 +220,7 @@ def test_a_language_model_drops_its_weights_and_whole_sequences() -> None:
     assert dropped.any()
     assert not dropped.all()
     features.sum().backward()
-    assert model.cells[1].weight_hh.grad.eq(0).double().mean() > 0.2  # type: ignore[attr-defined]
+    assert model.stack.cells[1].recurrent_proj.weight.grad.eq(0).double().mean() > 0.2  # type: ignore[attr-defined]
 
 
 EVERYTHING = {"dropout_kind": "variational", "dropout": 0.3, "recurrent_dropout": 0.3, "word_dropout": 0.2}

@@ -9,6 +9,7 @@ from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 from nmt.layers.cells import LSTMCell
 from nmt.layers.dropout import Dropout
 from nmt.layers.encoders import Bridge, Encoded, RecurrentEncoder, reverse_within
+from nmt.layers.stack import StackOptions
 
 B, Tx, E, M = 4, 6, 3, 8
 LENGTHS = torch.tensor([4, 6, 1, 3])
@@ -17,11 +18,9 @@ LENGTHS = torch.tensor([4, 6, 1, 3])
 def encoder(*, layers: int = 1, bidirectional: bool = True, dropout: float = 0.0) -> RecurrentEncoder:
     return RecurrentEncoder(
         LSTMCell,
+        StackOptions(M, layers, Dropout(dropout)),
         input_size=E,
-        hidden_size=M,
-        layers=layers,
         bidirectional=bidirectional,
-        dropout=Dropout(dropout),
     ).double()
 
 
@@ -30,16 +29,16 @@ def inputs() -> Tensor:
 
 
 def torch_lstm(ours: RecurrentEncoder) -> nn.LSTM:
-    layers, both = len(ours.forward_cells), ours.bidirectional
+    layers, both = len(ours.stack.cells), ours.bidirectional
     width = M // 2 if both else M
     theirs = nn.LSTM(E, width, layers, batch_first=True, bidirectional=both, dtype=torch.float64)
     with torch.no_grad():
-        for cells, suffix in ((ours.forward_cells, ""), (ours.backward_cells, "_reverse")):
+        for cells, suffix in ((ours.stack.cells, ""), (ours.backward_cells, "_reverse")):
             for layer, cell in enumerate(cells):
                 assert isinstance(cell, LSTMCell)
-                getattr(theirs, f"weight_ih_l{layer}{suffix}").copy_(cell.weight_ih)
-                getattr(theirs, f"weight_hh_l{layer}{suffix}").copy_(cell.weight_hh)
-                getattr(theirs, f"bias_ih_l{layer}{suffix}").copy_(cell.bias)
+                getattr(theirs, f"weight_ih_l{layer}{suffix}").copy_(cell.input_proj.weight)
+                getattr(theirs, f"weight_hh_l{layer}{suffix}").copy_(cell.recurrent_proj.weight)
+                getattr(theirs, f"bias_ih_l{layer}{suffix}").copy_(cell.recurrent_proj.bias)
                 getattr(theirs, f"bias_hh_l{layer}{suffix}").zero_()
     return theirs
 

@@ -19,8 +19,8 @@ def test_a_plain_head_is_one_affine_map() -> None:
 def test_a_tied_head_scores_by_the_embedding() -> None:
     embedding = nn.Embedding(V, E)
     head, features = TiedHead(H, embedding), torch.randn(2, 3, H)
-    nn.init.normal_(head.bias)
-    expected = features @ head.project.weight.mT @ embedding.weight.mT + head.bias
+    nn.init.normal_(head.output.bias)
+    expected = features @ head.project.weight.mT @ embedding.weight.mT + head.output.bias
     torch.testing.assert_close(head(features), expected)
     assert sum(p.numel() for p in head.parameters()) == H * E + V * E + V
 
@@ -29,16 +29,16 @@ def test_a_tied_head_shares_the_one_tensor() -> None:
     model = nn.Module()
     model.embedding = nn.Embedding(V, E)
     model.head = TiedHead(H, model.embedding)
-    assert model.head.weight is model.embedding.weight
+    assert model.head.output.weight is model.embedding.weight
     assert [name for name, _ in model.named_parameters()] == [
         "embedding.weight",
-        "head.bias",
+        "head.output.bias",
         "head.project.weight",
     ]
     model.head(torch.randn(1, H)).sum().backward()
     assert model.embedding.weight.grad is not None
     model.double()
-    assert model.head.weight is model.embedding.weight
+    assert model.head.output.weight is model.embedding.weight
 
 
 B, Ty, Tx = 2, 3, 5

@@ -3,30 +3,27 @@ import math
 import pytest
 import torch
 
-from nmt.layers.initialization import draw_by_gate, glorot, identity, orthogonal, uniform
+from nmt.layers.initialization import Initializer, glorot, identity, linear_by_gate, orthogonal, uniform
 
 
-def test_a_gate_is_drawn_by_itself() -> None:
-    weight = torch.zeros(3 * 8, 8)
-    draw_by_gate(orthogonal, weight, 8)
-    for gate in weight.split(8):
+def test_each_gate_is_initialised_by_itself() -> None:
+    for gate in linear_by_gate(3, 8, (8, orthogonal)).weight.split(8):
         torch.testing.assert_close(gate @ gate.mT, torch.eye(8))
-    draw_by_gate(identity, weight, 8)
-    assert torch.equal(weight, torch.eye(8).repeat(3, 1))
+    assert torch.equal(linear_by_gate(3, 8, (8, identity)).weight, torch.eye(8).repeat(3, 1))
 
 
 @pytest.mark.parametrize(
-    ("draw", "bound"), [(glorot, math.sqrt(6 / (100 + 50))), (uniform, 1 / math.sqrt(100))]
+    ("initialize", "bound"), [(glorot, math.sqrt(6 / (100 + 50))), (uniform, 1 / math.sqrt(100))]
 )
-def test_the_bounds_are_those_of_one_gate(draw: object, bound: float) -> None:
-    weight = torch.zeros(4 * 100, 50)
-    draw_by_gate(draw, weight, 100)  # type: ignore[arg-type]
+def test_the_bounds_are_those_of_one_gate(initialize: Initializer, bound: float) -> None:
+    weight = linear_by_gate(4, 100, (50, initialize)).weight
     assert 0.99 * bound < weight.abs().max() <= bound
     assert abs(weight.std() / (bound / math.sqrt(3)) - 1) < 0.02
 
 
-@pytest.mark.parametrize("weight", [None, torch.empty(8, 0)])
-def test_without_inputs_there_is_nothing_to_draw(weight: torch.Tensor | None) -> None:
-    state = torch.get_rng_state()
-    draw_by_gate(glorot, weight, 4)
-    assert torch.equal(torch.get_rng_state(), state)
+def test_each_part_of_the_input_has_columns_of_its_own() -> None:
+    linear = linear_by_gate(2, 8, (0, glorot), (3, glorot), (8, identity), bias=True)
+    step_input, own = linear.weight.split([3, 8], dim=1)
+    assert torch.equal(own, torch.eye(8).repeat(2, 1))
+    assert step_input.abs().max() <= math.sqrt(6 / 11)
+    assert not linear.bias.any()

@@ -1,10 +1,8 @@
 import pytest
 import torch
 from torch import nn
-from torch.nn import functional as F
 
 from nmt.layers.cells import LSTMCell, LSTMState
-from nmt.layers.operands import Operand, twin
 from nmt.layers.packed import packed
 from nmt.machine import has_bfloat16, has_int8, has_packed
 
@@ -71,7 +69,7 @@ def test_in_int8_no_row_depends_on_its_neighbours() -> None:
 def test_a_whole_sequence_is_near_the_plain_one(precision: str) -> None:
     cell = LSTMCell(16, 32)
     x = torch.randn(4, 7, 16)
-    expected, found = cell.sequence(x), packed(cell, precision).sequence(x)
+    expected, found = cell(x)[0], packed(cell, precision)(x)[0]
     assert found.dtype == torch.float32
     assert (found - expected).abs().max() < TOLERANCE[precision]
 
@@ -81,65 +79,24 @@ def test_a_whole_sequence_is_near_the_plain_one(precision: str) -> None:
 def test_in_int8_a_sequence_alone_is_what_it_is_beside_another() -> None:
     cell, x = packed(LSTMCell(256, 256), "int8"), torch.randn(2, 12, 256)
     state = LSTMState(*torch.randn(2, 2, 256))
-    alone, together = cell.run(x[:1], LSTMState(*(s[:1] for s in state))), cell.run(x, state)
+    alone, together = cell(x[:1], LSTMState(*(s[:1] for s in state))), cell(x, state)
     assert torch.equal(alone[0], together[0][:1])
     assert all(torch.equal(a, b[:1]) for a, b in zip(alone[1], together[1], strict=True))
 
 
-class Step(nn.Module):
-    def __init__(self) -> None:
-        super().__init__()
-        self.embedding, self.linear = nn.Embedding(50, 16), nn.Linear(16, 24)
-
-    def forward(self, ids: torch.Tensor) -> torch.Tensor:
-        x: torch.Tensor = self.linear(self.embedding(ids))
-        return x
-
-
 @pytest.mark.parametrize("precision", TOLERANCE)
 @torch.inference_mode()
-def test_the_product_of_embedded_ids_is_looked_up_and_the_same(precision: str) -> None:
-    step, ids = Step(), torch.tensor([3, 49, 3, 0])
-    looked_up = packed(step, precision)(ids)
-    multiplied = packed(step, precision)(ids.view(2, 2)).flatten(0, 1)  # of no single step: by the product
-    assert (looked_up - multiplied).abs().max() <= 1e-6 * multiplied.abs().max()
-    assert (looked_up - step(ids)).abs().max() < TOLERANCE[precision] * looked_up.abs().max()
-
-
-@pytest.mark.parametrize("precision", TOLERANCE)
-@torch.inference_mode()
-def test_a_bias_made_for_one_product_is_of_that_product_alone(precision: str) -> None:
-    step = packed(Step(), precision)
-    ids = torch.tensor([3, 49])
-    plain = step(ids)
-    for n in range(40):
-        found = nn.functional.linear(step.embedding(ids), step.linear.weight, step.linear.bias + n)
-        assert (found - n - plain).abs().max() <= max(TOLERANCE[precision] * (n + 1), 1e-5)
+def test_a_packed_copy_leaves_the_model_alone_and_shares_its_weights(precision: str) -> None:
+    model = nn.Sequential(nn.Embedding(50, 16), nn.Linear(16, 24))
+    copied, ids = packed(model, precision), torch.tensor([3, 49])
+    assert [type(part) for part in model] == [nn.Embedding, nn.Linear]
+    assert copied[1].weight is model[1].weight
+    expected = model(ids)
+    assert (copied(ids) - expected).abs().max() < TOLERANCE[precision] * expected.abs().max()
 
 
 @torch.inference_mode()
-def test_embedded_ids_are_their_rows_to_everything_else() -> None:
-    step, ids = Step(), torch.tensor([3, 49])
-    x, rows = packed(step, "float32").embedding(ids), step.embedding(ids)
-    assert torch.equal(torch.cat([x, x]), torch.cat([rows, rows]))
-    assert torch.equal(torch.relu(x), torch.relu(rows))
-    assert torch.equal(x.sum(0), rows.sum(0))
-    assert torch.equal(rows + x, 2 * rows)
-
-
-def test_a_shared_matrix_has_one_operand_and_everything_else_sees_the_tensor() -> None:
-    class Plain(Operand):
-        def __init__(self, parameter: nn.Parameter) -> None:
-            self.parameter = parameter
-
-        def tensor(self) -> torch.Tensor:
-            return self.parameter
-
-    embedding, linear = nn.Embedding(5, 3), nn.Linear(3, 5)
-    linear.weight = embedding.weight
-    both = twin(nn.ModuleList([embedding, linear]), Plain)
-    assert both[0].weight is both[1].weight
-    assert both[1].bias is linear.bias
-    ids = torch.tensor([4, 0])
-    assert torch.equal(both[1](both[0](ids)), F.linear(embedding(ids), embedding.weight, linear.bias))
-    assert torch.equal(torch.cat([both[0].weight, both[0].weight]), torch.cat([embedding.weight] * 2))
+def test_a_layer_that_two_share_is_packed_once() -> None:
+    linear = nn.Linear(16, 16)
+    copied = packed(nn.Sequential(linear, nn.Sequential(linear)), "float32")
+    assert copied[1][0] is copied[0] is not linear  # type: ignore[index]

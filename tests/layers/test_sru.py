@@ -29,49 +29,49 @@ def reading(w: dict[str, Array], x: Array, c: Array, *, passes_on: bool) -> tupl
 
 
 @pytest.mark.parametrize(
-    ("input_size", "late_size"), [(4, 0), (H, 0), (4, 2), (H, 2), (0, H), (0, 3), (4, H)]
+    ("input_size", "step_input_size"), [(4, 0), (H, 0), (4, 2), (H, 2), (0, H), (0, 3), (4, H)]
 )
-def test_against_the_paper(input_size: int, late_size: int) -> None:
-    cell = SRUCell(input_size, H, late_size).double()
+def test_against_the_paper(input_size: int, step_input_size: int) -> None:
+    cell = SRUCell(input_size, H, step_input_size).double()
     for parameter in cell.parameters():
         nn.init.normal_(parameter)
     x = torch.randn(B, T, input_size, dtype=torch.float64)
-    late = torch.randn(B, T, late_size, dtype=torch.float64)
+    step_input = torch.randn(B, T, step_input_size, dtype=torch.float64)
     start = SRUState(torch.randn(B, H, dtype=torch.float64))
     outputs, state = [], start
     for t in range(T):
-        projected = cell.project(x[:, t] if input_size else None)
-        y, state = cell.advance(projected, state, late[:, t] if late_size else None)
+        projected = cell.project(x[:, t]) if input_size else None
+        y, state = cell.step(projected, state, step_input[:, t] if step_input_size else None)
         outputs.append(y)
     weights = {name: p.detach().numpy() for name, p in cell.named_parameters()}
-    parts = [weights[name] for name in ("weight_ih", "weight_late") if name in weights]
+    parts = [weights[name] for name in ("input_proj.weight", "step_input_proj.weight") if name in weights]
     weights["weight"] = np.concatenate(parts, axis=1)
-    passes_on = sorted((input_size, late_size)) == [0, H]
+    passes_on = sorted((input_size, step_input_size)) == [0, H]
     for b in range(B):
-        together = torch.cat([x, late], dim=-1)[b].numpy()
+        together = torch.cat([x, step_input], dim=-1)[b].numpy()
         expected, last = reading(weights, together, start.c[b].numpy(), passes_on=passes_on)
         np.testing.assert_allclose(torch.stack(outputs, dim=1)[b].detach(), expected, rtol=0, atol=1e-10)
         np.testing.assert_allclose(state.c[b].detach(), last, rtol=0, atol=1e-10)
-        if not late_size:
-            np.testing.assert_allclose(cell.sequence(x, start)[b].detach(), expected, rtol=0, atol=1e-10)
+        if not step_input_size:
+            np.testing.assert_allclose(cell(x, start)[0][b].detach(), expected, rtol=0, atol=1e-10)
 
 
 def test_a_product_stands_for_x_only_where_the_widths_differ() -> None:
-    assert SRUCell(H, H).weight_ih.shape == (3 * H, H)
-    assert SRUCell(4, H).weight_ih.shape == (4 * H, 4)
+    assert SRUCell(H, H).input_proj.weight.shape == (3 * H, H)
+    assert SRUCell(4, H).input_proj.weight.shape == (4 * H, 4)
 
 
 def test_a_fresh_layer_keeps_the_variance_of_its_inputs() -> None:
     """§3.2: so that layer may stand upon layer."""
     x = torch.randn(64, 30, 256)
     for _ in range(3):
-        x = SRUCell(256, 256).sequence(x)
+        x = SRUCell(256, 256)(x)[0]
         assert 0.6 < x[:, 10:].std() < 1.6
 
 
 def test_c_is_kept_in_the_weights_own_precision() -> None:
     cell = SRUCell(4, H)
     with torch.autocast("cpu", torch.bfloat16):
-        first = cell.initial(torch.randn(B, H, dtype=torch.bfloat16))
-        y, state = cell.advance(cell.project(torch.randn(B, 4)), first)
+        first = cell.initial_state(torch.randn(B, H, dtype=torch.bfloat16))
+        y, state = cell.step(cell.project(torch.randn(B, 4)), first)
     assert (y.dtype, state.c.dtype) == (torch.bfloat16, torch.float32)

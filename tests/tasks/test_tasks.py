@@ -236,7 +236,10 @@ def text_task(
 
 def surprise(model: LanguageModel, first: int, text: list[int]) -> float:
     """Σ −log p(piece) of a text after the piece `first`, step by step, in NumPy."""
-    cells = [[p.detach().numpy() for p in (c.weight_ih, c.weight_hh, c.bias)] for c in model.cells]
+    cells = [
+        [p.detach().numpy() for p in (c.input_proj.weight, c.recurrent_proj.weight, c.recurrent_proj.bias)]
+        for c in model.stack.layers
+    ]
     states = [(np.zeros(6), np.zeros(6)) for _ in cells]
     embedding = model.embedding.weight.detach().numpy()
     weight, bias = (p.detach().numpy() for p in (model.head.output.weight, model.head.output.bias))

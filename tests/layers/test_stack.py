@@ -1,4 +1,4 @@
-"""nmt.layers.between: stacks with residuals and layer normalisation, layer by layer."""
+"""nmt.layers.stack: stacks with residuals and layer normalisation, layer by layer."""
 
 import pytest
 import torch
@@ -6,12 +6,12 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from nmt.layers.attention import GeneralAttention
-from nmt.layers.between import Between
 from nmt.layers.cells import LSTMCell
 from nmt.layers.decoders import ConditionalDecoder, InputFeedingDecoder, LayerParallelDecoder
 from nmt.layers.dropout import Dropout
 from nmt.layers.encoders import RecurrentEncoder, reverse_within
 from nmt.layers.heads import PlainHead
+from nmt.layers.stack import Stack, StackOptions
 from nmt.models import LanguageModel
 
 B, T, E, H, LAYERS = 3, 4, 5, 6, 3
@@ -41,28 +41,23 @@ def normal(x: Tensor, norm: nn.Module) -> Tensor:
     return centred / spread * norm.weight + norm.bias  # type: ignore[operator]
 
 
-def read_by(between: Between, layer: int, x: Tensor) -> Tensor:
-    return x if between.norms is None else normal(x, between.norms[layer - 1])
+def read_by(stack: Stack, layer: int, x: Tensor) -> Tensor:
+    return x if stack.norms is None else normal(x, stack.norms[layer - 1])
+
+
+def options(residual: int, layer_norm: int) -> StackOptions:
+    return StackOptions(H, LAYERS, NOTHING, residual=bool(residual), layer_norm=bool(layer_norm))
 
 
 @every_way
 def test_an_encoder_layer_by_layer(residual: int, layer_norm: int) -> None:
-    encoder = RecurrentEncoder(
-        LSTMCell,
-        input_size=E,
-        hidden_size=H,
-        layers=LAYERS,
-        bidirectional=True,
-        dropout=NOTHING,
-        residual=bool(residual),
-        layer_norm=bool(layer_norm),
-    )
+    encoder = RecurrentEncoder(LSTMCell, options(residual, layer_norm), input_size=E, bidirectional=True)
     random(encoder)
     x = source = drawn(B, T, E)
     for layer in range(LAYERS):
-        reads = read_by(encoder.between, layer, x) if layer else x
-        forward = encoder.forward_cells[layer].sequence(reads)
-        backward = encoder.backward_cells[layer].sequence(reverse_within(reads, LENGTHS))
+        reads = read_by(encoder.stack, layer, x) if layer else x
+        forward = encoder.stack.cells[layer](reads)[0]
+        backward = encoder.backward_cells[layer](reverse_within(reads, LENGTHS))[0]
         y = torch.cat([forward, reverse_within(backward, LENGTHS)], dim=-1)
         x = x + y if layer and residual else y
     exactly(encoder(source, LENGTHS).outputs, x)
@@ -71,20 +66,13 @@ def test_an_encoder_layer_by_layer(residual: int, layer_norm: int) -> None:
 @every_way
 def test_a_language_model_layer_by_layer(residual: int, layer_norm: int) -> None:
     model = LanguageModel(
-        embedding=nn.Embedding(9, E),
-        cell=LSTMCell,
-        hidden_size=H,
-        layers=LAYERS,
-        head=PlainHead(H, 9),
-        dropout=NOTHING,
-        residual=bool(residual),
-        layer_norm=bool(layer_norm),
+        LSTMCell, options(residual, layer_norm), embedding=nn.Embedding(9, E), head=PlainHead(H, 9)
     )
     random(model)
     text = torch.randint(9, (B, T))
     x = model.embedding(text)
-    for layer, cell in enumerate(model.cells):
-        y = cell.sequence(read_by(model.between, layer, x) if layer else x)
+    for layer, cell in enumerate(model.stack.cells):
+        y = cell(read_by(model.stack, layer, x) if layer else x)[0]
         x = x + y if layer and residual else y
     exactly(model(text)[0], x)
     state, stepped = model.start(B), []
@@ -101,16 +89,7 @@ def test_a_step_of_each_decoder_layer_by_layer(
     residual: int,
     layer_norm: int,
 ) -> None:
-    decoder = style(
-        LSTMCell,
-        GeneralAttention(H, H),
-        input_size=E,
-        hidden_size=H,
-        layers=LAYERS,
-        dropout=NOTHING,
-        residual=bool(residual),
-        layer_norm=bool(layer_norm),
-    )
+    decoder = style(LSTMCell, GeneralAttention(H, H), options(residual, layer_norm), input_size=E)
     random(decoder)
     x = drawn(B, E)
     memory = decoder.attention.remember(drawn(B, T, H), torch.arange(T) < LENGTHS.unsqueeze(1))
@@ -124,26 +103,26 @@ def test_a_step_of_each_decoder_layer_by_layer(
     token: Tensor | float = 0.0
     match decoder:
         case InputFeedingDecoder():
-            h, _ = decoder.cells[0].advance(decoder.cells[0].project(x), state.cells[0], state.fed)
-            above = decoder.cells[1:]
+            h, _ = decoder.stack.layers[0].step(decoder.stack.layers[0].project(x), state.cells[0], state.fed)
+            above = decoder.stack.layers[1:]
             befores = state.cells
         case ConditionalDecoder():
-            h, between = decoder.query_cell.advance(decoder.query_cell.project(x), state.cells[0])
+            h, between = decoder.stack.layers[0].step(decoder.stack.layers[0].project(x), state.cells[0])
             context = attended(h)
-            h, _ = decoder.context_cell.advance(decoder.context_cell.project(context), between)
-            above, befores, token = decoder.above, state.cells, decoder.token(x)
+            h, _ = decoder.context_cell.step(decoder.context_cell.project(context), between)
+            above, befores, token = decoder.stack.layers[1:], state.cells, decoder.token(x)
         case LayerParallelDecoder():
-            h, _ = decoder.cells[0].advance(decoder.cells[0].project(x), state[0])
+            h, _ = decoder.stack.layers[0].step(decoder.stack.layers[0].project(x), state[0])
             context = attended(h)
-            above, befores = decoder.cells[1:], state
+            above, befores = decoder.stack.layers[1:], state
     for layer, cell in enumerate(above, start=1):
         if isinstance(decoder, LayerParallelDecoder):
             both = torch.cat([h, context], dim=-1)
-            y, _ = cell.advance(cell.project(read_by(decoder.between, layer, both)), befores[layer])
+            y, _ = cell.step(cell.project(read_by(decoder.stack, layer, both)), befores[layer])
         elif isinstance(decoder, InputFeedingDecoder):
-            y, _ = cell.advance(cell.project(), befores[layer], read_by(decoder.between, layer, h))
+            y, _ = cell.step(None, befores[layer], read_by(decoder.stack, layer, h))
         else:
-            y, _ = cell.advance(cell.project(read_by(decoder.between, layer, h)), befores[layer])
+            y, _ = cell.step(cell.project(read_by(decoder.stack, layer, h)), befores[layer])
         always = isinstance(decoder, LayerParallelDecoder) and layer > 1
         h = h + y if residual or always else y
     if isinstance(decoder, InputFeedingDecoder):
@@ -152,14 +131,19 @@ def test_a_step_of_each_decoder_layer_by_layer(
     exactly(found.features, torch.tanh(context + token + query))
 
 
+def cells() -> list[LSTMCell]:
+    return [LSTMCell(E if layer == 0 else H, H) for layer in range(LAYERS)]
+
+
 def test_a_stack_without_either_has_no_parameters_for_it() -> None:
-    assert not list(Between(H, LAYERS, dropout=NOTHING, residual=True, layer_norm=False).parameters())
-    made = Between(H, LAYERS, dropout=NOTHING, residual=False, layer_norm=True)
-    assert sum(p.numel() for p in made.parameters()) == 2 * H * (LAYERS - 1)
+    of_cells = sum(p.numel() for cell in cells() for p in cell.parameters())
+    assert sum(p.numel() for p in Stack(cells(), options(1, 0)).parameters()) == of_cells
+    normal = Stack(cells(), options(0, 1))
+    assert sum(p.numel() for p in normal.parameters()) == of_cells + 2 * H * (LAYERS - 1)
 
 
 def test_the_residual_passes_what_was_not_dropped() -> None:
-    between = Between(H, 2, dropout=Dropout(0.9), residual=True, layer_norm=False)
+    stack = Stack(cells(), StackOptions(H, LAYERS, Dropout(0.9), residual=True))
     x, y = drawn(B, H), drawn(B, H)
-    assert (between.into(1, x) == 0).any()
-    assert torch.equal(between.out_of(1, x, y), x + y)
+    assert (stack.before(1, x) == 0).any()
+    assert torch.equal(stack.after(1, x, y), x + y)
