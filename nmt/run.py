@@ -17,7 +17,8 @@ from nmt.config.experiment import Experiment
 from nmt.config.loading import dump_experiment, load_experiment
 from nmt.errors import UserError
 from nmt.files import check_within, open_append, replace_text
-from nmt.training.checkpoint import DamagedCheckpoint, read_header, read_tensors, write_tensors
+from nmt.layers.earlier_names import by_todays_names
+from nmt.training.checkpoint import DamagedCheckpoint, Header, read_header, read_tensors, write_tensors
 
 Model = TypeVar("Model", bound=nn.Module)
 
@@ -139,7 +140,7 @@ class Run:
         try:
             header = read_header(self.model)
             self._check_tokenizers(header.metadata, tokenizers)
-            self._check_fit(header.tensors, model)
+            self._check_fit(_by_todays_names(header), model)
             needed = 8 * sum(parameter.numel() for parameter in model.parameters())  # as read, and as given
             if needed > (room := machine.memory()):
                 raise UserError(
@@ -161,7 +162,7 @@ class Run:
                 raise UserError(
                     f"{self.model} is damaged: {name} holds numbers that are not finite; restore it"
                 )
-        _fill(model, weights)
+        _fill(model, by_todays_names(weights))
         return model
 
     def _check_tokenizers(self, metadata: Mapping[str, str], tokenizers: tuple[str, str]) -> None:
@@ -195,6 +196,16 @@ class Run:
 def _seal(metadata: Mapping[str, str]) -> list[str]:
     """Return the fingerprints of both tokenizers and, in all but old files, the checksum of the weights."""
     return metadata.get("tokenizers", "none none").split()
+
+
+def _by_todays_names(header: Header) -> dict[str, tuple[str, tuple[int, ...]]]:
+    """Return type and shape of each tensor by the name that a model has for it today."""
+    kinds = {kind for kind, _ in header.tensors.values()}
+    if len(kinds) != 1:
+        return header.tensors
+    shapes = {name: torch.empty(shape, device="meta") for name, (_, shape) in header.tensors.items()}
+    (kind,) = kinds
+    return {name: (kind, tuple(tensor.shape)) for name, tensor in by_todays_names(shapes).items()}
 
 
 def _fill(model: nn.Module, weights: Mapping[str, Tensor]) -> None:

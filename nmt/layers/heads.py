@@ -3,10 +3,10 @@
 B sentences, Tx source and Ty target positions, N = B · K rows in a step, E embedding, H feature width.
 """
 
-from typing import cast
-
 import torch
 from torch import Tensor, nn
+
+from nmt.layers.initialization import empty_linear
 
 
 class Head(nn.Module):
@@ -42,8 +42,7 @@ class TiedHead(Head):
 
     def __init__(self, feature_size: int, embedding: nn.Embedding) -> None:
         super().__init__()
-        sizes = embedding.embedding_dim, embedding.num_embeddings
-        self.output = cast("nn.Linear", nn.utils.skip_init(nn.Linear, *sizes))
+        self.output = empty_linear(embedding.embedding_dim, embedding.num_embeddings, bias=True)
         self.output.weight = embedding.weight
         nn.init.zeros_(self.output.bias)
         self.project = nn.Linear(feature_size, embedding.embedding_dim, bias=False)

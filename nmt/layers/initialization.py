@@ -19,6 +19,13 @@ def uniform(matrix: Tensor) -> Tensor:
     return nn.init.uniform_(matrix, -bound, bound)
 
 
+def empty_linear(input_size: int, output_size: int, *, bias: bool) -> nn.Linear:
+    """Return a linear layer whose numbers are still to be filled in; nothing is drawn from torch's seed."""
+    device = torch.get_default_device()
+    made = nn.utils.skip_init(nn.Linear, input_size, output_size, bias=bias, device=device)
+    return cast("nn.Linear", made)
+
+
 def linear_by_gate(
     gates: int, hidden_size: int, *inputs: tuple[int, Initializer], bias: bool = False
 ) -> nn.Linear:
@@ -27,8 +34,7 @@ def linear_by_gate(
     inputs: the width of each part of the input, and how its columns are initialised. A bias begins at 0.
     """
     sizes = [size for size, _ in inputs]
-    made = nn.utils.skip_init(nn.Linear, sum(sizes), gates * hidden_size, bias=bias)
-    linear = cast("nn.Linear", made)
+    linear = empty_linear(sum(sizes), gates * hidden_size, bias=bias)
     with torch.no_grad():
         for (size, initialize), columns in zip(inputs, linear.weight.split(sizes, dim=1), strict=True):
             for matrix in columns.split(hidden_size) if size else ():
