@@ -20,7 +20,8 @@ from nmt.decoding.scorers import EnsembleScorer, FusionScorer, LanguageModelScor
 from nmt.decoding.search import StepScorer
 from nmt.decoding.translator import SourceReader, Translator
 from nmt.errors import UserError
-from nmt.layers.packed import MANY, kernels, packed
+from nmt.layers.decoders import ConditionalDecoder
+from nmt.layers.packed import MANY, folded, kernels, packed
 from nmt.machine import Precision, has_packed
 from nmt.models import LanguageModel, Seq2Seq
 from nmt.run import Run
@@ -191,7 +192,15 @@ def _model(member: _Member) -> Seq2Seq:
 
 
 def for_translation(model: Model, device: torch.device, precision: Precision) -> Model:
-    """Return the model on the device in the precision, its weights packed where a CPU can read them so."""
+    """Return the model on the device in the precision, its weights packed where a CPU can read them so.
+
+    Packed, it is for a search: encoding whole sources and taking single steps.
+    """
     if precision == "float64" or device.type != "cpu" or not has_packed():
         return model.to(device, getattr(torch, precision))
-    return packed(model.requires_grad_(False), precision)  # a recording takes no weights that want gradients
+    made = packed(model.requires_grad_(False), precision)  # a recording takes no weights that want gradients
+    if isinstance(made, LanguageModel):
+        made.embedding = folded(made.embedding, made.stack.layers[0])
+    elif not isinstance(made.decoder, ConditionalDecoder):  # whose features read the token too
+        made.trg_embedding = folded(made.trg_embedding, made.decoder.stack.layers[0])
+    return made

@@ -27,6 +27,7 @@ class Decoder(nn.Module):
     """A recurrence over the target with a memory of the source."""
 
     attention: Attention
+    stack: Stack
 
     def start(self, h: list[Tensor], memory: Memory) -> Any:
         """Return the first state from the bridge's h (B, H) of each layer."""

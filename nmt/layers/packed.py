@@ -9,7 +9,9 @@ from typing import Any, TypeVar, cast
 import torch
 from torch import Tensor, nn
 
-from nmt.layers.cells import LSTMCell, LSTMState
+from nmt.layers.cells import Cell, LSTMCell, LSTMState
+from nmt.layers.deep_transition import DeepTransitionCell
+from nmt.layers.sru import SRUCell
 
 Module = TypeVar("Module", bound=nn.Module)
 
@@ -89,6 +91,7 @@ class Int8Linear(nn.Module):
 
 
 MANY = 64  # rows, from which oneDNN's product is the faster of the two
+_LARGEST_FOLDED = 2**24  # numbers
 _SMALL = 16  # inputs or outputs: fewer are no work for a kernel of their own
 _FEW: Any = getattr(torch.ops.quantized, "linear_with_input_q_dq_qweight_dq_output_fp32", None)
 _TINY = torch.finfo(torch.float32).tiny
@@ -138,6 +141,25 @@ def _packed_linear(linear: nn.Linear, precision: str) -> nn.Module:
     if precision == "int8":
         return Int8Linear(linear)
     return PackedLinear(linear, {"float32": torch.float32, "bfloat16": torch.bfloat16}[precision])
+
+
+def folded(embedding: nn.Embedding, cell: Cell[Any]) -> nn.Embedding:
+    """Return an embedding of what a cell projects the rows to; from then on the cell projects nothing itself.
+
+    For a cell whose x is always a row of the embedding, and for its `step` alone. The embedding is returned
+    as it is where the cell reads x in another way too, or where the rows would take more than 64 MB.
+    """
+    while isinstance(cell, DeepTransitionCell):
+        cell = cell.first
+    project = getattr(cell, "input_proj", None)
+    if isinstance(cell, SRUCell) or project is None:
+        return embedding
+    if len(embedding.weight) * len(project.weight) > _LARGEST_FOLDED:
+        return embedding
+    with torch.no_grad():
+        rows = nn.Embedding.from_pretrained(project(embedding.weight))
+    cell.input_proj = nn.Identity()
+    return cast("nn.Embedding", rows)
 
 
 def kernels(module: nn.Module) -> list[Any]:

@@ -1,9 +1,15 @@
+from functools import partial
+
 import pytest
 import torch
 from torch import nn
 
-from nmt.layers.cells import LSTMCell, LSTMState
-from nmt.layers.packed import packed
+from nmt.layers.cells import CellType, LSTMCell, LSTMState
+from nmt.layers.deep_transition import DeepTransitionCell
+from nmt.layers.gru import GRUCell
+from nmt.layers.ln_lstm import LayerNormLSTMCell
+from nmt.layers.packed import folded, packed
+from nmt.layers.sru import SRUCell
 from nmt.machine import has_bfloat16, has_int8, has_packed
 
 # What this CPU lacks is refused before anything is packed: tests/builders/test_hardware.py.
@@ -100,3 +106,26 @@ def test_a_layer_that_two_share_is_packed_once() -> None:
     linear = nn.Linear(16, 16)
     copied = packed(nn.Sequential(linear, nn.Sequential(linear)), "float32")
     assert copied[1][0] is copied[0] is not linear  # type: ignore[index]
+
+
+@pytest.mark.parametrize("precision", TOLERANCE)
+@pytest.mark.parametrize(
+    "kind", [LSTMCell, GRUCell, LayerNormLSTMCell, partial(DeepTransitionCell, GRUCell, 2)]
+)
+@torch.inference_mode()
+def test_a_folded_embedding_gives_the_same_steps(precision: str, kind: CellType) -> None:
+    embedding, ids = nn.Embedding(50, 16), torch.tensor([3, 49, 3])
+    cell = packed(kind(16, 24), precision)
+    state = cell.initial_state(torch.randn(3, 24).tanh())
+    expected, after = cell.step(cell.project(embedding(ids)), state)
+    rows = folded(embedding, cell)
+    assert rows.weight.shape[0] == 50
+    assert rows.weight.shape[1] > 24
+    found, last = cell.step(cell.project(rows(ids)), state)
+    torch.testing.assert_close((found, *last), (expected, *after), rtol=0, atol=1e-5)
+
+
+@torch.inference_mode()
+def test_an_embedding_that_a_cell_passes_on_is_not_folded() -> None:
+    embedding, cell = nn.Embedding(50, 16), packed(SRUCell(16, 16), "float32")
+    assert folded(embedding, cell) is embedding
