@@ -30,9 +30,9 @@ class Memory(NamedTuple):
 
 
 class Attention(Protocol):
-    """A map from queries, memory and what was carried from the step before to contexts and an alignment.
+    """A map from queries, memory and a state to contexts and an alignment.
 
-    stateful: something is carried, so that the queries of a sentence must come one after the other.
+    stateful: it has a state from step to step, so the queries of a sentence must come one after the other.
     """
 
     stateful: bool
@@ -41,18 +41,18 @@ class Attention(Protocol):
         """Return the memory of encoder outputs (B, Tx, M)."""
 
     def start(self, memory: Memory) -> Any:
-        """Return what the first query finds carried (B rows), None where nothing is."""
+        """Return the first state (B rows), None for an attention without one."""
 
     def __call__(self, query: Tensor, memory: Memory, state: Any) -> tuple[Tensor, Tensor, Any]:
         """Return contexts (B, K, H), the alignment (B, K, Tx) for queries (B, K, H), and the next state.
 
         Each row of the alignment sums to one over the real tokens. The K queries of a sentence are of K
-        hypotheses, each with its own row of the state (B · K rows); where nothing is carried they may as well
-        be those of all steps.
+        hypotheses, each with its own row of the state (B · K rows); without a state they may as well be
+        those of all steps.
         """
 
     def penalty(self, alignment: Tensor, mask: Tensor) -> Tensor:
-        """Return what the loss owes, a sum, for alignments (B, Ty, Tx) at the real targets, mask (B, Ty)."""
+        """Return the auxiliary loss, a sum, of alignments (B, Ty, Tx) at the real targets, mask (B, Ty)."""
 
 
 def softmax(scores: Tensor) -> Tensor:
@@ -82,7 +82,7 @@ def _wide(x: Tensor) -> Tensor:
 
 
 class _Attention(nn.Module):
-    """What all attentions have in common; unless they say otherwise they carry and owe nothing."""
+    """What all attentions have in common; by default without a state and without an auxiliary loss."""
 
     stateful = False
 
@@ -187,7 +187,7 @@ class CoverageAttention(_Additive):
     """See et al. 2017, eq. 10–13: score = v · tanh(W q + U k + w c + b), c = Σ of the alignments before.
 
     Tu et al. 2016, §3.1, in its simplest form: the coverage of a source token is one number, without
-    fertility. The loss owes `weight` · Σ_t Σ_i min(α_ti, c_ti): looking again where the model has looked.
+    fertility. The auxiliary loss is `weight` · Σ_t Σ_i min(α_ti, c_ti): looking again where it has looked.
     w and b begin at 0, as additive attention.
     """
 

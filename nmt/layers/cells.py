@@ -32,8 +32,10 @@ class Cell(nn.Module, Generic[State]):
 
     A cell has two kinds of input. `x` is known for all positions and is projected once before the loop.
     The step input (such as the attentional vector that is fed back) is known inside the loop only.
-    Either width may be 0.
+    Either width may be 0; a cell without x has no `input_proj`.
     """
+
+    input_proj: nn.Linear | None
 
     def __init__(self, input_size: int, hidden_size: int, step_input_size: int = 0) -> None:
         super().__init__()
@@ -44,8 +46,10 @@ class Cell(nn.Module, Generic[State]):
         raise NotImplementedError
 
     def project(self, x: Tensor) -> Tensor:
-        """Return what x (…, D) gives to the gates (…, G); it needs no state."""
-        raise NotImplementedError
+        """Return what x (…, D) gives to the gates, W x (…, G); it needs no state."""
+        assert self.input_proj is not None
+        projected: Tensor = self.input_proj(x)
+        return projected
 
     def step(
         self, projected: Tensor | None, state: State, step_input: Tensor | None = None
@@ -120,12 +124,6 @@ class LSTMCell(Cell[LSTMState]):
     def initial_state(self, h: Tensor) -> LSTMState:
         """Return (h, c = 0)."""
         return LSTMState(h, torch.zeros_like(h, dtype=self.recurrent_proj.weight.dtype))
-
-    def project(self, x: Tensor) -> Tensor:
-        """Return W x (…, 4H)."""
-        assert self.input_proj is not None
-        projected: Tensor = self.input_proj(x)
-        return projected
 
     def step(
         self, projected: Tensor | None, state: LSTMState, step_input: Tensor | None = None

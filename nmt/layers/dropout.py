@@ -1,4 +1,4 @@
-"""What training drops: elements, whole words, weights; at the price of a few passes over memory."""
+"""Dropout of elements, whole words and weights, for a few passes over memory."""
 
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -13,12 +13,12 @@ Axis = Literal["elements", "positions", "vectors"]
 
 
 def dropout(x: Tensor, share: float, *, training: bool, alike: Axis = "elements") -> Tensor:
-    """Return x with `share` of its elements at 0, the rest scaled to keep the mean (Srivastava 2014).
+    """Return x with a fraction of its elements at 0, the rest scaled to keep the mean (Srivastava 2014).
 
-    One draw decides for each element, or for all `positions` of a feature in x (B, T, W) together, or for
-    whole `vectors`, the last dimension of x.
-    Random bytes decide, eight of them to a draw; on a CPU that takes a quarter of the time of a Bernoulli
-    draw an element. So the share is rounded to 1/256 and is at most 255/256.
+    share: the fraction. alike: each of the `elements` is sampled by itself, or one sample holds for all
+    `positions` of a feature in x (B, T, W), or for whole `vectors`, the last dimension of x.
+    Random bytes decide; on a CPU that takes a quarter of the time of Bernoulli sampling. So the fraction is
+    rounded to 1/256 and is at most 255/256.
     """
     threshold = min(round(share * 256), 255)
     if not training or not threshold:
@@ -37,12 +37,12 @@ def _count(shape: list[int]) -> int:
 
 @dataclass(frozen=True)
 class Dropout:
-    """The shares of what training drops, by where it stands; one value for all parts of a model.
+    """Dropout rates, the same for all parts of a model.
 
-    features: of the elements between layers, one draw an element and position, or, `variational`, one draw
-    an element and sequence that holds for all its positions (Gal & Ghahramani 2016, for inputs and
-    outputs). recurrent: of the elements of each matrix that multiplies h, one draw for all steps and rows of
-    a batch (DropConnect as in the AWD-LSTM, Merity et al. 2018, §2), which a fused kernel can do where it
+    features: of the elements between layers, sampled for each element and position, or, if `variational`,
+    for each element and sequence, alike at all its positions (Gal & Ghahramani 2016, for inputs and
+    outputs). recurrent: of the elements of each matrix that multiplies h, one sample for all steps and rows
+    of a batch (DropConnect as in the AWD-LSTM, Merity et al. 2018, §2), which a fused kernel can do where it
     cannot mask h at each step. words: of the embedded tokens, each a whole vector (Sennrich et al. 2016,
     "Edinburgh neural machine translation systems for WMT 16", as part of their dropout).
     Every call samples a new mask. So variational and recurrent dropout need one `forward` over the whole
@@ -60,7 +60,7 @@ class Dropout:
         return dropout(x, self.features, training=training, alike=alike)
 
     def mask(self, like: Tensor, *, training: bool) -> Tensor | None:
-        """Return what to multiply `like` (N, W) with at every step of a loop; None: each step draws."""
+        """Return a mask for `like` (N, W) at every step of a loop; None: each step samples its own."""
         if not (training and self.variational and self.features):
             return None
         return dropout(torch.ones_like(like), self.features, training=True)

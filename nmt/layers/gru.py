@@ -39,12 +39,6 @@ class GRUCell(Cell[HiddenState]):
         """Return h (N, H), which is the whole state."""
         return HiddenState(h.to(self.bias_n.dtype))
 
-    def project(self, x: Tensor) -> Tensor:
-        """Return W x (…, 3H)."""
-        assert self.input_proj is not None
-        projected: Tensor = self.input_proj(x)
-        return projected
-
     def step(
         self, projected: Tensor | None, state: HiddenState, step_input: Tensor | None = None
     ) -> tuple[Tensor, HiddenState]:

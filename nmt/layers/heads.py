@@ -10,7 +10,7 @@ from nmt.layers.initialization import empty_linear
 
 
 class Head(nn.Module):
-    """A map from features to logits; unless it says otherwise it asks for nothing of the source."""
+    """A map from features to logits; by default it needs nothing of the source."""
 
     def remember(self, embedded: Tensor) -> Tensor | None:
         """Return what the memory shall keep of the embedded source (B, Tx, E)."""

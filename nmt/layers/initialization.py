@@ -20,7 +20,7 @@ def uniform(matrix: Tensor) -> Tensor:
 
 
 def empty_linear(input_size: int, output_size: int, *, bias: bool) -> nn.Linear:
-    """Return a linear layer whose numbers are still to be filled in; nothing is drawn from torch's seed."""
+    """Return a linear layer whose numbers are not initialised yet; it takes nothing from torch's seed."""
     device = torch.get_default_device()
     made = nn.utils.skip_init(nn.Linear, input_size, output_size, bias=bias, device=device)
     return cast("nn.Linear", made)

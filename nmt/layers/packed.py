@@ -158,12 +158,12 @@ def folded(embedding: nn.Embedding, cell: Cell[Any]) -> nn.Embedding:
         return embedding
     with torch.no_grad():
         rows = nn.Embedding.from_pretrained(project(embedding.weight))
-    cell.input_proj = nn.Identity()
+    cell.input_proj = nn.Identity()  # type: ignore[assignment]
     return cast("nn.Embedding", rows)
 
 
 def kernels(module: nn.Module) -> list[Any]:
-    """Return what products of few rows of a module packed in int8 were made with so far, each object once."""
+    """Return the prepacked int8 weights that products of few rows have used so far, for a trace."""
     made = [part for part in module.modules() if isinstance(part, Int8Linear)]
     return [linear.kernel for linear in made if "kernel" in vars(linear)]
 

@@ -37,12 +37,6 @@ class RNNCell(Cell[HiddenState]):
         """Return h (N, H), which is the whole state."""
         return HiddenState(h)
 
-    def project(self, x: Tensor) -> Tensor:
-        """Return W x (…, H)."""
-        assert self.input_proj is not None
-        projected: Tensor = self.input_proj(x)
-        return projected
-
     def step(
         self, projected: Tensor | None, state: HiddenState, step_input: Tensor | None = None
     ) -> tuple[Tensor, HiddenState]:
