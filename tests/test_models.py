@@ -196,7 +196,7 @@ def test_a_feature_depends_on_no_later_piece() -> None:
 
 def test_a_tied_language_model_has_one_matrix() -> None:
     tied, plain = language_model(tied="two_way"), language_model()
-    assert tied.head.weight is tied.embedding.weight
+    assert tied.head.output.weight is tied.embedding.weight
     assert plain.head.output.weight is not plain.embedding.weight
 
 

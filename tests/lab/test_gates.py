@@ -123,9 +123,9 @@ def test_a_model_reads_what_it_was_trained_to_begin_with(tiny_run: Path, lines: 
     experiment = trained.experiment.model_copy(update={"data": data})
     of_text = dataclasses.replace(trained, model=model.eval(), translator=None, experiment=experiment)
     (found,) = read(of_text, "der Hund")
-    cell: Any = model.cells[0]
+    cell: Any = model.stack.cells[0]
     projected = cell.project(model.embedding(torch.tensor([first])))
-    expected = cell.gates(projected, cell.initial(torch.zeros(1, 5)))
+    expected = cell.gates(projected, cell.initial_state(torch.zeros(1, 5)))
     np.testing.assert_allclose(found.gates["reset"][0], expected["reset"][0].numpy(), rtol=1e-6)
 
 
