@@ -8,7 +8,7 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from nmt.build.model import build_language_model, build_model
+from nmt.builders.model import build_language_model, build_model
 from nmt.config.model import LanguageModelConfig, ModelConfig
 from nmt.layers.earlier_names import by_todays_names
 from nmt.models import LanguageModel, Seq2Seq, Source
