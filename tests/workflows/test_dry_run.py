@@ -42,7 +42,7 @@ def test_it_prints_parameters_memory_and_time_and_leaves_the_prepared_corpus_alo
     rows = re.findall(r"^([\w.]+) +([\d × ]*?)  +(?:([\d,]+)|= ([\w.]+))$", text, re.MULTILINE)
     counts = {name: int(count.replace(",", "")) for name, _, count, _ in rows if count}
     tied = {name: other for name, _, _, other in rows if other}
-    assert tied == dict.fromkeys(("trg_embedding.weight", "head.weight"), "src_embedding.weight")
+    assert tied == dict.fromkeys(("trg_embedding.weight", "head.output.weight"), "src_embedding.weight")
     total = counts.pop("total")
     assert total == sum(counts.values())
     assert f"{total:,} parameters, " in text
