@@ -155,7 +155,7 @@ def test_the_initial_state_has_the_given_output_and_an_empty_cell() -> None:
 
 @pytest.mark.parametrize("input_size", [D, 0])
 def test_a_step_with_step_inputs_is_torchs_lstm_cell(input_size: int) -> None:
-    """Of the recurrent matrix, step inputs have the first columns; torch's cell has all inputs in weight_ih."""
+    """Step inputs have the first columns of the recurrent matrix; torch's cell has them in weight_ih."""
     ours, before = LSTMCell(input_size, H, 2).double(), state()
     theirs = nn.LSTMCell(input_size + 2, H, bias=False, dtype=torch.float64)
     of_step_input, own = ours.recurrent_proj.weight.detach().split([2, H], dim=1)
