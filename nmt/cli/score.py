@@ -1,8 +1,9 @@
 """nmt score: BLEU, chrF and TER, or perplexity, with their signatures; log-probabilities of given text."""
 
 import sys
+from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Literal, NamedTuple
 
 import typer
 
@@ -17,14 +18,26 @@ from nmt.cli.arguments import (
     given,
     use_threads,
 )
+from nmt.decoding.options import TranslationOptions
+from nmt.errors import UserError
 from nmt.machine import Precision
 
 if TYPE_CHECKING:
+    from nmt.config.experiment import Experiment
     from nmt.results import Result
+    from nmt.workflows.score import EvaluationSet
 
 # The options that each way of scoring takes; another one would do nothing, and is refused.
+Way = Literal[
+    "--hyp",
+    "a model that translates",
+    "a language model",
+    "a classifier or tagger",
+    "--force",
+    "--force and a language model",
+]
 OF_A_RUN = "model overrides split device threads"
-TAKES = {
+TAKES: dict[Way, str] = {
     "--hyp": "hyp ref baseline metrics tokenize trg output",
     "a model that translates": f"{OF_A_RUN} src ref save lm lm_weight precision beam metrics tokenize output",
     "a language model": f"{OF_A_RUN} text output",
@@ -33,65 +46,75 @@ TAKES = {
     "--force and a language model": f"{OF_A_RUN} text save forced",
 }
 
+ModelsIfAny = Annotated[
+    list[Path] | None, typer.Option("--model", metavar="RUN", help="a run folder; several are an ensemble")
+]
+Hypotheses = Annotated[Path | None, typer.Option(metavar="FILE", help="translations, one a line")]
+References = Annotated[
+    list[Path] | None,
+    typer.Option(metavar="FILE", help="references, one a line; several files: several of each line"),
+]
+Baseline = Annotated[
+    Path | None, typer.Option(metavar="FILE", help="with --hyp: is the difference to these chance?")
+]
+Sources = Annotated[Path | None, typer.Option(metavar="FILE", help="with --model: sources of --ref")]
+Text = Annotated[
+    Path | None, typer.Option(metavar="FILE", help="with --model, a language model: its perplexity")
+]
+SplitOfRun = Annotated[str, typer.Option(help="with --model and without --src: the split of the run's data")]
+Metrics = Annotated[
+    str, typer.Option(metavar="NAME,…", help="of bleu, chrf and ter, which takes long for long lines")
+]
+Tokenize = Annotated[
+    str | None,
+    typer.Option(
+        metavar="NAME", help="sacreBLEU's tokenizer for BLEU; default: its own for the target language"
+    ),
+]
+TargetLanguage = Annotated[
+    str | None,
+    typer.Option(
+        metavar="LANGUAGE", help="with --hyp: the target language; default: the ending of --ref, as .zh"
+    ),
+]
+Output = Annotated[
+    Path | None,
+    typer.Option(
+        metavar="FILE", help="a new file for the result as JSON; default with --model: in the run folder"
+    ),
+]
+Save = Annotated[
+    Path | None,
+    typer.Option(metavar="FILE", help="a new file for the translations (or what --force gives)"),
+]
+Force = Annotated[
+    bool,
+    typer.Option("--force", help="instead of scores: log-probabilities of the given targets, by piece"),
+]
+PrecisionOf = Annotated[Precision, typer.Option(help="of the products; auto is what nmt translate takes")]
+
 
 def score(
     context: typer.Context,
-    model: Annotated[
-        list[Path] | None,
-        typer.Option("--model", metavar="RUN", help="a run folder; several are an ensemble"),
-    ] = None,
+    model: ModelsIfAny = None,
     lm: LanguageModel = None,
     lm_weight: LanguageModelWeight = None,
-    hyp: Annotated[Path | None, typer.Option(metavar="FILE", help="translations, one a line")] = None,
-    ref: Annotated[
-        list[Path] | None,
-        typer.Option(metavar="FILE", help="references, one a line; several files: several of each line"),
-    ] = None,
-    baseline: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="with --hyp: is the difference to these chance?")
-    ] = None,
-    src: Annotated[Path | None, typer.Option(metavar="FILE", help="with --model: sources of --ref")] = None,
-    text: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="with --model, a language model: its perplexity")
-    ] = None,
+    hyp: Hypotheses = None,
+    ref: References = None,
+    baseline: Baseline = None,
+    src: Sources = None,
+    text: Text = None,
     overrides: Overrides = None,
-    split: Annotated[
-        str, typer.Option(help="with --model and without --src: the split of the run's data")
-    ] = "test",
+    split: SplitOfRun = "test",
     beam: Beam = None,
-    metrics: Annotated[
-        str, typer.Option(metavar="NAME,…", help="of bleu, chrf and ter, which takes long for long lines")
-    ] = "bleu,chrf",
-    tokenize: Annotated[
-        str | None,
-        typer.Option(
-            metavar="NAME", help="sacreBLEU's tokenizer for BLEU; default: its own for the target language"
-        ),
-    ] = None,
-    trg: Annotated[
-        str | None,
-        typer.Option(
-            metavar="LANGUAGE", help="with --hyp: the target language; default: the ending of --ref, as .zh"
-        ),
-    ] = None,
-    output: Annotated[
-        Path | None,
-        typer.Option(
-            metavar="FILE", help="a new file for the result as JSON; default with --model: in the run folder"
-        ),
-    ] = None,
-    save: Annotated[
-        Path | None,
-        typer.Option(metavar="FILE", help="a new file for the translations (or what --force gives)"),
-    ] = None,
-    forced: Annotated[
-        bool,
-        typer.Option("--force", help="instead of scores: log-probabilities of the given targets, by piece"),
-    ] = False,
+    metrics: Metrics = "bleu,chrf",
+    tokenize: Tokenize = None,
+    trg: TargetLanguage = None,
+    output: Output = None,
+    save: Save = None,
+    forced: Force = False,
     device: Device = "auto",
-    precision: Annotated[
-        Precision, typer.Option(help="of the products; auto is what nmt translate takes")
-    ] = "float32",
+    precision: PrecisionOf = "float32",
     threads: Threads = None,
 ) -> None:
     """Score a run, or a file of translations.
@@ -105,138 +128,200 @@ def score(
     "pieces", the last of which is </s>). With --lm they are the fusion's scores. No source is cut. A language
     model computes in float64, others in --precision.
     """
-    from nmt.errors import UserError
-    from nmt.files import check_new
-
-    match (model or None, hyp, src, ref or None, text):
-        case (None, Path(), None, [*_], None):
-            pass
-        case ([*_], None, None, None, _) | ([*_], None, Path(), [*_], None):
-            pass
-        case _:
-            raise UserError(
-                "give --model RUN, or --model RUN --src FILE --ref FILE, or --hyp FILE --ref FILE, "
-                "or --model RUN --text FILE"
-            )
+    files = Files(hyp, ref or [], baseline, src, text, output, save)
+    _check_files(files, model or [], lm)
     check_weight(lm, lm_weight)
     chosen = _metrics(metrics)
-    if baseline and not hyp:
-        raise UserError("--baseline compares two files of translations: give it with --hyp and --ref")
-    if lm and not model:
-        raise UserError("--lm translates along with a model: give it with --model RUN")
-    if output is not None and output == save:
-        raise UserError(f"--output and --save are one file, {output}; give another for either")
-    for name, path in (("--output", output), ("--save", save)):
-        if path is not None:
-            check_new(path, name)
-    if hyp is not None and ref:
+    if hyp is not None:
         _refuse(context, "--hyp")
-        _score_files(hyp, ref, baseline, chosen, tokenize, trg, output)
+        _score_files(files, chosen, tokenize, trg)
         return
-    assert model is not None
-    together = lm is not None or len(model) > 1
-    if together and not (forced or output):
-        raise UserError("--output: a score of several models belongs to none of their folders; give a FILE")
-    from nmt.workflows.score import run_experiment
-
-    folder = model[0]
-    experiment = run_experiment(folder, overrides or ())
-    match experiment.model.kind:
-        case "language_model":
-            way, instead = "a language model", "--text FILE"
-        case "classifier" | "tagger":
-            way, instead = "a classifier or tagger", "--src FILE --ref FILE"
-        case _:
-            way, instead = "a model that translates", "--src FILE --ref FILE"
-    if together and way != "a model that translates":
-        raise UserError(f"{folder} is {way}: one model alone; give a single --model and no --lm")
-    if forced and way != "a classifier or tagger":
-        way = {"a language model": "--force and a language model"}.get(way, "--force")
+    options = TranslationOptions(
+        models=tuple(model or ()), lm=lm, lm_weight=lm_weight, beam=beam, device=device, precision=precision
+    )
+    way, experiment = _way(options, overrides or (), files, forced=forced)
     _refuse(context, way)
     if (src or text) and given(context, "split"):
         raise UserError(
             f"--split {split}: of the run's data, and files are given; leave out one or the other"
         )
     use_threads(threads)
-    from nmt.builders.translator import check_models, load_translator
-    from nmt.data.corpus import Pair
-    from nmt.data.lines import in_memory, read_lines
-    from nmt.decoding.options import TranslationOptions
-    from nmt.files import replace_text
-    from nmt.workflows.force_decode import force_pairs, force_text
-    from nmt.workflows.result import dataset_name
-    from nmt.workflows.score import held_out, pairs_of_files, score_labels, score_run, score_text
+    if lm or len(options.models) > 1:
+        from nmt.builders.translator import check_models
 
-    options = TranslationOptions(
-        models=tuple(model), lm=lm, lm_weight=lm_weight, beam=beam, device=device, precision=precision
-    )
-    if together:
         check_models(options)
-    of_split: str | None = None
-    more_references: list[list[str]] = []
-    if src and ref:
-        if len(ref) > 1 and way != "a model that translates":
-            raise UserError(f"--ref: given {len(ref)} times, and {way} takes one; leave out the others")
-        pairs, *more = (pairs_of_files(src, each, experiment.data) for each in ref)
-        more_references = [[pair.trg for pair in each] for each in more]
-        dataset, place = " ".join(map(str, ref)), f"result-{ref[0].name}.json"
-    elif text:
-        pairs = [Pair("", line) for line in in_memory(read_lines(text), str(text))]
-        dataset, place = str(text), f"result-{text.name}.json"
-    else:
-        pairs = held_out(experiment, split, instead=instead)
-        dataset, of_split = dataset_name(experiment.data), split
-        place = "result.json" if split == "test" else f"result-{split}.json"
-    lines = [pair.trg for pair in pairs]
-    outputs: list[str] = []
-    if way == "--force and a language model":
-        outputs = list(force_text(folder, experiment, lines, device=device))
-    elif way == "--force":
-        outputs = list(force_pairs(load_translator(options, experiment), pairs))
-    elif way == "a language model":
-        result = score_text(folder, experiment, lines, dataset=dataset, split=of_split, device=device)
-    elif way == "a classifier or tagger":
-        result, outputs = score_labels(
-            folder, experiment, pairs, dataset=dataset, split=of_split, device=device
-        )
-    else:
-        result, outputs = score_run(
-            options,
-            experiment,
-            pairs,
-            dataset=dataset,
-            split=of_split,
-            metrics=chosen,
-            tokenize=_tokenizer(tokenize, experiment.data.trg),
-            more_references=more_references,
-        )
-    text_out = "".join(f"{line}\n" for line in outputs)
-    if forced:
-        if save:
-            replace_text(save, text_out)
-        else:
-            sys.stdout.write(text_out)
-        return
-    _print_scores(result)
-    try:
-        if save:
-            replace_text(save, text_out)
-    finally:
-        _write(result, output or folder / place)
+    job = Job(options, experiment, files, split)
+    match way:
+        case "--force":
+            _force(job)
+        case "--force and a language model":
+            _force_text(job)
+        case "a language model":
+            _score_text(job)
+        case "a classifier or tagger":
+            _score_labels(job)
+        case _:
+            _score_run(job, chosen, tokenize)
 
 
-def _refuse(context: typer.Context, way: str) -> None:
+class Files(NamedTuple):
+    """The files of a command line."""
+
+    hyp: Path | None
+    ref: list[Path]
+    baseline: Path | None
+    src: Path | None
+    text: Path | None
+    output: Path | None
+    save: Path | None
+
+
+class Job(NamedTuple):
+    """A run to score: its models, the first one's configuration, and the files or the split to score on."""
+
+    options: TranslationOptions
+    experiment: "Experiment"
+    files: Files
+    split: str
+
+    @property
+    def folder(self) -> Path:
+        return self.options.models[0]
+
+    def data(self, way: Way) -> "EvaluationSet":
+        """Read what is scored."""
+        from nmt.data.corpus import Pair
+        from nmt.data.lines import in_memory, read_lines
+        from nmt.workflows.result import dataset_name
+        from nmt.workflows.score import EvaluationSet, held_out, pairs_of_files
+
+        src, ref, text = self.files.src, self.files.ref, self.files.text
+        if src:
+            if len(ref) > 1 and way != "a model that translates":
+                raise UserError(f"--ref: given {len(ref)} times, and {way} takes one; leave out the others")
+            pairs, *more = (pairs_of_files(src, each, self.experiment.data) for each in ref)
+            references = [[pair.trg for pair in each] for each in more]
+            return EvaluationSet(pairs, " ".join(map(str, ref)), more_references=references)
+        if text:
+            lines = in_memory(read_lines(text), str(text))
+            return EvaluationSet([Pair("", line) for line in lines], str(text))
+        instead = "--text FILE" if "language model" in way else "--src FILE --ref FILE"
+        pairs = held_out(self.experiment, self.split, instead=instead)
+        return EvaluationSet(pairs, dataset_name(self.experiment.data), self.split)
+
+    def write(self, result: "Result", outputs: Sequence[str] = ()) -> None:
+        """Print the scores, save the outputs and write the result where they shall be."""
+        of = self.files.ref[0].name if self.files.src else self.files.text and self.files.text.name
+        of = of or ("" if self.split == "test" else self.split)
+        _print_scores(result)
+        try:
+            if self.files.save:
+                _save(self.files.save, outputs)
+        finally:
+            _write(result, self.files.output or self.folder / f"result{of and '-'}{of}.json")
+
+
+def _score_run(job: Job, metrics: tuple[str, ...], tokenize: str | None) -> None:
+    from nmt.workflows.score import score_run
+
+    data = job.data("a model that translates")
+    tokenize = _tokenizer(tokenize, job.experiment.data.trg)
+    job.write(*score_run(job.options, job.experiment, data, metrics=metrics, tokenize=tokenize))
+
+
+def _score_text(job: Job) -> None:
+    from nmt.workflows.score import score_text
+
+    data = job.data("a language model")
+    job.write(score_text(job.folder, job.experiment, data, device=job.options.device))
+
+
+def _score_labels(job: Job) -> None:
+    from nmt.workflows.score import score_labels
+
+    data = job.data("a classifier or tagger")
+    job.write(*score_labels(job.folder, job.experiment, data, device=job.options.device))
+
+
+def _force(job: Job) -> None:
+    from nmt.builders.translator import load_translator
+    from nmt.workflows.force_decode import force_pairs
+
+    data = job.data("--force")
+    _save(job.files.save, force_pairs(load_translator(job.options, job.experiment), data.pairs))
+
+
+def _force_text(job: Job) -> None:
+    from nmt.workflows.force_decode import force_text
+
+    lines = [pair.trg for pair in job.data("--force and a language model").pairs]
+    _save(job.files.save, force_text(job.folder, job.experiment, lines, device=job.options.device))
+
+
+def _check_files(files: Files, models: list[Path], lm: Path | None) -> None:
+    """Raise UserError where the files make none of the ways to score, or one to write is there already."""
+    from nmt.files import check_new
+
+    match (bool(models), files.hyp, files.src, bool(files.ref), files.text):
+        case (False, Path(), None, True, None):
+            pass
+        case (True, None, None, False, _) | (True, None, Path(), True, None):
+            pass
+        case _:
+            raise UserError(
+                "give --model RUN, or --model RUN --src FILE --ref FILE, or --hyp FILE --ref FILE, "
+                "or --model RUN --text FILE"
+            )
+    if files.baseline and not files.hyp:
+        raise UserError("--baseline compares two files of translations: give it with --hyp and --ref")
+    if lm and not models:
+        raise UserError("--lm translates along with a model: give it with --model RUN")
+    if files.output is not None and files.output == files.save:
+        raise UserError(f"--output and --save are one file, {files.output}; give another for either")
+    for name, path in (("--output", files.output), ("--save", files.save)):
+        if path is not None:
+            check_new(path, name)
+
+
+def _way(
+    options: TranslationOptions, overrides: Sequence[str], files: Files, *, forced: bool
+) -> tuple[Way, "Experiment"]:
+    """Return how the first run is scored, and its configuration.
+
+    UserError where several models, or one with a language model, cannot be.
+    """
+    from nmt.workflows.score import run_experiment
+
+    together = options.lm is not None or len(options.models) > 1
+    if together and not (forced or files.output):
+        raise UserError("--output: a score of several models belongs to none of their folders; give a FILE")
+    folder = options.models[0]
+    experiment = run_experiment(folder, overrides)
+    way: Way
+    match experiment.model.kind:
+        case "language_model":
+            way = "a language model"
+        case "classifier" | "tagger":
+            way = "a classifier or tagger"
+        case _:
+            way = "a model that translates"
+    if together and way != "a model that translates":
+        raise UserError(f"{folder} is {way}: one model alone; give a single --model and no --lm")
+    if forced and way == "a model that translates":
+        way = "--force"
+    elif forced and way == "a language model":
+        way = "--force and a language model"
+    return way, experiment
+
+
+def _refuse(context: typer.Context, way: Way) -> None:
     """Raise UserError for options that would do nothing."""
-    from nmt.errors import UserError
-
     names = {str(option.name) for option in context.command.params} - {*TAKES[way].split()}
     if idle := given(context, *sorted(names)):
         raise UserError(f"{idle}: without effect with {way}; leave out one or the other")
 
 
 def _metrics(text: str) -> tuple[str, ...]:
-    from nmt.errors import UserError
-
     known, found = ("bleu", "chrf", "ter"), tuple(text.lower().split(","))
     if not set(found) <= {*known}:
         raise UserError(f"--metrics {text}: expected some of {','.join(known)}, such as bleu,ter")
@@ -256,29 +341,22 @@ def _tokenizer(name: str | None, language: str | None) -> str:
     return name
 
 
-def _score_files(
-    hyp: Path,
-    refs: list[Path],
-    baseline: Path | None,
-    metrics: tuple[str, ...],
-    tokenize: str | None,
-    trg: str | None,
-    output: Path | None,
-) -> None:
+def _score_files(files: Files, metrics: tuple[str, ...], tokenize: str | None, trg: str | None) -> None:
     from nmt.workflows.score import compare_files, score_files
 
-    endings = refs[0].name.removesuffix(".gz").split(".")
+    assert files.hyp is not None
+    endings = files.ref[0].name.removesuffix(".gz").split(".")
     tokenize = _tokenizer(tokenize, trg or (endings[-1] if len(endings) > 1 else None))
-    result = score_files(hyp, refs, metrics=metrics, tokenize=tokenize)
+    result = score_files(files.hyp, files.ref, metrics=metrics, tokenize=tokenize)
     _print_scores(result)
-    if baseline:
-        for found in compare_files(hyp, refs, baseline, tokenize=tokenize):
+    if files.baseline:
+        for found in compare_files(files.hyp, files.ref, files.baseline, tokenize=tokenize):
             difference = (
-                f"{found.metric:<6} {found.difference:+.2f} to {baseline.name}, p = {found.p_value:.4f}"
+                f"{found.metric:<6} {found.difference:+.2f} to {files.baseline.name}, p = {found.p_value:.4f}"
             )
             print(f"{difference}   {found.signature}")
-    if output:
-        _write(result, output)
+    if files.output:
+        _write(result, files.output)
 
 
 def _print_scores(result: "Result") -> None:
@@ -287,6 +365,17 @@ def _print_scores(result: "Result") -> None:
     if result.decoding and result.decoding.sentences_per_second:
         print(f"{result.sentences} sentences, {result.decoding.sentences_per_second:.1f} a second")
     sys.stdout.flush()
+
+
+def _save(path: Path | None, lines: Iterable[str]) -> None:
+    """Write lines to a file, or to standard output where there is none."""
+    from nmt.files import replace_text
+
+    text = "".join(f"{line}\n" for line in lines)
+    if path:
+        replace_text(path, text)
+    else:
+        sys.stdout.write(text)
 
 
 def _write(result: "Result", path: Path) -> None:

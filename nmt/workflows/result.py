@@ -1,8 +1,10 @@
 """What happened → result.json."""
 
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 
@@ -12,45 +14,82 @@ from nmt.config.experiment import Experiment
 from nmt.config.model import ModelConfig
 from nmt.data.prepared import Prepared
 from nmt.machine import source_commit
-from nmt.results import Decoding, Machine, Result, Training, Versions
+from nmt.results import Decoding, Machine, Result, Score, Training, Versions
 from nmt.training.trainer import Trainer
+
+
+class ScoredData(NamedTuple):
+    """The data that scores are of: name, split, number of sentences, and checksums of the texts behind it."""
+
+    dataset: str
+    split: str | None
+    sentences: int
+    hashes: Mapping[str, str]
+
+
+@dataclass(frozen=True, kw_only=True)
+class System:
+    """The model that was scored: its configuration, where it ran, how it decoded, and what it cost."""
+
+    experiment: Experiment
+    machine: Machine
+    tokenizers: dict[str, str]  # src, trg → fingerprint
+    decoding: Decoding | None = None
+    training: Training | None = None
+    parameters: int | None = None
+
+
+def make_result(name: str, data: ScoredData, scores: Iterable[Score], system: System | None = None) -> Result:
+    """Return the scores on some data; system: None of translations that only their file is known of."""
+    experiment = system and system.experiment
+    languages = experiment.data if experiment and experiment.data.pairs else None
+    return Result(
+        name=name,
+        date=datetime.now(UTC),
+        src=languages and languages.src,
+        trg=languages and languages.trg,
+        dataset=data.dataset,
+        split=data.split,
+        sentences=data.sentences,
+        scores=tuple(scores),
+        decoding=system and system.decoding,
+        training=system and system.training,
+        parameters=system and system.parameters,
+        seed=experiment and experiment.seed,
+        commit=source_commit() if system else None,
+        versions=Versions.installed(),
+        machine=system and system.machine,
+        data_hashes=dict(data.hashes),
+        tokenizers=system.tokenizers if system else {},
+    )
 
 
 def training_result(experiment: Experiment, prepared: Prepared, trainer: Trainer[Any]) -> Result:
     """Return what a finished training knows: the best validation, and what the weights cost."""
-    at, config = trainer.at, experiment.training
-    decoding = Decoding(
-        settings={**experiment.decoding.model_dump(mode="json"), "beam": config.validation_beam},
-        precision=_name(trainer.precision),
+    at, config, precision = trainer.at, experiment.training, _name(trainer.precision)
+    settings = {**experiment.decoding.model_dump(mode="json"), "beam": config.validation_beam}
+    searches = isinstance(experiment.model, ModelConfig)  # text without sources is only read
+    cost = Training(
+        updates=at.update,
+        epochs=trainer.epochs(),
+        wall_minutes=at.seconds / 60,
+        cpu_minutes=at.cpu_seconds / 60,
+        trg_tokens_per_second=at.trg_tokens / at.updating_seconds if at.updating_seconds else None,
+        precision=precision,
     )
-    return Result(
-        name=experiment.name,
-        date=datetime.now(UTC),
-        src=prepared.meta.src,
-        trg=prepared.meta.trg,
-        dataset=dataset_name(experiment.data),
-        split="validation",
-        sentences=len(prepared.split("validation")),
-        scores=kind_of(experiment).scores(experiment, prepared, at.best),
-        decoding=decoding
-        if isinstance(experiment.model, ModelConfig)
-        else None,  # text without sources is read, nothing searched for
-        training=Training(
-            updates=at.update,
-            epochs=trainer.epochs(),
-            wall_minutes=at.seconds / 60,
-            cpu_minutes=at.cpu_seconds / 60,
-            trg_tokens_per_second=at.trg_tokens / at.updating_seconds if at.updating_seconds else None,
-            precision=_name(trainer.precision),
-        ),
-        parameters=sum(p.numel() for p in trainer.model.parameters()),
-        seed=experiment.seed,
-        commit=source_commit(),
-        versions=Versions.installed(),
+    system = System(
+        experiment=experiment,
         machine=machine(trainer.device, trainer.processes.size),
-        data_hashes=dict(prepared.meta.data_hashes),
         tokenizers={"src": prepared.src_tokenizer.fingerprint, "trg": prepared.trg_tokenizer.fingerprint},
+        decoding=Decoding(settings=settings, precision=precision) if searches else None,
+        training=cost,
+        parameters=sum(p.numel() for p in trainer.model.parameters()),
     )
+    hashes = {str(split): sha256 for split, sha256 in prepared.meta.data_hashes.items()}
+    sentences = len(prepared.split("validation"))
+    data = ScoredData(dataset_name(experiment.data), "validation", sentences, hashes)
+    scores = kind_of(experiment).scores(experiment, prepared, at.best)
+    return make_result(experiment.name, data, scores, system)
 
 
 def dataset_name(data: DataConfig) -> str:

@@ -2,9 +2,10 @@
 
 import hashlib
 import time
-from collections.abc import Sequence
-from datetime import UTC, datetime
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from pathlib import Path
+from typing import NamedTuple
 
 import torch
 from pydantic import JsonValue
@@ -16,7 +17,7 @@ from nmt.builders.translator import load_translator
 from nmt.config.data import DataConfig, FilePair, TextFiles
 from nmt.config.experiment import Experiment
 from nmt.config.loading import changed_keys, load_experiment
-from nmt.config.model import TaggerConfig
+from nmt.config.model import LanguageModelConfig, TaggerConfig
 from nmt.data.corpus import Pair, TextCorpus
 from nmt.data.encoded import EncodedSplit
 from nmt.data.filtering import scan
@@ -26,11 +27,10 @@ from nmt.data.text import NormalizedCorpus, Normalizer
 from nmt.decoding.options import TranslationOptions
 from nmt.errors import UserError
 from nmt.evaluation.metrics import Comparison, compare, label_scores, scores, text_scores
-from nmt.machine import source_commit
-from nmt.results import Decoding, Result, Versions, read_result
+from nmt.results import Decoding, Result, Score, read_result
 from nmt.run import Run
 from nmt.tasks.language_modeling import LanguageModelTask
-from nmt.workflows.result import machine
+from nmt.workflows.result import ScoredData, System, machine, make_result
 
 
 def run_experiment(folder: Path, overrides: Sequence[str]) -> Experiment:
@@ -48,6 +48,18 @@ def run_experiment(folder: Path, overrides: Sequence[str]) -> Experiment:
                 "only what is translated (data) and how (decoding) can be set here"
             )
     return experiment
+
+
+class EvaluationSet(NamedTuple):
+    """Pairs to score on, all that a corpus or files hold; split: which of the run's data they are.
+
+    more_references: further translations of each source. Of a text without sources the first side is empty.
+    """
+
+    pairs: list[Pair]
+    dataset: str
+    split: str | None = None
+    more_references: Sequence[Sequence[str]] = ()
 
 
 def held_out(experiment: Experiment, split: str, *, instead: str = "") -> list[Pair]:
@@ -80,18 +92,12 @@ def score_files(
                 f"{hypotheses} has {len(outputs)} lines and {path} has {len(lines)}; "
                 "line n of one must translate line n of the other"
             )
-    return Result(
-        name=hypotheses.name,
-        date=datetime.now(UTC),
-        dataset=" ".join(map(str, references)),
-        sentences=len(outputs),
-        scores=tuple(scores(outputs, *wanted, metrics=metrics, tokenize=tokenize)),
-        versions=Versions.installed(),
-        data_hashes={
-            str(path): hashlib.sha256("".join(f"{w}\n" for w in lines).encode()).hexdigest()
-            for path, lines in zip(references, wanted, strict=True)
-        },
-    )
+    hashes = {
+        str(path): hashlib.sha256("".join(f"{w}\n" for w in lines).encode()).hexdigest()
+        for path, lines in zip(references, wanted, strict=True)
+    }
+    data = ScoredData(" ".join(map(str, references)), None, len(outputs), hashes)
+    return make_result(hypotheses.name, data, scores(outputs, *wanted, metrics=metrics, tokenize=tokenize))
 
 
 def compare_files(
@@ -106,79 +112,54 @@ def compare_files(
 def score_run(
     options: TranslationOptions,
     experiment: Experiment,
-    pairs: Sequence[Pair],
+    data: EvaluationSet,
     *,
-    dataset: str,
-    split: str | None,
     metrics: Sequence[str],
     tokenize: str,
-    more_references: Sequence[Sequence[str]] = (),
 ) -> tuple[Result, list[str]]:
     """Return the scores of a run on some pairs, with what its training cost, and its translations.
 
-    experiment: the first run's. more_references: further ones of the pairs. Of an ensemble or a fusion the
-    result says which runs, and no cost.
+    experiment: the first run's. Of an ensemble or a fusion the result says which runs, and no cost.
     """
-    run = Run(options.models[0])
     translator = load_translator(options, experiment)
     together: dict[str, JsonValue] = {}
     if len(options.models) > 1:
         together["models"] = [str(folder) for folder in options.models]
     if options.lm:
         together |= {"lm": str(options.lm), "lm_weight": options.weight}
-    translator.translate([pair.src for pair in pairs[:8]])  # the first products pay for the kernels' making
+    sources = [pair.src for pair in data.pairs]
+    translator.translate(sources[:8])  # the first products pay for the kernels' making
     began = time.perf_counter()
-    outputs = translator.translate([pair.src for pair in pairs])
+    outputs = translator.translate(sources)
     seconds = time.perf_counter() - began
-    references = ([pair.trg for pair in pairs], *more_references)
-    trained = read_result(run.result) if run.result.is_file() and not together else None
-    result = Result(
-        name=experiment.name,
-        date=datetime.now(UTC),
-        src=experiment.data.src,
-        trg=experiment.data.trg,
-        dataset=dataset,
-        split=split,
-        sentences=len(pairs),
-        scores=tuple(scores(outputs, *references, metrics=metrics, tokenize=tokenize)),
+    references = ([pair.trg for pair in data.pairs], *data.more_references)
+    system = System(
+        experiment=experiment,
+        machine=machine(translator.device),
+        tokenizers={"src": translator.src_tokenizer.fingerprint, "trg": translator.trg_tokenizer.fingerprint},
         decoding=Decoding(
             settings={
                 **experiment.decoding.model_dump(mode="json"),
                 "beam": translator.search.beam,
                 **together,
             },
-            sentences_per_second=len(pairs) / seconds,
+            sentences_per_second=len(data.pairs) / seconds,
             precision=translator.precision,
         ),
-        training=trained.training if trained else None,
-        parameters=trained.parameters if trained else None,
-        seed=experiment.seed,
-        commit=source_commit(),
-        versions=Versions.installed(),
-        machine=machine(translator.device),
-        # What was translated is hashed anew: it need not be what lay there when the run was trained.
-        data_hashes={**(trained.data_hashes if trained else {}), split or dataset: scan(pairs).sha256},
-        tokenizers={"src": translator.src_tokenizer.fingerprint, "trg": translator.trg_tokenizer.fingerprint},
     )
-    return result, outputs
+    found = scores(outputs, *references, metrics=metrics, tokenize=tokenize)
+    return _result(None if together else options.models[0], data, found, system), outputs
 
 
-def score_text(
-    folder: Path,
-    experiment: Experiment,
-    lines: Sequence[str],
-    *,
-    dataset: str,
-    split: str | None,
-    device: str,
-) -> Result:
+def score_text(folder: Path, experiment: Experiment, data: EvaluationSet, *, device: str) -> Result:
     """Return perplexity and bits a character of some lines, with what the run's training cost.
 
     In float64. One long text is read in one piece, from its first line to its last.
     """
     trained = load_language_model(folder, experiment=experiment, device=device, precision=torch.float64)
+    lines = [pair.trg for pair in data.pairs]
     if not lines:
-        raise UserError(f"{dataset}: no lines; there is nothing to score")
+        raise UserError(f"{data.dataset}: no lines; there is nothing to score")
     text = EncodedSplit.of([[]] * len(lines), trained.encoder.encode_batch(lines))
     continuous, characters = experiment.data.continuous, sum(len(line) + 1 for line in lines)
     task = LanguageModelTask(
@@ -190,43 +171,15 @@ def score_text(
         continuous=continuous,
     )
     nll = task.validate(trained.model).figures["nll"]
-    path = Run(folder).result
-    before = read_result(path) if path.is_file() else None
-    return Result(
-        name=experiment.name,
-        date=datetime.now(UTC),
-        dataset=dataset,
-        split=split,
-        sentences=len(lines),
-        scores=text_scores(
-            nll,
-            text,
-            characters,
-            pieces=trained.tokenizer.kind,
-            rows=1 if continuous else None,
-        ),
-        training=before.training if before else None,
-        parameters=before.parameters if before else None,
-        seed=experiment.seed,
-        commit=source_commit(),
-        versions=Versions.installed(),
-        machine=machine(trained.device),
-        data_hashes={
-            **(before.data_hashes if before else {}),
-            split or dataset: scan((Pair("", line) for line in lines), monolingual=True).sha256,
-        },
-        tokenizers={"trg": trained.tokenizer.fingerprint},
-    )
+    rows = 1 if continuous else None
+    found = text_scores(nll, text, characters, pieces=trained.tokenizer.kind, rows=rows)
+    tokenizers = {"trg": trained.tokenizer.fingerprint}
+    system = System(experiment=experiment, machine=machine(trained.device), tokenizers=tokenizers)
+    return _result(folder, data, found, system)
 
 
 def score_labels(
-    folder: Path,
-    experiment: Experiment,
-    pairs: Sequence[Pair],
-    *,
-    dataset: str,
-    split: str | None,
-    device: str,
+    folder: Path, experiment: Experiment, data: EvaluationSet, *, device: str
 ) -> tuple[Result, list[str]]:
     """Return accuracy, macro F1 and the F1 of each label with what the run's training cost, and the labels.
 
@@ -234,26 +187,25 @@ def score_labels(
     """
     labeller = load_labeller(folder, experiment=experiment, device=device)
     each_word = isinstance(experiment.model, TaggerConfig)
-    for number, pair in enumerate(pairs, 1):
-        check_labels(pair, each_word=each_word, where=f"{dataset}: line {number}")
-    check_known(pairs, labeller.labels, dataset)
-    outputs = labeller.label([pair.src for pair in pairs])
-    path = Run(folder).result
-    before = read_result(path) if path.is_file() else None
-    result = Result(
-        name=experiment.name,
-        date=datetime.now(UTC),
-        dataset=dataset,
-        split=split,
-        sentences=len(pairs),
-        scores=tuple(label_scores(outputs, [pair.trg for pair in pairs])),
-        training=before.training if before else None,
-        parameters=before.parameters if before else None,
-        seed=experiment.seed,
-        commit=source_commit(),
-        versions=Versions.installed(),
-        machine=machine(labeller.device),
-        data_hashes={**(before.data_hashes if before else {}), split or dataset: scan(pairs).sha256},
-        tokenizers={"src": labeller.tokenizer.fingerprint, "trg": labeller.labels.fingerprint},
-    )
-    return result, outputs
+    for number, pair in enumerate(data.pairs, 1):
+        check_labels(pair, each_word=each_word, where=f"{data.dataset}: line {number}")
+    check_known(data.pairs, labeller.labels, data.dataset)
+    outputs = labeller.label([pair.src for pair in data.pairs])
+    tokenizers = {"src": labeller.tokenizer.fingerprint, "trg": labeller.labels.fingerprint}
+    system = System(experiment=experiment, machine=machine(labeller.device), tokenizers=tokenizers)
+    found = label_scores(outputs, [pair.trg for pair in data.pairs])
+    return _result(folder, data, found, system), outputs
+
+
+def _result(folder: Path | None, data: EvaluationSet, found: Iterable[Score], system: System) -> Result:
+    """Return the result of a run in a folder, with what its training cost; None of several runs together."""
+    path = folder and Run(folder).result
+    trained = read_result(path) if path and path.is_file() else None
+    # What was scored is hashed anew: it need not be what lay there when the run was trained.
+    monolingual = isinstance(system.experiment.model, LanguageModelConfig)
+    scored = {data.split or data.dataset: scan(data.pairs, monolingual=monolingual).sha256}
+    hashes = {**(trained.data_hashes if trained else {}), **scored}
+    if trained:
+        system = replace(system, training=trained.training, parameters=trained.parameters)
+    of = ScoredData(data.dataset, data.split, len(data.pairs), hashes)
+    return make_result(system.experiment.name, of, found, system)
