@@ -32,15 +32,14 @@ from pathlib import Path
 
 import torch
 
-from nmt.builders.data import corpus_of, train_tokenizers
+from nmt.builders.corpus import corpus_of, train_tokenizers
 from nmt.builders.model import build_model
 from nmt.builders.translator import load_translator
 from nmt.cli import app
 from nmt.config import Experiment, load_experiment
-from nmt.config.data import FilePair, LabelledText, TextFiles, TsvFiles
 from nmt.config.loading import dump_experiment
 from nmt.config.model import ModelConfig
-from nmt.data.corpus import TextCorpus, TsvCorpus
+from nmt.data.corpus import Split, TextCorpus, TextFile, TsvCorpus
 from nmt.data.labelled import LabelledCorpus
 from nmt.data.word_vectors import check_word_vectors, read_word_vectors
 from nmt.decoding.options import TranslationOptions
@@ -138,7 +137,8 @@ def made_run(folder: Path) -> Path:
     run = Run(folder)
     run.folder.mkdir()
     run.save_experiment(EXPERIMENT)
-    src, trg = train_tokenizers(EXPERIMENT.data, lambda: corpus_of(EXPERIMENT).pairs("train"))
+    corpus = corpus_of(EXPERIMENT)
+    src, trg = train_tokenizers(EXPERIMENT.data.tokenizer, corpus.rows, lambda: corpus.pairs("train"))
     save_tokenizers(run.tokenizer, src, trg)
     assert isinstance(EXPERIMENT.model, ModelConfig)
     model = build_model(EXPERIMENT.model, len(src.vocabulary), len(trg.vocabulary))
@@ -243,18 +243,18 @@ class Readers:
     def lines(self, path: Path) -> None:
         for name in ("plain", "packed.gz"):
             shutil.copyfile(path, self.place / name)
-            files = FilePair(src=str(self.place / name), trg=str(self.place / name))
+            file = TextFile("data.files", self.place / name)
             with suppress(UserError):
-                for pair in TextCorpus(TextFiles(train=files, validation=files)).pairs("train"):
+                for pair in TextCorpus({"train": (file, file)}).pairs("train"):
                     assert "\n" not in pair.src + pair.trg
                     pair.src.encode()
 
     def tsv(self, path: Path) -> None:
-        for pair in TsvCorpus(TsvFiles(train=str(path), validation=str(path))).pairs("train"):
+        for pair in TsvCorpus({"train": TextFile("data.tsv", path)}).pairs("train"):
             assert "\n" not in pair.src + pair.trg
 
     def labelled(self, path: Path) -> None:
-        files = LabelledText(train=str(path), validation=str(path))
+        files: dict[Split, TextFile] = {"train": TextFile("data.labelled", path)}
         for each_word in (False, True):
             with suppress(UserError):
                 for pair in LabelledCorpus(files, each_word=each_word).pairs("train"):

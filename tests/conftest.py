@@ -133,10 +133,9 @@ def tiny_run(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
     import torch
 
-    from nmt.builders.data import train_tokenizers
+    from nmt.builders.corpus import open_corpus, train_tokenizers
     from nmt.builders.model import build_model
     from nmt.config import load_experiment
-    from nmt.data.corpus import open_corpus
     from nmt.run import Run
     from nmt.tokenization.tokenizer import save_tokenizers
 
@@ -155,7 +154,8 @@ def tiny_run(tmp_path_factory: pytest.TempPathFactory) -> Path:
     run = Run(folder / "run")
     run.folder.mkdir()
     run.save_experiment(experiment)
-    src, trg = train_tokenizers(experiment.data, lambda: open_corpus(experiment.data).pairs("train"))
+    corpus = open_corpus(experiment.data)
+    src, trg = train_tokenizers(experiment.data.tokenizer, corpus.rows, lambda: corpus.pairs("train"))
     save_tokenizers(run.tokenizer, src, trg)
     torch.manual_seed(1)
     model = build_model(experiment.model, len(src.vocabulary), len(trg.vocabulary))

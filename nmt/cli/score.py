@@ -190,9 +190,9 @@ class Job(NamedTuple):
 
     def data(self, way: Way) -> "EvaluationSet":
         """Read what is scored."""
+        from nmt.builders.corpus import corpus_of
         from nmt.data.corpus import Pair
         from nmt.data.lines import in_memory, read_lines
-        from nmt.workflows.result import dataset_name
         from nmt.workflows.score import EvaluationSet, held_out, pairs_of_files
 
         src, ref, text = self.files.src, self.files.ref, self.files.text
@@ -207,7 +207,7 @@ class Job(NamedTuple):
             return EvaluationSet([Pair("", line) for line in lines], str(text))
         instead = "--text FILE" if "language model" in way else "--src FILE --ref FILE"
         pairs = held_out(self.experiment, self.split, instead=instead)
-        return EvaluationSet(pairs, dataset_name(self.experiment.data), self.split)
+        return EvaluationSet(pairs, corpus_of(self.experiment).name, self.split)
 
     def write(self, result: "Result", outputs: Sequence[str] = ()) -> None:
         """Print the scores, save the outputs and write the result where they shall be."""

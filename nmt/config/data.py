@@ -1,6 +1,6 @@
 """Where the text comes from, how it is cut into pieces and what is filtered out."""
 
-from typing import Annotated, Literal, Self
+from typing import Annotated, Literal, Self, TypeAlias
 
 from pydantic import Field, model_validator
 
@@ -20,6 +20,16 @@ class SplitNames(Section):
     test: str | None = "test"
 
 
+class HubDataset(Section):
+    """A dataset of the hub or a local folder; in the file its keys stand in `data` itself."""
+
+    dataset: PathName
+    config: str | None
+    revision: str | None
+    splits: SplitNames
+    streaming: bool
+
+
 class FilePair(Section):
     """Two text files, line n of one translating line n of the other; plain or .gz."""
 
@@ -35,12 +45,16 @@ class TextFiles(Section):
     test: FilePair | None = None
 
 
-class TsvFiles(Section):
-    """One tab-separated file for each split: source, tab, target; plain or .gz."""
+class SplitFiles(Section):
+    """One file for each split; plain or .gz."""
 
     train: PathName
     validation: PathName
     test: PathName | None = None
+
+
+class TsvFiles(SplitFiles):
+    """One tab-separated file for each split: source, tab, target; plain or .gz."""
 
 
 class PlainText(Section):
@@ -70,7 +84,7 @@ class PlainText(Section):
         return self
 
 
-class LabelledText(TsvFiles):
+class LabelledText(SplitFiles):
     """One file for each split: a text, tab, its label, or labels for all its words; plain or .gz."""
 
 
@@ -81,6 +95,10 @@ class BuiltinCorpus(Section):
     validation: int = Field(500, ge=10, le=10**9)
     test: int = Field(500, ge=10, le=10**9)
     seed: Seed = 1
+
+
+CorpusConfig: TypeAlias = HubDataset | TextFiles | TsvFiles | BuiltinCorpus | PlainText | LabelledText
+CORPORA = ("dataset", "files", "tsv", "builtin", "text", "labelled")  # the keys of data that name one
 
 
 class SubwordTokenizer(Section):
@@ -187,11 +205,10 @@ class DataConfig(Section):
 
     @model_validator(mode="after")
     def _one_corpus(self) -> Self:
-        corpora = ("dataset", "files", "tsv", "builtin", "text", "labelled")
-        given = [key for key in corpora if getattr(self, key) is not None]
+        given = [key for key in CORPORA if getattr(self, key) is not None]
         if len(given) != 1:
             found = " and ".join(given) or "none of them"
-            raise ValueError(f"give exactly one of {', '.join(corpora)}; found {found}")
+            raise ValueError(f"give exactly one of {', '.join(CORPORA)}; found {found}")
         return self
 
     @model_validator(mode="after")
@@ -217,6 +234,21 @@ class DataConfig(Section):
                 "training text; take another kind, which is for the text alone"
             )
         return self
+
+    @property
+    def corpus(self) -> CorpusConfig:
+        """The one corpus that is given."""
+        if self.dataset is not None:
+            return HubDataset(
+                dataset=self.dataset,
+                config=self.dataset_config,
+                revision=self.revision,
+                splits=self.splits,
+                streaming=False,
+            )
+        given: CorpusConfig
+        (given,) = (section for key in CORPORA if (section := getattr(self, key)) is not None)
+        return given
 
     @property
     def pairs(self) -> bool:

@@ -1,9 +1,8 @@
 """Labelled text: a label for each text, or for each of its words."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 
-from nmt.config.data import LabelledText
-from nmt.data.corpus import Pair, Split, TsvCorpus
+from nmt.data.corpus import Pair, Split, TextFile, TsvCorpus
 from nmt.errors import UserError
 from nmt.tokenization.tokenizer import Tokenizer
 from nmt.tokenization.vocabulary import EOS, SPECIALS, UNK
@@ -41,14 +40,16 @@ def check_known(pairs: Iterable[Pair], labels: Tokenizer, where: str, *, dropped
 class LabelledCorpus(TsvCorpus):
     """One file for each split; a line is a text, one tab, its label, or with each_word one for each word."""
 
-    def __init__(self, files: LabelledText, *, each_word: bool) -> None:
-        super().__init__(files, "data.labelled")
+    rows = "labels"
+
+    def __init__(self, files: Mapping[Split, TextFile], *, each_word: bool) -> None:
+        super().__init__(files)
         self._each_word = each_word
 
     def pairs(self, split: Split) -> Iterator[Pair]:
         """Each line as a text and its labels; UserError names one with another number of labels."""
         for number, pair in enumerate(super().pairs(split), 1):
-            check_labels(pair, each_word=self._each_word, where=f"{self._paths[split]}: line {number}")
+            check_labels(pair, each_word=self._each_word, where=f"{self._files[split].path}: line {number}")
             yield pair
 
     def fingerprint(self, split: Split) -> str:

@@ -168,8 +168,7 @@ def prepare(
     for each stage.
     """
     key = _key(data, corpus, seed)
-    languages = [data.src, data.trg] if data.pairs else []
-    folder = Path(data.prepared) / "-".join([*filter(None, languages), key[:16]])
+    folder = Path(data.prepared) / "-".join([*filter(None, corpus.languages), key[:16]])
     if folder.exists():
         try:
             return Prepared(folder)
@@ -193,8 +192,8 @@ def _key(data: DataConfig, corpus: Corpus, seed: int) -> str:
         "text": {split: corpus.fingerprint(split) for split in corpus.splits},
         # Where the text lies is left out: the fingerprints say what it is.
         **data.model_dump(mode="json", include={"src", "trg", "tokenizer", "normalize", "filters"}),
-        "rows": "text" if data.text else "labels" if data.labelled else "pairs",
-        **({"continuous": True} if data.continuous else {}),
+        "rows": corpus.rows,
+        **({"continuous": True} if corpus.continuous else {}),
         **(
             {"tokenizers": _fingerprints(saved)}
             if isinstance(saved := data.tokenizer, SavedTokenizer)
@@ -244,7 +243,7 @@ def _write(
     scans: dict[Split, Scan] = {}
     for split in corpus.splits:
         say(f"reading {split} of {corpus.describe(split)}")
-        scans[split] = scan(corpus.pairs(split), monolingual=data.text is not None)
+        scans[split] = scan(corpus.pairs(split), monolingual=corpus.rows == "text")
         if not len(scans[split]):
             raise UserError(f"{corpus.describe(split)}: split {split} is empty; expected at least one pair")
         if decomposed := scans[split].decomposed:
@@ -252,7 +251,7 @@ def _write(
                 f"{decomposed:,} texts of {split} hold decomposed characters, which are other "
                 "text to a model than composed ones; data.normalize: nfc composes them"
             )
-    filters = _filters(data)
+    filters = _filters(data.filters, corpus)
     reasons, overlap = np.full(len(scans["train"]), Reason.KEPT, np.uint8), dict[Split, int]()
     if filters is not None:
         reasons, overlap = by_text(scans, filters)
@@ -275,7 +274,7 @@ def _write(
         files = folder / split
         if split == "train":
             samplers = [np.random.default_rng((seed, number)) for number in range(_samples(data))]
-            lengths = Lengths() if data.pairs else None
+            lengths = Lengths() if corpus.rows == "pairs" else None
             written[split] = _encode(train_pairs(), tokenizers, files, dtype, filters, samplers, lengths)
             reasons[chosen] = written[split].reasons
             _something_left(corpus, reasons)
@@ -288,9 +287,9 @@ def _write(
     meta = Meta(
         key=key,
         corpus=corpus.describe(),
-        rows="pairs" if data.pairs else "lines",
-        src=data.src if data.pairs else None,
-        trg=data.trg if data.pairs else None,
+        rows="pairs" if corpus.rows == "pairs" else "lines",
+        src=corpus.languages.src,
+        trg=corpus.languages.trg,
         dtype=dtype,
         splits={
             split: SplitMeta(
@@ -313,16 +312,16 @@ def _write(
             os.fsync(file.fileno())
 
 
-def _filters(data: DataConfig) -> Filters | None:
+def _filters(filters: Filters, corpus: Corpus) -> Filters | None:
     """The filters of the training rows; None where nothing may be left out."""
-    if data.continuous:
+    if corpus.continuous:
         return None
     chosen: dict[str, object] = {}
-    if data.filters.drop_duplicates is None:
-        chosen["drop_duplicates"] = data.pairs
-    if not data.pairs:  # a side that is no translation of the other may be as short as it is
+    if filters.drop_duplicates is None:
+        chosen["drop_duplicates"] = corpus.rows == "pairs"
+    if corpus.rows != "pairs":  # a side that is no translation of the other may be as short as it is
         chosen["max_ratio"] = np.inf
-    return data.filters.model_copy(update=chosen)
+    return filters.model_copy(update=chosen)
 
 
 def _files(folder: Path) -> list[Path]:

@@ -1,25 +1,20 @@
 """Prepare the data of an experiment, here or in a process of its own."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
-from nmt.builders.data import corpus_of, train_tokenizers
+from nmt.builders.corpus import corpus_of, train_tokenizers
 from nmt.config.experiment import Experiment
-from nmt.data.corpus import Pair
 from nmt.data.prepared import Prepared, prepare
 from nmt.jobs.workers import apart
-from nmt.tokenization.tokenizer import Tokenizer
 
 
 def prepare_data(experiment: Experiment, say: Callable[[str], None]) -> Prepared:
     """Return the prepared corpus of an experiment, made now if it is not there."""
-    data = experiment.data
-
-    def train(pairs: Callable[[], Iterator[Pair]]) -> tuple[Tokenizer, Tokenizer]:
-        return train_tokenizers(data, pairs)
-
-    return prepare(data, corpus_of(experiment), train, seed=experiment.seed, say=say)
+    data, corpus = experiment.data, corpus_of(experiment)
+    train = partial(train_tokenizers, data.tokenizer, corpus.rows)
+    return prepare(data, corpus, train, seed=experiment.seed, say=say)
 
 
 def prepare_data_apart(experiment: Experiment, say: Callable[[str], None]) -> Prepared:

@@ -3,15 +3,15 @@
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Any, NamedTuple
 
 import torch
 
+from nmt.builders.corpus import corpus_of
 from nmt.builders.kinds import kind_of
-from nmt.config.data import DataConfig
 from nmt.config.experiment import Experiment
 from nmt.config.model import ModelConfig
+from nmt.data.corpus import UNKNOWN
 from nmt.data.prepared import Prepared
 from nmt.machine import source_commit
 from nmt.results import Decoding, Machine, Result, Score, Training, Versions
@@ -42,12 +42,12 @@ class System:
 def make_result(name: str, data: ScoredData, scores: Iterable[Score], system: System | None = None) -> Result:
     """Return the scores on some data; system: None of translations that only their file is known of."""
     experiment = system and system.experiment
-    languages = experiment.data if experiment and experiment.data.pairs else None
+    languages = corpus_of(experiment).languages if experiment else UNKNOWN
     return Result(
         name=name,
         date=datetime.now(UTC),
-        src=languages and languages.src,
-        trg=languages and languages.trg,
+        src=languages.src,
+        trg=languages.trg,
         dataset=data.dataset,
         split=data.split,
         sentences=data.sentences,
@@ -87,22 +87,9 @@ def training_result(experiment: Experiment, prepared: Prepared, trainer: Trainer
     )
     hashes = {str(split): sha256 for split, sha256 in prepared.meta.data_hashes.items()}
     sentences = len(prepared.split("validation"))
-    data = ScoredData(dataset_name(experiment.data), "validation", sentences, hashes)
+    data = ScoredData(corpus_of(experiment).name, "validation", sentences, hashes)
     scores = kind_of(experiment).scores(experiment, prepared, at.best)
     return make_result(experiment.name, data, scores, system)
-
-
-def dataset_name(data: DataConfig) -> str:
-    """Return what the data is called: the hub id, or the name of the folder or file."""
-    if data.dataset is not None:
-        return Path(data.dataset).name if Path(data.dataset).is_dir() else data.dataset
-    if data.text is not None:
-        return Path(data.text.train).name
-    if data.labelled is not None:
-        return Path(data.labelled.train).name
-    if data.files is not None:
-        return Path(data.files.train.src).name
-    return Path(data.tsv.train).name if data.tsv is not None else "builtin"
 
 
 def machine(device: torch.device, processes: int = 1) -> Machine:

@@ -10,15 +10,15 @@ from typing import NamedTuple
 import torch
 from pydantic import JsonValue
 
-from nmt.builders.data import corpus_of
+from nmt.builders.corpus import corpus_of
 from nmt.builders.labeller import load_labeller
 from nmt.builders.language_model import load_language_model
 from nmt.builders.translator import load_translator
-from nmt.config.data import DataConfig, FilePair, TextFiles
+from nmt.config.data import DataConfig
 from nmt.config.experiment import Experiment
 from nmt.config.loading import changed_keys, load_experiment
 from nmt.config.model import LanguageModelConfig, TaggerConfig
-from nmt.data.corpus import Pair, TextCorpus
+from nmt.data.corpus import Pair, TextCorpus, TextFile
 from nmt.data.encoded import EncodedSplit
 from nmt.data.filtering import scan
 from nmt.data.labelled import check_known, check_labels
@@ -76,8 +76,7 @@ def held_out(experiment: Experiment, split: str, *, instead: str = "") -> list[P
 
 def pairs_of_files(src: Path, ref: Path, data: DataConfig) -> list[Pair]:
     """Return the pairs of two text files, normalized as the run's own are."""
-    split = FilePair(src=str(src), trg=str(ref))
-    corpus = TextCorpus(TextFiles(train=split, validation=split))
+    corpus = TextCorpus({"train": (TextFile("--src", src), TextFile("--ref", ref))})
     return in_memory(NormalizedCorpus(corpus, Normalizer.of(data)).pairs("train"), f"{src} and {ref}")
 
 

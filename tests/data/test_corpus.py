@@ -7,8 +7,9 @@ from pathlib import Path
 
 import pytest
 
+from nmt.builders.corpus import open_corpus
 from nmt.config.data import DataConfig
-from nmt.data.corpus import Corpus, Pair, Split, open_corpus
+from nmt.data.corpus import Corpus, Pair, Split
 from nmt.errors import UserError
 
 PAIRS = {
@@ -141,7 +142,7 @@ def test_broken_json_is_one_line(tmp_path: Path) -> None:
 def test_a_path_without_a_folder_is_named(tmp_path: Path, dataset: str, found: str) -> None:
     (tmp_path / "a.txt").write_text("a\n", "utf-8")
     with pytest.raises(UserError, match=f"data.dataset: .* found {found} at"):
-        open_corpus(DataConfig(dataset=dataset.format(tmp_path), src="de", trg="en"))
+        open_corpus(DataConfig(dataset=dataset.format(tmp_path), src="de", trg="en")).fingerprint("train")
 
 
 def test_files_of_unequal_length_are_refused_with_both_counts(tmp_path: Path) -> None:
@@ -169,7 +170,7 @@ def test_a_missing_file_is_named_with_its_key(
     data = source(tmp_path)
     (tmp_path / name).unlink()
     with pytest.raises(UserError, match=f"{key}: expected a text file, found no such file: .*{name}"):
-        open_corpus(data)
+        open_corpus(data).fingerprint("test" if name.startswith("test") else "train")
 
 
 def test_the_builtin_corpus_turns_and_knows_its_languages() -> None:
@@ -222,4 +223,17 @@ def test_of_a_list_a_line_every_so_often_is_held_out(tmp_path: Path, share: floa
 
 def test_a_text_that_is_not_there_is_named(tmp_path: Path) -> None:
     with pytest.raises(UserError, match=r"data\.text\.validation: expected a text file, found no such file"):
-        open_corpus(text_of(tmp_path, validation=str(tmp_path / "dev.txt")))
+        open_corpus(text_of(tmp_path, validation=str(tmp_path / "dev.txt"))).fingerprint("validation")
+
+
+def test_data_are_called_by_their_name_and_not_by_their_place(tmp_path: Path) -> None:
+    (tmp_path / "multi30k").mkdir()
+    pair = {"src": "/here/train.de", "trg": "/here/train.en"}
+    for data, name in (
+        ({"dataset": str(tmp_path / "multi30k")}, "multi30k"),
+        ({"dataset": "bentrevett/multi30k"}, "bentrevett/multi30k"),
+        ({"files": {"train": pair, "validation": pair}}, "train.de"),
+        ({"tsv": {"train": "/here/train.tsv", "validation": "/here/v.tsv"}}, "train.tsv"),
+        ({"builtin": {}}, "builtin"),
+    ):
+        assert open_corpus(DataConfig.model_validate({"src": "de", "trg": "en", **data})).name == name

@@ -8,8 +8,9 @@ from pathlib import Path
 
 import pytest
 
+from nmt.builders.corpus import open_corpus
 from nmt.config.data import DataConfig
-from nmt.data.corpus import Pair, open_corpus
+from nmt.data.corpus import Pair
 from nmt.errors import UserError
 
 

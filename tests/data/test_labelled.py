@@ -2,9 +2,10 @@ from pathlib import Path
 
 import pytest
 
+from nmt.builders.corpus import open_corpus
 from nmt.config import Experiment
-from nmt.config.data import LabelledText
-from nmt.data.corpus import Pair
+from nmt.config.data import DataConfig
+from nmt.data.corpus import Pair, TextFile
 from nmt.data.labelled import LabelledCorpus, check_known
 from nmt.errors import UserError
 from nmt.tokenization.tokenizer import WordTokenizer
@@ -14,7 +15,8 @@ from nmt.workflows.prepare import prepare_data
 def corpus(folder: Path, *lines: str, each_word: bool) -> LabelledCorpus:
     path = folder / "labels.tsv"
     path.write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
-    return LabelledCorpus(LabelledText(train=str(path), validation=str(path)), each_word=each_word)
+    file = TextFile("data.labelled", path)
+    return LabelledCorpus({"train": file, "validation": file}, each_word=each_word)
 
 
 def test_a_line_is_a_text_and_its_labels(tmp_path: Path) -> None:
@@ -49,10 +51,9 @@ def test_a_wrong_line_is_named(tmp_path: Path, each_word: bool, line: str, found
 
 
 def test_a_file_that_is_not_there_is_named_by_its_key(tmp_path: Path) -> None:
+    nowhere = {split: str(tmp_path / "none") for split in ("train", "validation")}
     with pytest.raises(UserError, match=r"data\.labelled\.train: expected a text file"):
-        LabelledCorpus(
-            LabelledText(train=str(tmp_path / "none"), validation=str(tmp_path / "none")), each_word=True
-        )
+        open_corpus(DataConfig.model_validate({"labelled": nowhere})).fingerprint("train")
 
 
 def test_an_unknown_label_is_named_with_those_there_are() -> None:

@@ -8,8 +8,9 @@ from threading import Barrier, Thread
 
 import pytest
 
+from nmt.builders.corpus import open_corpus
 from nmt.config.data import DataConfig
-from nmt.data.corpus import Pair, Split, open_corpus
+from nmt.data.corpus import Pair, Split
 from nmt.data.prepared import Prepared, prepare
 from nmt.errors import UserError
 from nmt.tokenization.tokenizer import SentencePieceTokenizer, Tokenizer, WordTokenizer, save_tokenizers

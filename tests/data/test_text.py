@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from nmt.builders.data import corpus_of
+from nmt.builders.corpus import corpus_of
 from nmt.config import Experiment
 from nmt.data.text import Normalizer, TextEncoder
 from nmt.tokenization.tokenizer import SentencePieceTokenizer

@@ -14,9 +14,8 @@ from hypothesis import strategies as st
 
 import nmt
 from nmt.config import Experiment, load_experiment
-from nmt.config.data import FilePair, TextFiles, TsvFiles
 from nmt.config.loading import dump_experiment
-from nmt.data.corpus import Pair, TextCorpus, TsvCorpus
+from nmt.data.corpus import Pair, TextCorpus, TextFile, TsvCorpus
 from nmt.errors import UserError
 from nmt.jobs.output import open_output
 from nmt.results import Result, Score, Versions, read_result
@@ -49,9 +48,8 @@ def test_files_of_text(tmp_path: Path, src: bytes, trg: bytes, name: str, cut: i
         whole = gzip.compress(content, mtime=0)
         (tmp_path / f"{side}.x").write_bytes(content)
         (tmp_path / f"{side}.x.gz").write_bytes(content if cut > 30 else whole[: len(whole) - cut])
-    files = FilePair(src=str(tmp_path / f"src.{name}"), trg=str(tmp_path / f"trg.{name}"))
-    tsv = TsvFiles(train=files.src, validation=files.src)
-    for corpus in (TextCorpus(TextFiles(train=files, validation=files)), TsvCorpus(tsv)):
+    src, trg = (TextFile("data.files", tmp_path / f"{side}.{name}") for side in ("src", "trg"))
+    for corpus in (TextCorpus({"train": (src, trg)}), TsvCorpus({"train": src})):
         for pair in attempt(lambda corpus=corpus: list(corpus.pairs("train"))) or []:
             assert isinstance(pair, Pair)
             assert "\n" not in pair.src + pair.trg

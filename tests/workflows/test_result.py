@@ -7,10 +7,9 @@ import pytest
 from rich.console import Console
 
 from nmt.config import Experiment
-from nmt.config.data import DataConfig
 from nmt.results import read_result, write_result
 from nmt.run import Run
-from nmt.workflows.result import dataset_name, training_result
+from nmt.workflows.result import training_result
 from nmt.workflows.train import build_trainer
 
 
@@ -61,16 +60,3 @@ def test_the_result_of_a_training(tmp_path: Path) -> None:
     assert result.machine.device == "cpu"
     write_result(run.result, result)
     assert read_result(run.result) == result
-
-
-def test_data_are_called_by_their_name_and_not_by_their_place(tmp_path: Path) -> None:
-    (tmp_path / "multi30k").mkdir()
-    pair = {"src": "/here/train.de", "trg": "/here/train.en"}
-    for data, name in (
-        ({"dataset": str(tmp_path / "multi30k")}, "multi30k"),
-        ({"dataset": "bentrevett/multi30k"}, "bentrevett/multi30k"),
-        ({"files": {"train": pair, "validation": pair}}, "train.de"),
-        ({"tsv": {"train": "/here/train.tsv", "validation": "/here/v.tsv"}}, "train.tsv"),
-        ({"builtin": {}}, "builtin"),
-    ):
-        assert dataset_name(DataConfig.model_validate({"src": "de", "trg": "en", **data})) == name

@@ -1,4 +1,4 @@
-"""nmt.builders.data: a training does without what the library `datasets` keeps."""
+"""nmt.workflows.prepare: a training does without what the library `datasets` keeps."""
 
 import json
 import subprocess

@@ -1,0 +1,104 @@
+"""The data section → a corpus and the tokenizers of its texts."""
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import TypeVar, assert_never
+
+from nmt.builders.tokenizer import saved_tokenizers, train_tokenizer
+from nmt.config import data as config
+from nmt.config.experiment import Experiment
+from nmt.config.model import TaggerConfig
+from nmt.data.corpus import (
+    BuiltinCorpus,
+    Corpus,
+    Languages,
+    MonolingualCorpus,
+    Pair,
+    Rows,
+    Split,
+    TextCorpus,
+    TextFile,
+    TsvCorpus,
+)
+from nmt.data.dataset import DatasetCorpus
+from nmt.data.labelled import LabelledCorpus
+from nmt.data.text import NormalizedCorpus, Normalizer
+from nmt.tokenization.tokenizer import Tokenizer, WordTokenizer
+
+T = TypeVar("T")
+
+
+def corpus_of(experiment: Experiment) -> Corpus:
+    """Return the corpus that an experiment names, its texts normalized; nothing is read yet."""
+    corpus = open_corpus(experiment.data, each_word=isinstance(experiment.model, TaggerConfig))
+    return NormalizedCorpus(corpus, Normalizer.of(experiment.data))
+
+
+def open_corpus(data: config.DataConfig, *, each_word: bool = False) -> Corpus:
+    """Return the corpus that a data section names; nothing is read yet.
+
+    each_word: labelled text has a label for each word.
+    """
+    languages = Languages(data.src, data.trg)
+    match section := data.corpus:
+        case config.HubDataset(dataset=dataset, config=name, revision=revision):
+            names = _named(section.splits.train, section.splits.validation, section.splits.test)
+            return DatasetCorpus(dataset, languages, names, config=name, revision=revision)
+        case config.TextFiles():
+            return TextCorpus(
+                {
+                    split: (
+                        TextFile(f"data.files.{split}.src", Path(pair.src)),
+                        TextFile(f"data.files.{split}.trg", Path(pair.trg)),
+                    )
+                    for split, pair in _named(section.train, section.validation, section.test).items()
+                },
+                languages,
+            )
+        case config.TsvFiles():
+            return TsvCorpus(_files("tsv", section), languages)
+        case config.LabelledText():
+            return LabelledCorpus(_files("labelled", section), each_word=each_word)
+        case config.PlainText(held_out=held_out, lines=lines):
+            return MonolingualCorpus(_files("text", section), held_out=held_out, continuous=not lines)
+        case config.BuiltinCorpus(seed=seed):
+            counts = _named(section.train, section.validation, section.test)
+            return BuiltinCorpus(counts, seed, languages)
+        case _:
+            assert_never(section)
+
+
+def _named(train: T, validation: T, test: T | None) -> dict[Split, T]:
+    """Return what there is for each split, by its name."""
+    found: dict[Split, T] = {"train": train, "validation": validation}
+    return found if test is None else {**found, "test": test}
+
+
+def _files(key: str, section: config.SplitFiles | config.PlainText) -> dict[Split, TextFile]:
+    """Return the file of each split; where a part of train is held out, validation has the same one."""
+    names = _named(section.train, section.validation or section.train, section.test)
+    return {split: TextFile(f"data.{key}.{split}", Path(name)) for split, name in names.items()}
+
+
+def train_tokenizers(
+    section: config.TokenizerConfig, rows: Rows, pairs: Callable[[], Iterator[Pair]]
+) -> tuple[Tokenizer, Tokenizer]:
+    """Return a tokenizer for each side, the same one twice if it is shared; rows: what a pair is."""
+    if isinstance(section, config.SavedTokenizer):
+        return saved_tokenizers(section, pairs=rows != "text")
+    if rows == "text":
+        only = train_tokenizer(section, (pair.trg for pair in pairs()))
+        return only, only
+    if rows == "labels":
+        # Every label is one that the model can give.
+        labels = WordTokenizer.train(
+            (pair.trg for pair in pairs()), vocab_size=None, min_frequency=1, lowercase=False
+        )
+        return train_tokenizer(section, (pair.src for pair in pairs())), labels
+    if section.shared:
+        shared = train_tokenizer(section, (text for pair in pairs() for text in pair))
+        return shared, shared
+    return (
+        train_tokenizer(section, (pair.src for pair in pairs())),
+        train_tokenizer(section, (pair.trg for pair in pairs())),
+    )
