@@ -32,7 +32,7 @@ def test_settings_come_from_the_section_and_the_tokenizer() -> None:
     config = DecodingConfig(max_ratio=1.5, max_extra=3, length_penalty=NoPenalty())
     settings = build_search(config, WORDS, beam=7, n_best=3)
     assert (settings.beam, settings.n_best, settings.bos, settings.eos) == (7, 3, BOS, EOS)
-    (ban,) = settings.processors
+    ban, *_ = settings.processors
     log_probs, _ = ban(torch.zeros(1, 6), torch.empty(1, 0), None)
     assert (log_probs[0] == -torch.inf).nonzero().flatten().tolist() == [PAD, BOS]
     assert settings.limits(torch.tensor([10])).tolist() == [18]
