@@ -15,8 +15,9 @@ from typing import TYPE_CHECKING, Literal, TypeAlias
 if TYPE_CHECKING:
     import torch
 
-# What products are computed in; auto: what this machine computes best. Training takes all but int8.
-Precision: TypeAlias = Literal["auto", "float64", "float32", "bfloat16", "int8"]
+# What the products of a training, and of a translation, are computed in; auto: what this machine does best.
+TrainingPrecision: TypeAlias = Literal["auto", "float64", "float32", "bfloat16"]
+Precision: TypeAlias = Literal[TrainingPrecision, "int8"]
 
 
 # What a CPU can compute is found by a tiny product of each kind, taken once in a process. Its own flags are

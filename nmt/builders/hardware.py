@@ -4,7 +4,7 @@ import torch
 
 from nmt import machine
 from nmt.errors import UserError
-from nmt.machine import Precision
+from nmt.machine import Precision, TrainingPrecision
 
 
 def choose_device(name: str) -> torch.device:
@@ -24,7 +24,7 @@ def choose_device(name: str) -> torch.device:
     return device
 
 
-def choose_precision(name: Precision, device: torch.device) -> torch.dtype:
+def choose_precision(name: TrainingPrecision, device: torch.device) -> torch.dtype:
     """Return the precision of a training's products; auto takes bfloat16 where there are units for it.
 
     UserError where the device has no such products.

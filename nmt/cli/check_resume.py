@@ -23,6 +23,9 @@ def check_resume(
     import tempfile
     from pathlib import Path
 
+    from rich.console import Console
+    from rich.table import Table
+
     from nmt.config import load_experiment
     from nmt.workflows.check_resume import check_resume
     from nmt.workflows.prepare import prepare_data
@@ -31,9 +34,13 @@ def check_resume(
     print(prepare_data(experiment, print).summary())
     with tempfile.TemporaryDirectory() as folder:
         parts = check_resume(experiment, updates, Path(folder), lambda line: print(line, flush=True))
+    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), show_header=False)
+    for place in ("left", "right", "left", "left"):
+        table.add_column(justify=place)
     for part in parts:
         verdict = f"{len(part.differences)} differ" if part.differences else "identical"
-        print(f"  {part.name:<32} {part.count:>6,} {part.kind}  {verdict}")
+        table.add_row(part.name, f"{part.count:,}", part.kind, verdict)
+    Console(highlight=False).print(table)
     differences = [line for part in parts for line in part.differences]
     if differences:
         print(f"not the same run; the first difference: {differences[0]}")

@@ -14,7 +14,7 @@ lab = typer.Typer(
 )
 
 
-# As in nmt.lab, which loads torch.
+# As the functions below take them; their modules load pydantic and torch.
 Wandb = Literal["off", "offline", "online"]
 Task = Literal["adding", "copying"]
 

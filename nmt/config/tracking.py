@@ -4,6 +4,8 @@ from typing import Literal
 
 from nmt.config.section import Section
 
+Wandb = Literal["off", "offline", "online"]
+
 
 class TrackingConfig(Section):
     """Weights & Biases, where asked for.
@@ -14,7 +16,7 @@ class TrackingConfig(Section):
     version is best.
     """
 
-    wandb: Literal["off", "offline", "online"] = "off"
+    wandb: Wandb = "off"
     project: str = "nmt"
     group: str | None = None
     tags: tuple[str, ...] = ()

@@ -5,6 +5,7 @@ from typing import Annotated, Literal, Self
 from pydantic import Field, model_validator
 
 from nmt.config.section import Beam, Count, Section, Updates
+from nmt.machine import TrainingPrecision
 
 _Beta = Annotated[float, Field(ge=0, lt=1)]
 
@@ -107,7 +108,7 @@ class TrainingConfig(Section):
     best_by: Literal["bleu", "loss", "accuracy"] = Field(
         "bleu", description="bleu of translations, accuracy of labels, loss of anything"
     )
-    precision: Literal["auto", "float64", "float32", "bfloat16"] = "auto"
+    precision: TrainingPrecision = "auto"
     device: str = Field("auto", description="auto, cpu, cuda, cuda:1 …")
     threads: int | None = Field(None, ge=1, le=1_024, description="CPU threads; null = all cores")
     label_smoothing: float = Field(0.1, ge=0, lt=1)

@@ -5,9 +5,9 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
-from nmt.config.tracking import TrackingConfig
+from nmt.config.tracking import TrackingConfig, Wandb
 from nmt.errors import UserError
 from nmt.files import open_regular, replace_text
 from nmt.training.tracking import Table, show
@@ -15,7 +15,6 @@ from nmt.training.tracking import Table, show
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-Wandb = Literal["off", "offline", "online"]
 DPI = 100  # of the pictures
 _BEGIN = b'{"settings":'  # of every page's numbers
 LEAST = 14  # columns for what a row is of
