@@ -1,1 +1,1 @@
-"""The laboratory: why cells are built so. Gradients through time, long memory, gates, attention, exposure."""
+"""The laboratory: why cells are built as they are. Gradients, long memory, gates, attention, exposure."""

@@ -1,4 +1,4 @@
-"""Attention maps: where the model looked, over its pieces and merged to words."""
+"""Attention maps: where the model looked, over its tokens and merged to words."""
 
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, NamedTuple
@@ -23,24 +23,24 @@ Matrix = NDArray[np.float64]
 
 
 class Map(NamedTuple):
-    """Pieces of both sides, </s> last, with the attention (Ty, Tx) between them; and the same over words."""
+    """Tokens of both sides, </s> last, with the attention (Ty, Tx) between them, and the same over words."""
 
-    src_pieces: list[str]
-    trg_pieces: list[str]
+    src_tokens: list[str]
+    trg_tokens: list[str]
     weights: Matrix
     words: Attended
     translation: str
 
 
 def attention_map(translator: Translator, line: str) -> Map:
-    """Return where the model looked while it translated a line; of a line cut in parts, in the first."""
+    """Return where the model looked while it translated a line, or the first part of a line in parts."""
     src = translator.parts(line)[0].ids
     ((best, *_),) = translator.hypotheses([src], attention=True)
     assert best.alignment is not None
     weights = best.alignment.double().numpy()  # </s> counted on both sides
     tokenizers = translator.src_tokenizer, translator.trg_tokenizer
     shown = [
-        [piece.replace("▁", "_") for piece in tokenizer.pieces(ids)] + [END]
+        [token.replace("▁", "_") for token in tokenizer.pieces(ids)] + [END]
         for tokenizer, ids in zip(tokenizers, (src, best.ids), strict=True)
     ]
     words = attended(tokenizers, src, best.ids, weights)
@@ -48,25 +48,25 @@ def attention_map(translator: Translator, line: str) -> Map:
 
 
 def bits(weights: Matrix) -> Matrix:
-    """Return the entropy (Ty,) of each row of an attention (Ty, Tx), in bits; 0: it looked at one place."""
+    """Return the entropy (Ty,) of each row of an attention (Ty, Tx), in bits; 0 means one position only."""
     logs = np.log2(weights, out=np.zeros_like(weights), where=weights > 0)
     entropies: Matrix = -(weights * logs).sum(1)
     return entropies
 
 
 def study(trained: Trained, lines: Sequence[str]) -> Page:
-    """Return a map for each line; UserError where the model has no attention, or several in one."""
+    """Return a map for each line; raises UserError for a model without attention or with several heads."""
     _, translator = trained.translating("attention")
     config = trained.experiment.model
     assert isinstance(config, ModelConfig)
     if isinstance(attention := config.decoder.attention, MultiHeadAttentionConfig) and attention.heads > 1:
         raise UserError(
-            f"{trained.folder} looks with {attention.heads} heads (model.decoder.attention), of which only "
-            "the mean is known, no map of each; nmt show draws the mean"
+            f"{trained.folder} has an attention with {attention.heads} heads (model.decoder.attention), of "
+            "which only the mean is known; nmt show draws the mean"
         )
-    maps = [each for line in lines if len((each := attention_map(translator, line)).trg_pieces) > 1]
+    maps = [each for line in lines if len((each := attention_map(translator, line)).trg_tokens) > 1]
     if not maps:
-        raise UserError(f"{trained.folder} translated none of the lines by a single word; give others")
+        raise UserError(f"{trained.folder} gave an empty translation for every line; give other lines")
     rows = [
         [
             each.translation,
@@ -83,8 +83,8 @@ def study(trained: Trained, lines: Sequence[str]) -> Page:
         Table(["translation", "words", "largest", "bits", f"on {END}"], rows),
         [
             {
-                "src_pieces": each.src_pieces,
-                "trg_pieces": each.trg_pieces,
+                "src_pieces": each.src_tokens,
+                "trg_pieces": each.trg_tokens,
                 "weights": each.weights.tolist(),
                 "src_words": each.words.src_words,
                 "trg_words": each.words.trg_words,
@@ -94,8 +94,8 @@ def study(trained: Trained, lines: Sequence[str]) -> Page:
         ],
         {f"attention-{place}": _picture(each) for place, each in enumerate(maps, start=1)},
         [
-            "means over the pieces written: the largest weight, the entropy of all in bits, the weight on "
-            "the end of the source"
+            "means over the target tokens: the largest weight, the entropy in bits, the weight on the end of "
+            "the source"
         ],
     )
 
@@ -103,11 +103,11 @@ def study(trained: Trained, lines: Sequence[str]) -> Page:
 def _picture(each: Map) -> "Figure":
     from matplotlib.figure import Figure
 
-    widths = [max(len(side), 4) for side in (each.src_pieces, each.words.src_words)]
-    size = (2.6 + 0.34 * sum(widths), 1.6 + 0.34 * max(len(each.trg_pieces), 4))
+    widths = [max(len(side), 4) for side in (each.src_tokens, each.words.src_words)]
+    size = (2.6 + 0.34 * sum(widths), 1.6 + 0.34 * max(len(each.trg_tokens), 4))
     figure = Figure(figsize=size, layout="constrained")
     left, right = figure.subplots(1, 2, width_ratios=widths)
-    _draw(left, each.weights, each.src_pieces, each.trg_pieces, "pieces")
+    _draw(left, each.weights, each.src_tokens, each.trg_tokens, "tokens")
     words = each.words
     _draw(right, np.asarray(words.weights), words.src_words, words.trg_words, "merged to words")
     return figure

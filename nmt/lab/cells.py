@@ -1,4 +1,4 @@
-"""Cells side by side: any that a configuration can name, each as wide as gives all the same parameters."""
+"""Cells to compare: any that a configuration can name, with widths that give equal parameter counts."""
 
 import json
 from collections.abc import Sequence
@@ -15,7 +15,7 @@ from nmt.errors import UserError
 from nmt.layers.cells import Cell
 
 _CELL: TypeAdapter[Any] = TypeAdapter(CellConfig)
-FAR = 0.1  # share by which a cell's parameters may miss the number asked for: widths are whole numbers
+FAR = 0.1  # largest relative error of a cell's number of parameters: widths are whole numbers
 
 
 class Reader(nn.Module):
@@ -27,18 +27,18 @@ class Reader(nn.Module):
         self.output = nn.Linear(cell.hidden_size, output_size)
 
     def forward(self, x: Tensor, last: int) -> Tensor:
-        """Return what is read from the last positions (B, last, O), with the cell's fastest kernel."""
+        """Return the outputs at the last positions (B, last, O), by the cell's fastest kernel."""
         read: Tensor = self.output(self.cell(x)[0][:, -last:])
         return read
 
     @property
     def parameter_count(self) -> int:
-        """Parameters of the cell and of the map."""
+        """The number of parameters of the cell and the map."""
         return sum(parameter.numel() for parameter in self.parameters())
 
 
 def split_names(cells: str) -> list[str]:
-    """Return the names in a list such as `lstm,gru,lstm:chrono=T`; UserError where one is twice or wrong."""
+    """Return the names in a list such as `lstm,gru,lstm:chrono=T`; UserError if one is repeated or wrong."""
     names = [name.strip() for name in cells.split(",") if name.strip()]
     if not names:
         raise UserError("--cells names no cell; expected a list such as lstm,gru,rnn")
@@ -52,15 +52,15 @@ def split_names(cells: str) -> list[str]:
 def cell_config(name: str, length: int) -> CellConfig:
     """Return the section that a name such as `lstm` or `lstm:chrono=T:input=uniform` stands for.
 
-    Behind the kind stand keys of its section in `nmt/config/cell.py`; T is the length of the sequences.
-    UserError where there is no such kind, key or value.
+    After the kind come keys of its section in `nmt/config/cell.py`; T is the length of the sequences.
+    Raises UserError if there is no such kind, key or value.
     """
     kind, *options = name.split(":")
     section: dict[str, Any] = {"kind": kind}
     for option in options:
         key, equals, value = option.partition("=")
         if not equals:
-            raise UserError(f"--cells {name}: {option!r} is no KEY=VALUE, such as in lstm:chrono=T")
+            raise UserError(f"--cells {name}: expected KEY=VALUE as in lstm:chrono=T, found {option!r}")
         section[key] = length if value == "T" else _value(value)
     try:
         config: CellConfig = _CELL.validate_python(section)
@@ -85,11 +85,12 @@ def _value(text: str) -> Any:
 
 
 def matched_reader(config: CellConfig, input_size: int, output_size: int, parameters: int) -> Reader:
-    """Return a freshly drawn reader whose parameters come nearest to a number, drawn after torch's seed.
+    """Return a newly initialised reader whose number of parameters is nearest to `parameters`.
 
-    UserError where the nearest width misses it by more than 10 %: few parameters make coarse steps.
+    The weights follow torch's seed. Raises UserError if the nearest width misses the number by more than
+    10 %, which happens for small numbers.
     """
-    drawn = torch.get_rng_state()
+    rng = torch.get_rng_state()
     cell = build_cell(config)
 
     def count(width: int) -> int:
@@ -102,24 +103,24 @@ def matched_reader(config: CellConfig, input_size: int, output_size: int, parame
         middle = (narrow + wide) // 2
         narrow, wide = (middle, wide) if count(middle) < parameters else (narrow, middle)
     width = min((narrow, wide), key=lambda w: abs(count(w) - parameters))
-    torch.set_rng_state(drawn)
+    torch.set_rng_state(rng)
     reader = Reader(cell(input_size, width), output_size)
     if abs(reader.parameter_count - parameters) > FAR * parameters:
-        # Nothing is further from both of two neighbours than the number halfway.
+        # The worst case between two neighbouring widths is the number halfway.
         steps = ((count(width), count(width + 1)) for width in counting(1))
         enough = next(less for less, more in steps if more - less <= FAR * (more + less))
         raise UserError(
             f"--parameters {parameters}: the nearest {config.kind} has {reader.parameter_count}, more than "
-            f"{100 * FAR:.0f} % away; from {enough} on it always comes near enough"
+            f"{100 * FAR:.0f} % away; every number from {enough} on can be matched"
         )
     return reader
 
 
 def beside(found: int, wanted: int) -> str:
-    """Return a number of parameters and how far it is from the one asked for, such as `5116 (+2.3 %)`."""
+    """Return a number of parameters and its distance from the wanted one, such as `5116 (+2.3 %)`."""
     return f"{found} ({100 * (found / wanted - 1):+.1f} %)"
 
 
 def mean_norms(gradients: Sequence[Tensor]) -> list[float]:
-    """Return for each gradient (B, H) the mean over the rows of their Euclidean norms."""
+    """Return for each gradient (B, H) the mean Euclidean norm of its rows."""
     return [float(gradient.double().norm(dim=1).mean()) for gradient in gradients]

@@ -1,4 +1,4 @@
-"""Exposure: what a model pays for its own words, which it never saw in training (Ranzato et al. 2016, §1)."""
+"""Exposure bias: the loss of a model on its own prefixes, unseen in training (Ranzato et al. 2016, §1)."""
 
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, NamedTuple
@@ -21,16 +21,16 @@ from nmt.training.tracking import Table
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-ROWS = 50  # sentences read at a time
-FEWEST = 10  # sentences that a position must have to be shown
+ROWS = 50  # sentences in a batch
+FEWEST = 10  # a position with fewer sentences is not shown
 
 
 class Exposed(NamedTuple):
-    """By sentence and position (B, Ty), NaN behind the reference's end, losses in nats.
+    """Losses in nats by sentence and position (B, Ty), NaN after the reference's end.
 
-    forced: of the reference's piece after the reference's; free: of the same piece after the model's own;
-    own: of the model's piece after its own; both NaN behind the model's </s> too. agrees: 1 where all own
-    pieces before were the reference's, else 0.
+    forced: loss of the reference token given the reference prefix (teacher forcing). free: loss of the
+    reference token given the model's own prefix. own: loss of the model's own token given its own prefix.
+    free and own are NaN after the model's </s> too. agrees: 1 if the model's prefix equals the reference's.
     """
 
     forced: NDArray[np.float64]
@@ -41,9 +41,9 @@ class Exposed(NamedTuple):
 
 @torch.no_grad()
 def expose(model: Seq2Seq, source: Source, trg: Tensor, banned: Sequence[int] = ()) -> Exposed:
-    """Read references trg (B, Ty), </s> last and padded, by teacher forcing and running freely.
+    """Score references trg (B, Ty), padded with </s> last, by teacher forcing and by free running.
 
-    Free running is greedy, up to the reference's end or the model's own; it takes nothing banned.
+    Free running is greedy, ends where the reference or the model's output ends, and never emits a banned id.
     """
     real = trg != PAD
     trg_in = torch.cat([torch.full_like(trg[:, :1], BOS), trg[:, :-1]], dim=1)
@@ -58,17 +58,17 @@ def expose(model: Seq2Seq, source: Source, trg: Tensor, banned: Sequence[int] = 
         free, own = (_nll(logits, ids).masked_fill(~writing, torch.nan) for ids in (wanted, y))
         columns.append(torch.stack([free, own, agrees.to(free)]))
         agrees, writing = agrees & (y == wanted), writing & (y != EOS)
-    free, own, shares = torch.stack(columns, dim=-1)  # (B, Ty) each
-    return Exposed(*(x.masked_fill(~real, torch.nan).numpy() for x in (forced, free, own, shares)))
+    free, own, same = torch.stack(columns, dim=-1)  # (B, Ty) each
+    return Exposed(*(x.masked_fill(~real, torch.nan).numpy() for x in (forced, free, own, same)))
 
 
 def _nll(logits: Tensor, wanted: Tensor) -> Tensor:
-    """Return −log p of the pieces wanted (…) under logits (…, V), in nats."""
+    """Return −log p of the wanted ids (…) under logits (…, V), in nats."""
     return F.cross_entropy(logits.flatten(0, -2), wanted.flatten(), reduction="none").view_as(wanted)
 
 
 def study(trained: Trained, pairs: Sequence[Pair], longest: int) -> Page:
-    """Return the losses by position, up to `longest`; UserError where the model does not translate."""
+    """Return the losses by position, up to `longest`; raises UserError if the model does not translate."""
     model, translator = trained.translating("source to run freely from")
     rows = [
         (translator.src_tokenizer.encode(pair.src), translator.trg_tokenizer.encode(pair.trg))
@@ -104,15 +104,15 @@ def study(trained: Trained, pairs: Sequence[Pair], longest: int) -> Page:
         {"by_position": {"sentences": counts, **curves}, "all": whole},
         {"exposure": _picture(curves)},
         [
-            "nats a piece. forced: the reference's piece after the reference's; free: the same after the "
-            "model's own, while it writes; own: the model's piece after its own. agrees: share of sentences "
-            "so far equal to the reference"
+            "nats per token. forced: the reference token given the reference prefix (teacher forcing); free: "
+            "the reference token given the model's own prefix; own: the model's own token given its own "
+            "prefix. agrees: fraction of sentences equal to the reference so far"
         ],
     )
 
 
 def _by_position(found: Sequence[Exposed], longest: int) -> dict[str, list[float]]:
-    """Return the mean of each figure at each position that enough sentences have, and their number."""
+    """Return the mean of each loss at each position that enough sentences reach, and their number."""
 
     def column(name: str, place: int) -> NDArray[np.float64]:
         parts = [getattr(each, name)[:, place] for each in found if each.forced.shape[1] > place]
@@ -137,18 +137,18 @@ def _picture(curves: dict[str, list[float]]) -> "Figure":
     left, right = figure.subplots(1, 2, width_ratios=[3, 2])
     positions = range(1, len(curves["forced"]) + 1)
     labels = {
-        "free": "free running: the reference's piece after the model's",
-        "forced": "teacher forcing: the reference's piece after the reference's",
-        "own": "free running: the model's own piece",
+        "free": "free running: the reference token",
+        "forced": "teacher forcing: the reference token",
+        "own": "free running: the model's own token",
     }
     for (name, label), colour in zip(labels.items(), ("C3", "C0", "C2"), strict=True):
         left.plot(positions, curves[name], colour, marker="o", ms=3, label=label)
-    left.set(xlabel="position in the target", ylabel="loss, nats a piece", ylim=(0, None))
+    left.set(xlabel="position in the target", ylabel="loss, nats per token", ylim=(0, None))
     figure.legend(fontsize=8, loc="outside upper left", ncols=3)
     right.plot(positions, curves["agrees"], "C4", marker="o", ms=3)
     right.set(
         xlabel="position in the target",
-        title="share of sentences that are the reference so far",
+        title="fraction of sentences equal to the reference so far",
         ylim=(0, 1.03),
     )
     right.title.set_fontsize(9)

@@ -1,7 +1,7 @@
-"""Gates of a trained model: along a sentence, and how often they are shut or open over many.
+"""Gates of a trained model: their values along a sentence, and how often they are shut or open over many.
 
-A gate that is almost always shut or open has become a constant; one that follows the words is at work
-(Karpathy et al. 2016, §4.2, who draw the shares of time below 0.1 and above 0.9 for each unit).
+A gate that is almost always shut or open has become a constant; a gate that follows the words does work
+(Karpathy et al. 2016, §4.2, who plot the fraction of time below 0.1 and above 0.9 for each unit).
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -27,32 +27,32 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 SHUT, OPEN = 0.1, 0.9
-SHOWN = 24  # units of a gate that a picture has room for
+SHOWN = 24  # units of a gate in a picture
 
-Steps = list[dict[str, Tensor]]  # for each step that a cell took: its gates (N, H) by name
+Steps = list[dict[str, Tensor]]  # the gates (N, H) of a cell by name, for each of its steps
 
 
 @runtime_checkable
 class Gated(Protocol):
-    """A cell that says what its gates let through."""
+    """A cell that can return the values of its gates."""
 
     def gates(
         self, projected: Tensor | None, state: Any, step_input: Tensor | None = None
     ) -> dict[str, Tensor]:
-        """Return the gates of the step from the same, each (N, H), 0 to 1."""
+        """Return the gates of a step, from the arguments of `step`, each (N, H), 0 to 1."""
 
 
 class Read(NamedTuple):
-    """What a cell's gates did along one sentence: by name (T, H), beside the T pieces that it read."""
+    """The values (T, H) of a cell's gates along one sentence, by name, and the T tokens it read."""
 
     cell: str
-    pieces: list[str]
+    tokens: list[str]
     gates: dict[str, NDArray[np.float64]]
 
 
 @contextmanager
 def observed(model: nn.Module) -> Iterator[dict[str, Steps]]:
-    """Let every gated cell of a model take single steps, and keep the gates of each, by the cell's name."""
+    """Make every gated cell of a model take single steps and record its gates, by the cell's name."""
     kept: dict[str, Steps] = {}
     cells: dict[str, Any] = {name: cell for name, cell in model.named_modules() if isinstance(cell, Gated)}
     for name, cell in cells.items():
@@ -77,7 +77,7 @@ def _watched(cell: Any, kept: Steps) -> Callable[..., Any]:
 
 @torch.no_grad()
 def read(trained: Trained, line: str) -> list[Read]:
-    """Return what every gated cell did while the model read a line and, where it can, translated it."""
+    """Return the gates of every cell while the model reads a line and, if it can, translates it."""
     model, tokenizer = trained.model, trained.tokenizer
     if isinstance(model, LanguageModel):
         ids = [first_token(trained.experiment), *tokenizer.encode(line)]
@@ -99,15 +99,15 @@ def read(trained: Trained, line: str) -> list[Read]:
     ]
 
 
-def _read(name: str, steps: Steps, pieces: list[str]) -> Read:
+def _read(name: str, steps: Steps, tokens: list[str]) -> Read:
     gates = {gate: torch.cat([step[gate] for step in steps]).numpy() for gate in steps[0]}  # (T, H)
-    if "backward" in name:  # read from the end; shown beside the pieces as they stand
+    if "backward" in name:  # it reads from the end; the tokens are shown in their order
         gates = {gate: values[::-1] for gate, values in gates.items()}
-    return Read(label(name), [piece.replace("▁", "_") for piece in pieces], gates)
+    return Read(label(name), [token.replace("▁", "_") for token in tokens], gates)
 
 
 def label(name: str) -> str:
-    """Return a cell's name for a person, counted from 1: `encoder.backward_cells.0` is `encoder ← 1`."""
+    """Return a readable name of a cell, counted from 1: `encoder.backward_cells.0` is `encoder ← 1`."""
     name = name.replace("encoder.stack", "encoder.→").replace("backward_cells", "←")
     places = [place for place in name.split(".") if place not in ("cells", "stack")]
     parts = [str(int(place) + 1) if place.isdigit() else place for place in places]
@@ -115,14 +115,14 @@ def label(name: str) -> str:
 
 
 class Saturation:
-    """Counts, unit by unit, how often a gate is shut (below 0.1), open (above 0.9), and its mean."""
+    """Counts for each unit how often its gate is shut (below 0.1) or open (above 0.9), and the mean."""
 
     def __init__(self, units: int) -> None:
         self.steps = 0
         self._shut, self._open, self._sum = (np.zeros(units) for _ in range(3))
 
     def count(self, gate: NDArray[np.float64]) -> None:
-        """Take in the values (T, H) of a sentence."""
+        """Count the values (T, H) of a sentence."""
         self.steps += len(gate)
         self._shut += (gate < SHUT).sum(0)
         self._open += (gate > OPEN).sum(0)
@@ -130,12 +130,12 @@ class Saturation:
 
     @property
     def shut(self) -> NDArray[np.float64]:
-        """Share of steps (H,) at which a unit is shut."""
+        """Fraction of steps (H,) at which a unit is shut."""
         return self._shut / self.steps
 
     @property
     def open(self) -> NDArray[np.float64]:
-        """Share of steps (H,) at which a unit is open."""
+        """Fraction of steps (H,) at which a unit is open."""
         return self._open / self.steps
 
     @property
@@ -147,11 +147,11 @@ class Saturation:
 def study(trained: Trained, lines: Sequence[str], sentence: int) -> Page:
     """Return the gates along one of the lines, counted from 1, and their saturation over all.
 
-    UserError where no cell of the model has gates.
+    Raises UserError if no cell of the model has gates.
     """
     if not any(isinstance(module, Gated) for module in trained.model.modules()):
         raise UserError(
-            f"{trained.folder}: none of its cells has gates; expected a run with lstm, gru, ln_lstm or sru"
+            f"{trained.folder}: no cell of the model has gates; expected a run with lstm, gru, ln_lstm or sru"
         )
     if not 1 <= sentence <= len(lines):
         raise UserError(f"--sentence {sentence}: expected 1 to {len(lines)}, the number of lines read")
@@ -168,7 +168,7 @@ def study(trained: Trained, lines: Sequence[str], sentence: int) -> Page:
             gate,
             len(found.mean),
             found.steps,
-            *(number(float(share.mean()), 3) for share in (found.mean, found.shut, found.open)),
+            *(number(float(values.mean()), 3) for values in (found.mean, found.shut, found.open)),
         ]
         for (cell, gate), found in counted.items()
     ]
@@ -180,7 +180,7 @@ def study(trained: Trained, lines: Sequence[str], sentence: int) -> Page:
             "sentence": [
                 {
                     "cell": each.cell,
-                    "pieces": each.pieces,
+                    "pieces": each.tokens,
                     "mean": {g: v.mean(1).tolist() for g, v in each.gates.items()},
                 }
                 for each in shown
@@ -197,7 +197,7 @@ def study(trained: Trained, lines: Sequence[str], sentence: int) -> Page:
             ],
         },
         {"gates-sentence": _along(shown), "gates-saturation": _saturation(counted)},
-        [f"< {SHUT}, > {OPEN}: shares of all values, over units and steps of {len(lines)} sentences"],
+        [f"< {SHUT}, > {OPEN}: fraction of all values, over units and steps of {len(lines)} sentences"],
     )
 
 
@@ -205,7 +205,7 @@ def _along(shown: Sequence[Read]) -> "Figure":
     from matplotlib.figure import Figure
 
     gates = list(dict.fromkeys(gate for each in shown for gate in each.gates))
-    longest = max(len(each.pieces) for each in shown)
+    longest = max(len(each.tokens) for each in shown)
     size = (1.2 + len(gates) * max(3.0, 0.24 * longest), 3.1 * len(shown))
     figure = Figure(figsize=size, layout="constrained")
     panels = figure.subplots(len(shown), len(gates), squeeze=False)
@@ -218,7 +218,7 @@ def _along(shown: Sequence[Read]) -> "Figure":
             moving = np.sort(values.std(0).argsort(kind="stable")[::-1][:SHOWN])
             image = axes.imshow(values[:, moving].T, cmap="viridis", vmin=0, vmax=1, aspect="auto")
             axes.set_title(f"{each.cell}: {gate}", fontsize=9)
-            axes.set_xticks(range(len(each.pieces)), each.pieces, rotation=90, fontsize=7)
+            axes.set_xticks(range(len(each.tokens)), each.tokens, rotation=90, fontsize=7)
             axes.set_yticks([])
         row[0].set_ylabel(f"the {min(SHOWN, values.shape[1])} units that move most", fontsize=7)
     figure.colorbar(image, ax=panels, label="0 shut, 1 open", aspect=40, pad=0.01)
@@ -230,8 +230,8 @@ def _saturation(counted: Mapping[tuple[str, str], Saturation]) -> "Figure":
 
     gates = list(dict.fromkeys(gate for _, gate in counted))
     cells = list(dict.fromkeys(cell for cell, _ in counted))
-    # The same scale for all, and no more of it than is used.
-    most = 1.05 * max(0.1, *(share.max() for found in counted.values() for share in (found.shut, found.open)))
+    # One scale for all panels, as small as possible.
+    most = 1.05 * max(0.1, *(rate.max() for found in counted.values() for rate in (found.shut, found.open)))
     figure = Figure(figsize=(3.6 * len(gates), 4.2), layout="constrained")
     for axes, gate in zip(figure.subplots(1, len(gates), squeeze=False)[0], gates, strict=True):
         for (cell, name), found in counted.items():
@@ -241,8 +241,8 @@ def _saturation(counted: Mapping[tuple[str, str], Saturation]) -> "Figure":
         axes.plot([0, 1], [1, 0], color="grey", lw=0.7, ls=":")
         axes.set(title=f"{gate} gate", xlim=(-0.03 * most, most), ylim=(-0.03 * most, most))
         axes.set_box_aspect(1)
-        axes.set_xlabel(f"share of steps below {SHUT}")
-    figure.axes[0].set_ylabel(f"share of steps above {OPEN}")
+        axes.set_xlabel(f"fraction of steps below {SHUT}")
+    figure.axes[0].set_ylabel(f"fraction of steps above {OPEN}")
     figure.axes[-1].legend(fontsize=8, markerscale=2)
-    figure.suptitle("a dot a unit: how often it is shut and how often open", fontsize=10)
+    figure.suptitle("each dot is a unit: how often it is shut and how often open", fontsize=10)
     return figure

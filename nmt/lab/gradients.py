@@ -1,8 +1,8 @@
-"""Gradient through time: what of a loss at the end still reaches the state of k steps before.
+"""Gradient through time: how much of the gradient of a final loss reaches the state k steps before.
 
-∂loss_T/∂h_t is a product of T − t Jacobians, so it falls or grows like a power (Hochreiter 1991; Bengio et
-al. 1994; Pascanu et al. 2013). The cell is unrolled step by step: a fused kernel gives no gradient at
-earlier h.
+∂loss_T/∂h_t is a product of T − t Jacobians, so it shrinks or grows exponentially (Hochreiter 1991; Bengio
+et al. 1994; Pascanu et al. 2013). The cell is unrolled step by step, because a fused kernel returns no
+gradient at earlier states.
 """
 
 import math
@@ -24,21 +24,21 @@ if TYPE_CHECKING:
 
 
 class Norms(NamedTuple):
-    """‖∂loss_T/∂y_T‖ at the output, and ‖∂loss_T/∂s_t‖ by lag T − t, from 0, for each part s of the state."""
+    """‖∂loss_T/∂y_T‖ at the output, and ‖∂loss_T/∂s_t‖ by lag T − t from 0, for each part s of the state."""
 
     output: float
     states: dict[str, list[float]]
 
-    def share(self, state: str, lag: int) -> float:
-        """Return what of the gradient at the output is left at a state; NaN where there was none."""
+    def ratio(self, state: str, lag: int) -> float:
+        """Return the gradient at a state divided by that at the output; NaN if that is 0."""
         return self.states[state][lag] / self.output if self.output else math.nan
 
 
 def state_gradients(reader: Reader, examples: Examples, problem: Problem) -> Norms:
     """Return the norms of the gradient at the output and at the state of every step, in float64.
 
-    The mean over the sequences, of which each has its loss and its norm over the hidden units. The tensors of
-    a state are taken one by one: of an LSTM, ∂loss/∂h_t leaves c_t as it is, and ∂loss/∂c_t leaves h_t.
+    Each norm is over the hidden units of one sequence's loss; the mean over sequences is returned. The
+    tensors of a state are separate: for an LSTM, ∂loss/∂h_t holds c_t fixed, and ∂loss/∂c_t holds h_t fixed.
     """
     reader = reader.double()
     states = unrolled(reader.cell, examples.x.double())
@@ -55,19 +55,19 @@ def state_gradients(reader: Reader, examples: Examples, problem: Problem) -> Nor
 
 
 def unrolled(cell: Any, x: Tensor) -> list[tuple[Any, Tensor]]:
-    """Return (state, output) after each position of x (B, T, D), taken one step at a time from zero."""
+    """Return (state, output) after each position of x (B, T, D), one step at a time from a zero state."""
     state = cell.zero_state(x)
     steps = []
     for projected in cell.project(x).unbind(1):
         y, state = cell.step(projected, state)
-        # A view apart, so that the gradient at a part of the state leaves out its way through the others.
+        # Separate views, so that the gradient at one part of the state excludes paths through the others.
         state = type(state)(*(part if part is y else part.view_as(part) for part in state))
         steps.append((state, y))
     return steps
 
 
 class Explosion(NamedTuple):
-    """Norm before clipping and loss by update; stopped_at: where one was not finite, None where none was."""
+    """Norm before clipping and loss of each update; stopped_at: the update that was not finite, or None."""
 
     clip: float | None
     norms: list[float]
@@ -76,9 +76,9 @@ class Explosion(NamedTuple):
 
 
 def explode(name: str, problem: Problem, budget: Budget) -> Explosion:
-    """Train by plain gradient descent, clipped or not; stop where loss or gradient is no longer finite.
+    """Train by plain gradient descent, clipped or not; stop when loss or gradient is no longer finite.
 
-    Not Adam, which divides by the size of past gradients and so hides a part of what is to be seen.
+    Adam would hide part of the effect, because it divides by the size of past gradients.
     """
     torch.manual_seed(budget.seed)
     config = cell_config(name, problem.length)
@@ -103,15 +103,15 @@ def explode(name: str, problem: Problem, budget: Budget) -> Explosion:
 
 
 class Measured(NamedTuple):
-    """A cell's gradients as it was drawn and as it was trained, and how the training went."""
+    """A cell's gradients at initialisation and after training, and how the training went."""
 
-    fresh: Norms
+    fresh: Norms  # at initialisation
     trained: Norms
     learnt: Learnt
 
 
 def measure(name: str, problem: Problem, examples: Examples, budget: Budget) -> Measured:
-    """Return the gradients through time of a cell on these examples before and after its training."""
+    """Return a cell's gradients through time on these examples, before and after training."""
     torch.manual_seed(budget.seed)
     config = cell_config(name, problem.length)
     reader = matched_reader(config, problem.input_size, problem.output_size, budget.parameters)
@@ -123,8 +123,8 @@ def measure(name: str, problem: Problem, examples: Examples, budget: Budget) -> 
 def study(names: Sequence[str], *, lag: int, budget: Budget, rows: int, exploding: str, step: float) -> Page:
     """Return the gradients of every cell on the adding problem, and an explosion with and without clipping.
 
-    rows: sequences that the norms are the mean of. exploding: the cell of the explosion, which goes downhill
-    at the rate `step` for 300 updates at most.
+    rows: number of sequences to average over. exploding: the cell that explodes, trained by gradient descent
+    with the learning rate `step` for at most 300 updates.
     """
     problem = AddingProblem(lag)
     check_sizes([*names, exploding], problem, budget)
@@ -151,8 +151,8 @@ def study(names: Sequence[str], *, lag: int, budget: Budget, rows: int, explodin
         },
         {"gradients": _picture(measured, problem), "explosion": _explosion(exploding, explosions)},
         [
-            "fresh, trained: the gradient at the state so many steps before the loss, as a share of that at "
-            f"the output; error: {problem.measure}, guessing is {problem.guessing:.3f}",
+            "initial, trained: the gradient at the state that many steps before the loss, divided by the "
+            f"gradient at the output; error: {problem.measure}, guessing gives {problem.guessing:.3f}",
             *(_sentence(exploding, each) for each in explosions),
         ],
     )
@@ -160,11 +160,11 @@ def study(names: Sequence[str], *, lag: int, budget: Budget, rows: int, explodin
 
 def _table(measured: dict[str, Measured], lags: Sequence[int], budget: Budget) -> Table:
     columns = ["cell", "state", "hidden", "parameters"]
-    columns += [f"{when} {lag}" for when in ("fresh", "trained") for lag in lags]
+    columns += [f"{when} {lag}" for when in ("initial", "trained") for lag in lags]
     rows = []
     for name, each in measured.items():
         for part in each.fresh.states:
-            values = [norms.share(part, lag) for norms in (each.fresh, each.trained) for lag in lags]
+            values = [norms.ratio(part, lag) for norms in (each.fresh, each.trained) for lag in lags]
             learnt = each.learnt
             figures = [number(value, 2) for value in values]
             rows.append(
@@ -186,7 +186,7 @@ def _sentence(name: str, run: Explosion) -> str:
     largest = max((norm for norm in run.norms if math.isfinite(norm)), default=math.nan)
     last = run.losses[-20:]
     end = (
-        f"caught at update {run.stopped_at}: loss or gradient is no number any more"
+        f"stopped at update {run.stopped_at}: loss or gradient is not finite"
         if run.stopped_at
         else f"mean loss of the last {len(last)} of {len(run.norms)} updates {sum(last) / len(last):.3f}"
     )
@@ -198,19 +198,19 @@ def _picture(measured: dict[str, Measured], problem: Problem) -> "Figure":
 
     figure = Figure(figsize=(11, 4.2), layout="constrained")
     left, right = figure.subplots(1, 2, sharey=True)
-    floor = 1e-12  # what is less, or nothing, is not drawn
-    for axes, when in ((left, "fresh"), (right, "trained")):
+    floor = 1e-12  # smaller values are not drawn
+    for axes, when in ((left, "initial"), (right, "trained")):
         for place, (name, each) in enumerate(measured.items()):
-            norms: Norms = getattr(each, when)
+            norms = each.fresh if when == "initial" else each.trained
             for part in norms.states:
-                shares = [norms.share(part, lag) for lag in range(problem.lag)]
-                seen = [share if share > floor else math.nan for share in shares]
+                ratios = [norms.ratio(part, lag) for lag in range(problem.lag)]
+                seen = [ratio if ratio > floor else math.nan for ratio in ratios]
                 label = f"{name}, {part} ({each.learnt.parameters})" if axes is left else None
                 axes.plot(seen, f"C{place}", ls="--" if part == "c" else "-", lw=1.5, label=label)
         axes.set(title=f"{when} cells", xlabel="lag T − t: steps before the loss", yscale="log")
         axes.grid(alpha=0.3)
     figure.legend(title="cell, state (parameters)", title_fontsize=8, fontsize=8, loc="outside right center")
-    left.set_ylabel("‖∂loss/∂state‖, 1 at the output")
+    left.set_ylabel("‖∂loss/∂state‖ / ‖∂loss/∂output‖")
     figure.suptitle(f"gradient through time, {problem.name} problem over {problem.lag} steps", fontsize=11)
     return figure
 

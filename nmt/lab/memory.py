@@ -1,4 +1,4 @@
-"""Long memory: how far back a cell can learn to look, all with the same parameters and updates."""
+"""Long memory: how far back a cell can learn to look, with equal parameters and updates for all cells."""
 
 import math
 from collections.abc import Callable, Mapping, Sequence
@@ -16,8 +16,8 @@ from nmt.training.tracking import Table
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-HELD_OUT = 500  # sequences that an error is measured on
-EVALUATIONS = 25  # in the course of a training
+HELD_OUT = 500  # sequences for measuring the error
+EVALUATIONS = 25  # in one training
 
 
 class Budget(NamedTuple):
@@ -31,7 +31,7 @@ class Budget(NamedTuple):
     seed: int
 
 
-# With these an LSTM that begins with long memories solves both at lag 100, and adding at 200.
+# With these, an LSTM with chrono initialisation solves both at lag 100, and adding at 200.
 BUDGETS: Mapping[str, Budget] = {
     AddingProblem.name: Budget(parameters=5000, updates=2000, batch=32, lr=0.01, clip=1.0, seed=1),
     CopyingMemory.name: Budget(parameters=60_000, updates=2400, batch=32, lr=0.02, clip=1.0, seed=1),
@@ -39,7 +39,7 @@ BUDGETS: Mapping[str, Budget] = {
 
 
 class Learnt(NamedTuple):
-    """How one cell fared: its error over the updates, and where it stopped."""
+    """The outcome for one cell: its error over the updates, and where it stopped."""
 
     cell: str
     lag: int
@@ -47,7 +47,7 @@ class Learnt(NamedTuple):
     parameters: int
     updates: list[int]
     errors: list[float]
-    solved_at: int | None  # None: not solved in all updates
+    solved_at: int | None  # None: not solved
 
     @property
     def error(self) -> float:
@@ -56,9 +56,9 @@ class Learnt(NamedTuple):
 
 
 def learn(name: str, problem: Problem, budget: Budget) -> tuple[Reader, Learnt]:
-    """Train a cell on a problem by Adam, its rate falling linearly to 0; stop once the problem is solved.
+    """Train a cell with Adam and a rate that falls linearly to 0; stop once the problem is solved.
 
-    Two measurements in a row must show it solved, so that a lucky moment is none.
+    Two measurements in a row must show it solved, to exclude a lucky one.
     """
     torch.manual_seed(budget.seed)
     config = cell_config(name, problem.length)
@@ -96,14 +96,14 @@ def learn(name: str, problem: Problem, budget: Budget) -> tuple[Reader, Learnt]:
 
 
 def check_sizes(names: Sequence[str], problem: Problem, budget: Budget) -> None:
-    """Raise UserError where a cell comes nowhere near the number of parameters, before any is trained."""
+    """Raise UserError if a cell cannot match the number of parameters, before any is trained."""
     for name in names:
         config = cell_config(name, problem.length)
         matched_reader(config, problem.input_size, problem.output_size, budget.parameters)
 
 
 def problem_of(task: str, lag: int) -> Problem:
-    """Return a problem by its name; UserError where it is unknown or the lag too short for it."""
+    """Return a problem by name; raises UserError if it is unknown or the lag is too short for it."""
     problems: Mapping[str, type[AddingProblem | CopyingMemory]] = {
         kind.name: kind for kind in (AddingProblem, CopyingMemory)
     }
@@ -115,9 +115,9 @@ def problem_of(task: str, lag: int) -> Problem:
 
 
 def compare(
-    task: str, lags: Sequence[int], names: Sequence[str], budget: Budget, say: Callable[[str], None]
+    task: str, lags: Sequence[int], names: Sequence[str], budget: Budget, log: Callable[[str], None]
 ) -> Page:
-    """Return how every cell fares at every lag, each with the same budget; `say` hears of each at its end."""
+    """Return the result of every cell at every lag, each with the same budget; `log` gets a line for each."""
     problems = [problem_of(task, lag) for lag in lags]
     for problem in problems:
         check_sizes(names, problem, budget)
@@ -126,7 +126,7 @@ def compare(
         for name in names:
             _, learnt = learn(name, problem, budget)
             found.append(learnt)
-            say(f"lag {learnt.lag}, {name}: {problem.measure} {number(learnt.error)}, {_end(learnt)}")
+            log(f"lag {learnt.lag}, {name}: {problem.measure} {number(learnt.error)}, {_end(learnt)}")
     first = problems[0]
     return Page(
         f"memory-{task}",
@@ -134,7 +134,7 @@ def compare(
         _table(found, names, lags, budget),
         found,
         {f"memory-{task}": _picture(found, names, first)},
-        [f"{first.measure}; guessing is {number(first.guessing, 3)}; @ the update where it was solved"],
+        [f"{first.measure}; guessing gives {number(first.guessing, 3)}; in brackets: updates to solve it"],
     )
 
 
@@ -148,7 +148,7 @@ def _table(found: Sequence[Learnt], names: Sequence[str], lags: Sequence[int], b
     rows = []
     for name in names:
         of_cell = [by_place[name, lag] for lag in lags]
-        shown = [number(each.error) + (f" @{each.solved_at}" if each.solved_at else "") for each in of_cell]
+        shown = [number(each.error) + (f" ({each.solved_at})" if each.solved_at else "") for each in of_cell]
         parameters = beside(of_cell[0].parameters, budget.parameters)
         rows.append([name, of_cell[0].hidden, parameters, *shown])
     return Table(["cell", "hidden", "parameters", *(f"lag {lag}" for lag in lags)], rows)
@@ -164,7 +164,7 @@ def _picture(found: Sequence[Learnt], names: Sequence[str], problem: Problem) ->
         for learnt in found:
             if learnt.lag == lag:
                 colour = f"C{names.index(learnt.cell)}"
-                # No error at all would be no point of a logarithmic axis.
+                # A logarithmic axis cannot show an error of 0.
                 errors = [max(error, problem.solved / 10) for error in learnt.errors if math.isfinite(error)]
                 label = f"{learnt.cell} ({learnt.parameters})"
                 axes.plot(learnt.updates[: len(errors)], errors, colour, lw=1.3, label=label)
@@ -181,7 +181,7 @@ def _picture(found: Sequence[Learnt], names: Sequence[str], problem: Problem) ->
         handles, labels, title="cell (parameters)", title_fontsize=8, fontsize=8, loc="outside right center"
     )
     figure.suptitle(
-        f"{problem.name}: dotted is guessing, dashed is solved; a dot: there it was, a cross: not finite",
+        f"{problem.name}: dotted: guessing, dashed: solved; a dot: solved here, a cross: not finite",
         fontsize=10,
     )
     return figure

@@ -1,4 +1,4 @@
-"""What an experiment of the laboratory leaves: pictures, the numbers beside them, a table on the terminal."""
+"""The output of an experiment of the laboratory: pictures, their numbers, and a table on the terminal."""
 
 import json
 import math
@@ -16,15 +16,15 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 DPI = 100  # of the pictures
-_BEGIN = b'{"settings":'  # of every page's numbers
-LEAST = 14  # columns for what a row is of
+_BEGIN = b'{"settings":'  # every NAME.json starts with it
+LEAST = 14  # smallest width of the first column
 
 
 @dataclass(frozen=True)
 class Page:
-    """One experiment's outcome.
+    """The result of one experiment.
 
-    numbers: all that the pictures show, as JSON takes it; settings: what repeats it; pictures by name.
+    settings: all that is needed to repeat it. numbers: the data of the pictures, for JSON. pictures: by name.
     """
 
     name: str
@@ -36,15 +36,14 @@ class Page:
 
 
 def open_folder(folder: Path, name: str) -> Path:
-    """Return the folder for a page of this name, made where it was not.
+    """Return the folder for a page of this name, created if missing.
 
-    UserError where nothing can be written there, or where NAME.json or pictures would take the place of files
-    that no page left.
+    Raises UserError if it cannot be written, or holds a NAME.json or pictures that `write` did not write.
     """
     try:
         numbers = folder / f"{name}.json"
-        foreign = any(folder.glob("*.png")) and not any(map(_left, folder.glob("*.json")))
-        if foreign or (numbers.exists() and not _left(numbers)):
+        foreign = any(folder.glob("*.png")) and not any(map(_is_ours, folder.glob("*.json")))
+        if foreign or (numbers.exists() and not _is_ours(numbers)):
             raise UserError(
                 f"--output {folder}: holds {numbers.name} or pictures that nmt lab did not write; "
                 "give another folder"
@@ -60,8 +59,8 @@ def open_folder(folder: Path, name: str) -> Path:
     return folder
 
 
-def _left(path: Path) -> bool:
-    """Say whether the file is what `leave` writes."""
+def _is_ours(path: Path) -> bool:
+    """Return whether `write` wrote the file."""
     try:
         with open_regular(path) as file:
             return file.read(len(_BEGIN)) == _BEGIN
@@ -69,8 +68,8 @@ def _left(path: Path) -> bool:
         return False
 
 
-def leave(page: Page, folder: Path, *, wandb: Wandb) -> None:
-    """Write NAME.json and a PNG a picture into the folder, print the table, tell wandb where asked for."""
+def write(page: Page, folder: Path, *, wandb: Wandb) -> None:
+    """Write NAME.json and one PNG per picture into the folder, print the table, log to wandb if wanted."""
     from rich.console import Console
 
     content = {"settings": page.settings, "table": page.table, "numbers": page.numbers}
@@ -83,7 +82,7 @@ def leave(page: Page, folder: Path, *, wandb: Wandb) -> None:
         except OSError as error:
             raise UserError(f"{path}: cannot be written: {error.strerror}") from None
     console = Console(highlight=False)
-    console.width = max(console.width, 110)  # a table that is folded cannot be read; a terminal may cut it
+    console.width = max(console.width, 110)  # a folded table is unreadable; a terminal may cut it
     console.print(_rich(page.table))
     for line in (*page.remarks, *map(str, (*pictures.values(), folder / f"{page.name}.json"))):
         console.print(line, markup=False, soft_wrap=True)
@@ -99,7 +98,7 @@ def leave(page: Page, folder: Path, *, wandb: Wandb) -> None:
 
 
 def number(value: float | None, digits: int = 4) -> str:
-    """Return a figure for a table: so many digits, as a power where it is small or large, – where none."""
+    """Return a number for a table: with this many digits, or in scientific notation, or – for None."""
     if value is None:
         return "–"
     if not math.isfinite(value):
@@ -109,7 +108,7 @@ def number(value: float | None, digits: int = 4) -> str:
 
 
 def _plain(value: Any) -> Any:
-    """Return the tree as JSON can hold it: six digits, null for NaN and infinities, a record as a mapping."""
+    """Return the tree for JSON: six digits, null for NaN and infinity, a named tuple as a mapping."""
     if isinstance(value, float):
         return float(f"{value:.6g}") if math.isfinite(value) else None
     if isinstance(value, Mapping):

@@ -1,4 +1,4 @@
-"""Two problems that nothing but memory over a known lag solves."""
+"""Two problems that can only be solved by memory over a known lag."""
 
 from typing import NamedTuple, Protocol
 
@@ -8,40 +8,41 @@ from torch.nn import functional as F
 
 
 class Examples(NamedTuple):
-    """x (B, T, D) and what is to be read from its last positions: (B, last, …)."""
+    """Inputs x (B, T, D) and the targets (B, last, …) of the last positions."""
 
     x: Tensor
     targets: Tensor
 
 
 class Problem(Protocol):
-    """A stream of sequences and what a wrong reading of them costs."""
+    """A generator of sequences with a loss and an error."""
 
     name: str
     lag: int
     input_size: int
     output_size: int
-    last: int  # positions that are read
+    last: int  # number of positions with a target
     length: int  # T
-    measure: str  # what `error` is
-    guessing: float  # the error of the best answer that remembers nothing
+    measure: str  # the name of `error`
+    guessing: float  # the error of the best answer without memory
     solved: float  # an error below which the problem counts as solved
 
     def draw(self, rows: int, generator: torch.Generator) -> Examples:
-        """Return fresh sequences."""
+        """Return new random sequences."""
 
     def loss(self, read: Tensor, targets: Tensor) -> Tensor:
-        """Return what training minimises, the mean over all that is read (B, last, O)."""
+        """Return what training minimises, the mean over all outputs (B, last, O)."""
 
     def error(self, read: Tensor, targets: Tensor) -> Tensor:
-        """Return the figure that is reported."""
+        """Return the error that is reported."""
 
 
 class AddingProblem:
-    """Say the sum of two marked numbers (Hochreiter & Schmidhuber 1997, experiment 4; Le et al. 2015, §4.1).
+    """Add two marked numbers (Hochreiter & Schmidhuber 1997, experiment 4; Le et al. 2015, §4.1).
 
-    A sequence of `lag` numbers from U(0, 1), each beside a mark that is 1 at two places, one in each half,
-    and 0 elsewhere; at its end the sum of the two is read. Who always says 1 has a mean squared error of 1/6.
+    The input is a sequence of `lag` numbers from U(0, 1), each with a mark. The mark is 1 at two positions,
+    one in each half, and 0 elsewhere. The target after the last position is the sum of the two marked
+    numbers. The constant answer 1 has a mean squared error of 1/6.
     """
 
     name = "adding"
@@ -70,17 +71,17 @@ class AddingProblem:
 
 
 class CopyingMemory:
-    """Say ten symbols again after `lag` blanks (Hochreiter & Schmidhuber 1997; Arjovsky et al. 2016, §5.1).
+    """Copy ten symbols after `lag` blanks (Hochreiter & Schmidhuber 1997; Arjovsky et al. 2016, §5.1).
 
-    Ten symbols of eight kinds, lag − 1 blanks, a sign to begin, ten blanks, during which the symbols are to
-    be said in their order. Only these ten positions are read: in Arjovsky et al. the blanks before them,
-    which ask for no memory, count too. Who remembers nothing gets 7 of 8 wrong.
+    The input is ten symbols of eight kinds, lag − 1 blanks, a start sign and ten blanks, at which the symbols
+    must be repeated in order. Only these ten positions count; Arjovsky et al. also count the blanks before
+    them, which need no memory. A guess without memory gets 7 of 8 symbols wrong.
     """
 
     name = "copying"
     symbols, kinds = 10, 8
     input_size, output_size, last = kinds + 2, kinds, symbols
-    measure = "share of symbols wrong"
+    measure = "fraction of symbols wrong"
     guessing, solved = 1 - 1 / kinds, 0.01
     least = 1
 
@@ -88,7 +89,7 @@ class CopyingMemory:
         self.lag, self.length = lag, lag + 2 * self.symbols
 
     def draw(self, rows: int, generator: torch.Generator) -> Examples:
-        """Return x (B, T, 10), one of ten kinds at each position, and the symbols (B, 10)."""
+        """Return one-hot x (B, T, 10) and the symbols (B, 10)."""
         symbols = torch.randint(self.kinds, (rows, self.symbols), generator=generator)
         kinds = torch.full((rows, self.length), self.kinds)
         kinds[:, : self.symbols] = symbols
@@ -96,9 +97,9 @@ class CopyingMemory:
         return Examples(F.one_hot(kinds, self.input_size).float(), symbols)
 
     def loss(self, read: Tensor, targets: Tensor) -> Tensor:
-        """Return the cross-entropy, nats a symbol."""
+        """Return the cross-entropy, in nats per symbol."""
         return F.cross_entropy(read.flatten(0, 1), targets.flatten())
 
     def error(self, read: Tensor, targets: Tensor) -> Tensor:
-        """Return the share of symbols that are not the most probable ones."""
+        """Return the fraction of wrong symbols."""
         return (read.argmax(-1) != targets).float().mean()

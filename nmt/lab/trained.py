@@ -1,4 +1,4 @@
-"""A trained run on the bench: its plain model in float64, and sentences for it."""
+"""A trained run to study: its plain model in float64, and sentences for it."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -25,16 +25,16 @@ from nmt.workflows.score import held_out, run_experiment
 
 @dataclass(frozen=True)
 class Trained:
-    """A model in evaluation mode on the CPU; its greedy translator where it is one that translates."""
+    """A model in evaluation mode on the CPU, with its greedy translator if it translates."""
 
     folder: Path
     experiment: Experiment
     model: Seq2Seq | LanguageModel
-    tokenizer: Tokenizer  # of what it writes
+    tokenizer: Tokenizer  # of its output
     translator: Translator | None
 
     def translating(self, what: str) -> tuple[Seq2Seq, Translator]:
-        """Return the model and its translator; UserError where it is none, saying what there is not."""
+        """Return the model and its translator; raises UserError, which names `what`, if it has none."""
         if not isinstance(self.model, Seq2Seq) or self.translator is None:
             raise UserError(
                 f"{self.folder} is a run of model.kind {self.experiment.model.kind}, which has no {what}; "
@@ -44,12 +44,12 @@ class Trained:
 
 
 def load_trained(folder: Path, overrides: Sequence[str] = ()) -> Trained:
-    """Return the model of a run, its data overridden; UserError where the folder holds none."""
+    """Return the model of a run, with overrides of its data; raises UserError if the folder is no run."""
     experiment = run_experiment(folder, overrides)
     if isinstance(experiment.model, LanguageModelConfig):
         read = load_language_model(folder, experiment=experiment, device="cpu", precision=torch.float64)
         return Trained(folder, experiment, read.model, read.tokenizer, None)
-    # In float64 weights are not packed: the model is the plain one, cells and all.
+    # In float64 weights are not prepacked, so the model keeps its own cells.
     options = TranslationOptions(models=(folder,), beam=1, device="cpu", precision="float64")
     translator = load_translator(options, experiment)
     assert isinstance(translator.scorer, ModelScorer)
@@ -57,15 +57,15 @@ def load_trained(folder: Path, overrides: Sequence[str] = ()) -> Trained:
 
 
 def pairs_of(trained: Trained, split: str, count: int) -> list[Pair]:
-    """Return so many pairs with two sides, spread evenly over a split; of a text the first side is empty."""
+    """Return `count` pairs with a target, spread evenly over a split; for a plain text src is empty."""
     pairs = [pair for pair in held_out(trained.experiment, split) if pair.trg.strip()]
     return list(islice(pairs[:: max(1, len(pairs) // count)], count))
 
 
 def lines_of(trained: Trained, file: Path | None, split: str, count: int) -> list[str]:
-    """Return lines for the model to read: the first ones of a file, else of a split of its data.
+    """Return lines for the model to read: the first lines of a file, or some of a split of its data.
 
-    UserError where all are blank.
+    Raises UserError if all are blank.
     """
     if file is not None:
         normalize = Normalizer.of(trained.experiment.data)

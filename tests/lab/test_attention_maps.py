@@ -18,10 +18,10 @@ def test_words_receive_what_their_pieces_do(tiny_run: Path) -> None:
     assert translator is not None
     found = attention_map(translator, "der Hund läuft über die Straße")
     assert found.words.src_words == ["der", "Hund", "läuft", "über", "die", "Straße"]
-    assert found.weights.shape == (len(found.trg_pieces), len(found.src_pieces))
+    assert found.weights.shape == (len(found.trg_tokens), len(found.src_tokens))
     np.testing.assert_allclose(found.weights.sum(1), 1)
     inside = found.weights[:-1, :-1]
-    starts = [i for i, piece in enumerate(found.trg_pieces[:-1]) if piece.startswith("_") or i == 0]
+    starts = [i for i, piece in enumerate(found.trg_tokens[:-1]) if piece.startswith("_") or i == 0]
     assert len(found.words.trg_words) == len(starts)
     lengths = np.diff([*starts, len(inside)])
     np.testing.assert_allclose(found.words.weights.sum(1) @ lengths, inside.sum())
@@ -45,7 +45,7 @@ def test_several_heads_are_refused(tiny_run: Path) -> None:
     tree = trained.experiment.model_dump()
     tree["model"]["decoder"]["attention"] = {"kind": "multi_head", "heads": 4}
     several = dataclasses.replace(trained, experiment=Experiment.model_validate(tree))
-    with pytest.raises(UserError, match=r"looks with 4 heads .* only the mean is known"):
+    with pytest.raises(UserError, match=r"with 4 heads .* only the mean is known"):
         study(several, ["der Hund"])
 
 

@@ -86,10 +86,10 @@ def test_a_sentence_has_gates_for_all_its_pieces(tiny_run: Path) -> None:
     src = trained.translator.src_tokenizer.encode(line)
     for each in by_cell.values():
         assert set(each.gates) == {"input", "forget", "output"}
-        assert all(len(values) == len(each.pieces) for values in each.gates.values())
-    assert len(by_cell["encoder ← 1"].pieces) == len(src) + 1
-    assert by_cell["encoder → 1"].pieces[-1] == by_cell["encoder ← 1"].pieces[-1] == "</s>"
-    assert by_cell["decoder 1"].pieces[0] == "<s>"
+        assert all(len(values) == len(each.tokens) for values in each.gates.values())
+    assert len(by_cell["encoder ← 1"].tokens) == len(src) + 1
+    assert by_cell["encoder → 1"].tokens[-1] == by_cell["encoder ← 1"].tokens[-1] == "</s>"
+    assert by_cell["decoder 1"].tokens[0] == "<s>"
 
     # Read from the end, the first step is that at </s>: nothing but its input decides.
     model: Any = trained.model
@@ -170,5 +170,5 @@ def test_a_page_of_gates(tiny_run: Path) -> None:
 
 def test_a_model_without_gates_is_refused(tmp_path: Path) -> None:
     bare = SimpleNamespace(folder=tmp_path, model=cell_of("rnn"))
-    with pytest.raises(UserError, match="none of its cells has gates"):
+    with pytest.raises(UserError, match="no cell of the model has gates"):
         study(cast("Trained", bare), ["der Hund"], 1)

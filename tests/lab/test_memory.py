@@ -82,12 +82,13 @@ def test_every_cell_is_compared_at_the_usual_number_of_parameters() -> None:
 def test_a_number_that_no_width_comes_near_is_refused(kind: str) -> None:
     said: list[str] = []
     budget = BUDGETS["adding"]._replace(parameters=250, updates=1)
-    found = rf"--parameters 250: the nearest {kind.split(':')[0]} has \d+, more than 10 % away; from (\d+) on"
+    name = kind.split(":")[0]
+    found = rf"--parameters 250: the nearest {name} has \d+, more than 10 % away; every number from (\d+) on"
     with pytest.raises(UserError, match=found) as refused:
         compare("adding", [5], ["rnn", kind], budget, said.append)
     assert not said  # before the first is trained
     # What it advises holds, of all numbers from there on.
-    enough = int(str(refused.value).split("from ")[1].split(" on")[0])
+    enough = int(str(refused.value).split("number from ")[1].split(" on")[0])
     for parameters in range(enough, 2 * enough, 61):
         matched_reader(cell_config(kind, 5), 2, 1, parameters)
 
@@ -105,7 +106,7 @@ def test_a_name_stands_for_a_section() -> None:
         ("gru,gru", "gru twice"),
         ("", "names no cell"),
         ("gru:chrono=T", "gru cannot have chrono"),
-        ("lstm:chrono", "'chrono' is no KEY=VALUE"),
+        ("lstm:chrono", "expected KEY=VALUE .* found 'chrono'"),
         ("lstm:width=3", "width: "),
         ("lstm:input=small", "input: "),
     ],

@@ -10,7 +10,7 @@ import pytest
 import wandb
 
 from nmt.errors import UserError
-from nmt.lab.page import Page, leave, number, open_folder
+from nmt.lab.page import Page, number, open_folder, write
 from nmt.training.tracking import Table
 
 Command: TypeAlias = Callable[..., tuple[object, str, str]]
@@ -39,7 +39,7 @@ def page() -> Page:
 
 
 def test_a_page_is_a_picture_numbers_and_a_table(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    leave(page(), open_folder(tmp_path / "new", "trial"), wandb="off")
+    write(page(), open_folder(tmp_path / "new", "trial"), wandb="off")
     assert sorted(path.name for path in (tmp_path / "new").iterdir()) == ["trial.json", "trial.png"]
     content = json.loads((tmp_path / "new" / "trial.json").read_text())
     assert content["settings"] == {"lag": 3}
@@ -53,7 +53,7 @@ def test_a_page_is_a_picture_numbers_and_a_table(tmp_path: Path, capsys: pytest.
 @pytest.mark.slow
 @pytest.mark.usefixtures("clean_wandb")
 def test_wandb_gets_the_picture_and_the_table(tmp_path: Path) -> None:
-    leave(page(), tmp_path, wandb="offline")
+    write(page(), tmp_path, wandb="offline")
     (file,) = tmp_path.glob("wandb/offline-run-*/*.wandb")
     command = [sys.executable, "-m", "wandb", "leet", "inspect", "--json", str(file)]
     output = subprocess.run(command, capture_output=True, text=True, check=True).stdout
@@ -71,7 +71,7 @@ def test_a_wandb_that_fails_takes_nothing_with_it(
         raise OSError("no room")
 
     monkeypatch.setattr(wandb, "init", refuse)
-    leave(page(), tmp_path, wandb="offline")
+    write(page(), tmp_path, wandb="offline")
     warning = f"warning: wandb: not recording: no room; figures go to {tmp_path} alone"
     assert capsys.readouterr().err.splitlines() == [warning]
     assert (tmp_path / "trial.png").is_file()
@@ -85,7 +85,7 @@ def test_a_folder_that_is_a_file_is_refused(tmp_path: Path) -> None:
 
 def test_what_no_page_left_is_not_overwritten(tmp_path: Path) -> None:
     folder = tmp_path / "mine"
-    leave(page(), open_folder(folder, "trial"), wandb="off")
+    write(page(), open_folder(folder, "trial"), wandb="off")
     assert open_folder(folder, "trial") == folder
     assert open_folder(folder, "other") == folder  # beside a page that is there
     (folder / "trial.json").write_text('{"thesis": 1}')
@@ -117,7 +117,7 @@ def test_the_commands_of_cells(command: Command, tmp_path: Path) -> None:
     assert command("lab", "gradients", "--lag", "5", *cells, *small)[0] == 0
     code, out, _ = command("lab", "memory", "--task", "copying", "--lags", "3,5", *cells, *small)
     assert code == 0
-    assert "lag 5, deep_transition: share of symbols wrong" in out
+    assert "lag 5, deep_transition: fraction of symbols wrong" in out
     names = {path.name for path in tmp_path.iterdir()}
     assert {"gradients.png", "explosion.png", "gradients.json", "memory-copying.png"} <= names
 
