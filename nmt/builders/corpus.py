@@ -41,9 +41,16 @@ def open_corpus(data: config.DataConfig, *, each_word: bool = False) -> Corpus:
     """
     languages = Languages(data.src, data.trg)
     match section := data.corpus:
-        case config.HubDataset(dataset=dataset, config=name, revision=revision):
+        case config.HubDataset():
             names = _named(section.splits.train, section.splits.validation, section.splits.test)
-            return DatasetCorpus(dataset, languages, names, config=name, revision=revision)
+            return DatasetCorpus(
+                section.dataset,
+                languages,
+                names,
+                config=section.config,
+                revision=section.revision,
+                streaming=section.streaming,
+            )
         case config.TextFiles():
             return TextCorpus(
                 {

@@ -186,6 +186,11 @@ class DataConfig(Section):
     dataset_config: str | None = Field(None, description="the hub's config name, such as de-en")
     revision: str | None = None
     splits: SplitNames = SplitNames()
+    streaming: bool = Field(
+        False,
+        description="dataset: read as a stream into data.prepared; neither the memory nor the cache of the "
+        "library holds it",
+    )
     files: TextFiles | None = None
     tsv: TsvFiles | None = None
     builtin: BuiltinCorpus | None = None
@@ -209,6 +214,12 @@ class DataConfig(Section):
         if len(given) != 1:
             found = " and ".join(given) or "none of them"
             raise ValueError(f"give exactly one of {', '.join(CORPORA)}; found {found}")
+        return self
+
+    @model_validator(mode="after")
+    def _streams_a_dataset(self) -> Self:
+        if self.streaming and self.dataset is None:
+            raise ValueError("streaming: true is for data.dataset alone; leave it out")
         return self
 
     @model_validator(mode="after")
@@ -244,7 +255,7 @@ class DataConfig(Section):
                 config=self.dataset_config,
                 revision=self.revision,
                 splits=self.splits,
-                streaming=False,
+                streaming=self.streaming,
             )
         given: CorpusConfig
         (given,) = (section for key in CORPORA if (section := getattr(self, key)) is not None)

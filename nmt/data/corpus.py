@@ -36,7 +36,8 @@ class Corpus(ABC):
     """Examples by split, read anew each time and never held as a whole.
 
     name: what results call it. splits: train, validation and test, as far as the configuration names them.
-    continuous: whether it is one long text, of which no line may be left out. Making a corpus reads nothing.
+    continuous: whether it is one long text, of which no line may be left out. streamed: whether each reading
+    fetches the text anew. needs_library: whether reading loads `datasets`. Making a corpus reads nothing.
     """
 
     name: str
@@ -44,6 +45,8 @@ class Corpus(ABC):
     languages: Languages = UNKNOWN
     rows: Rows = "pairs"
     continuous: bool = False
+    streamed: bool = False
+    needs_library: bool = False
 
     @abstractmethod
     def pairs(self, split: Split) -> Iterator[Pair]:
@@ -56,6 +59,24 @@ class Corpus(ABC):
     @abstractmethod
     def describe(self, split: Split = "train") -> str:
         """What this is, in a few words for a message; of files, those of the split."""
+
+
+class WrappedCorpus(Corpus):
+    """A corpus read in another way; what it is stays the same."""
+
+    def __init__(self, corpus: Corpus) -> None:
+        self.corpus = corpus
+        self.name, self.splits, self.languages = corpus.name, corpus.splits, corpus.languages
+        self.rows, self.continuous = corpus.rows, corpus.continuous
+        self.streamed, self.needs_library = corpus.streamed, corpus.needs_library
+
+    def fingerprint(self, split: Split) -> str:
+        """That of the corpus."""
+        return self.corpus.fingerprint(split)
+
+    def describe(self, split: Split = "train") -> str:
+        """What the corpus is."""
+        return self.corpus.describe(split)
 
 
 class TextFile(NamedTuple):

@@ -1,17 +1,22 @@
 """A dataset of the Hugging Face hub, or a local folder of the same layout, as a stream of pairs."""
 
+import hashlib
+import json
 from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from nmt.data.corpus import Corpus, Languages, Pair, Split
 from nmt.errors import UserError
 
 if TYPE_CHECKING:
-    from datasets import Dataset, DatasetDict
+    from datasets import Dataset, IterableDataset
 
-    from nmt.data.hub import LocalDataset
+    from nmt.data.hub import LocalDataset, SavedDataset
+
+Rows: TypeAlias = "Dataset | IterableDataset"
 
 
 class DatasetCorpus(Corpus):
@@ -23,6 +28,8 @@ class DatasetCorpus(Corpus):
     a text becomes a space, since one line is one sentence everywhere else.
     """
 
+    needs_library = True
+
     def __init__(
         self,
         dataset: str,
@@ -31,39 +38,44 @@ class DatasetCorpus(Corpus):
         *,
         config: str | None = None,
         revision: str | None = None,
+        streaming: bool = False,
     ) -> None:
-        """names: what the splits are called in the dataset."""
+        """names: what the splits are called in the dataset. streaming: read rows as they come, store none."""
         assert languages.src, "the configuration asks for languages where they choose the text"
         assert languages.trg
         self._dataset, self._names = dataset, names
         self._config, self._revision = config, revision
         self._src, self._trg = languages.src, languages.trg
-        self.languages, self.splits = languages, tuple(names)
+        self.languages, self.splits, self.streamed = languages, tuple(names), streaming
         self.name = Path(dataset).name if Path(dataset).is_dir() else dataset
 
     def pairs(self, split: Split) -> Iterator[Pair]:
         """The rows in order; UserError for a split, a column or a type that is not there."""
-        rows = self._rows(split)
-        if {self._src, self._trg} <= set(rows.column_names):
-            for chunk in rows.select_columns([self._src, self._trg]).iter(1000):
-                yield from self._texts(split, zip(chunk[self._src], chunk[self._trg], strict=True))
+        rows, wanted = self._rows(split), {self._src, self._trg}
+        with self._readable():  # of a stream whose files do not name the columns the first row does
+            columns = list(rows.column_names or next(iter(rows), ()))
+        if wanted <= set(columns):
+            yield from self._texts(split, self._values(rows, self._src, self._trg))
             return
-        columns = _translation_columns(rows)
-        if not {self._src, self._trg} <= set(columns):
+        if "translation" in columns:
+            columns = self._translations(rows, wanted) or columns
+        if not wanted <= set(columns):
             lacking = [key for key in ("src", "trg") if getattr(self, f"_{key}") not in columns]
-            wanted = ", ".join(f"data.{key}: {getattr(self, f'_{key}')}" for key in lacking)
+            named = ", ".join(f"data.{key}: {getattr(self, f'_{key}')}" for key in lacking)
             raise UserError(
-                f"{wanted}: no such column in split {self._names[split]} of {self.describe()}; "
+                f"{named}: no such column in split {self._names[split]} of {self.describe()}; "
                 f"the columns are {', '.join(columns)}"
             )
-        for chunk in rows.select_columns(["translation"]).iter(1000):
-            texts = map(_by_language, chunk["translation"])
-            yield from self._texts(split, ((row.get(self._src), row.get(self._trg)) for row in texts))
+        texts = (_by_language(row) for (row,) in self._values(rows, "translation"))
+        yield from self._texts(split, ((row.get(self._src), row.get(self._trg)) for row in texts))
 
     def fingerprint(self, split: Split) -> str:
         """A hash of split and config with the files of a folder, or with id and commit of the hub."""
         if self._folder is not None:
             return f"{self._local.fingerprint}:{self._names[split]}"
+        if self.streamed:
+            named = (self._dataset, self._config, self._commit, self._names[split])
+            return hashlib.sha256(json.dumps(named).encode()).hexdigest()
         return str(self._rows(split)._fingerprint)
 
     def describe(self, split: Split = "train") -> str:
@@ -71,7 +83,7 @@ class DatasetCorpus(Corpus):
         parts = [self._dataset, *(part for part in (self._config, self._revision) if part is not None)]
         return f"dataset {' '.join(parts)}"
 
-    def _rows(self, split: Split) -> "Dataset":
+    def _rows(self, split: Split) -> Rows:
         name = self._names[split]
         if name not in self._loaded:
             raise UserError(
@@ -80,7 +92,29 @@ class DatasetCorpus(Corpus):
             )
         return self._loaded[name]
 
-    def _texts(self, split: Split, both: Iterable[tuple[object, object]]) -> Iterator[Pair]:
+    def _values(self, rows: Rows, *columns: str) -> Iterator[tuple[object, ...]]:
+        """The values of some columns, row by row; None for what a row lacks."""
+        with self._readable():
+            if rows.features is not None:
+                rows = rows.select_columns(list(columns))
+            for chunk in rows.iter(1000):
+                lacking = [None] * len(next(iter(chunk.values()), ()))
+                yield from zip(*(chunk.get(column, lacking) for column in columns), strict=True)
+
+    def _translations(self, rows: Rows, wanted: set[str]) -> list[str]:
+        """The languages inside the column `translation`; only the rows may say, read until all are found."""
+        feature = rows.features and rows.features["translation"]
+        languages = getattr(feature, "languages", feature)
+        if isinstance(languages, dict | list | tuple) and set(languages) != _VARIABLE:
+            return list(languages)
+        found: dict[str, None] = {}
+        for (row,) in self._values(rows, "translation"):
+            found |= dict.fromkeys(_by_language(row))
+            if wanted <= set(found):
+                break
+        return sorted(found)
+
+    def _texts(self, split: Split, both: Iterable[tuple[object, ...]]) -> Iterator[Pair]:
         for src, trg in both:
             src, trg = "" if src is None else src, "" if trg is None else trg
             if not (isinstance(src, str) and isinstance(trg, str)):
@@ -105,31 +139,49 @@ class DatasetCorpus(Corpus):
         return None
 
     @cached_property
-    def _local(self) -> "LocalDataset":
-        from nmt.data.hub import LocalDataset
+    def _local(self) -> "LocalDataset | SavedDataset":
+        from nmt.data.hub import LocalDataset, SavedDataset
 
         assert self._folder is not None
-        return LocalDataset.find(self._folder, self._config)
+        if not SavedDataset.is_one(self._folder):
+            return LocalDataset.find(self._folder, self._config)
+        if self._config is not None:
+            raise UserError(
+                f"data.dataset_config: {self._folder} was written by save_to_disk and has no configurations; "
+                f"found {self._config}; leave it out"
+            )
+        return SavedDataset.find(self._folder)
 
     @cached_property
-    def _loaded(self) -> "DatasetDict":
-        if self._folder is not None:
-            return self._local.load()
-        from nmt.data.hub import load
+    def _commit(self) -> str:
+        from nmt.data.hub import commit_of
 
-        return load(self._dataset, name=self._config, revision=self._revision)
+        return commit_of(self._dataset, self._revision)
 
+    @cached_property
+    def _loaded(self) -> "Mapping[str, Rows]":
+        from nmt.data.hub import LocalDataset, load, stream
 
-def _translation_columns(rows: "Dataset") -> list[str]:
-    """The languages inside the column `translation`, or else the plain columns."""
-    feature = rows.features.get("translation")
-    languages = getattr(feature, "languages", feature)
-    if isinstance(languages, dict | list | tuple) and set(languages) != _VARIABLE:
-        return list(languages)
-    found: dict[str, None] = {}  # only the rows say
-    for chunk in rows.select_columns(["translation"]).iter(1000) if feature is not None else ():
-        found |= {language: None for row in chunk["translation"] for language in _by_language(row)}
-    return sorted(found) or list(rows.column_names)
+        found: Mapping[str, Rows]
+        if self._folder is None and self.streamed:
+            found = stream(self._dataset, name=self._config, commit=self._commit)
+        elif self._folder is None:
+            found = load(self._dataset, name=self._config, revision=self._revision)
+        elif self.streamed and isinstance(self._local, LocalDataset):
+            found = self._local.stream()
+        else:
+            found = self._local.load()
+        return found
+
+    @contextmanager
+    def _readable(self) -> Iterator[None]:
+        """What is wrong with a stream shows while it is read."""
+        try:
+            yield
+        except Exception as error:  # of many kinds
+            from nmt.data.hub import said
+
+            raise UserError(f"{self.describe()} cannot be read ({said(error)})") from error
 
 
 _VARIABLE = {"language", "translation"}

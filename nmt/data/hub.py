@@ -8,18 +8,21 @@ import hashlib
 import json
 import logging
 import os
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Self, TypeVar
 
 import datasets
 import huggingface_hub
 import pandas
 from datasets.packaged_modules.csv.csv import CsvConfig
 from huggingface_hub.errors import HfHubHTTPError, RepositoryNotFoundError, RevisionNotFoundError
+from pydantic import BaseModel, Field, ValidationError
 
 from nmt.errors import UserError
+from nmt.files import MB, read_regular
 
 PROBE_SECONDS = 5.0
 
@@ -64,12 +67,91 @@ class LocalDataset(NamedTuple):
         return cls(folder, builder.config.name, fingerprint, _options(builder, first))
 
     def load(self) -> datasets.DatasetDict:
-        """All splits; UserError says what is wrong with the files."""
+        """All splits, copied to the cache of the library; UserError says what is wrong with the files."""
         cache = Path(datasets.config.HF_DATASETS_CACHE) / "nmt" / self.fingerprint[:32]
         try:
             return datasets.load_dataset(str(self.folder), self.config, cache_dir=str(cache), **self.options)
         except Exception as error:
             raise _unreadable(self.folder, error) from error
+
+    def stream(self) -> datasets.IterableDatasetDict:
+        """All splits, read from the files as they come; nothing is copied."""
+        try:
+            return datasets.load_dataset(str(self.folder), self.config, streaming=True, **self.options)
+        except Exception as error:
+            raise _unreadable(self.folder, error) from error
+
+
+class _SavedSplits(BaseModel):
+    """What dataset_dict.json holds."""
+
+    splits: list[str]
+
+
+class _SavedFile(BaseModel):
+    filename: str
+
+
+class _SavedState(BaseModel):
+    """What is needed of state.json."""
+
+    files: list[_SavedFile] = Field(alias="_data_files")
+    split: str | None = Field(None, alias="_split")
+
+
+class SavedDataset(NamedTuple):
+    """A folder that `save_to_disk` of the library wrote: Arrow files, read where they lie.
+
+    fingerprint: sha256 over every split's name, columns and data files.
+    """
+
+    folder: Path
+    fingerprint: str
+
+    @staticmethod
+    def is_one(folder: Path) -> bool:
+        """Whether a folder looks like one."""
+        return any((folder / name).is_file() for name in ("dataset_dict.json", "state.json"))
+
+    @classmethod
+    def find(cls, folder: Path) -> Self:
+        """The dataset of a folder; UserError where it is damaged or names a file outside the folder."""
+        root = folder.resolve()
+        places = {"": root}  # of one dataset without splits
+        if (root / "dataset_dict.json").is_file():
+            names = _saved(_SavedSplits, root / "dataset_dict.json").splits
+            places = {name: root / _inside(root, name) for name in names}
+        hashed: dict[str, list[tuple[str, str]]] = {}
+        for name, place in places.items():
+            state = _saved(_SavedState, place / "state.json")
+            files = [_inside(root, str(place / file.filename)) for file in state.files]
+            info = _inside(root, str(place / "dataset_info.json"))
+            hashed[name] = [(file, _sha256(root / file)) for file in (info, *files)]
+        return cls(folder, hashlib.sha256(json.dumps(hashed, sort_keys=True).encode()).hexdigest())
+
+    def load(self) -> datasets.DatasetDict:
+        """All splits, mapped from the folder; a dataset without splits is the one it was, or else train."""
+        _quiet()
+        try:
+            loaded = datasets.load_from_disk(str(self.folder), keep_in_memory=False)
+        except Exception as error:
+            raise _unreadable(self.folder, error) from error
+        if isinstance(loaded, datasets.Dataset):
+            loaded = datasets.DatasetDict({str(loaded.split or "train"): loaded})
+        return loaded.with_format(None)
+
+
+S = TypeVar("S", bound=BaseModel)
+
+
+def _saved(schema: type[S], path: Path) -> S:
+    mend = "write the folder again with save_to_disk"
+    try:
+        return schema.model_validate_json(read_regular(path, MB))
+    except OSError as error:
+        raise UserError(f"{path}: cannot be read ({error.strerror}); {mend}") from None
+    except ValidationError as error:
+        raise UserError(f"{path}: damaged ({error.errors()[0]['msg']}); {mend}") from None
 
 
 def _inside(root: Path, path: str) -> str:
@@ -131,7 +213,7 @@ def load(dataset: str, *, name: str | None = None, revision: str | None = None) 
             return datasets.load_dataset(dataset, name, revision=revision)
         except Exception as error:
             raise UserError(
-                f"data.dataset: {dataset} cannot be loaded from the hub ({_said(error)})"
+                f"data.dataset: {dataset} cannot be loaded from the hub ({said(error)})"
             ) from error
     tried = (
         f"data.dataset: tried {dataset} at {huggingface_hub.constants.ENDPOINT}, which cannot be reached, "
@@ -147,6 +229,31 @@ def load(dataset: str, *, name: str | None = None, revision: str | None = None) 
         raise UserError(tried) from error
 
 
+def commit_of(dataset: str, revision: str | None) -> str:
+    """The commit that a dataset of the hub, or its revision, is at now."""
+    if revision is not None and re.fullmatch("[0-9a-f]{40}", revision):
+        return revision
+    try:
+        commit = _asked(dataset, revision)
+    except HfHubHTTPError as error:
+        raise UserError(f"data.dataset: {dataset} cannot be streamed ({said(error)})") from error
+    if commit is None:
+        raise UserError(
+            f"data.streaming: tried {dataset} at {huggingface_hub.constants.ENDPOINT}, which cannot be "
+            "reached; with the data in a local folder, add --set data.dataset=FOLDER"
+        )
+    return commit
+
+
+def stream(dataset: str, *, name: str | None, commit: str) -> datasets.IterableDatasetDict:
+    """All splits of a dataset of the hub at a commit, fetched as they are read."""
+    _quiet()
+    try:
+        return datasets.load_dataset(dataset, name, revision=commit, streaming=True)
+    except Exception as error:
+        raise UserError(f"data.dataset: {dataset} cannot be streamed from the hub ({said(error)})") from error
+
+
 def _quiet() -> None:
     datasets.disable_progress_bars()
     datasets.logging.set_verbosity_error()
@@ -154,19 +261,30 @@ def _quiet() -> None:
 
 
 def _unreadable(folder: Path, error: Exception) -> UserError:
-    return UserError(f"data.dataset: the folder {folder} cannot be read ({_said(error)})")
+    return UserError(f"data.dataset: the folder {folder} cannot be read ({said(error)})")
 
 
-def _said(error: Exception) -> str:
+def said(error: Exception) -> str:
     """What the library says of an error, in one line."""
     cause = error.__cause__ or error
     return " ".join(str(cause).split())[:500] or type(cause).__name__
 
 
 def _reachable(dataset: str, revision: str | None) -> bool:
-    """One request, since `datasets` itself tries for 20 s to minutes before it gives up."""
+    """Whether the hub answers."""
     try:
-        huggingface_hub.HfApi().dataset_info(dataset, revision=revision, timeout=PROBE_SECONDS)
+        return _asked(dataset, revision) is not None
+    except HfHubHTTPError:
+        return True  # answered: let the library say what is wrong
+
+
+def _asked(dataset: str, revision: str | None) -> str | None:
+    """The commit of a dataset, None where the hub cannot be reached.
+
+    One request, since `datasets` itself tries for 20 s to minutes before it gives up.
+    """
+    try:
+        return huggingface_hub.HfApi().dataset_info(dataset, revision=revision, timeout=PROBE_SECONDS).sha
     except RevisionNotFoundError:
         raise UserError(f"data.revision: {dataset} has no revision {revision} on the hub") from None
     except RepositoryNotFoundError as error:
@@ -175,10 +293,9 @@ def _reachable(dataset: str, revision: str | None) -> bool:
             f"(HTTP {error.response.status_code}); check the id, or log in with `hf auth login`"
         ) from None
     except HfHubHTTPError:
-        return True  # answered: let the library say what is wrong
+        raise
     except Exception:  # no name, no route, no answer, offline mode: each HTTP library has its own
-        return False
-    return True
+        return None
 
 
 @contextmanager

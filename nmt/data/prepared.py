@@ -23,18 +23,18 @@ from pathlib import Path
 from typing import Literal, NamedTuple, TypeAlias
 
 import numpy as np
-from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError
+from pydantic import BaseModel, ConfigDict, ValidationError
 
 from nmt.config.data import DataConfig, Filters, SavedTokenizer, SubwordTokenizer
 from nmt.data.corpus import Corpus, Pair, Split
 from nmt.data.encoded import EncodedSplit, Side, SideWriter
 from nmt.data.filtering import Reason, Reasons, Scan, by_length, by_text, counts, scan
 from nmt.data.lengths import Lengths
+from nmt.data.spool import SpooledCorpus, read_pairs, write_pairs
 from nmt.errors import UserError
-from nmt.files import MB, open_regular, read_regular
+from nmt.files import MB, read_regular
 from nmt.tokenization.tokenizer import Tokenizer, load_tokenizers, save_tokenizers
 
-_PAIR = TypeAdapter(tuple[str, str])
 FORMAT = 3  # of the folder; a change of what is written, or of how text is encoded, needs a new number
 CHUNK = 4096  # pairs encoded at a time
 
@@ -110,8 +110,7 @@ class Prepared:
         """The text of a held-out split, every line of it in order."""
         path = self.folder / f"{name}.jsonl"
         try:
-            with open_regular(path) as file:
-                return [Pair(*_PAIR.validate_json(line)) for line in file]
+            return list(read_pairs(path))
         except (OSError, ValidationError):
             raise UserError(f"{path}: damaged; delete {self.folder}") from None
 
@@ -240,6 +239,8 @@ def _write(
 ) -> None:
     """Writes everything that a folder holds, meta.json last."""
     folder.mkdir()
+    if corpus.streamed:
+        corpus = SpooledCorpus(corpus, folder.with_name("spool"))
     scans: dict[Split, Scan] = {}
     for split in corpus.splits:
         say(f"reading {split} of {corpus.describe(split)}")
@@ -282,7 +283,7 @@ def _write(
                 lengths.measured().save(folder / "tokenizer")
         else:
             written[split] = _encode(corpus.pairs(split), tokenizers, files, dtype)
-            _write_raw(corpus.pairs(split), folder / f"{split}.jsonl")
+            write_pairs(corpus.pairs(split), folder / f"{split}.jsonl")
 
     meta = Meta(
         key=key,
@@ -403,8 +404,3 @@ def _by_length(src: list[list[int]], trg: list[list[int]], filters: Filters | No
         return np.full(len(src), Reason.KEPT, np.uint8)
     lengths = [np.fromiter(map(len, rows), np.int32, len(rows)) for rows in (src, trg)]
     return by_length(lengths[0], lengths[1], filters)
-
-
-def _write_raw(pairs: Iterable[Pair], path: Path) -> None:
-    with path.open("w", encoding="utf-8", newline="\n") as file:
-        file.writelines(json.dumps(pair, ensure_ascii=False) + "\n" for pair in pairs)

@@ -5,7 +5,7 @@ from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 from nmt.config.data import DataConfig, Normalization
-from nmt.data.corpus import Corpus, Pair, Split
+from nmt.data.corpus import Corpus, Pair, Split, WrappedCorpus
 from nmt.tokenization.tokenizer import Tokenizer
 
 
@@ -45,23 +45,14 @@ class TextEncoder(NamedTuple):
         return self.tokenizer.encode_batch([self.normalize(text) for text in texts])
 
 
-class NormalizedCorpus(Corpus):
-    """A corpus whose texts are normalized as they are read."""
+class NormalizedCorpus(WrappedCorpus):
+    """A corpus whose texts are normalized as they are read; the key of what is prepared says how."""
 
     def __init__(self, corpus: Corpus, normalize: Normalizer) -> None:
-        self._corpus, self._normalize = corpus, normalize
-        self.name, self.splits, self.languages = corpus.name, corpus.splits, corpus.languages
-        self.rows, self.continuous = corpus.rows, corpus.continuous
+        super().__init__(corpus)
+        self._normalize = normalize
 
     def pairs(self, split: Split) -> Iterator[Pair]:
         """The pairs of a split in their order, both texts normalized."""
-        for src, trg in self._corpus.pairs(split):
+        for src, trg in self.corpus.pairs(split):
             yield Pair(self._normalize(src), self._normalize(trg))
-
-    def fingerprint(self, split: Split) -> str:
-        """That of the corpus: the key of what is prepared says how texts are normalized."""
-        return self._corpus.fingerprint(split)
-
-    def describe(self, split: Split = "train") -> str:
-        """What the corpus is."""
-        return self._corpus.describe(split)

@@ -23,7 +23,7 @@ def prepare_data_apart(experiment: Experiment, say: Callable[[str], None]) -> Pr
     What that loads and keeps, some 150 MB, would else stay in memory to the end of a training. That process
     prints its lines itself, as they come; `say` hears those of this one alone.
     """
-    if experiment.data.dataset is None:
+    if not corpus_of(experiment).needs_library:
         return prepare_data(experiment, say)
     return Prepared(apart(partial(_prepare, experiment), what="the process that prepares the data"))
 

@@ -43,6 +43,7 @@ MAY_CHANGE = (
     "tracking",
     "data.dataset",
     "data.revision",
+    "data.streaming",
     "data.files",
     "data.tsv",
     "data.labelled",

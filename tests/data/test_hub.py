@@ -6,7 +6,7 @@ import datasets
 import huggingface_hub
 import pytest
 
-from nmt.data.hub import load
+from nmt.data.hub import commit_of, load
 from nmt.errors import UserError
 
 
@@ -47,3 +47,11 @@ def test_offline_the_copy_of_an_earlier_download_is_taken(tmp_path: Path) -> Non
     info.write_text(info.read_text("utf-8").replace(local.parts[-4], "parallel"), "utf-8")
 
     assert load("someone/parallel")["train"][0] == {"de": "a", "en": "b"}
+
+
+def test_a_stream_needs_the_hub_and_says_so() -> None:
+    with pytest.raises(
+        UserError, match=r"data\.streaming: tried someone/parallel at http.* cannot be reached"
+    ):
+        commit_of("someone/parallel", None)
+    assert commit_of("someone/parallel", "0123456789" * 4) == "0123456789" * 4
