@@ -5,12 +5,17 @@ from itertools import pairwise
 
 _WIDE = "。！？｡।॥؟۔။។"  # no space need stand behind these
 _OPENERS = "\"'“”„‚‘’«»‹›(\\[{¿¡「『（【《〈–—―•-"
+_CLOSERS = "\"'”’“‘»«›‹)\\]}"
+_EMOJI = "\u2600-\u27bf\U0001f300-\U0001faff\ufe0f\u200d"
+_BLANK = r"\s\u200b\u2060\ufeff"  # white space, seen or not
 _STOP = re.compile(
-    r"(?<![.!?…])(?P<narrow>[.!?…]++)(?:[\"'”’“‘»«›‹)\]}]|\s»)*\s+"
+    rf"(?<![.!?…])(?P<narrow>[.!?…]++)(?:(?:[{_CLOSERS}{_EMOJI}]|\[\d{{1,3}}\]|\s»)*(?P<blank>[{_BLANK}]+)"
+    rf"|[{_CLOSERS}{_EMOJI}]*)"
     rf"|[{_WIDE}][{_WIDE}.!?…]*[\"'”’»›)\]}}」』）】》〉]*\s*"
 )
-_WORD = re.compile(rf"[^\s{_OPENERS}]*$")
-_NEXT = re.compile(rf"[\s{_OPENERS}]*(\S?)")
+_WORD = re.compile(rf"[^{_BLANK}{_OPENERS}]*$")
+_NEXT = re.compile(rf"[{_BLANK}{_OPENERS}]*(?P<word>[^\W\d_]*)(?P<other>\S?)")
+_NO_WORDS = re.compile(r"[/@\\_=&#<>]|^www")  # of addresses and code
 
 # After these a stop ends no sentence, ...
 _ABBREVIATIONS = frozenset(
@@ -27,20 +32,33 @@ _BEFORE_NUMBER = frozenset(
     "jan feb mar apr jun jul aug sep sept oct okt nov dec dez".split()
 )
 # "1." of "1. Januar", "XIV." of "Ludwig XIV. starb", "z." of "z. B.", "e.g."
-_ORDINAL_OR_INITIALS = re.compile(r"\d{1,2}|[IVX]{2,5}|[^\W\d_](?:\.[^\W\d_]+)*")
+_NUMERAL = re.compile(r"\d{1,2}|[IVX]{2,5}")
+_INITIALS = re.compile(r"[^\W\d_](?:\.[^\W\d_]+)*")
+# What an ordinal is never said of: a sentence begins.
+_BEGINNERS = frozenset(
+    "der die das ein eine ich du er sie es wir ihr man dies diese dieser dieses dann danach dort hier "
+    "jetzt nun und aber doch denn wenn als weil obwohl nachdem während seit auch nur nicht im am auf "
+    "bei mit nach vor für über durch wie was wer wo warum seine ihre heute später the a this that these "
+    "those he she it we you they then there here and but if when while after before in on at for with "
+    "from what who where why how his her their our its now today later il elle nous vous ils elles ce "
+    "cette puis alors quand mais dans el ella pero luego después".split()
+)
 
 
 def sentence_ends(text: str) -> list[int]:
     """Return where in the text a sentence has ended and another begins, white space behind the end included.
 
     A stop (. ! ? …) ends a sentence where white space and no lower-case letter follow, and it belongs to no
-    abbreviation, initial or ordinal; closing quotes and brackets belong to what they close. 。！？ and the
-    stops of Arabic, Devanagari, Khmer and Burmese end one in any case. Where no stop of a text is followed by
-    a capital letter, nor the text begins with one, a sentence may begin with a small one.
+    abbreviation, initial or ordinal; closing quotes and brackets belong to what they close. White space may
+    be missing between two words ("schläft.Die Katze"), not in addresses. 。！？ and the stops of Arabic,
+    Devanagari, Khmer and Burmese end one in any case. Where no stop of a text is followed by a capital
+    letter, nor the text begins with one, a sentence may begin with a small one.
     """
     stops = [stop for stop in _STOP.finditer(text) if stop.end() < len(text)]
-    capitals = any(_first(text, begin).isupper() for begin in (0, *(stop.end() for stop in stops)))
-    return [stop.end() for stop in stops if _ends(stop, capitals=capitals)]
+    begins = (0, *(stop.end() for stop in stops if stop["blank"]))
+    capitals = any(_next_word(text, begin)[:1].isupper() for begin in begins)
+    shouting = text.isupper()
+    return [stop.end() for stop in stops if _ends(stop, capitals=capitals, shouting=shouting)]
 
 
 def sentences(text: str) -> list[str]:
@@ -53,22 +71,39 @@ def count_sentences(text: str) -> int:
     return len(sentence_ends(text.strip())) + 1
 
 
-def _ends(stop: re.Match[str], *, capitals: bool) -> bool:
-    text, narrow, first = stop.string, stop["narrow"], _first(stop.string, stop.end())
+def _ends(stop: re.Match[str], *, capitals: bool, shouting: bool) -> bool:
+    text, narrow, after = stop.string, stop["narrow"], _next_word(stop.string, stop.end())
     if narrow is None:
         return True
-    if not first or (first.islower() and capitals):
+    if not after or (after[0].islower() and capitals):
+        return False
+    word = _WORD.search(text, max(0, stop.start() - 40), stop.start())
+    before = word[0] if word else ""
+    if not stop["blank"] and not _two_words(before, narrow, after, shouting=shouting):
         return False
     if narrow != ".":
         return True
-    word = _WORD.search(text, max(0, stop.start() - 40), stop.start())
-    before = word[0] if word else ""
-    if _ORDINAL_OR_INITIALS.fullmatch(before) or before.lower() in _ABBREVIATIONS:
+    if _NUMERAL.fullmatch(before):
+        listed = text[max(0, stop.start() - 60) : stop.start() - len(before)].rstrip()[-1:] in ".!?…:;"
+        return after.lower() in _BEGINNERS and not listed
+    last = before.rpartition(".")[2].lower()
+    if _INITIALS.fullmatch(before) or last in _ABBREVIATIONS:
         return False
-    return not (first.isdigit() and before.lower() in _BEFORE_NUMBER)
+    return not (after[0].isdigit() and last in _BEFORE_NUMBER)
 
 
-def _first(text: str, begin: int) -> str:
-    """Return the character there behind quotes, brackets and dashes that open; "" for none."""
-    found = _NEXT.match(text, begin)
-    return found[1] if found else ""
+def _two_words(before: str, narrow: str, after: str, *, shouting: bool) -> bool:
+    """Say whether a stop without white space behind it stands between the words of two sentences."""
+    if not before or _NO_WORDS.search(before):
+        return False
+    if shouting:
+        return after.isupper() and len(after) > 1
+    if narrow == "." and before[-1].isupper():  # "ASP.Net"
+        return False
+    return after[0].isupper() and (len(after) == 1 or after[1:].islower())
+
+
+def _next_word(text: str, begin: int) -> str:
+    """Return the word there behind quotes, brackets and dashes that open, or its first sign; "" for none."""
+    found = _NEXT.match(text, begin, begin + 200)
+    return found["word"] or found["other"] if found else ""

@@ -377,4 +377,4 @@ def _spaces(text: str) -> list[int]:
 
 def _ends_without_space(text: str) -> bool:
     """Say whether a sentence or clause ends with the text, as in scripts that need no space there."""
-    return sentence_ends(f"{text}x")[-1:] == [len(text)] or text[-1:] in _TIGHT
+    return sentence_ends(f"{text}Xx")[-1:] == [len(text)] or text[-1:] in _TIGHT

@@ -32,6 +32,12 @@ STRETCH = st.sampled_from(["a", "B", "1", " ", ".", "?!", "…", "。", "»", '"
         ["هل أنت هنا؟ ", "نعم. ", "لا."],
         ["वह आया। ", "वह गया॥ ", "राम"],
         ["Он пришёл. ", "А она? ", "Т. е. да."],
+        ["Die Katze schläft.", "Der Mann ging.)", "Wie geht's?", "Gut!", "Er lief.", "„Komm“, rief er."],
+        ["DER HUND LÄUFT.", "DIE KATZE SCHLÄFT. ", "ES IST SPÄT."],
+        ["Er ist 12. ", "Dann wurde er 13.", "Am 3. Oktober war er der 2. Sieger. ", "Platz 3. ", "Sie kam."],
+        ["1. Die Katze schläft. ", "2. Der Hund läuft."],
+        ["Dr.Meier (U.S.Army) sah www.Foo.De/Bar.Html, a@Bcd.De und http://x?A=1 in ASP.Net. ", "Gut."],
+        ["He came.[1] ", "She left.😀 ", "Er ging.\u200b", "Sie kam."],
         ["..."],
         ["x. y. z. a"],
         [""],
@@ -50,6 +56,6 @@ def test_together_they_are_the_text(text: str) -> None:
     assert all(found) or not text
 
 
-@pytest.mark.parametrize("unit", [".", ". ", ".»", ". »", "( ", "。.", ".!", " ", "x"])
+@pytest.mark.parametrize("unit", [".", ". ", ".»", ". »", "( ", "。.", ".!", " ", "x", "a.Bc", "12. Dann "])
 def test_a_hostile_line_takes_no_longer_than_it_is(unit: str) -> None:
     assert count_sentences(unit * 100_000) <= 100_000
