@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from shlex import quote
-from typing import Any, Generic, TypeVar, assert_never
+from typing import Any, Generic, TypeAlias, TypeVar, assert_never
 
 import torch
 from torch import nn
@@ -88,7 +88,10 @@ class ModelKind(Generic[C, M]):
         return self.next_commands.replace("RUN", quote(str(folder)))
 
 
-def kind_of(experiment: Experiment) -> ModelKind[Any, Any]:
+AnyKind: TypeAlias = ModelKind[Any, Any]  # whatever its section and model
+
+
+def kind_of(experiment: Experiment) -> AnyKind:
     """Return the kind of model that an experiment trains."""
     return next(kind for kind in KINDS_OF_MODEL if isinstance(experiment.model, kind.config))
 
@@ -271,4 +274,4 @@ TAGGER = ModelKind[TaggerConfig, Tagger](
     scores=_accuracy,
     next_commands="nmt score --model RUN    nmt predict --model RUN < FILE",
 )
-KINDS_OF_MODEL: tuple[ModelKind[Any, Any], ...] = (TRANSLATION, LANGUAGE_MODEL, CLASSIFIER, TAGGER)
+KINDS_OF_MODEL: tuple[AnyKind, ...] = (TRANSLATION, LANGUAGE_MODEL, CLASSIFIER, TAGGER)

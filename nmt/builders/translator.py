@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, NamedTuple, TypeVar
+from typing import NamedTuple, TypeVar
 
 import torch
 from torch import nn
@@ -17,7 +17,7 @@ from nmt.data.text import Normalizer, TextEncoder
 from nmt.decoding.options import TranslationOptions
 from nmt.decoding.recorded import RecordedScorer
 from nmt.decoding.scorers import EnsembleScorer, FusionScorer, LanguageModelScorer, ModelScorer
-from nmt.decoding.search import StepScorer
+from nmt.decoding.search import AnyScorer
 from nmt.decoding.translator import SourceReader, Translator
 from nmt.errors import UserError
 from nmt.layers.decoders import ConditionalDecoder
@@ -65,12 +65,12 @@ def load_translator(options: TranslationOptions, experiment: Experiment | None =
 
 def _scorer(
     options: TranslationOptions, members: Sequence["_Member"], device: torch.device, precision: Precision
-) -> StepScorer[Any, Any, Any]:
+) -> AnyScorer:
     """Return the scorer of one model, an ensemble or a fusion."""
     models: list[ModelScorer | LanguageModelScorer] = [
         ModelScorer(for_translation(_model(member), device, precision)) for member in members
     ]
-    scorer: StepScorer[Any, Any, Any] = models[0]
+    scorer: AnyScorer = models[0]
     if len(members) > 1:
         same_source = len({member.src.fingerprint for member in members}) == 1
         scorer = EnsembleScorer(models, same_source=same_source)
@@ -109,7 +109,7 @@ def source_limits(experiment: Experiment, tokenizers: Path, max_source: int | No
     return SourceLimits(most, lengths.model_copy(update={"tokens": max_source}) if max_source else lengths)
 
 
-def recorded(scorer: StepScorer[Any, Any, Any], *models: nn.Module) -> RecordedScorer:
+def recorded(scorer: AnyScorer, *models: nn.Module) -> AnyScorer:
     """Return the scorer of models packed in int8, the step of few rows recorded."""
     return RecordedScorer(scorer, rows=MANY, after=AFTER, kernels=lambda: kernels(nn.ModuleList(models)))
 

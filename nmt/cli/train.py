@@ -1,7 +1,7 @@
 """nmt train: train a model, or go on training it."""
 
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
@@ -33,6 +33,7 @@ def train(
     from datetime import datetime
 
     from rich.console import Console
+    from torch import nn
 
     from nmt.builders.kinds import kind_of
     from nmt.config import load_experiment
@@ -64,7 +65,7 @@ def train(
         place = run_folder(experiment, run)
         group.of_first(lambda: held.enter_context(place.locked()))
 
-        def ready() -> tuple[Trainer[Any], Prepared, Tracker]:
+        def ready() -> tuple[Trainer[nn.Module], Prepared, Tracker]:
             trainer, prepared, tracker = build_trainer(experiment, place, console, group)
             if (expected := preflight(trainer)) is not None:
                 trainer.progress.say(expected.line(datetime.now()))

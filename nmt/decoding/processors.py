@@ -4,25 +4,30 @@ N rows (B sentences or sequences, K hypotheses each), V tokens.
 """
 
 from collections.abc import Iterable, Sequence
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeAlias, TypeVar
 
 import torch
 from torch import Tensor
 
-from nmt.decoding.trees import select_rows
+from nmt.decoding.trees import Tree, select_rows
+
+State = TypeVar("State", bound=Tree)
 
 
-class LogitsProcessor(Protocol):
+class LogitsProcessor(Protocol[State]):
     """A rule about the next token. Its state is a tree of tensors that is re-ordered with the hypotheses."""
 
-    def start(self, limits: Tensor) -> Any:
+    def start(self, limits: Tensor) -> State:
         """Return the first state (B rows); limits (B,): the longest output, </s> counted. None: no state."""
 
-    def __call__(self, log_probs: Tensor, ids: Tensor, state: Any) -> tuple[Tensor, Any]:
+    def __call__(self, log_probs: Tensor, ids: Tensor, state: State) -> tuple[Tensor, State]:
         """Return changed log-probabilities (N, V) and the next state; ids (N, t) are the tokens so far.
 
         It may write into log_probs. To forbid a token is to set its log-probability to −∞.
         """
+
+
+AnyProcessor: TypeAlias = LogitsProcessor[Any]  # whatever its state
 
 
 class Ban:
@@ -65,17 +70,17 @@ class LengthLimit:
 class Processors:
     """Several processors, one after the other, as one; the state is the tuple of theirs."""
 
-    def __init__(self, processors: Sequence[LogitsProcessor]) -> None:
+    def __init__(self, processors: Sequence[AnyProcessor]) -> None:
         self._processors = tuple(processors)
 
-    def start(self, limits: Tensor, rows: Tensor | None = None) -> tuple[Any, ...]:
+    def start(self, limits: Tensor, rows: Tensor | None = None) -> tuple[Tree, ...]:
         """Return the first states, of `rows` (N,) of the sentences where they are given."""
         states = tuple(processor.start(limits) for processor in self._processors)
         return states if rows is None else select_rows(states, rows)
 
     def __call__(
-        self, log_probs: Tensor, ids: Tensor, state: tuple[Any, ...]
-    ) -> tuple[Tensor, tuple[Any, ...]]:
+        self, log_probs: Tensor, ids: Tensor, state: tuple[Tree, ...]
+    ) -> tuple[Tensor, tuple[Tree, ...]]:
         """Return what the last one returns, and the next states."""
         after = []
         for processor, before in zip(self._processors, state, strict=True):

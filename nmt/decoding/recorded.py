@@ -3,18 +3,21 @@
 import warnings
 from collections.abc import Callable, Sequence
 from threading import Lock
-from typing import Any
+from typing import Generic, TypeAlias
 
 import torch
 from torch import Tensor, nn
 
-from nmt.decoding.search import Step, StepScorer
+from nmt.decoding.search import Memory, Source, State, Step, StepScorer
 from nmt.decoding.trees import filled, tensors
+
+Asked: TypeAlias = tuple[Tensor, Memory, State]
+Replay: TypeAlias = Callable[[Sequence[Tensor]], Step[State]]  # of the tensors of what is asked
 
 _RECORDING = Lock()  # torch's tracer and Python's filters of warnings belong to the whole process
 
 
-class RecordedScorer:
+class RecordedScorer(Generic[Source, Memory, State]):
     """A step scorer, of fewer than `rows` rows recorded as a TorchScript graph, with the same bits.
 
     The first `after` steps are the scorer's own: a single line is over before a recording pays. Then the
@@ -27,22 +30,22 @@ class RecordedScorer:
 
     def __init__(
         self,
-        scorer: StepScorer[Any, Any, Any],
+        scorer: StepScorer[Source, Memory, State],
         *,
         rows: int,
         after: int,
-        kernels: Callable[[], Sequence[Any]],
+        kernels: Callable[[], Sequence[object]],
     ) -> None:
         self.scorer, self._rows, self._kernels = scorer, rows, kernels
         self._left = after
-        self._replay: Callable[[Sequence[Tensor]], Step] | None = None
+        self._replay: Replay[State] | None = None
         self._known: set[tuple[torch.Size, ...]] = set()
 
-    def start(self, source: Any) -> tuple[Any, Any]:
+    def start(self, source: Source) -> tuple[Memory, State]:
         """Start the scorer."""
         return self.scorer.start(source)
 
-    def step(self, y_prev: Tensor, memory: Any, state: Any) -> Step:
+    def step(self, y_prev: Tensor, memory: Memory, state: State) -> Step[State]:
         """Score the next piece after y_prev (N,)."""
         if self._left or len(y_prev) >= self._rows:
             self._left = max(self._left - 1, 0)
@@ -58,7 +61,7 @@ class RecordedScorer:
                 self._learn(asked, given, step)
         return step
 
-    def _learn(self, asked: tuple[Any, ...], given: tuple[Tensor, ...], step: Step) -> None:
+    def _learn(self, asked: Asked[Memory, State], given: tuple[Tensor, ...], step: Step[State]) -> None:
         """Record the step if none is yet, and compare a replay with it."""
         try:
             if self._replay is None:
@@ -72,7 +75,7 @@ class RecordedScorer:
         else:
             self._rows = 0
 
-    def _recording(self, asked: tuple[Any, ...], like: Step) -> Callable[[Sequence[Tensor]], Step]:
+    def _recording(self, asked: Asked[Memory, State], like: Step[State]) -> Replay[State]:
         """Return what takes a step from the tensors of what is asked."""
         scorer = self.scorer
 

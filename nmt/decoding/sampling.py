@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from nmt.decoding.processors import LogitsProcessor, Processors
+from nmt.decoding.processors import AnyProcessor, Processors
 from nmt.decoding.search import Memory, Source, State, StepScorer
 from nmt.decoding.trees import select_rows
 from nmt.errors import Diverged
@@ -28,7 +28,7 @@ class SamplingSettings:
 
     bos: int
     eos: int
-    processors: tuple[LogitsProcessor, ...] = ()
+    processors: tuple[AnyProcessor, ...] = ()
     temperature: float = 1.0
     top_k: int | None = None
     top_p: float = 1.0

@@ -2,17 +2,23 @@
 
 from collections.abc import Sequence
 from math import isfinite
-from typing import Any
+from typing import Generic, TypeVar
 
 import torch
 from torch import Tensor
 
 from nmt.decoding.search import Step, StepScorer
-from nmt.decoding.trees import tensors
+from nmt.decoding.trees import Tree, tensors
 from nmt.errors import UserError
 from nmt.layers.activations import mean
 from nmt.layers.attention import Memory
 from nmt.models import LanguageModel, Seq2Seq, Source
+
+# What a member reads, its memory and its state; the state of a language model beside it.
+Reads = TypeVar("Reads")
+Keeps = TypeVar("Keeps", bound=Tree)
+Moves = TypeVar("Moves", bound=Tree)
+MovesToo = TypeVar("MovesToo", bound=Tree)
 
 
 class ModelScorer:
@@ -21,11 +27,11 @@ class ModelScorer:
     def __init__(self, model: Seq2Seq) -> None:
         self.model = model
 
-    def start(self, source: Source) -> tuple[Memory, Any]:
+    def start(self, source: Source) -> tuple[Memory, Tree]:
         """Encode the sources."""
         return self.model.start(source)
 
-    def step(self, y_prev: Tensor, memory: Memory, state: Any) -> Step:
+    def step(self, y_prev: Tensor, memory: Memory, state: Tree) -> Step[Tree]:
         """Score the next piece after y_prev (N,)."""
         logits, alignment, state = self.model.step(y_prev, memory, state)
         return _step(logits, state, alignment)
@@ -40,7 +46,7 @@ class LanguageModelScorer:
     def __init__(self, model: LanguageModel, before: Sequence[int] = ()) -> None:
         self.model, self.before = model, tuple(before)
 
-    def start(self, source: int) -> tuple[None, Any]:
+    def start(self, source: int) -> tuple[None, tuple[Tree, ...]]:
         """Return the state of so many rows that have read no more than the pieces before."""
         state = self.model.start(source)
         device = next(tensors(state)).device
@@ -48,27 +54,29 @@ class LanguageModelScorer:
             _, state = self.model.step(torch.full((source,), piece, device=device), state)
         return None, state
 
-    def step(self, y_prev: Tensor, memory: None, state: Any) -> Step:
+    def step(self, y_prev: Tensor, memory: None, state: tuple[Tree, ...]) -> Step[tuple[Tree, ...]]:
         """Score the next piece after y_prev (N,)."""
         return _step(*self.model.step(y_prev, state), None)
 
 
-class EnsembleScorer:
+class EnsembleScorer(Generic[Reads, Keeps, Moves]):
     """Several models with one target vocabulary: the mean of their probabilities, all with one weight.
 
     Source, memory and state are tuples of the members', in their order. same_source: they read the same
     pieces; the alignment is then the mean of theirs, else the first one's.
     """
 
-    def __init__(self, members: Sequence[StepScorer[Any, Any, Any]], *, same_source: bool) -> None:
+    def __init__(self, members: Sequence[StepScorer[Reads, Keeps, Moves]], *, same_source: bool) -> None:
         self.members, self.same_source = tuple(members), same_source
 
-    def start(self, source: tuple[Any, ...]) -> tuple[tuple[Any, ...], tuple[Any, ...]]:
+    def start(self, source: tuple[Reads, ...]) -> tuple[tuple[Keeps, ...], tuple[Moves, ...]]:
         """Start every member with its own source."""
         started = [member.start(each) for member, each in zip(self.members, source, strict=True)]
         return tuple(memory for memory, _ in started), tuple(state for _, state in started)
 
-    def step(self, y_prev: Tensor, memory: tuple[Any, ...], state: tuple[Any, ...]) -> Step:
+    def step(
+        self, y_prev: Tensor, memory: tuple[Keeps, ...], state: tuple[Moves, ...]
+    ) -> Step[tuple[Moves, ...]]:
         """Score the next piece after y_prev (N,)."""
         asked = zip(self.members, memory, state, strict=True)
         steps = [member.step(y_prev, memory, state) for member, memory, state in asked]
@@ -79,13 +87,13 @@ class EnsembleScorer:
         combined = top + mean((log_probs - top).exp().unbind()).log()  # (N, V)
         return Step(combined, tuple(step.state for step in steps), self._align(steps))
 
-    def _align(self, steps: Sequence[Step]) -> Tensor | None:
+    def _align(self, steps: Sequence[Step[Moves]]) -> Tensor | None:
         found = [step.alignment for step in steps[: None if self.same_source else 1]]
         given = [alignment for alignment in found if alignment is not None]
         return mean(given) if given and len(given) == len(found) else None
 
 
-class FusionScorer:
+class FusionScorer(Generic[Reads, Keeps, Moves, MovesToo]):
     """Shallow fusion (Gülçehre et al. 2015, eq. 5): log p(y | source) + weight · log p_lm(y).
 
     The sum is a score and no log-probability: it does not add up to one. weight ≥ 0, so that it can only
@@ -94,26 +102,28 @@ class FusionScorer:
     """
 
     def __init__(
-        self, translation: StepScorer[Any, Any, Any], lm: StepScorer[int, Any, Any], weight: float
+        self, translation: StepScorer[Reads, Keeps, Moves], lm: StepScorer[int, None, MovesToo], weight: float
     ) -> None:
         if not (isfinite(weight) and weight >= 0):
             raise UserError(f"lm_weight {weight}: expected a number from 0 on, such as 0.2")
         self.translation, self.lm, self.weight = translation, lm, weight
 
-    def start(self, source: Any) -> tuple[tuple[Any, Any], tuple[Any, Any]]:
+    def start(self, source: Reads) -> tuple[tuple[Keeps, None], tuple[Moves, MovesToo]]:
         """Start the translation, and as many rows of the language model as its state has."""
         memory, state = self.translation.start(source)
         lm_memory, lm_state = self.lm.start(len(next(tensors(state))))
         return (memory, lm_memory), (state, lm_state)
 
-    def step(self, y_prev: Tensor, memory: tuple[Any, Any], state: tuple[Any, Any]) -> Step:
+    def step(
+        self, y_prev: Tensor, memory: tuple[Keeps, None], state: tuple[Moves, MovesToo]
+    ) -> Step[tuple[Moves, MovesToo]]:
         """Score the next piece after y_prev (N,)."""
         translation = self.translation.step(y_prev, memory[0], state[0])
         lm = self.lm.step(y_prev, memory[1], state[1])
         scores = translation.log_probs + self.weight * lm.log_probs
-        return translation._replace(log_probs=scores, state=(translation.state, lm.state))
+        return Step(scores, (translation.state, lm.state), translation.alignment)
 
 
-def _step(logits: Tensor, state: Any, alignment: Tensor | None) -> Step:
+def _step(logits: Tensor, state: Moves, alignment: Tensor | None) -> Step[Moves]:
     wide = torch.float64 if logits.dtype == torch.float64 else torch.float32
     return Step(logits.log_softmax(dim=-1, dtype=wide), state, alignment)

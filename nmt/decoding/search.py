@@ -6,28 +6,28 @@ B sentences, K hypotheses a sentence, N = B · K rows, V pieces, Tx source posit
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from math import inf
-from typing import Any, NamedTuple, Protocol, TypeVar
+from typing import Any, Generic, NamedTuple, Protocol, TypeAlias, TypeVar
 
 import torch
 from torch import Tensor
 
 from nmt.decoding.candidates import LengthPenalty, some_top, top
-from nmt.decoding.processors import LengthLimit, LogitsProcessor, Processors
-from nmt.decoding.trees import select_rows
+from nmt.decoding.processors import AnyProcessor, LengthLimit, Processors
+from nmt.decoding.trees import Tree, select_rows
 
 Source = TypeVar("Source", contravariant=True)
-Memory = TypeVar("Memory")
-State = TypeVar("State")
+Memory = TypeVar("Memory", bound=Tree)
+State = TypeVar("State", bound=Tree)
 
 
-class Step(NamedTuple):
+class Step(NamedTuple, Generic[State]):
     """log-probabilities (N, V) of the next piece, the next state, alignment (N, Tx).
 
     log_probs are in float32 at least and the search's own: it may write into them.
     """
 
     log_probs: Tensor
-    state: Any
+    state: State
     alignment: Tensor | None
 
 
@@ -37,8 +37,11 @@ class StepScorer(Protocol[Source, Memory, State]):
     def start(self, source: Source) -> tuple[Memory, State]:
         """Return what is fixed for the sentences (B rows) and the first state (B rows)."""
 
-    def step(self, y_prev: Tensor, memory: Memory, state: State) -> Step:
+    def step(self, y_prev: Tensor, memory: Memory, state: State) -> Step[State]:
         """Score the next piece after y_prev (N,)."""
+
+
+AnyScorer: TypeAlias = StepScorer[Any, Any, Any]  # whatever it reads and keeps
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -52,7 +55,7 @@ class SearchSettings:
     penalty: LengthPenalty
     bos: int
     eos: int
-    processors: tuple[LogitsProcessor, ...] = ()
+    processors: tuple[AnyProcessor, ...] = ()
     n_best: int = 1
     max_ratio: float = 2.0
     max_extra: int = 10
@@ -233,7 +236,7 @@ def beam_search(
     memory, first = scorer.start(source)
     rows = torch.arange(size, device=limits.device).repeat_interleave(beam)
     process = Processors((*settings.processors, LengthLimit(settings.eos)))
-    state: tuple[Any, tuple[Any, ...]] = select_rows(first, rows), process.start(limits, rows)
+    state: tuple[State, tuple[Tree, ...]] = select_rows(first, rows), process.start(limits, rows)
     y_prev = torch.full((size * beam,), settings.bos, device=limits.device)
     results: list[list[Hypothesis]] = [[] for _ in range(size)]
     search: _Beam | None = None

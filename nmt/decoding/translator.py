@@ -6,7 +6,7 @@ from dataclasses import KW_ONLY, dataclass
 from heapq import nlargest
 from itertools import pairwise, product
 from math import inf
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
@@ -17,7 +17,7 @@ from nmt.data.sentences import count_sentences, sentence_ends
 from nmt.data.text import TextEncoder
 from nmt.decoding.forcing import force
 from nmt.decoding.sampling import SamplingSettings, sample
-from nmt.decoding.search import Hypothesis, SearchSettings, StepScorer, beam_search
+from nmt.decoding.search import AnyScorer, Hypothesis, SearchSettings, beam_search
 from nmt.errors import Diverged
 from nmt.evaluation.alignment import Attended, Link, attended, best_links
 from nmt.models import Source
@@ -113,7 +113,7 @@ class Translator:
     tokens of the first. lengths: what training showed, by which a translation is called short.
     """
 
-    scorer: StepScorer[Any, Any, Any]
+    scorer: AnyScorer
     readers: tuple[SourceReader, ...]
     trg_tokenizer: Tokenizer
     search: SearchSettings

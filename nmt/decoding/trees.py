@@ -1,14 +1,15 @@
 """Trees of tensors, as memory and state of a step scorer are: nested tuples, plain or named, or None."""
 
 from collections.abc import Iterator
-from typing import Any, TypeVar
+from typing import TypeAlias, TypeVar
 
 from torch import Tensor
 
-Tree = TypeVar("Tree")
+Tree: TypeAlias = "Tensor | tuple[Tree, ...] | None"
+T = TypeVar("T", bound=Tree)
 
 
-def tensors(tree: Any) -> Iterator[Tensor]:
+def tensors(tree: Tree) -> Iterator[Tensor]:
     """Yield the tensors of a tree, in order."""
     if isinstance(tree, Tensor):
         yield tree
@@ -17,16 +18,16 @@ def tensors(tree: Any) -> Iterator[Tensor]:
             yield from tensors(part)
 
 
-def filled(tree: Tree, others: Iterator[Tensor]) -> Tree:
+def filled(tree: T, others: Iterator[Tensor]) -> T:
     """Return the tree with the next of other tensors in the place of each of its own."""
     if isinstance(tree, Tensor):
         return next(others)  # type: ignore[return-value]
     if isinstance(tree, tuple):
         parts = [filled(part, others) for part in tree]
-        return type(tree)(*parts) if hasattr(tree, "_fields") else tuple(parts)  # type: ignore[return-value]
+        return type(tree)(*parts) if hasattr(tree, "_fields") else tuple(parts)  # type: ignore[arg-type, return-value]
     return tree
 
 
-def select_rows(tree: Tree, index: Tensor) -> Tree:
+def select_rows(tree: T, index: Tensor) -> T:
     """Return the tree with the given rows of each tensor."""
     return filled(tree, (tensor.index_select(0, index) for tensor in tensors(tree)))

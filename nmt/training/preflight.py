@@ -3,7 +3,6 @@
 import time
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any
 
 import torch
 from torch import nn
@@ -58,7 +57,7 @@ def duration(seconds: float) -> str:
     return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"
 
 
-def preflight(trainer: Trainer[Any]) -> Preflight | None:
+def preflight(trainer: Trainer[nn.Module]) -> Preflight | None:
     """Compute the largest and some typical batches of a run and say what it will take; None when it is over.
 
     The largest come first, so that too little memory shows at once; the others tell the time. Weights,
@@ -95,7 +94,7 @@ def preflight(trainer: Trainer[Any]) -> Preflight | None:
     )
 
 
-def _seconds_left(trainer: Trainer[Any], seconds_per_update: float) -> float:
+def _seconds_left(trainer: Trainer[nn.Module], seconds_per_update: float) -> float:
     """How long a run goes on at this pace: to the first of its budgets."""
     pace, at, left = trainer.pace, trainer.at, []
     if pace.max_updates is not None:
@@ -121,7 +120,7 @@ def parameter_table(model: nn.Module) -> list[str]:
     return [f"{name:<{names}}  {shape:>{shapes}}  {count:>{counts}}" for name, shape, count in rows]
 
 
-def weight_memory(trainer: Trainer[Any]) -> str:
+def weight_memory(trainer: Trainer[nn.Module]) -> str:
     """Return the memory of the weights and of what training keeps beside them, as one line."""
     weights = sum(p.nbytes for p in trainer.parameters.values())
     parts = {"weights": weights, "gradients": weights, "optimiser": 2 * weights}

@@ -3,9 +3,10 @@
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import torch
+from torch import nn
 
 from nmt.builders.corpus import corpus_of
 from nmt.builders.kinds import kind_of
@@ -64,7 +65,7 @@ def make_result(name: str, data: ScoredData, scores: Iterable[Score], system: Sy
     )
 
 
-def training_result(experiment: Experiment, prepared: Prepared, trainer: Trainer[Any]) -> Result:
+def training_result(experiment: Experiment, prepared: Prepared, trainer: Trainer[nn.Module]) -> Result:
     """Return what a finished training knows: the best validation, and what the weights cost."""
     at, config, precision = trainer.at, experiment.training, _name(trainer.precision)
     settings = {**experiment.decoding.model_dump(mode="json"), "beam": config.validation_beam}

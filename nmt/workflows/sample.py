@@ -7,7 +7,7 @@ import torch
 from nmt.builders.language_model import Trained, first_token
 from nmt.decoding.candidates import LengthPenalty
 from nmt.decoding.options import Sampling
-from nmt.decoding.processors import Ban, LogitsProcessor
+from nmt.decoding.processors import AnyProcessor, Ban
 from nmt.decoding.sampling import Sampled, SamplingSettings, sample
 from nmt.decoding.scorers import LanguageModelScorer
 from nmt.decoding.search import SearchSettings, beam_search
@@ -82,6 +82,6 @@ def _begun(trained: Trained, prompt: str) -> tuple[LanguageModelScorer, int, lis
     return LanguageModelScorer(trained.model, before), last, ids
 
 
-def _processors(trained: Trained) -> tuple[LogitsProcessor, ...]:
+def _processors(trained: Trained) -> tuple[AnyProcessor, ...]:
     """Return the rules of new text: it has no banned token and no unknown word."""
     return (Ban({*trained.tokenizer.banned, UNK}),)

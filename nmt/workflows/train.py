@@ -5,10 +5,10 @@ import tempfile
 import time
 from datetime import datetime
 from pathlib import Path
-from typing import Any
 
 import torch
 from rich.console import Console
+from torch import nn
 
 from nmt import machine
 from nmt.builders.embeddings import check_embeddings, fill_embeddings
@@ -59,7 +59,7 @@ MAY_CHANGE = (
 
 def build_trainer(
     experiment: Experiment, run: Run, console: Console, processes: Processes = ALONE
-) -> tuple[Trainer[Any], Prepared, Tracker]:
+) -> tuple[Trainer[nn.Module], Prepared, Tracker]:
     """Return this process's trainer, at the newest checkpoint of the run's folder if it has one.
 
     Of several processes the first alone writes there. Raises UserError when the folder holds a run whose
