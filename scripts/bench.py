@@ -172,11 +172,11 @@ def run_updates(trainer: Trainer, updates: int) -> tuple[float, int]:
     trainer.model.train()
     for _ in range(5):
         trainer.update()
-    trainer.settle()
+    trainer.flush()
     before, began = trainer.at.trg_tokens, time.perf_counter()
     for _ in range(updates):
         trainer.update()
-    trainer.settle()
+    trainer.flush()
     return time.perf_counter() - began, trainer.at.trg_tokens - before
 
 

@@ -26,7 +26,7 @@ def fill_embeddings(
     experiment: Experiment,
     prepared: Prepared,
     model: Seq2Seq | LanguageModel | Tagger,
-    say: Callable[[str], None],
+    log: Callable[[str], None],
 ) -> None:
     """Put word vectors in the place of what was drawn, and say what share of the vocabulary has one.
 
@@ -47,7 +47,7 @@ def fill_embeddings(
         with torch.no_grad():
             for piece, vector in vectors.items():
                 weight[piece] = torch.from_numpy(vector).to(weight.dtype)
-        say(f"{path}: vectors for {len(vectors):,} of {pieces:,} {side} pieces ({len(vectors) / pieces:.1%})")
+        log(f"{path}: vectors for {len(vectors):,} of {pieces:,} {side} pieces ({len(vectors) / pieces:.1%})")
 
 
 def _files(experiment: Experiment) -> dict[str, Path]:

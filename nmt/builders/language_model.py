@@ -74,7 +74,7 @@ def _check_prompt(encoder: TextEncoder, prompt: str) -> None:
 
     def unknown(text: str) -> bool:
         ids = encoder.encode(text)
-        pieces = encoder.tokenizer.pieces(ids)
+        pieces = encoder.tokenizer.tokens(ids)
         return UNK in ids or any(re.fullmatch("<0x[0-9A-F]{2}>", piece) for piece in pieces)
 
     if prompt != prompt.encode(errors="ignore").decode():

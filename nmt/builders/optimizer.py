@@ -53,7 +53,7 @@ def build_averaging(
     section: config.AveragingConfig,
     parameters: dict[str, nn.Parameter],
     checkpoints: Checkpoints,
-    say: Callable[[str], None],
+    log: Callable[[str], None],
 ) -> Averaging:
     """Return which weights are validated and kept; say: for what a person should know of it."""
     match section.kind:
@@ -62,7 +62,7 @@ def build_averaging(
         case "ema":
             return Ema(parameters, section.decay)
         case "checkpoints":
-            return CheckpointAveraging(parameters, checkpoints, section.last, say)
+            return CheckpointAveraging(parameters, checkpoints, section.last, log)
         case other:
             assert_never(other)
 
@@ -79,7 +79,7 @@ def build_recipe(
     return Recipe(
         optimizer=build_optimizer(section.optimizer, list(parameters.values())),
         schedule=build_schedule(section.schedule),
-        averaging=build_averaging(section.averaging, parameters, records.checkpoints, records.progress.say),
+        averaging=build_averaging(section.averaging, parameters, records.checkpoints, records.progress.log),
         rate=section.optimizer.lr,
         precision=precision,
         device=device,

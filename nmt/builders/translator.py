@@ -136,7 +136,7 @@ def _members(options: TranslationOptions, experiment: Experiment | None = None) 
     folder, *others = options.models
     members = [_member(folder, experiment), *(_member(other) for other in others)]
     for other, member in zip(others, members[1:], strict=True):
-        _same_pieces(
+        _same_tokens(
             f"--model {other}", member.trg, folder, members[0].trg, "models of an ensemble need the same ones"
         )
     if options.lm:
@@ -171,10 +171,10 @@ def _check_language_model(lm: Path, folder: Path, trg: Tokenizer) -> None:
         )
     _, tokenizer = load_tokenizers(run.tokenizer)
     saved = f"train it with data.tokenizer {{kind: saved, path: {Run(folder).tokenizer}}}"
-    _same_pieces(f"--lm {lm}", tokenizer, folder, trg, saved)
+    _same_tokens(f"--lm {lm}", tokenizer, folder, trg, saved)
 
 
-def _same_pieces(what: str, found: Tokenizer, folder: Path, expected: Tokenizer, remedy: str) -> None:
+def _same_tokens(what: str, found: Tokenizer, folder: Path, expected: Tokenizer, remedy: str) -> None:
     a, b = expected.vocabulary, found.vocabulary
     if a.fingerprint != b.fingerprint:
         raise UserError(

@@ -57,22 +57,22 @@ def train(
     if dry_run and run is not None:
         raise UserError(f"--run {run}: without effect with --dry-run; leave out one or the other")
     with joined() as group, ExitStack() as held:
-        experiment = group.of_first(lambda: load_experiment(config, overrides or ()))
-        console = Console(highlight=False, quiet=not group.first)
+        experiment = group.on_main(lambda: load_experiment(config, overrides or ()))
+        console = Console(highlight=False, quiet=not group.is_main)
         if dry_run:
-            group.of_first(lambda: print_dry_run(experiment, console))
+            group.on_main(lambda: print_dry_run(experiment, console))
             return
         place = run_folder(experiment, run)
-        group.of_first(lambda: held.enter_context(place.locked()))
+        group.on_main(lambda: held.enter_context(place.locked()))
 
         def ready() -> tuple[Trainer[nn.Module], Prepared, Tracker]:
             trainer, prepared, tracker = build_trainer(experiment, place, console, group)
             if (expected := preflight(trainer)) is not None:
-                trainer.progress.say(expected.line(datetime.now()))
+                trainer.progress.log(expected.line(datetime.now()))
             return trainer, prepared, tracker
 
         with Signals() as signals:
-            built = signals.unless_asked(ready)
+            built = signals.unless_stopped(ready)
         if built is None or signals.asked:
             console.print("stopped before an update was made; the same command goes on from there")
             raise typer.Exit(SAVED)
@@ -82,8 +82,8 @@ def train(
             reached = trainer.train()
         except Interrupted:
             # In all together: torchrun ends the others when one has ended.
-            group.of_first(lambda: tracker.finish(seconds=LAST_WORDS))
-            trainer.progress.say(
+            group.on_main(lambda: tracker.finish(seconds=LAST_WORDS))
+            trainer.progress.log(
                 f"stopped at update {trainer.at.update}; the same command goes on from there"
             )
             raise typer.Exit(SAVED) from None
@@ -97,10 +97,10 @@ def train(
             tracker.model(parts, reached.best, trainer.task.better)
             tracker.finish(result.model_dump(mode="json"))
 
-        group.of_first(conclude)
+        group.on_main(conclude)
     best = "  ".join(f"{name} {value:.3f}" for name, value in reached.best.items())
-    trainer.progress.say(
+    trainer.progress.log(
         f"done: {reached.update} updates in {reached.seconds / 60:.1f} min; "
         f"best at update {reached.best_update}: {best}"
     )
-    trainer.progress.say(f"next: {kind_of(experiment).next(place.folder)}")
+    trainer.progress.log(f"next: {kind_of(experiment).next(place.folder)}")

@@ -19,7 +19,7 @@ from nmt.data.prefetch import map_ahead
 from nmt.tokenization.vocabulary import BOS, EOS, PAD
 
 
-class Carried:
+class StreamState:
     """The states that the R rows of one long text hand from one window to the next.
 
     A window may be computed in parts, and again: what it begins with stays until the next one's turn.
@@ -57,7 +57,7 @@ class Batch:
     trg_out: Tensor  # (B, Ty) target + EOS
     trg_len: Tensor  # (B,) EOS counted
     indices: Tensor  # (B,) row numbers in the split, or of one long text in its rows
-    carried: Carried | None = None  # what the rows read before this batch; None: they begin here
+    recurrent: StreamState | None = None  # what the rows read before this batch; None: they begin here
 
     def __len__(self) -> int:
         return len(self.src)
@@ -70,7 +70,7 @@ class Batch:
     def to(self, device: torch.device | str) -> Self:
         """The same batch on a device; the host does not wait for it to arrive on a GPU."""
         tensors = {field.name: getattr(self, field.name) for field in fields(self)}
-        del tensors["carried"]
+        del tensors["recurrent"]
         if torch.device(device).type == "cuda" and self.src.is_cpu:
             # Only from pinned memory does a copy run beside the host.
             tensors = {name: tensor.contiguous().pin_memory() for name, tensor in tensors.items()}
@@ -78,7 +78,7 @@ class Batch:
             self, **{name: tensor.to(device, non_blocking=True) for name, tensor in tensors.items()}
         )
 
-    def pieces(self, count: int) -> list[Self]:
+    def micro_batches(self, count: int) -> list[Self]:
         """The rows in at most `count` smaller batches of equal size, each no wider than it needs to be."""
         size = -(-len(self) // count)
         return [self._rows(slice(start, start + size)) for start in range(0, len(self), size)]
@@ -93,7 +93,7 @@ class Batch:
             trg_out=self.trg_out[rows, :ty],
             trg_len=trg_len,
             indices=self.indices[rows],
-            carried=self.carried,
+            recurrent=self.recurrent,
         )
 
 
@@ -226,11 +226,11 @@ class TrainingBatches(Protocol):
     def state(self) -> dict[str, int]:
         """Where the next batch stands."""
 
-    def carried(self) -> dict[str, Tensor]:
+    def recurrent_state(self) -> dict[str, Tensor]:
         """What the next batch needs of those before it, by name; nothing unless rows read on."""
 
     def load_state(self, state: dict[str, int], carried: Mapping[str, Tensor]) -> None:
-        """Goes to where state() and carried() were taken."""
+        """Goes to where state() and recurrent_state() were taken."""
 
     def __next__(self) -> Batch: ...
 
@@ -285,7 +285,7 @@ class Batches:
         """Where the next batch stands: its epoch, and its position in the order of that epoch."""
         return {"epoch": self.epoch, "position": self.position}
 
-    def carried(self) -> dict[str, Tensor]:
+    def recurrent_state(self) -> dict[str, Tensor]:
         """Nothing: every pair begins anew."""
         return {}
 

@@ -158,7 +158,7 @@ def prepare(
     train_tokenizers: TrainTokenizers,
     *,
     seed: int,
-    say: Callable[[str], None] = lambda message: None,
+    log: Callable[[str], None] = lambda message: None,
 ) -> Prepared:
     """The prepared corpus: the folder that is there already if nothing changed, or else a new one.
 
@@ -172,12 +172,12 @@ def prepare(
         try:
             return Prepared(folder)
         except UserError as error:
-            say(f"{error}: preparing it again")
+            log(f"{error}: preparing it again")
     try:
         folder.parent.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(prefix=f".{folder.name}-", dir=folder.parent) as temporary:
             new = Path(temporary) / "new"
-            _write(new, key, data, corpus, train_tokenizers, seed, say)
+            _write(new, key, data, corpus, train_tokenizers, seed, log)
             return _put(new, folder)
     except OSError as error:
         raise UserError(f"data.prepared: cannot write {folder}: {error.strerror or error}") from error
@@ -235,7 +235,7 @@ def _write(
     corpus: Corpus,
     train_tokenizers: TrainTokenizers,
     seed: int,
-    say: Callable[[str], None],
+    log: Callable[[str], None],
 ) -> None:
     """Writes everything that a folder holds, meta.json last."""
     folder.mkdir()
@@ -243,12 +243,12 @@ def _write(
         corpus = SpooledCorpus(corpus, folder.with_name("spool"))
     scans: dict[Split, Scan] = {}
     for split in corpus.splits:
-        say(f"reading {split} of {corpus.describe(split)}")
+        log(f"reading {split} of {corpus.describe(split)}")
         scans[split] = scan(corpus.pairs(split), monolingual=corpus.rows == "text")
         if not len(scans[split]):
             raise UserError(f"{corpus.describe(split)}: split {split} is empty; expected at least one pair")
         if decomposed := scans[split].decomposed:
-            say(
+            log(
                 f"{decomposed:,} texts of {split} hold decomposed characters, which are other "
                 "text to a model than composed ones; data.normalize: nfc composes them"
             )
@@ -262,7 +262,7 @@ def _write(
     def train_pairs() -> Iterator[Pair]:
         return compress(corpus.pairs("train"), chosen.tobytes())
 
-    say("training the tokenizer")
+    log("training the tokenizer")
     tokenizers = train_tokenizers(train_pairs)
     save_tokenizers(folder / "tokenizer", *tokenizers)
 
@@ -271,7 +271,7 @@ def _write(
         dtype = "uint16"
     written: dict[Split, _Written] = {}
     for split in corpus.splits:
-        say(f"encoding {split}")
+        log(f"encoding {split}")
         files = folder / split
         if split == "train":
             samplers = [np.random.default_rng((seed, number)) for number in range(_samples(data))]

@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from nmt.data.batches import ALL, Batch, Carried
+from nmt.data.batches import ALL, Batch, StreamState
 from nmt.data.encoded import EncodedSplit, Ids
 from nmt.tokenization.vocabulary import EOS, PAD
 
@@ -32,7 +32,7 @@ class Windows:
     def __len__(self) -> int:
         return -(-self._out.shape[1] // self._width)
 
-    def window(self, number: int, carried: Carried | None = None, rows: slice = ALL) -> Batch:
+    def window(self, number: int, carried: StreamState | None = None, rows: slice = ALL) -> Batch:
         """These rows of a window, of which `carried` knows what they read before; there is no source."""
         columns = slice(number * self._width, (number + 1) * self._width)
         trg_in, out = (
@@ -45,12 +45,12 @@ class Windows:
             trg_out=out,
             trg_len=(out != PAD).sum(dim=1),
             indices=torch.arange(self.rows)[rows],
-            carried=carried,
+            recurrent=carried,
         )
 
     def __iter__(self) -> Iterator[Batch]:
         """All windows in order, each reading on from the one before."""
-        carried = Carried(self.rows)
+        carried = StreamState(self.rows)
         for number in range(len(self)):
             yield self.window(number, carried)
             carried.turn()
@@ -61,7 +61,7 @@ class StreamBatches:
 
     R is tokens_per_batch // width rows, fewer where the text is short; up to R − 1 pieces at its end are
     left out, so that all rows are equally long. rows: of every batch these alone are handed out.
-    state() and carried() name the batch that comes next and what its rows have read; epoch and position
+    state() and recurrent_state() describe the next batch and what its rows have read; epoch and position
     count the readings of the whole text and the windows handed out of this one.
     """
 
@@ -84,18 +84,18 @@ class StreamBatches:
         """Which window is next."""
         return {"epoch": self.epoch, "position": self.position}
 
-    def carried(self) -> dict[str, Tensor]:
+    def recurrent_state(self) -> dict[str, Tensor]:
         """The states (R, W) that the next window begins with; nothing at the beginning of the text."""
         states = self._carried.states
         return {} if states is None else {"states": states}
 
     def load_state(self, state: dict[str, int], carried: Mapping[str, Tensor]) -> None:
-        """Goes to where state() and carried() were taken; ValueError when this epoch has no such window."""
+        """Continue from a saved position; raises ValueError if this epoch has no such window."""
         self._begin(state["epoch"])
         if not 0 <= state["position"] < self.per_epoch:
             raise ValueError(f"position {state['position']} in an epoch of {self.per_epoch} windows")
         self.position = state["position"]
-        self._carried = Carried(self._windows.rows, carried.get("states"))
+        self._carried = StreamState(self._windows.rows, carried.get("states"))
 
     def __iter__(self) -> Self:
         return self
@@ -124,5 +124,5 @@ class StreamBatches:
         text = self._split.targets(EOS, epoch)
         rows = min(self._most_rows, len(text))
         self._windows = Windows(text[: len(text) - len(text) % rows], rows, self._width)
-        self._carried = Carried(rows)
+        self._carried = StreamState(rows)
         self.epoch, self.position = epoch, 0

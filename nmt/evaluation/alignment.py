@@ -53,7 +53,7 @@ def attended(
     return Attended(
         _words(src, src_ids, src_starts),
         _words(trg, trg_ids, trg_starts),
-        merge_pieces(attention[: len(trg_ids), : len(src_ids)], src_starts, trg_starts),
+        merge_tokens(attention[: len(trg_ids), : len(src_ids)], src_starts, trg_starts),
         spaced,
         apart,
     )
@@ -64,7 +64,7 @@ def _words(tokenizer: Tokenizer, ids: Sequence[int], starts: Sequence[bool]) -> 
     return [tokenizer.decode(ids[a:b]).strip() for a, b in pairwise([*begins, len(ids)])]
 
 
-def merge_pieces(attention: Matrix, src_starts: Sequence[bool], trg_starts: Sequence[bool]) -> Matrix:
+def merge_tokens(attention: Matrix, src_starts: Sequence[bool], trg_starts: Sequence[bool]) -> Matrix:
     """Attention over pieces, (Ty, Tx), becomes attention over words, (Wy, Wx).
 
     A word receives the sum over its source pieces and the mean over its target pieces, so a row that

@@ -40,7 +40,7 @@ def attention_map(translator: Translator, line: str) -> Map:
     weights = best.alignment.double().numpy()  # </s> counted on both sides
     tokenizers = translator.src_tokenizer, translator.trg_tokenizer
     shown = [
-        [token.replace("▁", "_") for token in tokenizer.pieces(ids)] + [END]
+        [token.replace("▁", "_") for token in tokenizer.tokens(ids)] + [END]
         for tokenizer, ids in zip(tokenizers, (src, best.ids), strict=True)
     ]
     words = attended(tokenizers, src, best.ids, weights)

@@ -83,7 +83,7 @@ def read(trained: Trained, line: str) -> list[Read]:
         ids = [first_token(trained.experiment), *tokenizer.encode(line)]
         with observed(model) as steps:
             model(torch.tensor([ids]))
-        return [_read(name, of, tokenizer.pieces(ids)) for name, of in steps.items()]
+        return [_read(name, of, tokenizer.tokens(ids)) for name, of in steps.items()]
     assert trained.translator is not None
     src_tokenizer = trained.translator.src_tokenizer
     src = src_tokenizer.encode(line)
@@ -94,7 +94,7 @@ def read(trained: Trained, line: str) -> list[Read]:
     of_encoder = {id(module) for module in model.encoder.modules()}
     encoding = {name for name, module in model.named_modules() if id(module) in of_encoder}
     return [
-        _read(name, of, src_tokenizer.pieces(src) if name in encoding else tokenizer.pieces(trg))
+        _read(name, of, src_tokenizer.tokens(src) if name in encoding else tokenizer.tokens(trg))
         for name, of in steps.items()
     ]
 

@@ -32,7 +32,7 @@ def translate_forced(model: Seq2Seq, batch: Batch) -> TeacherForced:
 
 def read_forced(model: LanguageModel, batch: Batch) -> TeacherForced:
     """Return the features of each token of a text; the state of each row moves on to the next window."""
-    carried = batch.carried
+    carried = batch.recurrent
     before = carried.enter(batch.indices) if carried else None
     features, state = model(batch.trg_in, None if before is None else model.unflat(before))
     if carried:

@@ -68,7 +68,7 @@ class Tokenizer(Protocol):
         """The text of these ids; PAD, BOS and EOS (and UNK where it carries no text) are skipped."""
         ...
 
-    def pieces(self, ids: Sequence[int]) -> list[str]:
+    def tokens(self, ids: Sequence[int]) -> list[str]:
         """The pieces as they stand in the vocabulary, printable, for people to look at."""
         ...
 
@@ -199,7 +199,7 @@ class SentencePieceTokenizer:
         """The text of these ids; special ids are skipped, bytes that are not UTF-8 become U+FFFD."""
         return printable(self._processor.decode([i for i in ids if i > EOS]))
 
-    def pieces(self, ids: Sequence[int]) -> list[str]:
+    def tokens(self, ids: Sequence[int]) -> list[str]:
         """The pieces as they stand in the vocabulary: ▁ is a space, <0xE2> a byte."""
         return [printable(self.vocabulary.pieces[i]) for i in ids]
 
@@ -309,9 +309,9 @@ class WordTokenizer:
 
     def decode(self, ids: Sequence[int]) -> str:
         """The words joined by spaces; PAD, BOS and EOS are skipped, UNK is `<unk>`."""
-        return " ".join(self.pieces([i for i in ids if i not in (PAD, BOS, EOS)]))
+        return " ".join(self.tokens([i for i in ids if i not in (PAD, BOS, EOS)]))
 
-    def pieces(self, ids: Sequence[int]) -> list[str]:
+    def tokens(self, ids: Sequence[int]) -> list[str]:
         """The words as they stand in the vocabulary."""
         return [printable(self.vocabulary.pieces[i]) for i in ids]
 

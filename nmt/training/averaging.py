@@ -87,9 +87,9 @@ class CheckpointAveraging(NoAveraging):
     """
 
     def __init__(
-        self, parameters: Parameters, checkpoints: Checkpoints, last: int, say: Callable[[str], None]
+        self, parameters: Parameters, checkpoints: Checkpoints, last: int, log: Callable[[str], None]
     ) -> None:
-        self.parameters, self.checkpoints, self.last, self.say = parameters, checkpoints, last, say
+        self.parameters, self.checkpoints, self.last, self.log = parameters, checkpoints, last, log
 
     def weights(self, update: int) -> dict[str, Tensor] | None:
         """Return the mean."""
@@ -101,7 +101,7 @@ class CheckpointAveraging(NoAveraging):
             try:
                 saved = self.checkpoints.load(step, only="model")[0]["model"]
             except DamagedCheckpoint as error:
-                self.say(f"damaged, not averaged: {error}")
+                self.log(f"damaged, not averaged: {error}")
                 continue
             yield {name: weight.to(self.parameters[name].device) for name, weight in saved.items()}
         yield {name: p.detach() for name, p in self.parameters.items()}

@@ -138,7 +138,7 @@ class Checkpoints:
             shutil.rmtree(aside, ignore_errors=True)
         except (OSError, UserError) as error:
             shutil.rmtree(temporary, ignore_errors=True)
-            self.mend()
+            self.repair()
             raise UserError(
                 f"checkpoint {self.path(step)} could not be written: {error}; "
                 "make room and run the same command again, it goes on from the checkpoint before"
@@ -196,7 +196,7 @@ class Checkpoints:
             )
         return None
 
-    def mend(self) -> None:
+    def repair(self) -> None:
         """Undo a replacement that was killed between its two renames; for the process that holds the run."""
         for aside in self.folder.glob(".step-*.old"):
             path = self.folder / aside.name[1:-4]

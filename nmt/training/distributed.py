@@ -26,7 +26,7 @@ class Processes(Protocol):
     """What a trainer asks of the processes of its run, itself one of them. All of them ask the same."""
 
     size: int
-    first: bool  # of all, the one that writes
+    is_main: bool  # of all, the one that writes
     rows: slice  # of every batch, those that this process computes; lengths rise within a batch
 
     def device(self, chosen: torch.device) -> torch.device:
@@ -44,18 +44,18 @@ class Processes(Protocol):
     def own(self, parts: Tensor) -> Tensor:
         """Return the part of this process of what `gather` returned."""
 
-    def of_first(self, work: Callable[[], Outcome]) -> Outcome:
+    def on_main(self, work: Callable[[], Outcome]) -> Outcome:
         """Let the first process do the work, and return its outcome, or raise its UserError, in all."""
 
-    def after_first(self, work: Callable[[], Outcome]) -> Outcome:
+    def after_main(self, work: Callable[[], Outcome]) -> Outcome:
         """Do the work in every process, once the first has done it."""
 
 
-class Alone:
+class SingleProcess:
     """One process, which has nobody to ask."""
 
     size: int = 1
-    first: bool = True
+    is_main: bool = True
     rows: slice = slice(None)
 
     def device(self, chosen: torch.device) -> torch.device:
@@ -73,14 +73,14 @@ class Alone:
     def own(self, parts: Tensor) -> Tensor:
         return parts
 
-    def of_first(self, work: Callable[[], Outcome]) -> Outcome:
+    def on_main(self, work: Callable[[], Outcome]) -> Outcome:
         return work()
 
-    def after_first(self, work: Callable[[], Outcome]) -> Outcome:
+    def after_main(self, work: Callable[[], Outcome]) -> Outcome:
         return work()
 
 
-ALONE = Alone()
+SINGLE = SingleProcess()
 
 
 class Group:
@@ -90,7 +90,7 @@ class Group:
     """
 
     def __init__(self, rank: int, size: int) -> None:
-        self.size, self.first, self.rows = size, rank == 0, slice(rank, None, size)
+        self.size, self.is_main, self.rows = size, rank == 0, slice(rank, None, size)
         self._rank = rank
 
     def device(self, chosen: torch.device) -> torch.device:
@@ -143,13 +143,13 @@ class Group:
     def own(self, parts: Tensor) -> Tensor:
         return parts.chunk(self.size)[self._rank].clone()
 
-    def of_first(self, work: Callable[[], Outcome]) -> Outcome:
+    def on_main(self, work: Callable[[], Outcome]) -> Outcome:
         """Let the first process do the work, and return its outcome, or raise its UserError, in all.
 
         The outcome is pickled on its way.
         """
         outcome: list[Any] = [None]
-        if self.first:
+        if self.is_main:
             try:
                 outcome = [work()]
             except UserError as error:
@@ -160,22 +160,22 @@ class Group:
             raise outcome[0]
         return outcome[0]  # type: ignore[no-any-return]
 
-    def after_first(self, work: Callable[[], Outcome]) -> Outcome:
+    def after_main(self, work: Callable[[], Outcome]) -> Outcome:
         done: list[Outcome] = []
-        self.of_first(lambda: done.append(work()))
-        return done[0] if self.first else work()
+        self.on_main(lambda: done.append(work()))
+        return done[0] if self.is_main else work()
 
 
 @contextmanager
 def joined() -> Iterator[Processes]:
-    """Give the processes that torchrun's variables name, ALONE where there are none or one.
+    """Give the processes that torchrun's variables name, SINGLE where there are none or one.
 
     What stops a run is told once: a UserError that leaves here has its message in the first process that
     had one, and none in the others. Raises UserError where the variables do not fit, or not all of the
     processes come.
     """
     if "WORLD_SIZE" not in os.environ:
-        yield ALONE
+        yield SINGLE
         return
     size, rank = _number("WORLD_SIZE"), _number("RANK")
     if rank >= size:
@@ -184,9 +184,9 @@ def joined() -> Iterator[Processes]:
             "start the processes with torchrun, which numbers them from 0"
         )
     if size == 1:
-        yield ALONE
+        yield SINGLE
         return
-    store = _meet(rank, size)
+    store = _join(rank, size)
     try:
         yield Group(rank, size)
     except UserError as error:
@@ -195,7 +195,7 @@ def joined() -> Iterator[Processes]:
     distributed.destroy_process_group()
 
 
-def _meet(rank: int, size: int) -> Any:
+def _join(rank: int, size: int) -> Any:
     """Meet the other processes; return torch's store, where all of them read and write."""
     from torch.distributed.rendezvous import rendezvous  # not in every build of torch
 

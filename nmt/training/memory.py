@@ -14,7 +14,7 @@ def peak_memory(device: torch.device) -> int:
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)
 
 
-def give_back() -> None:
+def trim_heap() -> None:
     """Return to the system what the C library keeps of freed memory, where it is glibc.
 
     Batches of many shapes leave holes in the heap that are of no use to what comes next, such as a

@@ -33,7 +33,7 @@ class Progress:
     ) -> None:
         self._bar.stop()
 
-    def say(self, line: str) -> None:
+    def log(self, line: str) -> None:
         """Print a line above the bar."""
         self._bar.console.print(line, markup=False, highlight=False, soft_wrap=True)
 
@@ -46,4 +46,4 @@ class Progress:
     def validated(self, update: int, minutes: float, figures: Mapping[str, float], *, improved: bool) -> None:
         """Print one validation."""
         text = "  ".join(f"{name} {value:.3f}" for name, value in figures.items())
-        self.say(f"update {update:>6}  {minutes:6.1f} min  {text}{'  best' if improved else ''}")
+        self.log(f"update {update:>6}  {minutes:6.1f} min  {text}{'  best' if improved else ''}")

@@ -38,7 +38,7 @@ class Signals:
         for each, handler in self._kept.items():
             signal.signal(each, handler)
 
-    def unless_asked(self, work: Callable[[], Outcome]) -> Outcome | None:
+    def unless_stopped(self, work: Callable[[], Outcome]) -> Outcome | None:
         """Return what the work returns, or None where a signal came before it or cut it off."""
         try:
             self._cutting = True

@@ -44,9 +44,9 @@ class Splitting:
     """
 
     def __init__(
-        self, pieces: int, device: torch.device, *, undo: Callable[[], None], say: Callable[[str], None]
+        self, pieces: int, device: torch.device, *, undo: Callable[[], None], log: Callable[[str], None]
     ) -> None:
-        self.pieces, self.device, self.undo, self.say = pieces, device, undo, say
+        self.pieces, self.device, self.undo, self.log = pieces, device, undo, log
         self.too_large = inf  # positions of the smallest piece that did not fit
 
     def sum(self, compute: Callable[[Batch], Tensor], batch: Batch) -> Tensor:
@@ -56,7 +56,7 @@ class Splitting:
         """
         rng, count = rng_state(self.device), self.pieces
         while True:
-            pieces = batch.pieces(count)
+            pieces = batch.micro_batches(count)
             if len(pieces) < len(batch) and max(map(positions, pieces)) >= self.too_large:
                 count *= 2
                 continue
@@ -85,7 +85,7 @@ class Splitting:
                 f"lower data.filters.max_length or the sizes of the model ({reason})"
             )
         self.too_large = positions(piece)
-        self.say(
+        self.log(
             f"out of memory with {rows} pairs of up to {tx} source and {ty} target pieces; "
             "so much is computed in halves from here on"
         )

@@ -39,7 +39,7 @@ class Tracker:
     def __init__(self, folder: Path, experiment: Experiment) -> None:
         """Open the figures of the run in `folder`, which exists; a half-written last line is cut off."""
         self.path = folder / "metrics.jsonl"
-        _mend(self.path)
+        _repair(self.path)
         self._experiment = experiment
         mode, settings = experiment.tracking.wandb, experiment.model_dump(mode="json")
         self._wandb = (
@@ -205,7 +205,7 @@ def show(
         warn(f"stopped: {reason(error)}; pictures and table are in {folder}")
 
 
-def _mend(path: Path) -> None:
+def _repair(path: Path) -> None:
     """Cut off a last line that a killed run left half-written."""
     size = end = 0
     try:

@@ -14,8 +14,8 @@ from nmt.errors import Diverged, UserError
 from nmt.objectives.objective import Objective
 from nmt.tasks.task import Task, Validation
 from nmt.training.checkpoint import rng_state, set_rng_state
-from nmt.training.distributed import ALONE, Processes
-from nmt.training.memory import give_back
+from nmt.training.distributed import SINGLE, Processes
+from nmt.training.memory import trim_heap
 from nmt.training.optim import fill, step_if_finite, weights_of
 from nmt.training.recipe import Pace, Recipe, Records
 from nmt.training.saved import Progressed, Saved, Window, check_tensors
@@ -58,7 +58,7 @@ class Trainer(Generic[M]):
         recipe: Recipe,
         pace: Pace,
         records: Records,
-        processes: Processes = ALONE,
+        processes: Processes = SINGLE,
     ) -> None:
         self.model, self.objective, self.task, self.batches = model, objective, task, batches
         self.recipe, self.pace, self.records, self.processes = recipe, pace, records, processes
@@ -66,12 +66,12 @@ class Trainer(Generic[M]):
         self.optimizer, self.schedule, self.averaging = recipe.optimizer, recipe.schedule, recipe.averaging
         self.checkpoints, self.tracker, self.progress = records.checkpoints, records.tracker, records.progress
         self.parameters = dict(model.named_parameters())
-        self.splitting = Splitting(recipe.accumulate, self.device, undo=self._forget, say=self.progress.say)
+        self.splitting = Splitting(recipe.accumulate, self.device, undo=self._forget, log=self.progress.log)
         self.at = Progressed()
         self._window = Window()
-        self._happened: list[Tensor] = []  # loss, count, figures and norm of each update not yet settled
+        self._pending: list[Tensor] = []  # loss, count, figures and norm of each update not yet flushed
         self._signals = Signals()
-        self._elsewhere = 0.0  # seconds of this process's loop that did not go into updates
+        self._other_seconds = 0.0  # seconds of this process's loop that did not go into updates
 
     def train(self) -> Progressed:
         """Train until a budget is used up or validation no longer improves; return how far it came.
@@ -82,27 +82,27 @@ class Trainer(Generic[M]):
         """
         began, cpu_began = time.perf_counter(), time.process_time()
         at = self.at
-        before = self.processes.of_first(lambda: (at.seconds, at.updating_seconds, at.cpu_seconds))
+        before = self.processes.on_main(lambda: (at.seconds, at.updating_seconds, at.cpu_seconds))
 
-        def meet() -> bool:
+        def synchronize() -> bool:
             """Take the time, which is the first process's, and say whether any of them was asked to stop."""
             spent = time.perf_counter() - began
-            times = spent, spent - self._elsewhere, time.process_time() - cpu_began
+            times = spent, spent - self._other_seconds, time.process_time() - cpu_began
             mine = torch.tensor([*times, self._signals.asked], dtype=torch.float64)
             seconds, updating, cpu_seconds, asked = self.processes.gather(mine).view(-1, 4).T.tolist()
             at.seconds, at.updating_seconds = before[0] + seconds[0], before[1] + updating[0]
             at.cpu_seconds = before[2] + sum(cpu_seconds)
             return any(asked)
 
-        self._window.began, self._elsewhere = began, 0.0
+        self._window.began, self._other_seconds = began, 0.0
         self.model.train()
         with self._signals, self.progress, closing(self.batches):
-            stopping, unsaved = meet(), False
+            stopping, unsaved = synchronize(), False
             while True:
                 # Before a save, whose checkpoint then knows of it; a signal does not wait for it.
                 if not stopping and self._validation_due():
                     unsaved = self._validate() or unsaved
-                    stopping = meet()
+                    stopping = synchronize()
                 if unsaved and (stopping or at.update % self.pace.save_every == 0 or self.over()):
                     self._save()
                 if stopping:
@@ -110,7 +110,7 @@ class Trainer(Generic[M]):
                 if self.over():
                     return at
                 self.update()
-                stopping, unsaved = meet(), True
+                stopping, unsaved = synchronize(), True
 
     def resume(self) -> bool:
         """Go on from the newest whole checkpoint; return False if there is none.
@@ -118,13 +118,13 @@ class Trainer(Generic[M]):
         What was logged after it is cut off. Raises UserError when no checkpoint is whole, or when the
         newest was trained on something else or by another number of processes.
         """
-        found = self.processes.of_first(self.checkpoints.newest)
+        found = self.processes.on_main(self.checkpoints.newest)
         if found is None:
             self.tracker.truncate_after(0)
             return False
         step, groups, content, damaged = found
         for line in damaged:
-            self.progress.say(f"damaged, not used: {line}; going on from step {step}")
+            self.progress.log(f"damaged, not used: {line}; going on from step {step}")
         state = Saved.of(content, self.checkpoints.path(step))
         for key, value in self.records.identity.items():
             if state.identity.get(key) != value:
@@ -159,7 +159,7 @@ class Trainer(Generic[M]):
             self.optimizer.state[parameter] = {k: v.to(self.device) for k, v in slots.items()}
         self.averaging.load_state(groups.get("ema", {}), state.ema_updates)
         self.schedule.load_state(state.schedule)
-        carried = groups.get("carried", {})
+        carried = groups.get("carried", {})  # recurrent states of long text
         self.batches.load_state(state.batches, {k: self.processes.own(v) for k, v in carried.items()})
         self.at, self._window = state.at, state.window
         set_rng_state({k: self.processes.own(v) for k, v in groups["rng"].items()}, self.device)
@@ -188,7 +188,7 @@ class Trainer(Generic[M]):
     def update(self) -> None:
         """Make one update: a batch, its gradient, one step of the optimiser.
 
-        The host does not wait for the device here; what came of it is read by settle.
+        The host does not wait for the device here; what came of it is read by flush.
         """
         used = self._used()
         sums = self._gradients(next(self.batches))
@@ -199,7 +199,7 @@ class Trainer(Generic[M]):
         norm = nn.utils.clip_grad_norm_(self.parameters.values(), math.inf if clip is None else clip)
         self.at.update += 1
         self._apply(used, finite=sums[0].isfinite() & norm.isfinite())
-        self._happened.append(torch.cat([sums, norm.double().unsqueeze(0)]))
+        self._pending.append(torch.cat([sums, norm.double().unsqueeze(0)]))
         self._forget()
         if self.at.update % self.pace.log_every == 0:
             self._log()
@@ -235,14 +235,14 @@ class Trainer(Generic[M]):
         step_if_finite(self.optimizer, finite)
         self.averaging.update()
 
-    def settle(self) -> None:
+    def flush(self) -> None:
         """Wait for the device and take in what came of the updates since the last call.
 
         Raises UserError when too many updates in a row were not finite.
         """
-        if not self._happened:
+        if not self._pending:
             return
-        happened, self._happened = torch.stack(self._happened).tolist(), []
+        happened, self._pending = torch.stack(self._pending).tolist(), []
         clip = self.recipe.clip_norm
         for update, (loss, count, *sums, norm) in enumerate(happened, self.at.update - len(happened) + 1):
             if math.isfinite(norm) and math.isfinite(loss):
@@ -255,7 +255,7 @@ class Trainer(Generic[M]):
 
     def _skipped(self, update: int, loss: float, norm: float) -> None:
         self.at.skipped, self.at.skipped_in_row = self.at.skipped + 1, self.at.skipped_in_row + 1
-        self.progress.say(f"update {update} skipped: loss {loss}, gradient norm {norm}")
+        self.progress.log(f"update {update} skipped: loss {loss}, gradient norm {norm}")
         if self.at.skipped_in_row >= self.recipe.max_bad_updates:
             raise UserError(
                 f"the model diverged: {self.at.skipped_in_row} updates in a row were not finite (the last: "
@@ -263,7 +263,7 @@ class Trainer(Generic[M]):
             )
 
     def _log(self) -> None:
-        self.settle()
+        self.flush()
         window, self._window = self._window, Window()
         seconds = max(time.perf_counter() - window.began, 1e-9)
         figures: dict[str, float | int] = {
@@ -288,13 +288,13 @@ class Trainer(Generic[M]):
 
         Raises UserError when the model diverged.
         """
-        self.settle()
+        self.flush()
         began = time.perf_counter()
-        found = self.processes.of_first(self._validated)
+        found = self.processes.on_main(self._validated)
         if found is not None:
             validation, improved = found
             self._log_validation(validation, improved=improved, seconds=time.perf_counter() - began)
-        self._elsewhere += time.perf_counter() - began
+        self._other_seconds += time.perf_counter() - began
         self._window.began += time.perf_counter() - began
         return found is not None
 
@@ -317,12 +317,12 @@ class Trainer(Generic[M]):
 
         None where a signal cut it off.
         """
-        give_back()
+        trim_heap()
         self.model.eval()
         with weights_of(self.parameters, self.averaging.weights(self.at.update)):
             try:
                 with self._autocast():
-                    validation = self._signals.unless_asked(lambda: self.task.validate(self.model))
+                    validation = self._signals.unless_stopped(lambda: self.task.validate(self.model))
             except Diverged:
                 raise self._diverged("its outputs are not numbers") from None
             if validation is None:
@@ -341,7 +341,7 @@ class Trainer(Generic[M]):
         )
 
     def _save(self) -> None:
-        self.settle()
+        self.flush()
         began = time.perf_counter()
         optimizer = {
             f"{name}/{slot}": value
@@ -356,7 +356,7 @@ class Trainer(Generic[M]):
         average, averaged = self.averaging.state()
         if average:
             groups["ema"] = average
-        if carried := self.batches.carried():
+        if carried := self.batches.recurrent_state():
             groups["carried"] = {k: self.processes.gather(v.cpu()) for k, v in carried.items()}
         state = {
             "at": asdict(self.at),
@@ -369,6 +369,6 @@ class Trainer(Generic[M]):
         }
         # A validation that is still to come may average what would be dropped.
         drop = not self._validation_due()
-        self.processes.of_first(lambda: self.checkpoints.save(self.at.update, groups, state, drop=drop))
-        self._elsewhere += time.perf_counter() - began
+        self.processes.on_main(lambda: self.checkpoints.save(self.at.update, groups, state, drop=drop))
+        self._other_seconds += time.perf_counter() - began
         self._window.began += time.perf_counter() - began

@@ -159,7 +159,7 @@ def _decode(translator: Translator, lines: Sequence[str], order: Order, batch: B
 
 
 def _pieces(translator: Translator, decoded: _Decoded) -> str:
-    return " ".join(piece for ids in decoded.ids for piece in translator.trg_tokenizer.pieces(ids))
+    return " ".join(piece for ids in decoded.ids for piece in translator.trg_tokenizer.tokens(ids))
 
 
 def closest_decision(translator: Translator, line: str) -> float:

@@ -30,7 +30,7 @@ NAMES = {
     "ema": "averaged weights (EMA)",
     "rng": "random state",
     "batches": "place in the data",
-    "carried": "states carried over",
+    "carried": "recurrent states",
     "state": "progress, schedule, best scores",
 }
 
@@ -46,7 +46,7 @@ class Part:
 
 
 def check_resume(
-    experiment: Experiment, updates: int, folder: Path, say: Callable[[str], None]
+    experiment: Experiment, updates: int, folder: Path, log: Callable[[str], None]
 ) -> list[Part]:
     """Train 2 × `updates` in one go, and again with a SIGKILL in the second half; return the comparison.
 
@@ -57,11 +57,11 @@ def check_resume(
     config = folder / "config.yaml"
     replace_text(config, dump_experiment(_shortened(experiment, updates)))
     whole, parts = Run(folder / "whole"), Run(folder / "parts")
-    say(f"training {2 * updates} updates without a stop")
+    log(f"training {2 * updates} updates without a stop")
     _train(config, whole)
-    say(f"training anew, to a SIGKILL after update {updates}")
+    log(f"training anew, to a SIGKILL after update {updates}")
     _train(config, parts, kill_after=updates)
-    say(f"killed after update {_logged(parts)}; going on from update {_newest(parts)} to {2 * updates}")
+    log(f"killed after update {_logged(parts)}; going on from update {_newest(parts)} to {2 * updates}")
     _train(config, parts)
     return compare_runs(whole, parts)
 

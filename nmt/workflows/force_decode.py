@@ -51,7 +51,7 @@ def forced_line(forced: Forced, tokenizer: Tokenizer) -> str:
     """Return {"log_prob": the sum, "pieces": […, "</s>"], "log_probs": [one a piece]}."""
     parts = {
         "log_prob": sum(forced.log_probs),
-        "pieces": tokenizer.pieces(forced.ids),
+        "pieces": tokenizer.tokens(forced.ids),
         "log_probs": forced.log_probs,
     }
     return json.dumps(parts, ensure_ascii=False)

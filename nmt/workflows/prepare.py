@@ -10,21 +10,21 @@ from nmt.data.prepared import Prepared, prepare
 from nmt.jobs.workers import apart
 
 
-def prepare_data(experiment: Experiment, say: Callable[[str], None]) -> Prepared:
+def prepare_data(experiment: Experiment, log: Callable[[str], None]) -> Prepared:
     """Return the prepared corpus of an experiment, made now if it is not there."""
     data, corpus = experiment.data, corpus_of(experiment)
     train = partial(train_tokenizers, data.tokenizer, corpus.rows)
-    return prepare(data, corpus, train, seed=experiment.seed, say=say)
+    return prepare(data, corpus, train, seed=experiment.seed, log=log)
 
 
-def prepare_data_apart(experiment: Experiment, say: Callable[[str], None]) -> Prepared:
+def prepare_data_apart(experiment: Experiment, log: Callable[[str], None]) -> Prepared:
     """Do what `prepare_data` does; where it needs the library `datasets`, in a process that ends with it.
 
     What that loads and keeps, some 150 MB, would else stay in memory to the end of a training. That process
-    prints its lines itself, as they come; `say` hears those of this one alone.
+    prints its lines itself, as they come; `log` gets those of this one alone.
     """
     if not corpus_of(experiment).needs_library:
-        return prepare_data(experiment, say)
+        return prepare_data(experiment, log)
     return Prepared(apart(partial(_prepare, experiment), what="the process that prepares the data"))
 
 

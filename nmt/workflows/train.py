@@ -23,7 +23,7 @@ from nmt.errors import UserError
 from nmt.evaluation.metrics import bleu_tokenizer
 from nmt.run import Run
 from nmt.training.checkpoint import Checkpoints
-from nmt.training.distributed import ALONE, Processes
+from nmt.training.distributed import SINGLE, Processes
 from nmt.training.preflight import parameter_table, preflight, weight_memory
 from nmt.training.progress import Progress
 from nmt.training.recipe import Records
@@ -58,7 +58,7 @@ MAY_CHANGE = (
 
 
 def build_trainer(
-    experiment: Experiment, run: Run, console: Console, processes: Processes = ALONE
+    experiment: Experiment, run: Run, console: Console, processes: Processes = SINGLE
 ) -> tuple[Trainer[nn.Module], Prepared, Tracker]:
     """Return this process's trainer, at the newest checkpoint of the run's folder if it has one.
 
@@ -67,42 +67,42 @@ def build_trainer(
     """
     config, kind = experiment.training, kind_of(experiment)
     checkpoints = Checkpoints(run.checkpoints, keep=config.keep_checkpoints, every=config.save_every)
-    begun = processes.of_first(lambda: _begun(run, experiment, checkpoints))
+    begun = processes.on_main(lambda: _begun(run, experiment, checkpoints))
     if config.tokens_per_batch < processes.size:
         raise UserError(
             f"wrong world size: training.tokens_per_batch is {config.tokens_per_batch} for {processes.size} "
             "processes together; raise it, or start fewer"
         )
     device = processes.device(choose_device(config.device))
-    precision = processes.of_first(lambda: choose_precision(config.precision, device))
+    precision = processes.on_main(lambda: choose_precision(config.precision, device))
     room = room_of(device)
     refuse_too_large(experiment, *least_vocabularies(experiment.data), precision, room)
     if not begun:
-        processes.of_first(lambda: check_embeddings(experiment))
+        processes.on_main(lambda: check_embeddings(experiment))
     torch.set_num_threads(config.threads or machine.threads())
     progress = Progress(console)
     began = time.perf_counter(), _cpu_seconds()
-    prepared = processes.after_first(lambda: prepare_data_apart(experiment, progress.say))
+    prepared = processes.after_main(lambda: prepare_data_apart(experiment, progress.log))
     took = time.perf_counter() - began[0], _cpu_seconds() - began[1]
-    progress.say(prepared.summary())
+    progress.log(prepared.summary())
     if remark := bleu_tokenizer(prepared.meta.trg)[1]:
-        progress.say(remark)
+        progress.log(remark)
     src, trg = prepared.src_tokenizer, prepared.trg_tokenizer
     if not begun:
-        processes.of_first(lambda: run.save_tokenizers(prepared.folder / "tokenizer"))
+        processes.on_main(lambda: run.save_tokenizers(prepared.folder / "tokenizer"))
 
     refuse_too_large(experiment, len(src.vocabulary), len(trg.vocabulary), precision, room)
     torch.manual_seed(experiment.seed)
     model = build_trained_model(experiment, len(src.vocabulary), len(trg.vocabulary))
     if not begun:
-        processes.after_first(lambda: fill_embeddings(experiment, prepared, model, progress.say))
+        processes.after_main(lambda: fill_embeddings(experiment, prepared, model, progress.log))
     model = model.to(device)
     if precision == torch.float64:
         model = model.double()
     processes.reseed()
     # Making a batch takes less than a hundredth of an update on a CPU, where a thread would cost as much.
     batches = kind.build_batches(experiment, prepared, processes, 4 if device.type == "cuda" else 0)
-    tracker = Tracker(run.folder, experiment) if processes.first else NoTracker()
+    tracker = Tracker(run.folder, experiment) if processes.is_main else NoTracker()
     records = Records(
         checkpoints=checkpoints,
         tracker=tracker,
@@ -125,18 +125,18 @@ def build_trainer(
         processes=processes,
     )
     each = f"{processes.size} processes of " if processes.size > 1 else ""
-    progress.say(
+    progress.log(
         f"{sum(p.numel() for p in model.parameters()):,} parameters, {len(trg.vocabulary):,} target pieces, "
         f"{batches.per_epoch} batches an epoch, {batches.padding_share:.1%} padding, "
         f"{str(precision).removeprefix('torch.')} on {device}, "
         f"{each}{torch.get_num_threads()} threads"
     )
     resumed = trainer.resume()
-    processes.of_first(lambda: run.save_experiment(experiment))
+    processes.on_main(lambda: run.save_experiment(experiment))
     if not resumed:
         trainer.at.seconds, trainer.at.cpu_seconds = took
     else:
-        progress.say(f"going on from update {trainer.at.update} of {run.folder}")
+        progress.log(f"going on from update {trainer.at.update} of {run.folder}")
     return trainer, prepared, tracker
 
 
@@ -147,7 +147,7 @@ def _cpu_seconds() -> float:
 
 def _begun(run: Run, experiment: Experiment, checkpoints: Checkpoints) -> bool:
     """Say whether there is something to go on from; UserError where it is another experiment's."""
-    checkpoints.mend()
+    checkpoints.repair()
     if checkpoints.steps():
         refuse_changes(run, experiment)
         return True
@@ -188,10 +188,10 @@ def dry_run(experiment: Experiment, console: Console) -> None:
         trainer = build_trainer(
             experiment.model_copy(update={"tracking": tracking}), Run(Path(folder)), console
         )[0]
-        say = trainer.progress.say
+        log = trainer.progress.log
         for line in parameter_table(trainer.model):
-            say(line)
-        say(weight_memory(trainer))
+            log(line)
+        log(weight_memory(trainer))
         found = preflight(trainer)
         assert found is not None, "a run of no updates is refused by its configuration"
-        say(found.line(datetime.now()))
+        log(found.line(datetime.now()))

@@ -47,8 +47,8 @@ def test_a_batch_encloses_and_pads_its_rows() -> None:
     assert (batch.src != PAD).sum(1).tolist() == batch.src_len.tolist()
     assert batch.trg_mask.sum(1).tolist() == batch.trg_len.tolist()
     assert (len(batch), real_tokens(batch), padded_tokens(batch)) == (3, 15, 21)
-    assert batch.carried is None
-    tensors = Batch.__dataclass_fields__.keys() - {"carried"}
+    assert batch.recurrent is None
+    tensors = Batch.__dataclass_fields__.keys() - {"recurrent"}
     assert all(getattr(batch, name).dtype == torch.int64 for name in tensors)
     assert batch.to("cpu").src.equal(batch.src)
 
@@ -57,13 +57,13 @@ def test_pieces_hold_all_rows_without_needless_padding() -> None:
     split = split_of([(3, 1), (2, 9), (1, 1), (1, 2), (5, 1)])
     batch = collate(split, np.arange(5))
 
-    pieces = batch.pieces(2)
+    pieces = batch.micro_batches(2)
 
     assert [piece.indices.tolist() for piece in pieces] == [[0, 1, 2], [3, 4]]
     assert [tuple(piece.src.shape) for piece in pieces] == [(3, 4), (2, 6)]
     assert [tuple(piece.trg_out.shape) for piece in pieces] == [(3, 10), (2, 3)]
     assert sum(map(real_tokens, pieces)) == real_tokens(batch)
-    assert len(batch.pieces(99)) == 5
+    assert len(batch.micro_batches(99)) == 5
 
 
 def test_pad_takes_lists_and_arrays() -> None:
@@ -147,7 +147,7 @@ def test_shares_of_rows_make_up_the_batches_and_may_be_empty() -> None:
         assert max(map(len, parts)) - min(map(len, parts)) <= 1
         for part in parts:
             again = collate(split, part.indices.numpy())
-            for name in Batch.__dataclass_fields__.keys() - {"carried"}:
+            for name in Batch.__dataclass_fields__.keys() - {"recurrent"}:
                 assert getattr(part, name).equal(getattr(again, name))
                 assert getattr(part, name).dtype == torch.int64
 

@@ -74,7 +74,7 @@ def run(data: DataConfig, *, seed: int = 1, said: list[str] | None = None) -> tu
     """The prepared corpus, and how often a tokenizer was trained for it."""
     train = Counted()
     prepared = prepare(
-        data, open_corpus(data), train, seed=seed, say=(said if said is not None else []).append
+        data, open_corpus(data), train, seed=seed, log=(said if said is not None else []).append
     )
     return prepared, train.calls
 

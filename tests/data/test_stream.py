@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import Tensor
 
-from nmt.data.batches import Batch, Carried
+from nmt.data.batches import Batch, StreamState
 from nmt.data.encoded import EncodedSplit
 from nmt.data.stream import StreamBatches, Windows
 from nmt.tokenization.vocabulary import EOS, PAD
@@ -24,10 +24,10 @@ SPLIT = split_of([4, 5, 6], [], [7], [8, 9, 10, 11, 12], [13, 14])  # 16 pieces
 
 def read(batch: Batch) -> None:
     """Let every row remember how many windows it has read, and the last piece of this one."""
-    assert batch.carried is not None
-    before = batch.carried.enter(batch.indices)
+    assert batch.recurrent is not None
+    before = batch.recurrent.enter(batch.indices)
     count = torch.zeros(len(batch)) if before is None else before[:, 0]
-    batch.carried.leave(batch.indices, torch.stack([count + 1, batch.trg_out[:, -1].float()], dim=1))
+    batch.recurrent.leave(batch.indices, torch.stack([count + 1, batch.trg_out[:, -1].float()], dim=1))
 
 
 def test_the_lines_of_a_split_end_in_the_last_piece() -> None:
@@ -73,8 +73,8 @@ def test_states_are_carried_within_an_epoch() -> None:
     seen = []
     for batch in islice(batches, 4):
         read(batch)
-        assert batch.carried is not None
-        seen.append(batch.carried.states)
+        assert batch.recurrent is not None
+        seen.append(batch.recurrent.states)
     assert [states[:, 0].tolist() for states in seen] == [[1.0] * 8, [2.0] * 8] * 2
 
 
@@ -82,22 +82,22 @@ def test_a_window_computed_again_or_in_parts_begins_as_before() -> None:
     batches = StreamBatches(SPLIT, 8, 1)
     read(next(batches))
     batch = next(batches)
-    for piece in (*batch.pieces(2), *batch.pieces(3)):
+    for piece in (*batch.micro_batches(2), *batch.micro_batches(3)):
         read(piece)
-    assert batches.carried() == {}  # the text is at its end
-    assert batch.carried is not None
+    assert batches.recurrent_state() == {}  # the text is at its end
+    assert batch.recurrent is not None
     expected = torch.stack([torch.full((8,), 2.0), batch.trg_out[:, -1].float()], dim=1)
     assert torch.equal(states_of(batch), expected)
 
 
 def states_of(batch: Batch) -> Tensor:
-    assert batch.carried is not None
-    assert batch.carried.states is not None
-    return batch.carried.states
+    assert batch.recurrent is not None
+    assert batch.recurrent.states is not None
+    return batch.recurrent.states
 
 
 def test_a_window_that_overflowed_does_not_take_the_next_along() -> None:
-    carried = Carried(2)
+    carried = StreamState(2)
     carried.leave(torch.arange(2), torch.tensor([[torch.nan, torch.inf], [1.0, 2.0]]))
     carried.turn()
     entered = carried.enter(torch.tensor([1, 0]))
@@ -117,7 +117,7 @@ def test_it_goes_on_where_it_was(done: int) -> None:
     whole = train(StreamBatches(SPLIT, 8, 2), 9)[done:]  # 2 windows an epoch
     stopped = StreamBatches(SPLIT, 8, 2)
     train(stopped, done)
-    state, carried = stopped.state(), {name: t.clone() for name, t in stopped.carried().items()}
+    state, carried = stopped.state(), {name: t.clone() for name, t in stopped.recurrent_state().items()}
     assert bool(carried) is (done % 2 != 0)
     other = StreamBatches(SPLIT, 8, 2)
     other.load_state(state, carried)
@@ -129,10 +129,10 @@ def test_it_goes_on_where_it_was(done: int) -> None:
 def test_trial_batches_leave_order_and_states_alone() -> None:
     batches = StreamBatches(SPLIT, 8, 1)
     read(next(batches))
-    before = batches.state(), batches.carried()["states"].clone()
+    before = batches.state(), batches.recurrent_state()["states"].clone()
     trial = [*batches.largest(), *batches.typical(3)]
-    assert all(batch.carried is None for batch in trial)
-    assert (batches.state(), batches.carried()["states"].tolist()) == (before[0], before[1].tolist())
+    assert all(batch.recurrent is None for batch in trial)
+    assert (batches.state(), batches.recurrent_state()["states"].tolist()) == (before[0], before[1].tolist())
 
 
 def test_processes_read_rows_of_their_own() -> None:

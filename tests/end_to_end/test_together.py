@@ -206,7 +206,7 @@ def test_given_targets_are_forced(
     found = [json.loads(line) for line in out.splitlines()]
     tokenizer = load_tokenizers(tiny_run / "tokenizer")[1]
     for each, text in zip(found, targets, strict=True):
-        assert each["pieces"] == [*tokenizer.pieces(tokenizer.encode(text.strip())), "</s>"]
+        assert each["pieces"] == [*tokenizer.tokens(tokenizer.encode(text.strip())), "</s>"]
         assert len(each["log_probs"]) == len(each["pieces"])
         assert each["log_prob"] == pytest.approx(sum(each["log_probs"]), abs=1e-10)
         assert max(each["log_probs"]) < 0

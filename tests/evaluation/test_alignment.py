@@ -8,7 +8,7 @@ from nmt.evaluation.alignment import (
     attended,
     best_links,
     draw,
-    merge_pieces,
+    merge_tokens,
     paint,
     pharaoh,
 )
@@ -17,31 +17,31 @@ from nmt.tokenization.tokenizer import WordTokenizer
 
 def test_pieces_are_summed_over_the_source_and_averaged_over_the_target() -> None:
     attention = np.array([[0.1, 0.2, 0.7], [0.3, 0.3, 0.4], [0.0, 0.0, 1.0]])
-    words = merge_pieces(attention, [True, False, True], [True, False, True])
+    words = merge_tokens(attention, [True, False, True], [True, False, True])
     np.testing.assert_allclose(words, [[0.45, 0.55], [0.0, 1.0]])
 
 
 def test_the_first_piece_starts_a_word_whatever_its_flag() -> None:
     attention = np.array([[0.25, 0.75]])
-    np.testing.assert_allclose(merge_pieces(attention, [False, True], [False]), attention)
+    np.testing.assert_allclose(merge_tokens(attention, [False, True], [False]), attention)
 
 
 @given(st.lists(st.booleans(), min_size=1), st.lists(st.booleans(), min_size=1), st.integers(0, 2**32 - 1))
 def test_rows_that_sum_to_one_still_do(src: list[bool], trg: list[bool], seed: int) -> None:
     attention = np.random.default_rng(seed).dirichlet(np.ones(len(src)), size=len(trg))
-    words = merge_pieces(attention, src, trg)
+    words = merge_tokens(attention, src, trg)
     assert words.shape == (1 + sum(trg[1:]), 1 + sum(src[1:]))
     np.testing.assert_allclose(words.sum(axis=1), 1)
 
 
 def test_sizes_that_do_not_fit_are_refused() -> None:
     with pytest.raises(ValueError, match=r"attention is \(2, 3\), the pieces are \(2, 2\)"):
-        merge_pieces(np.ones((2, 3)), [True, True], [True, True])
+        merge_tokens(np.ones((2, 3)), [True, True], [True, True])
 
 
 @pytest.mark.parametrize("shape", [(0, 0), (0, 2), (2, 0)])
 def test_an_empty_side_has_no_links(shape: tuple[int, int]) -> None:
-    words = merge_pieces(np.zeros(shape), [True] * shape[1], [True] * shape[0])
+    words = merge_tokens(np.zeros(shape), [True] * shape[1], [True] * shape[0])
     assert words.shape == shape
     assert best_links(words) == []
 

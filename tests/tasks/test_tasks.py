@@ -306,7 +306,7 @@ def test_training_carries_states_over_windows_and_parts(width: int, parts: int) 
     assert len(text) == 22
 
     def total(windows: Iterator[Batch]) -> float:
-        return sum(READ(network, part).sum.item() for w in windows for part in w.pieces(parts))
+        return sum(READ(network, part).sum.item() for w in windows for part in w.micro_batches(parts))
 
     whole = total(iter(Windows(text, 2, 100)))
     assert total(iter(Windows(text, 2, width))) == pytest.approx(whole, rel=1e-12)
@@ -316,15 +316,15 @@ def test_gradients_stop_between_windows_and_a_trial_begins_anew() -> None:
     network, task = language_model().train(), text_task(continuous=True)
     windows = Windows(task.validation.targets(EOS), 2, 4)
     first, second = (window for number, window in enumerate(windows) if number < 2)
-    assert first.carried is second.carried is not None
+    assert first.recurrent is second.recurrent is not None
     # Both were handed out before either was computed: the second begins with nothing, as a trial does.
     trial = windows.window(1)
     assert READ(network, trial).sum.item() == READ(network, second).sum.item()
 
     seen: list[Tensor | None] = []
     for window in windows:
-        assert window.carried is not None
-        entering = window.carried.enter(window.indices)
+        assert window.recurrent is not None
+        entering = window.recurrent.enter(window.indices)
         assert entering is None or not entering.requires_grad
         READ(network, window).sum.backward()  # a second time through the first graph would raise
         seen.append(entering)

@@ -126,7 +126,7 @@ def test_a_strangers_pieces_break_no_line(kind: type[WordTokenizer], tmp_path: P
     tokenizer = load_tokenizer(tmp_path, "src")
     ids = range(EOS + 1, len(vocabulary))
     assert [i for i in ids if i not in tokenizer.banned] == [vocabulary.id("gut")]
-    for text in (tokenizer.decode(list(ids)), " ".join(tokenizer.pieces(list(ids)))):
+    for text in (tokenizer.decode(list(ids)), " ".join(tokenizer.tokens(list(ids)))):
         assert text.startswith("gut a\ufffdb \ufffd[31m ")
         assert len(f"{text}.".splitlines()) == 1
         text.encode()
@@ -316,7 +316,7 @@ def test_special_pieces_are_words_of_their_own(kind: SubwordKind) -> None:
 
 @subwords
 def test_pieces_spell_the_text(kind: SubwordKind) -> None:
-    pieces = SUBWORDS[kind].pieces(SUBWORDS[kind].encode("der Hund"))
+    pieces = SUBWORDS[kind].tokens(SUBWORDS[kind].encode("der Hund"))
     assert "".join(pieces).replace("▁", " ").strip() == "der Hund"
 
 
@@ -333,7 +333,7 @@ def test_words_between_spaces_and_unk_for_the_rare() -> None:
     assert tokenizer.encode("<s> </s> <pad>") == [UNK] * 3
     assert tokenizer.banned == (PAD, BOS)
     assert tokenizer.word_starts(ids) == [True] * 4
-    assert tokenizer.pieces(ids)[1] == "<unk>"
+    assert tokenizer.tokens(ids)[1] == "<unk>"
     assert tokenizer.encode_batch(["der", ""]) == tokenizer.sample_batch(["der", ""], 1) == [ids[:1], []]
 
 

@@ -220,7 +220,7 @@ def test_a_kill_while_the_only_checkpoint_is_replaced_loses_nothing(
         with pytest.raises(Killed):
             checkpoints.save(4, groups(5.0), STATE)
     checkpoints = Checkpoints(tmp_path, keep=1, every=2)
-    checkpoints.mend()
+    checkpoints.repair()
     assert checkpoints.steps() == [4]
     assert checkpoints.load(4)[0]["model"]["w"][0, 0] == (5.0 if renames == 2 else 4.0)
     checkpoints.save(6, groups(6.0), STATE)

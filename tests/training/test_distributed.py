@@ -29,7 +29,7 @@ from nmt.errors import UserError
 from nmt.objectives.objective import Loss
 from nmt.run import Run
 from nmt.training import distributed
-from nmt.training.distributed import ALONE, Group, Processes, joined
+from nmt.training.distributed import SINGLE, Group, Processes, joined
 from nmt.training.trainer import TIMES, Interrupted, Trainer
 from nmt.workflows.train import build_trainer
 
@@ -76,7 +76,7 @@ def experiment(folder: Path, dropout: float = 0.0, **training: Any) -> Experimen
     )
 
 
-def build(folder: Path, config: Experiment, processes: Processes = ALONE) -> Trainer:
+def build(folder: Path, config: Experiment, processes: Processes = SINGLE) -> Trainer:
     folder.mkdir(exist_ok=True)
     return build_trainer(config, Run(folder), Console(file=io.StringIO()), processes)[0]
 
@@ -131,7 +131,7 @@ def sums(processes: Processes, folder: Path) -> Seen:
     parameters = [nn.Parameter(torch.zeros(shape, dtype=dtype)) for shape, dtype in shapes]
     for number, parameter in enumerate(parameters[:-1], start=1):
         parameter.grad = torch.full_like(parameter, number * own.item())
-    if processes.first:
+    if processes.is_main:
         parameters[-1].grad = torch.tensor(0.5)
     counts = torch.tensor([own.item(), 2.0], dtype=torch.float64)
     processes.add_up(counts, parameters)
@@ -144,7 +144,7 @@ def sums(processes: Processes, folder: Path) -> Seen:
 
 def words(processes: Processes, folder: Path) -> Seen:
     """What is gathered, what the first alone does, and what goes wrong there."""
-    own = torch.tensor([len(str(processes.rows)), int(processes.first)])
+    own = torch.tensor([len(str(processes.rows)), int(processes.is_main)])
     gathered = processes.gather(own)
     calls: list[str] = []
 
@@ -152,13 +152,13 @@ def words(processes: Processes, folder: Path) -> Seen:
         calls.append("wrong")
         raise UserError("no such thing")
 
-    outcome = processes.of_first(lambda: calls.append("once") or f"first: {processes.first}")
+    outcome = processes.on_main(lambda: calls.append("once") or f"first: {processes.is_main}")
     try:
-        processes.of_first(wrong)
+        processes.on_main(wrong)
         error = ""
     except UserError as raised:
         error = str(raised)
-    after = processes.after_first(lambda: f"first: {processes.first}")
+    after = processes.after_main(lambda: f"first: {processes.is_main}")
     return {
         "gathered": gathered.tolist(),
         "own": torch.equal(processes.own(gathered), own),
@@ -185,7 +185,7 @@ def training(processes: Processes, folder: Path) -> Seen:
     whole = build(folder / "whole", config, processes)
     whole.train()
     parts = build(folder / "parts", config, processes)
-    if not processes.first:
+    if not processes.is_main:
         parts.objective = AtUpdate(parts, 6, asked_to_stop)
     try:
         parts.train()
@@ -208,7 +208,7 @@ def training(processes: Processes, folder: Path) -> Seen:
 def without_dropout(processes: Processes, folder: Path) -> Seen:
     """A run of which the second process has a bad batch."""
     trainer = build(folder / "plain", experiment(folder, tokens_per_batch=400), processes)
-    if not processes.first:
+    if not processes.is_main:
         trainer.objective = AtUpdate(trainer, 3, lambda: math.nan)
     trainer.train()
     return {"weights": weights(trainer), "skipped": trainer.at.skipped}
@@ -230,7 +230,7 @@ def refused(processes: Processes, folder: Path) -> Seen:
 
 def left(processes: Processes, folder: Path) -> Seen:
     """The second ends, with a reason; the first waits for it."""
-    if not processes.first:
+    if not processes.is_main:
         raise UserError("a reason of its own")
     processes.gather(torch.zeros(1))
     return {}
@@ -376,7 +376,7 @@ def environment(monkeypatch: pytest.MonkeyPatch, **variables: str) -> None:
 def test_one_process_is_alone(monkeypatch: pytest.MonkeyPatch, variables: dict[str, str]) -> None:
     environment(monkeypatch, **variables)
     with joined() as processes:
-        assert processes is ALONE
+        assert processes is SINGLE
 
 
 @pytest.mark.parametrize(

@@ -145,7 +145,7 @@ def test_a_batch_that_does_not_fit_is_found_and_the_run_goes_on_in_pieces(
     whole, trainer = (build(tmp_path / name, config) for name in ("whole", "pieces"))
     whole.train()
     told: list[str] = []
-    trainer.splitting.say = told.append
+    trainer.splitting.log = told.append
     watched(trainer, room=300)
     preflight(trainer)
     assert told[0].startswith("out of memory with ")

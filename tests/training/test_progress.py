@@ -12,7 +12,7 @@ FIGURES = {"train/loss": 2.5, "train/trg_tokens_per_s": 12345.6}
 def shown(*, terminal: bool) -> str:
     out = io.StringIO()
     with Progress(Console(file=out, force_terminal=terminal, width=120, color_system=None)) as progress:
-        progress.say("a [bold]word[/bold] " + "x" * 200)
+        progress.log("a [bold]word[/bold] " + "x" * 200)
         progress.show(20, 0.25, FIGURES)
         progress.validated(20, 1.5, {"bleu": 31.25, "loss": 2.0}, improved=True)
         progress.validated(30, 2.0, {"bleu": 30.0}, improved=False)

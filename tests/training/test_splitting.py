@@ -31,7 +31,7 @@ class Machine:
         self.room, self.failure = room, failure or MemoryError()
         self.tried: list[int] = []
         self.said: list[str] = []
-        self.splitting = Splitting(pieces, CPU, undo=self.forget, say=self.said.append)
+        self.splitting = Splitting(pieces, CPU, undo=self.forget, log=self.said.append)
 
     def forget(self) -> None:
         self.model.zero_grad(set_to_none=True)

@@ -417,7 +417,7 @@ def test_what_came_of_updates_is_known_when_they_are_settled(tmp_path: Path) -> 
     for _ in range(6):
         trainer.update()
     assert (trainer.at.update, trainer.at.skipped, trainer.at.trg_tokens) == (6, 0, 0)
-    trainer.settle()
+    trainer.flush()
     assert (trainer.at.update, trainer.at.skipped) == (6, 1)
     assert trainer.at.trg_tokens > 0
 
