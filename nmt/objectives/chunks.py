@@ -6,7 +6,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-CHUNK = 512  # rows whose logits are in memory at a time
+CHUNK = 256  # rows whose logits are in memory at a time
 
 LossOfRows = Callable[..., Tensor]  # logits (n, …, V), then each of `others` (n, …) → sums (F,)
 
