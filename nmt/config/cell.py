@@ -1,7 +1,7 @@
 """The recurrent cell of an encoder, a decoder or a language model."""
 
 from collections.abc import Mapping
-from typing import Annotated, Any, ClassVar, Literal, Self
+from typing import Annotated, ClassVar, Literal, Self
 
 from pydantic import BeforeValidator, Field, model_validator
 
@@ -17,7 +17,7 @@ class _KindConfig(Section):
 
     @model_validator(mode="before")
     @classmethod
-    def _say_why(cls, values: Any) -> Any:
+    def _say_why(cls, values: object) -> object:
         for key, reason in cls._absent.items():
             if isinstance(values, dict) and key in values:
                 raise ValueError(f"{values['kind']} cannot have {key}: {reason}; leave {key} out")
@@ -98,7 +98,7 @@ class SRUCellConfig(_CellConfig):
     kind: Literal["sru"] = "sru"
 
 
-def _named(value: Any) -> Any:
+def _named(value: object) -> object:
     return {"kind": value} if isinstance(value, str) else value
 
 

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, TypeAlias
 
 from nmt.data.corpus import Corpus, Languages, Pair, Split
 from nmt.errors import UserError
@@ -187,7 +187,7 @@ class DatasetCorpus(Corpus):
 _VARIABLE = {"language", "translation"}
 
 
-def _by_language(row: object) -> dict[str, Any]:
+def _by_language(row: object) -> dict[str, object]:
     """The texts of a row by language, the first of several; none of a row that is no such thing."""
     if not isinstance(row, dict):
         return {}

@@ -12,7 +12,7 @@ import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, NamedTuple, Self, TypeVar
+from typing import NamedTuple, Self, TypeVar
 
 import datasets
 import huggingface_hub
@@ -42,7 +42,7 @@ class LocalDataset(NamedTuple):
     folder: Path
     config: str
     fingerprint: str
-    options: dict[str, Any]  # for the library, beyond what the folder says
+    options: dict[str, object]  # for the library, beyond what the folder says
 
     @classmethod
     def find(cls, folder: Path, name: str | None) -> "LocalDataset":
@@ -175,7 +175,7 @@ def _sha256(path: Path) -> str:
         raise UserError(f"{path}: cannot be read ({error.strerror})") from error
 
 
-def _options(builder: datasets.DatasetBuilder, first: Path | None) -> dict[str, Any]:
+def _options(builder: datasets.DatasetBuilder, first: Path | None) -> dict[str, object]:
     """For CSV and TSV: every cell is text as it stands, null, NA and numbers too; in TSV quotes are text.
 
     A row ends at "\\n" alone, or "\\r\\n" where the header does.
@@ -183,7 +183,7 @@ def _options(builder: datasets.DatasetBuilder, first: Path | None) -> dict[str, 
     config = builder.config
     if not isinstance(config, CsvConfig):
         return {}
-    options: dict[str, Any] = {"keep_default_na": False}
+    options: dict[str, object] = {"keep_default_na": False}
     if config.sep == "\t" and config.quoting == csv.QUOTE_MINIMAL:
         options["quoting"] = csv.QUOTE_NONE
     if config.lineterminator is None and config.engine in (None, "c") and len(config.sep) == 1:

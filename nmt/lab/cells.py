@@ -14,7 +14,7 @@ from nmt.config.cell import CellConfig
 from nmt.errors import UserError
 from nmt.layers.cells import Cell
 
-_CELL: TypeAdapter[Any] = TypeAdapter(CellConfig)
+_CELL: TypeAdapter[CellConfig] = TypeAdapter(CellConfig)
 FAR = 0.1  # largest relative error of a cell's number of parameters: widths are whole numbers
 
 
@@ -56,7 +56,7 @@ def cell_config(name: str, length: int) -> CellConfig:
     Raises UserError if there is no such kind, key or value.
     """
     kind, *options = name.split(":")
-    section: dict[str, Any] = {"kind": kind}
+    section: dict[str, object] = {"kind": kind}
     for option in options:
         key, equals, value = option.partition("=")
         if not equals:
@@ -77,7 +77,7 @@ def cell_config(name: str, length: int) -> CellConfig:
     return config
 
 
-def _value(text: str) -> Any:
+def _value(text: str) -> object:
     try:
         return json.loads(text)
     except (ValueError, RecursionError):

@@ -5,7 +5,7 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from nmt.config.tracking import TrackingConfig, Wandb
 from nmt.errors import UserError
@@ -14,6 +14,7 @@ from nmt.training.tracking import Table, show
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
+    from rich.table import Table as Drawn
 
 DPI = 100  # of the pictures
 _BEGIN = b'{"settings":'  # every NAME.json starts with it
@@ -28,9 +29,9 @@ class Page:
     """
 
     name: str
-    settings: Mapping[str, Any]
+    settings: Mapping[str, object]
     table: Table
-    numbers: Any
+    numbers: object
     pictures: Mapping[str, "Figure"]
     remarks: Sequence[str] = field(default=())
 
@@ -107,7 +108,7 @@ def number(value: float | None, digits: int = 4) -> str:
     return f"{value:.1e}" if small else f"{value:.{digits}f}"
 
 
-def _plain(value: Any) -> Any:
+def _plain(value: object) -> object:
     """Return the tree for JSON: six digits, null for NaN and infinity, a named tuple as a mapping."""
     if isinstance(value, float):
         return float(f"{value:.6g}") if math.isfinite(value) else None
@@ -118,7 +119,7 @@ def _plain(value: Any) -> Any:
     return [_plain(item) for item in value] if isinstance(value, list | tuple) else value
 
 
-def _rich(table: Table) -> Any:
+def _rich(table: Table) -> "Drawn":
     from rich.markup import escape
     from rich.table import Table as Drawn
 

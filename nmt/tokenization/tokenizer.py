@@ -15,7 +15,8 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import cached_property
 from pathlib import Path
 from random import Random
-from typing import Any, Literal, Protocol, Self
+from types import ModuleType
+from typing import Literal, Protocol, Self
 
 from nmt.errors import UserError
 from nmt.tokenization.regularization import BpeDropout, Sampler, UnigramSampling
@@ -348,7 +349,7 @@ class TorchtextTokenizer(WordTokenizer):
         return Vocabulary(kept.itos)
 
 
-def _torchtext(module: str) -> Any:
+def _torchtext(module: str) -> ModuleType:
     try:
         return importlib.import_module(module)
     except ImportError as error:

@@ -110,7 +110,7 @@ class Checkpoints:
         self,
         step: int,
         tensors: Mapping[str, Mapping[str, Tensor]],
-        state: Mapping[str, Any],
+        state: Mapping[str, object],
         *,
         drop: bool = True,
     ) -> None:

@@ -50,7 +50,7 @@ class Window:
         self.figures = {name: self.figures.get(name, 0.0) + value for name, value in figures.items()}
         self.updates, self.norms, self.clipped = self.updates + 1, self.norms + norm, self.clipped + clipped
 
-    def sums(self) -> dict[str, Any]:
+    def sums(self) -> dict[str, object]:
         """Return everything but the clock."""
         return {name: value for name, value in asdict(self).items() if name != "began"}
 

@@ -3,7 +3,7 @@
 import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from nmt.config.experiment import Experiment
 from nmt.config.tracking import TrackingConfig
@@ -183,7 +183,7 @@ def show(
     tracking: TrackingConfig,
     *,
     name: str,
-    settings: Mapping[str, Any],
+    settings: Mapping[str, object],
     pictures: Mapping[str, Path],
     table: Table,
 ) -> None:

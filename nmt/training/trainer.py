@@ -4,7 +4,7 @@ import math
 import time
 from contextlib import AbstractContextManager, closing
 from dataclasses import asdict
-from typing import Any, Generic, TypeVar
+from typing import Generic, TypeVar
 
 import torch
 from torch import Tensor, nn
@@ -182,7 +182,7 @@ class Trainer(Generic[M]):
         at = self.at
         return at.validated_update != at.update and (at.update % self.pace.validate_every == 0 or self.over())
 
-    def _autocast(self) -> AbstractContextManager[Any]:
+    def _autocast(self) -> AbstractContextManager[object]:
         return torch.autocast(self.device.type, torch.bfloat16, enabled=self.precision == torch.bfloat16)
 
     def update(self) -> None:

@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from queue import SimpleQueue
 from threading import Thread
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, TypeAlias
 
 from nmt.config.tracking import TrackingConfig
 from nmt.files import read_regular, replace_text
@@ -128,7 +128,12 @@ def _is_best(run: "wandb.Run", path: str, figures: Mapping[str, float], better: 
 
 
 def start_run(
-    folder: Path, name: str, tracking: TrackingConfig, settings: Mapping[str, Any], mode: str, otherwise: str
+    folder: Path,
+    name: str,
+    tracking: TrackingConfig,
+    settings: Mapping[str, object],
+    mode: str,
+    otherwise: str,
 ) -> "wandb.Run | None":
     """Return the running wandb run; offline where online fails; None where offline fails too.
 
