@@ -1,7 +1,7 @@
 """Filter, encode, measure and hash a corpus once, into a memory-mapped folder that is reused.
 
     data.prepared/SRC-TRG-KEY/, or KEY where there are no languages
-      meta.json               what was read, kept, dropped and why; the size of every other file
+      meta.json               what was read, kept, dropped and why; checksums of itself and every other file
       tokenizer/              as tokenizer.save_tokenizers writes it, beside the lengths of lengths.py
       SPLIT.N.SIDE.ids        segmentation N of one side of a split: the pieces of all rows, end to end
       SPLIT.N.SIDE.offsets    where each row begins and ends
@@ -14,6 +14,7 @@ test keep every line in order.
 import hashlib
 import json
 import os
+import re
 import tempfile
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import ExitStack, suppress
@@ -32,10 +33,10 @@ from nmt.data.filtering import Reason, Reasons, Scan, by_length, by_text, counts
 from nmt.data.lengths import Lengths
 from nmt.data.spool import SpooledCorpus, read_pairs, write_pairs
 from nmt.errors import UserError
-from nmt.files import MB, read_regular
+from nmt.files import MB, read_regular, sha256
 from nmt.tokenization.tokenizer import Tokenizer, load_tokenizers, save_tokenizers
 
-FORMAT = 3  # of the folder; a change of what is written, or of how text is encoded, needs a new number
+FORMAT = 4  # of the folder; a change of what is written, or of how text is encoded, needs a new number
 CHUNK = 4096  # pairs encoded at a time
 
 # From a function that reads the training pairs, as often as it is called, to the tokenizers of both sides.
@@ -69,7 +70,13 @@ class Meta(BaseModel):
     splits: dict[Split, SplitMeta]
     dropped: dict[str, int]  # training pairs by reason
     overlap: dict[Split, int]  # training pairs that also stand in test or validation, dropped or not
-    files: dict[str, int]  # bytes
+    files: dict[str, str]  # sha256
+    checksum: str = ""  # sha256 of all the rest
+
+    @property
+    def seal(self) -> str:
+        """The checksum that belongs to it."""
+        return hashlib.sha256(self.model_dump_json(exclude={"checksum"}).encode()).hexdigest()
 
     @property
     def data_hashes(self) -> dict[Split, str]:
@@ -86,11 +93,16 @@ class Prepared:
             self.meta = Meta.model_validate_json(read_regular(folder / "meta.json", 10 * MB))
         except (OSError, ValidationError) as error:
             raise UserError(f"{folder / 'meta.json'}: missing or damaged; delete {folder}") from error
-        for name, size in self.meta.files.items():
+        if self.meta.checksum != self.meta.seal:
+            raise UserError(f"{folder / 'meta.json'}: does not match its checksum; delete {folder}")
+        for name, expected in self.meta.files.items():
             path = folder / name
-            found = f"{path.stat().st_size} bytes" if path.is_file() else "no file"
-            if found != f"{size} bytes":
-                raise UserError(f"{path}: expected {size} bytes, found {found}; delete {folder}")
+            try:
+                found = sha256(path, within=folder)
+            except OSError as error:
+                raise UserError(f"{path}: cannot be read ({error.strerror}); delete {folder}") from None
+            if found != expected:
+                raise UserError(f"{path}: does not match its checksum in meta.json; delete {folder}")
         self.src_tokenizer, self.trg_tokenizer = load_tokenizers(folder / "tokenizer")
 
     @property
@@ -167,10 +179,14 @@ def prepare(
     for each stage.
     """
     key = _key(data, corpus, seed)
-    folder = Path(data.prepared) / "-".join([*filter(None, corpus.languages), key[:16]])
+    # Languages name columns, which may be called anything: the key tells folders apart.
+    words = (
+        re.sub(r"[^\w.-]", "_", language)[:32].lstrip(".") for language in filter(None, corpus.languages)
+    )
+    folder = Path(data.prepared) / "-".join([*words, key[:16]])
     if folder.exists():
         try:
-            return Prepared(folder)
+            return _of_key(folder, key)
         except UserError as error:
             log(f"{error}: preparing it again")
     try:
@@ -178,7 +194,7 @@ def prepare(
         with tempfile.TemporaryDirectory(prefix=f".{folder.name}-", dir=folder.parent) as temporary:
             new = Path(temporary) / "new"
             _write(new, key, data, corpus, train_tokenizers, seed, log)
-            return _put(new, folder)
+            return _put(new, folder, key)
     except OSError as error:
         raise UserError(f"data.prepared: cannot write {folder}: {error.strerror or error}") from error
 
@@ -214,13 +230,21 @@ def _version(package: str) -> str | None:
         return None
 
 
-def _put(new: Path, folder: Path) -> Prepared:
+def _of_key(folder: Path, key: str) -> Prepared:
+    """The prepared corpus in a folder; UserError where it is damaged or another one."""
+    prepared = Prepared(folder)
+    if prepared.meta.key != key:
+        raise UserError(f"{folder}: holds another corpus than its name says; delete it")
+    return prepared
+
+
+def _put(new: Path, folder: Path, key: str) -> Prepared:
     """Renames new to folder; what another process finished first is taken instead."""
     try:
         new.rename(folder)
     except OSError:
         try:
-            return Prepared(folder)
+            return _of_key(folder, key)
         except UserError:  # damaged, or there is another reason why new cannot be put there
             with suppress(FileNotFoundError):
                 folder.rename(new.with_name("damaged"))
@@ -247,6 +271,11 @@ def _write(
         scans[split] = scan(corpus.pairs(split), monolingual=corpus.rows == "text")
         if not len(scans[split]):
             raise UserError(f"{corpus.describe(split)}: split {split} is empty; expected at least one pair")
+        if split != "train" and scans[split].empty.all():
+            raise UserError(
+                f"{corpus.describe(split)}: every row of split {split} has an empty side; "
+                "check its files and the names of its columns"
+            )
         if decomposed := scans[split].decomposed:
             log(
                 f"{decomposed:,} texts of {split} hold decomposed characters, which are other "
@@ -305,8 +334,9 @@ def _write(
         },
         dropped=counts(reasons),
         overlap=overlap,
-        files={str(path.relative_to(folder)): path.stat().st_size for path in _files(folder)},
+        files={str(path.relative_to(folder)): sha256(path) for path in _files(folder)},
     )
+    meta = meta.model_copy(update={"checksum": meta.seal})
     (folder / "meta.json").write_text(meta.model_dump_json(indent=2) + "\n", "utf-8")
     for path in _files(folder):
         with path.open("rb+") as file:

@@ -1,45 +1,59 @@
 """What a checkpoint holds beside weights, and whether it fits the run that goes on from it."""
 
+import math
 import time
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any, Self
+from typing import Annotated, Any, Self
 
 import torch
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
 from torch import Tensor
 
 from nmt.errors import UserError
+
+
+def _number(value: float) -> float:
+    if math.isnan(value):
+        raise ValueError("expected a number, found NaN")
+    return value
+
+
+# A checkpoint may come from a stranger: what no run can have counted or measured is refused.
+Count = Annotated[int, Field(strict=True, ge=0, lt=2**63)]
+Time = Annotated[float, Field(strict=True, ge=0, lt=1e12)]  # seconds
+Sum = Annotated[float, Field(strict=True, allow_inf_nan=False)]
+Measure = Annotated[float, Field(strict=True), AfterValidator(_number)]  # a perplexity may be infinite
 
 
 @dataclass
 class Progressed:
     """How far a run has come; everything in it is saved with a checkpoint."""
 
-    update: int = 0
-    trg_tokens: int = 0
-    seconds: float = 0.0
-    cpu_seconds: float = 0.0
-    updating_seconds: float = 0.0  # of seconds, those that went into updates
-    skipped: int = 0
-    skipped_in_row: int = 0
-    validations_without_improvement: int = 0
-    best_update: int = 0
-    best: dict[str, float] = field(default_factory=dict)
-    validated_update: int = 0
+    update: Count = 0
+    trg_tokens: Count = 0
+    seconds: Time = 0.0
+    cpu_seconds: Time = 0.0
+    updating_seconds: Time = 0.0  # of seconds, those that went into updates
+    skipped: Count = 0
+    skipped_in_row: Count = 0
+    validations_without_improvement: Count = 0
+    best_update: Count = 0
+    best: dict[str, Measure] = field(default_factory=dict)
+    validated_update: Count = 0
 
 
 @dataclass
 class Window:
     """What happened since the last line of figures."""
 
-    loss: float = 0.0
-    figures: dict[str, float] = field(default_factory=dict)
-    tokens: int = 0
-    updates: int = 0
-    norms: float = 0.0
-    clipped: int = 0
+    loss: Sum = 0.0
+    figures: dict[str, Sum] = field(default_factory=dict)
+    tokens: Count = 0
+    updates: Count = 0
+    norms: Sum = 0.0
+    clipped: Count = 0
     began: float = field(default_factory=time.perf_counter)
 
     def add(
@@ -62,11 +76,13 @@ class Saved(BaseModel):
 
     at: Progressed
     window: Window
-    batches: dict[str, int]
-    schedule: dict[str, int]
+    batches: dict[str, Count]
+    schedule: dict[str, Count]
     identity: dict[str, str]
-    ema_updates: int = Field(ge=0)
-    processes: int = Field(1, ge=1)  # before there could be several, the number was not written down
+    ema_updates: Count
+    processes: int = Field(
+        1, ge=1, strict=True
+    )  # before there could be several, the number was not written down
 
     @classmethod
     def of(cls, content: Mapping[str, Any], path: Path) -> Self:
@@ -83,6 +99,11 @@ class Saved(BaseModel):
             raise UserError(
                 f"{path}: state.json: {key}: {first['msg']}; delete the checkpoint or give another --run"
             ) from None
+        if path.name != f"step-{state.at.update}":
+            raise UserError(
+                f"{path}: state.json: at.update: expected the number in the folder's name, found "
+                f"{state.at.update}; delete the checkpoint or give another --run"
+            )
         if "updating_seconds" not in content["at"]:  # then all of the time was theirs
             state.at.updating_seconds = state.at.seconds
         return state

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from threading import Barrier, Thread
@@ -201,7 +202,7 @@ def test_a_folder_belongs_to_the_saved_tokenizers_that_it_was_made_with(tmp_path
 
 
 @pytest.mark.parametrize("name", ["meta.json", "train.0.src.ids", "test.0.trg.offsets", "tokenizer/src.json"])
-@pytest.mark.parametrize("harm", ["missing", "short"])
+@pytest.mark.parametrize("harm", ["missing", "short", "changed"])
 def test_a_damaged_folder_is_named_and_prepared_again(tmp_path: Path, name: str, harm: str) -> None:
     data = config(tmp_path)
     first, _ = run(data)
@@ -209,8 +210,12 @@ def test_a_damaged_folder_is_named_and_prepared_again(tmp_path: Path, name: str,
     path = first.folder / name
     if harm == "missing":
         path.unlink()
-    else:
+    elif harm == "short":
         path.write_bytes(path.read_bytes()[:-2])
+    else:  # one bit, and JSON stays JSON
+        content = path.read_bytes()
+        at = max(content.rfind(b"1"), content.rfind(b"2"), 0)
+        path.write_bytes(content[:at] + bytes([content[at] ^ 1]) + content[at + 1 :])
     with pytest.raises(UserError, match=path.name):
         Prepared(first.folder)
 
@@ -221,6 +226,80 @@ def test_a_damaged_folder_is_named_and_prepared_again(tmp_path: Path, name: str,
     assert str(path) in said[0]
     assert text(second, "train") == before
     assert [child.name for child in Path(data.prepared).iterdir()] == [first.folder.name]
+
+
+def test_a_folder_under_the_name_of_another_is_prepared_again(tmp_path: Path) -> None:
+    data, other = config(tmp_path), config(tmp_path, filters={"max_length": 6, "max_ratio": 3})
+    first, second = run(data)[0].folder, run(other)[0].folder
+    kept = text(Prepared(second), "train")
+    shutil.rmtree(second)
+    first.rename(second)
+    said: list[str] = []
+    again, calls = run(other, said=said)
+    assert (calls, text(again, "train")) == (1, kept)
+    assert "holds another corpus than its name says" in said[0]
+
+
+def test_a_dtype_that_was_edited_is_found(tmp_path: Path) -> None:
+    prepared, _ = run(config(tmp_path))
+    meta = prepared.folder / "meta.json"
+    meta.write_text(meta.read_text("utf-8").replace("uint16", "uint32"), "utf-8")
+    with pytest.raises(UserError, match=r"meta\.json: does not match its checksum"):
+        Prepared(prepared.folder)
+
+
+@pytest.mark.parametrize("name", ["../../outside", "a/b", ".", "..", "x" * 300, "de (formal)"])
+def test_a_language_names_no_other_place(tmp_path: Path, name: str) -> None:
+    data = config(tmp_path, src=name)
+    folder = run(data)[0].folder
+    assert folder.parent == Path(data.prepared)
+    assert [child.name for child in folder.parent.iterdir()] == [folder.name]
+
+
+def test_a_held_out_split_without_any_text_on_a_side_is_refused(tmp_path: Path) -> None:
+    data = config(tmp_path)
+    (tmp_path / "test.tsv").write_text("\tone\n \ttwo\n", encoding="utf-8")
+    with pytest.raises(UserError, match="every row of split test has an empty side"):
+        run(data)
+
+
+# Of each key of the data section: another value for which something else is prepared, or None where the text
+# itself tells, which the fingerprints of the corpora are tested for.
+KEYS: dict[str, object] = {
+    "src": "fr",
+    "trg": "fr",
+    "tokenizer": {"kind": "word", "min_frequency": 1, "lowercase": True},
+    "normalize": "nfc",
+    "filters": {"max_length": 6, "max_ratio": 2},
+    **dict.fromkeys(("dataset", "dataset_config", "revision", "splits", "streaming")),
+    **dict.fromkeys(("files", "tsv", "builtin", "text")),
+    "labelled": None,
+    "prepared": None,  # where it lies
+}
+
+
+def test_every_key_that_decides_what_is_prepared_names_another_folder(tmp_path: Path) -> None:
+    assert set(KEYS) == set(DataConfig.model_fields)
+    before = run(config(tmp_path))[0].folder
+    for key, value in KEYS.items():
+        if value is not None:
+            assert run(config(tmp_path, **{key: value}))[0].folder != before, key
+
+
+@pytest.mark.parametrize(
+    ("kind", "changes"),
+    [
+        ("bpe", {"vocab_size": 301, "shared": False, "dropout": 0.5}),
+        ("char", {"shared": False}),
+        ("word", {"vocab_size": 9, "min_frequency": 1, "lowercase": True, "shared": True}),
+    ],
+)
+def test_every_key_of_a_tokenizer_names_another_folder(
+    tmp_path: Path, kind: str, changes: dict[str, object]
+) -> None:
+    before = run(config(tmp_path, tokenizer={"kind": kind}))[0].folder
+    for key, value in changes.items():
+        assert run(config(tmp_path, tokenizer={"kind": kind, key: value}))[0].folder != before, key
 
 
 def test_an_interrupted_preparation_leaves_nothing(tmp_path: Path) -> None:
