@@ -23,8 +23,9 @@ test: lint
 
 # What computes, for a run with the CPU's features turned down: see .ci/run.
 test-numeric: $(INSTALLED)
-	$(PYTEST) tests/layers tests/contracts tests/decoding tests/golden tests/test_machine.py tests/test_models.py \
-		tests/test_tasks.py tests/builders/test_check.py tests/builders/test_hardware.py tests/end_to_end/test_precision.py
+	$(PYTEST) tests/layers tests/contracts tests/objectives tests/decoding tests/tasks tests/golden \
+		tests/test_machine.py tests/test_models.py tests/builders/test_hardware.py \
+		tests/workflows/test_check_invariance.py tests/end_to_end/test_precision.py
 
 # What a person runs between two changes: under a minute.
 check: lint
