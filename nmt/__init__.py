@@ -30,7 +30,7 @@ def load(
 
     Several runs are an ensemble; lm is a run of a language model, fused with lm_weight (0.2). max_source:
     source tokens that are translated as a whole, by default the run's; split: False keeps together more
-    sentences of a line than training showed.
+    sentences of a line than training showed. Several threads may use the translator.
     Raises UserError where a folder is no whole run, or they do not belong together.
     """
     from nmt.builders.translator import load_translator

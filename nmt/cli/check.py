@@ -6,6 +6,7 @@ from typing import Annotated
 import typer
 
 from nmt.cli.arguments import Beam, Device, Model, Threads, use_threads
+from nmt.decoding.options import TranslationOptions
 from nmt.errors import UserError
 
 
@@ -30,9 +31,10 @@ def check(
     lines = in_memory(read_lines(data), str(data))
     if not any(line.strip() for line in lines):
         raise UserError(f"--data {data}: expected lines to translate, found none with text")
+    options = TranslationOptions(models=(model,), beam=beam, device=device)
     row = "{:<10} {:<10} {:<10} {:>8} {:>8} {:>10}  {}"
     passed, details = True, []
-    for number, each in enumerate(check_run(model, lines, beam=beam, device=device)):
+    for number, each in enumerate(check_run(options, lines)):
         if not number:
             print(row.format("precision", "order", "batch", "lines", "differ", "score gap", ""))
         passed = passed and each.passed

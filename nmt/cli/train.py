@@ -1,11 +1,19 @@
 """nmt train: train a model, or go on training it."""
 
+import sys
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from nmt.cli.arguments import Config, Overrides
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from nmt.config import Experiment
+    from nmt.run import Run
+    from nmt.training.distributed import Processes
 
 LAST_WORDS = 10.0  # seconds that a run which was asked to stop gives wandb
 SAVED = 75  # exit code of a run that a signal ended once it had saved: EX_TEMPFAIL, to be begun again
@@ -28,27 +36,16 @@ def train(
     The same command goes on where a run stopped. After SIGINT, SIGTERM, SIGUSR1 or SIGUSR2 the update is
     ended and saved, and the exit code is 75.
     """
-    import sys
     from contextlib import ExitStack
-    from datetime import datetime
 
     from rich.console import Console
-    from torch import nn
 
-    from nmt.builders.kinds import kind_of
     from nmt.config import load_experiment
-    from nmt.data.prepared import Prepared
     from nmt.errors import UserError
-    from nmt.results import write_result
     from nmt.training.distributed import joined
     from nmt.training.launch import launch
-    from nmt.training.preflight import preflight
-    from nmt.training.signals import Signals
-    from nmt.training.tracking import Tracker
-    from nmt.training.trainer import Interrupted, Trainer
-    from nmt.workflows.result import training_result
-    from nmt.workflows.train import build_trainer, run_folder
     from nmt.workflows.train import dry_run as print_dry_run
+    from nmt.workflows.train import run_folder
 
     if processes > 1:
         sets = [part for each in overrides or () for part in ("--set", each)]
@@ -64,40 +61,56 @@ def train(
             return
         place = run_folder(experiment, run)
         group.on_main(lambda: held.enter_context(place.locked()))
+        _train(experiment, place, console, group)
 
-        def ready() -> tuple[Trainer[nn.Module], Prepared, Tracker]:
-            trainer, prepared, tracker = build_trainer(experiment, place, console, group)
-            if (expected := preflight(trainer)) is not None:
-                trainer.progress.log(expected.line(datetime.now()))
-            return trainer, prepared, tracker
 
-        with Signals() as signals:
-            built = signals.unless_stopped(ready)
-        if built is None or signals.asked:
-            console.print("stopped before an update was made; the same command goes on from there")
-            raise typer.Exit(SAVED)
-        trainer, prepared, tracker = built
-        before = trainer.at.update
-        try:
-            reached = trainer.train()
-        except Interrupted:
-            # In all together: torchrun ends the others when one has ended.
-            group.on_main(lambda: tracker.finish(seconds=LAST_WORDS))
-            trainer.progress.log(
-                f"stopped at update {trainer.at.update}; the same command goes on from there"
-            )
-            raise typer.Exit(SAVED) from None
+def _train(experiment: "Experiment", place: "Run", console: "Console", group: "Processes") -> None:
+    """Train in the run's folder up to the end, or until a signal asks to stop."""
+    from datetime import datetime
 
-        def conclude() -> None:
-            result = training_result(experiment, prepared, trainer)
-            # A run that was done already may have the scores of its test split there.
-            if reached.update > before or not place.result.is_file():
-                write_result(place.result, result)
-            parts = [place.config, place.tokenizer, place.model, place.result]
-            tracker.model(parts, reached.best, trainer.task.better)
-            tracker.finish(result.model_dump(mode="json"))
+    from torch import nn
 
-        group.on_main(conclude)
+    from nmt.builders.kinds import kind_of
+    from nmt.data.prepared import Prepared
+    from nmt.results import write_result
+    from nmt.training.preflight import preflight
+    from nmt.training.signals import Signals
+    from nmt.training.tracking import Tracker
+    from nmt.training.trainer import Interrupted, Trainer
+    from nmt.workflows.result import training_result
+    from nmt.workflows.train import build_trainer
+
+    def ready() -> tuple[Trainer[nn.Module], Prepared, Tracker]:
+        trainer, prepared, tracker = build_trainer(experiment, place, console, group)
+        if (expected := preflight(trainer)) is not None:
+            trainer.progress.log(expected.line(datetime.now()))
+        return trainer, prepared, tracker
+
+    with Signals() as signals:
+        built = signals.unless_stopped(ready)
+    if built is None or signals.asked:
+        console.print("stopped before an update was made; the same command goes on from there")
+        raise typer.Exit(SAVED)
+    trainer, prepared, tracker = built
+    before = trainer.at.update
+    try:
+        reached = trainer.train()
+    except Interrupted:
+        # In all together: torchrun ends the others when one has ended.
+        group.on_main(lambda: tracker.finish(seconds=LAST_WORDS))
+        trainer.progress.log(f"stopped at update {trainer.at.update}; the same command goes on from there")
+        raise typer.Exit(SAVED) from None
+
+    def conclude() -> None:
+        result = training_result(experiment, prepared, trainer)
+        # A run that was done already may have the scores of its test split there.
+        if reached.update > before or not place.result.is_file():
+            write_result(place.result, result)
+        parts = [place.config, place.tokenizer, place.model, place.result]
+        tracker.model(parts, reached.best, trainer.task.better)
+        tracker.finish(result.model_dump(mode="json"))
+
+    group.on_main(conclude)
     best = "  ".join(f"{name} {value:.3f}" for name, value in reached.best.items())
     trainer.progress.log(
         f"done: {reached.update} updates in {reached.seconds / 60:.1f} min; "

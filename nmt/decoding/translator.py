@@ -20,6 +20,7 @@ from nmt.decoding.sampling import SamplingSettings, sample
 from nmt.decoding.search import AnyScorer, Hypothesis, SearchSettings, beam_search
 from nmt.errors import Diverged
 from nmt.evaluation.alignment import Attended, Link, attended, best_links
+from nmt.machine import Precision
 from nmt.models import Source
 from nmt.tokenization.tokenizer import Tokenizer
 from nmt.tokenization.vocabulary import EOS
@@ -120,7 +121,7 @@ class Translator:
     _: KW_ONLY
     tokens_per_batch: int
     device: torch.device
-    precision: str
+    precision: Precision
     lengths: TrainingLengths | None = None
 
     @property

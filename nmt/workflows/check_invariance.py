@@ -8,7 +8,6 @@ reported, that it differs from itself is judged.
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from math import isfinite
-from pathlib import Path
 from random import Random
 from typing import Literal, NamedTuple, TypeAlias
 
@@ -100,14 +99,13 @@ def ways(precisions: Sequence[Precision]) -> list[Way]:
     return [way for way in every if way != Way("float64", *_USUAL)]
 
 
-def check_run(folder: Path, lines: Sequence[str], *, beam: int | None, device: str) -> Iterator[Outcome]:
+def check_run(options: TranslationOptions, lines: Sequence[str]) -> Iterator[Outcome]:
     """Yield the outcome of each way to decode the lines with a run's model, as soon as it is there."""
 
     def load(precision: Precision) -> Translator:
-        options = TranslationOptions(models=(folder,), beam=beam, device=device, precision=precision)
-        return load_translator(options)
+        return load_translator(replace(options, precision=precision))
 
-    shipped = choose_translation_precision("auto", choose_device(device))
+    shipped = choose_translation_precision("auto", choose_device(options.device))
     return check(load, lines, ("float64", "float32", "int8") if shipped == "int8" else ("float64", "float32"))
 
 

@@ -96,9 +96,7 @@ def build_trainer(
     model = build_trained_model(experiment, len(src.vocabulary), len(trg.vocabulary))
     if not begun:
         processes.after_main(lambda: fill_embeddings(experiment, prepared, model, progress.log))
-    model = model.to(device)
-    if precision == torch.float64:
-        model = model.double()
+    model = model.to(device, torch.float64 if precision == torch.float64 else None)
     processes.reseed()
     # Making a batch takes less than a hundredth of an update on a CPU, where a thread would cost as much.
     batches = kind.build_batches(experiment, prepared, processes, 4 if device.type == "cuda" else 0)

@@ -61,7 +61,7 @@ def swayed(
 @pytest.mark.slow
 def test_a_run_is_the_same_in_every_way(tiny_run: Path) -> None:
     lines = [*LINES, "der Hund, " * 40]
-    outcomes = list(check_run(tiny_run, lines, beam=None, device="cpu"))
+    outcomes = list(check_run(TranslationOptions(models=(tiny_run,), device="cpu"), lines))
     shipped: list[Precision] = ["int8"] if has_int8() else []
     assert [each.way for each in outcomes] == ways(["float64", "float32", *shipped])
     assert [each.way for each in outcomes if not each.judged] == [
