@@ -7,8 +7,11 @@ class UserError(Exception):
     """A mistake a person can mend: shown as one clear line, exit code 2, never a traceback.
 
     The message names the file, line or key, says what was expected and what was found,
-    and what to do.
+    and what to do. Several mistakes at once are several arguments, one line each.
     """
+
+    def __str__(self) -> str:
+        return "\n".join(map(str, self.args))
 
 
 class Diverged(UserError):

@@ -1,6 +1,7 @@
 """Standard streams that can be relied on, and one line for what a person's machine refuses."""
 
 import os
+import re
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -68,7 +69,7 @@ def one_way_out() -> Iterator[None]:
         finally:
             sys.stdout.flush()
     except UserError as error:
-        _end(str(error))
+        _end(*error.args)
     except UsageError as error:
         message = error.format_message()
         if "\n" in message:  # the help that stands for a command without arguments
@@ -82,10 +83,32 @@ def one_way_out() -> Iterator[None]:
         _end(reason if error.filename is None else f"{os.fsdecode(error.filename)}: {reason}")
     except UnicodeError as error:
         _end(f"text that is not UTF-8: {error}")
+    except (MemoryError, RuntimeError, ImportError) as error:
+        if not _lacks_memory(error):
+            raise
+        _end(
+            "the memory that this process may use is too small for this; take a larger machine, a smaller "
+            "model or batch, or raise the limit (ulimit -v)"
+        )
 
 
-def _end(message: str) -> None:
+def _lacks_memory(error: Exception) -> bool:
+    """Say whether Python, torch (of a tensor or a thread) or the system's loader found no memory."""
+    signs = ("can't allocate memory", "start new thread", "failed to map segment", "Cannot allocate memory")
+    return isinstance(error, MemoryError) or any(sign in str(error) for sign in signs)
+
+
+# What ends a line for some reader, steers a terminal or turns the direction of what follows.
+_STEERING = re.compile("[\x00-\x08\x0a-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069]")
+
+
+def _escaped(text: str) -> str:
+    """Return a text, parts of which a stranger may have written, as one line for a terminal."""
+    return _STEERING.sub(lambda found: found[0].encode("unicode_escape").decode(), text)
+
+
+def _end(*lines: str) -> None:
     with suppress(OSError):
-        for line in message.splitlines():
-            print(f"nmt: {line}", file=sys.stderr, flush=True)
+        for line in lines:
+            print(f"nmt: {_escaped(str(line))}", file=sys.stderr, flush=True)
     sys.exit(2)

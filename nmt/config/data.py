@@ -4,7 +4,7 @@ from typing import Annotated, Literal, Self, TypeAlias
 
 from pydantic import Field, model_validator
 
-from nmt.config.section import Count, PathName, Section, Seed
+from nmt.config.section import Count, Name, PathName, Section, Seed
 
 _VOCABULARY = 10_000_000  # pieces, at most
 
@@ -15,9 +15,9 @@ Normalization = Literal["none", "nfc"]
 class SplitNames(Section):
     """What the three splits are called in the dataset; null where there is none."""
 
-    train: str = "train"
-    validation: str = "validation"
-    test: str | None = "test"
+    train: Name = "train"
+    validation: Name = "validation"
+    test: Name | None = "test"
 
 
 class HubDataset(Section):
@@ -183,8 +183,8 @@ class DataConfig(Section):
     """One corpus: exactly one of dataset, files, tsv, builtin, text, labelled."""
 
     dataset: PathName | None = Field(None, description="hub id, or a local folder of the same layout")
-    dataset_config: str | None = Field(None, description="the hub's config name, such as de-en")
-    revision: str | None = None
+    dataset_config: Name | None = Field(None, description="the hub's config name, such as de-en")
+    revision: Name | None = None
     splits: SplitNames = SplitNames()
     streaming: bool = Field(
         False,
@@ -196,11 +196,11 @@ class DataConfig(Section):
     builtin: BuiltinCorpus | None = None
     text: PlainText | None = None
     labelled: LabelledText | None = None
-    src: str | None = Field(
+    src: Name | None = Field(
         None,
         description="languages of the pairs, which name the columns of dataset; files and tsv may do without",
     )
-    trg: str | None = None
+    trg: Name | None = None
     tokenizer: TokenizerConfig = SubwordTokenizer()
     normalize: Normalization = Field(
         "none", description="nfc: composed characters, in training and wherever the run reads text"

@@ -76,7 +76,7 @@ def load_experiment(path: Path, overrides: Sequence[str] = (), *, within: Path |
         lines = [_line(error, str(path), keys) for error in errors[:SHOWN]]
         if len(errors) > SHOWN:
             lines.append(f"{path}: and {len(errors) - SHOWN:,} further mistakes")
-        raise UserError("\n".join(lines)) from None
+        raise UserError(*lines) from None
 
 
 def dump_experiment(experiment: Experiment) -> str:
@@ -210,6 +210,8 @@ def _line(error: "ErrorDetails", file: str, overrides: Sequence[str]) -> str:
             return f"{start}{problem}, or lists nested too deeply"
         case "model_type" | "model_attributes_type" | "dict_type":
             return f"{start}expected a mapping of keys, found {_show(found)}"
+        case "string_too_long":
+            return f"{start}expected at most {context['max_length']:,} characters, found {len(found):,}"
         case "greater_than" | "greater_than_equal" | "less_than" | "less_than_equal":
             limit = error["msg"].removeprefix("Input should be ")
             return f"{start}expected a number {limit}, found {_show(found)}"

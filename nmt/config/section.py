@@ -1,5 +1,6 @@
 """What every section of the configuration has in common."""
 
+import re
 from typing import Annotated
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
@@ -15,7 +16,19 @@ Updates = Annotated[int, Field(ge=1, le=10**12)]
 Count = Annotated[int, Field(ge=1, le=10**9)]
 
 
+def _plain(text: str) -> str:
+    if found := re.search(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]", text):
+        raise ValueError(f"expected text without line ends and control characters, found {found[0]!r} in it")
+    return text
+
+
+# Of a name that is shown to people: it may come from a stranger.
+Name = Annotated[str, Field(max_length=1_000), AfterValidator(_plain)]
+
+
 def _usable(name: str) -> str:
+    if not name:
+        raise ValueError("expected a path, found an empty one")
     try:
         return usable(name)
     except UserError as error:
@@ -23,7 +36,7 @@ def _usable(name: str) -> str:
 
 
 # Of a file or folder; ~ is the home folder.
-PathName = Annotated[str, AfterValidator(_usable)]
+PathName = Annotated[str, AfterValidator(_usable), AfterValidator(_plain)]
 
 
 class Section(BaseModel):

@@ -2,7 +2,7 @@
 
 from typing import Literal
 
-from nmt.config.section import Section
+from nmt.config.section import Name, Section
 
 Wandb = Literal["off", "offline", "online"]
 
@@ -17,8 +17,8 @@ class TrackingConfig(Section):
     """
 
     wandb: Wandb = "off"
-    project: str = "nmt"
-    group: str | None = None
-    tags: tuple[str, ...] = ()
+    project: Name = "nmt"
+    group: Name | None = None
+    tags: tuple[Name, ...] = ()
     notes: str | None = None
     artifact: bool = True

@@ -4,7 +4,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
-from nmt.config.section import Beam, Count, Section, Updates
+from nmt.config.section import Beam, Count, Name, Section, Updates
 from nmt.machine import TrainingPrecision
 
 _Beta = Annotated[float, Field(ge=0, lt=1)]
@@ -109,7 +109,7 @@ class TrainingConfig(Section):
         "bleu", description="bleu of translations, accuracy of labels, loss of anything"
     )
     precision: TrainingPrecision = "auto"
-    device: str = Field("auto", description="auto, cpu, cuda, cuda:1 …")
+    device: Name = Field("auto", description="auto, cpu, cuda, cuda:1 …")
     threads: int | None = Field(None, ge=1, le=1_024, description="CPU threads; null = all cores")
     label_smoothing: float = Field(0.1, ge=0, lt=1)
     clip_norm: float | None = Field(1.0, gt=0, le=1e12, description="global norm; null = no clipping")

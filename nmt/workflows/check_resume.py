@@ -112,7 +112,7 @@ def _train(config: Path, run: Run, *, kill_after: int | None = None) -> None:
         raise UserError("the run ended before it could be killed; give more --updates")
     if process.returncode != (0 if kill_after is None else -signal.SIGKILL):
         lines = [line.removeprefix("nmt: ") for line in errors.splitlines()]
-        raise UserError("\n".join(lines) or f"the run ended with exit code {process.returncode}")
+        raise UserError(*lines or [f"the run ended with exit code {process.returncode}"])
 
 
 def _logged(run: Run) -> int:

@@ -128,6 +128,14 @@ def test_overrides_are_applied_in_turn(file: Path) -> None:
             "training.schedule: kind is missing; expected one of 'constant', 'inv",
         ),
         ("model=3", "model: expected a mapping of keys, found 3"),
+        ("name=" + "a" * 201, "name: expected at most 200 characters, found 201"),
+        ('data.src="\\e[31mde"', "data.src: expected text without line ends and control characters, found"),
+        ('data.splits.test="a\\nb"', "data.splits.test: expected text without line ends and control"),
+        ('tracking.tags=["\\0"]', "tracking.tags.0: expected text without line ends and control"),
+        ('training.device="cpu\\n"', "training.device: expected text without line ends and control"),
+        ('data.prepared="a\\u2028b"', "data.prepared: expected text without line ends and control"),
+        ("data.prepared=''", "data.prepared: expected a path, found an empty one"),
+        ("data.dataset=''", "data.dataset: expected a path, found an empty one"),
         (
             "data.builtin={}",
             "data: give exactly one of dataset, files, tsv, builtin, text, labelled; "
@@ -250,6 +258,7 @@ def test_a_file_that_cannot_be_read_is_refused(tmp_path: Path) -> None:
 
 
 TEXT = st.text(st.characters(exclude_categories=["Cs"]), max_size=30)
+NAME = st.text(st.characters(exclude_categories=["Cs", "Cc", "Zl", "Zp"]), min_size=1, max_size=30)
 NUMBER = st.floats(min_value=1e-300, max_value=1000)
 EXPERIMENTS = st.builds(
     lambda name, seed, dataset, lr, notes, tags, attention, tokenizer, minutes: Experiment.model_validate(
@@ -264,10 +273,10 @@ EXPERIMENTS = st.builds(
     ),
     name=st.sampled_from(["demo", "off", "1e-3", "null", "2020-01-01", "0x1", "1_0"]),
     seed=st.integers(min_value=0, max_value=2**63 - 1),
-    dataset=TEXT.map(lambda text: text.replace("\0", "")),
+    dataset=NAME,
     lr=NUMBER,
     notes=st.none() | TEXT,
-    tags=st.lists(TEXT, max_size=3).map(tuple),
+    tags=st.lists(NAME, max_size=3).map(tuple),
     attention=st.sampled_from(
         [{"kind": "additive"}, {"kind": "general"}, {"kind": "multi_head", "heads": 8}]
     ),
@@ -280,8 +289,8 @@ def with_notes(notes: str) -> Experiment:
     return Experiment.model_validate(
         {
             "name": "demo",
-            "data": {"dataset": notes, "src": "de", "trg": "en"},
-            "tracking": {"notes": notes, "tags": (notes,)},
+            "data": {"dataset": "x", "src": "de", "trg": "en"},
+            "tracking": {"notes": notes},
         }
     )
 

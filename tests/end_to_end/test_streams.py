@@ -4,6 +4,7 @@ import os
 import shutil
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -108,3 +109,22 @@ def test_a_name_that_is_too_long(command: str, place: Path, tiny_run: Path) -> N
     done = shell(f"{NMT} {words}", place)
     assert (done.returncode, done.stdout, len(done.stderr.splitlines())) == (2, "", 1)
     assert done.stderr.startswith("nmt: ")
+
+
+def test_a_message_is_one_line_whatever_a_stranger_wrote(
+    command: Callable[..., tuple[object, str, str]], tmp_path: Path
+) -> None:
+    path = tmp_path / "config.yaml"
+    path.write_text('"\\e[31mX\\nfoo\\u202e\\u2028bar": 3\n', encoding="utf-8")
+    code, out, err = command("prepare", path)
+    assert (code, out) == (2, "")
+    assert all(line.startswith("nmt: ") for line in err.splitlines())
+    assert "\\x1b[31mX\\nfoo\\u202e\\u2028bar: unknown key" in err
+
+
+@pytest.mark.parametrize("megabytes", [1_000, 2_000])
+def test_a_memory_that_is_too_small_is_one_line(megabytes: int, place: Path, tiny_run: Path) -> None:
+    limited = f"ulimit -v {megabytes * 1000}; {NMT} translate --model {tiny_run} --input in"
+    done = shell(limited, place)
+    assert done.returncode in (0, 2)
+    assert len(done.stderr.splitlines()) == (done.returncode == 2)
