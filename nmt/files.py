@@ -119,6 +119,8 @@ def replacing(path: Path) -> Iterator[Path]:
         handle = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o666)
         mode = stat.S_IMODE(os.fstat(handle).st_mode)
         os.close(handle)
+        if path.is_file():  # what takes its place may be read by whom it might be
+            mode = stat.S_IMODE(path.stat().st_mode)
         yield temporary
         temporary.chmod(mode)  # safetensors lets nobody else read what it writes
         sync(temporary)

@@ -134,14 +134,17 @@ def read_result(path: Path) -> Result:
     except OSError as error:
         raise UserError(f"{path}: cannot be read ({error.strerror})") from None
     except UnicodeDecodeError as error:
-        raise UserError(f"{path}: not UTF-8 at byte {error.start}; write it anew with nmt score") from None
+        raise UserError(
+            f"{path}: not UTF-8 at byte {error.start}; delete it, and write it with nmt score"
+        ) from None
     except json.JSONDecodeError as error:
         raise UserError(
-            f"{path}:{error.lineno}: broken JSON ({error.msg}); write it anew with nmt score"
+            f"{path}:{error.lineno}: broken JSON ({error.msg}); delete it, and write it with nmt score"
         ) from None
     except (ValueError, RecursionError):
         raise UserError(
-            f"{path}: a number with thousands of digits, or nested too deeply; write it anew with nmt score"
+            f"{path}: a number with thousands of digits, or nested too deeply; delete it, and write it with "
+            "nmt score"
         ) from None
     version = content.get("schema_version") if isinstance(content, dict) else None
     if type(version) is not int or version < 1:
@@ -160,7 +163,7 @@ def read_result(path: Path) -> Result:
     except ValidationError as error:
         first = error.errors(include_url=False)[0]
         key = ".".join(str(part) for part in first["loc"])
-        raise UserError(f"{path}: {key}: {first['msg']}; write it anew with nmt score") from None
+        raise UserError(f"{path}: {key}: {first['msg']}; delete it, and write it with nmt score") from None
 
 
 def read_metrics(path: Path, *, limit: int | None = None) -> Iterator[tuple[bytes, int, dict[str, Figure]]]:

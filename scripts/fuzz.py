@@ -45,7 +45,7 @@ from nmt.data.word_vectors import check_word_vectors, read_word_vectors
 from nmt.decoding.options import TranslationOptions
 from nmt.errors import UserError
 from nmt.evaluation.curves import read_curves
-from nmt.evaluation.report import BEGIN, END, update_table
+from nmt.evaluation.report import BEGIN, END, update_tables
 from nmt.jobs.output import open_output
 from nmt.results import Result, Score, Versions, read_result, write_result
 from nmt.run import Run
@@ -300,8 +300,8 @@ class Readers:
             path.write_bytes(content)
 
     def markdown(self, path: Path) -> None:
-        update_table(path, [RESULT])
-        assert not update_table(path, [RESULT])
+        update_tables([path], [RESULT])
+        assert update_tables([path], [RESULT]) == [False]
 
     def run(self, path: Path) -> None:
         """A run folder in which the bytes stand for the file that the first of them names by number."""

@@ -142,8 +142,13 @@ def _translation_task(
         tokens_per_batch=tokens,
         device=device,
         attention=pictures,
-        tokenize=bleu_tokenizer(experiment.data.trg)[0],
+        tokenize=tokenizer_of_targets(prepared)[0],
     )
+
+
+def tokenizer_of_targets(prepared: Prepared) -> tuple[str, str | None]:
+    """Return BLEU's tokenizer for the validation targets, and a remark where another was wanted."""
+    return bleu_tokenizer(prepared.meta.trg, [pair.trg for pair in prepared.raw("validation")])
 
 
 def _translate(
@@ -209,7 +214,7 @@ def _labelling_task(
 
 
 def _bleu(experiment: Experiment, prepared: Prepared, best: dict[str, float]) -> tuple[Score, ...]:
-    signature = bleu_signature(bleu_tokenizer(experiment.data.trg)[0])
+    signature = bleu_signature(tokenizer_of_targets(prepared)[0])
     return (Score(metric="BLEU", form=CASED, score=best["bleu"], signature=signature),)
 
 

@@ -5,6 +5,8 @@ from typing import Annotated
 
 import typer
 
+PICTURES = (".png", ".svg", ".pdf")
+
 
 def plot(
     runs: Annotated[list[Path], typer.Argument(metavar="RUN...", help="run folders", show_default=False)],
@@ -14,9 +16,12 @@ def plot(
 
     Loss, BLEU, gradient norm and learning rate from metrics.jsonl, without any account.
     """
+    from nmt.errors import UserError
     from nmt.evaluation.curves import plot_runs
     from nmt.files import check_new
 
+    if output.suffix.lower() not in PICTURES:
+        raise UserError(f"--output {output}: expected a name that ends in {', '.join(PICTURES)}")
     check_new(output, "--output")
     plot_runs(runs, output)
     print(output)

@@ -1,5 +1,6 @@
 """nmt report: the table of results in the Markdown files."""
 
+import sys
 from pathlib import Path
 from typing import Annotated
 
@@ -17,14 +18,16 @@ def report(
 
     From experiments/*/result.json into README.md and experiments/README.md, between their markers.
     """
-    from nmt.evaluation.report import load_results, table_is_current, update_table
+    from nmt.evaluation.report import load_results, table_is_current, update_tables
 
     found = load_results(results)
+    if not found:
+        print(f"nmt: {results} holds no result.json: the table is empty", file=sys.stderr)
     paths = files or [Path("README.md"), Path("experiments/README.md")]
     if check:
         stale = [path for path in paths if not table_is_current(path, found)]
         for path in stale:
             print(f"{path}: differs from the results; run nmt report")
         raise typer.Exit(1 if stale else 0)
-    for path in paths:
-        print(f"{path}: {'updated' if update_table(path, found) else 'as it should be'}")
+    for path, updated in zip(paths, update_tables(paths, found), strict=True):
+        print(f"{path}: {'updated' if updated else 'as it should be'}")

@@ -1,5 +1,6 @@
 """nmt score: BLEU, chrF and TER, or perplexity, with their signatures; log-probabilities of given text."""
 
+import os
 import sys
 from collections.abc import Iterable, Sequence
 from pathlib import Path
@@ -125,13 +126,19 @@ def score(
 
     With --force nothing is translated or scored: for each pair, or line of --text, a line of JSON goes to
     standard output or --save, with "log_prob", the sum of "log_probs" (natural logarithms, one for each of
-    "pieces", the last of which is </s>). With --lm they are the fusion's scores. No source is cut. A language
-    model computes in float64, others in --precision.
+    "pieces", the last of which is </s>; null for a probability of 0). With --lm they are the fusion's scores.
+    No source is cut. A language model computes in float64, others in --precision.
     """
     files = Files(hyp, ref or [], baseline, src, text, output, save)
     _check_files(files, model or [], lm)
     check_weight(lm, lm_weight)
     chosen = _metrics(metrics)
+    if idle := given(context, "tokenize", "trg") if "bleu" not in chosen else "":
+        raise UserError(f"{idle}: for BLEU, and --metrics {metrics} has none; leave out one or the other")
+    if tokenize is not None and trg is not None:
+        raise UserError(
+            "--trg chooses BLEU's tokenizer, and --tokenize names one; leave out one or the other"
+        )
     if hyp is not None:
         _refuse(context, "--hyp")
         _score_files(files, chosen, tokenize, trg)
@@ -151,6 +158,8 @@ def score(
 
         check_models(options)
     job = Job(options, experiment, files, split)
+    if not forced and save is not None:
+        _check_apart(save, f"the result, {job.place},", job.place)
     match way:
         case "--force":
             _force(job)
@@ -209,23 +218,28 @@ class Job(NamedTuple):
         pairs = held_out(self.experiment, self.split, instead=instead)
         return EvaluationSet(pairs, corpus_of(self.experiment).name, self.split)
 
-    def write(self, result: "Result", outputs: Sequence[str] = ()) -> None:
-        """Print the scores, save the outputs and write the result where they shall be."""
+    @property
+    def place(self) -> Path:
+        """Where the result goes."""
         of = self.files.ref[0].name if self.files.src else self.files.text and self.files.text.name
         of = of or ("" if self.split == "test" else self.split)
+        return self.files.output or self.folder / f"result{of and '-'}{of}.json"
+
+    def write(self, result: "Result", outputs: Sequence[str] = ()) -> None:
+        """Print the scores, save the outputs and write the result where they shall be."""
         _print_scores(result)
         try:
             if self.files.save:
                 _save(self.files.save, outputs)
         finally:
-            _write(result, self.files.output or self.folder / f"result{of and '-'}{of}.json")
+            _write(result, self.place)
 
 
 def _score_run(job: Job, metrics: tuple[str, ...], tokenize: str | None) -> None:
     from nmt.workflows.score import score_run
 
     data = job.data("a model that translates")
-    tokenize = _tokenizer(tokenize, job.experiment.data.trg)
+    tokenize = _tokenizer(tokenize, job.experiment.data.trg, [pair.trg for pair in data.pairs])
     job.write(*score_run(job.options, job.experiment, data, metrics=metrics, tokenize=tokenize))
 
 
@@ -276,11 +290,17 @@ def _check_files(files: Files, models: list[Path], lm: Path | None) -> None:
         raise UserError("--baseline compares two files of translations: give it with --hyp and --ref")
     if lm and not models:
         raise UserError("--lm translates along with a model: give it with --model RUN")
-    if files.output is not None and files.output == files.save:
-        raise UserError(f"--output and --save are one file, {files.output}; give another for either")
     for name, path in (("--output", files.output), ("--save", files.save)):
         if path is not None:
             check_new(path, name)
+    if files.output is not None and files.save is not None:
+        _check_apart(files.save, "--output", files.output)
+
+
+def _check_apart(save: Path, name: str, result: Path) -> None:
+    """Raise UserError where the outputs and the result would be one file, whatever it is called."""
+    if os.path.realpath(save) == os.path.realpath(result):
+        raise UserError(f"{name} and --save are one file, {save}; give another --save")
 
 
 def _way(
@@ -328,35 +348,41 @@ def _metrics(text: str) -> tuple[str, ...]:
     return found
 
 
-def _tokenizer(name: str | None, language: str | None) -> str:
-    """Return BLEU's tokenizer: the one that is asked for, else that of the language."""
+def _tokenizer(name: str | None, language: str | None, texts: Sequence[str]) -> str:
+    """Return BLEU's tokenizer: the one that is asked for, else that of the language of the texts."""
     from nmt.evaluation.metrics import bleu_tokenizer, check_tokenizer
 
     if name is not None:
         check_tokenizer(name)
         return name
-    name, remark = bleu_tokenizer(language)
+    name, remark = bleu_tokenizer(language, texts)
     if remark:
         print(f"nmt: {remark}", file=sys.stderr)
     return name
 
 
 def _score_files(files: Files, metrics: tuple[str, ...], tokenize: str | None, trg: str | None) -> None:
-    from nmt.workflows.score import compare_files, score_files
+    from nmt.evaluation.metrics import compare
+    from nmt.workflows.score import read_together, score_texts
 
     assert files.hyp is not None
+    others = [files.baseline] if files.baseline else []
+    outputs, *texts = read_together(files.hyp, *others, *files.ref)
+    references = dict(zip(files.ref, texts[len(others) :], strict=True))
     endings = files.ref[0].name.removesuffix(".gz").split(".")
-    tokenize = _tokenizer(tokenize, trg or (endings[-1] if len(endings) > 1 else None))
-    result = score_files(files.hyp, files.ref, metrics=metrics, tokenize=tokenize)
+    language = trg or (endings[-1] if len(endings) > 1 and len(endings[-1]) == 2 else None)
+    tokenize = _tokenizer(tokenize, language, texts[-1])
+    result = score_texts(files.hyp, outputs, references, metrics=metrics, tokenize=tokenize)
     _print_scores(result)
+    if files.output:
+        _write(result, files.output)
     if files.baseline:
-        for found in compare_files(files.hyp, files.ref, files.baseline, tokenize=tokenize):
+        systems = {files.hyp.name: outputs}
+        for found in compare([*references.values()], texts[0], systems, metrics=metrics, tokenize=tokenize):
             difference = (
                 f"{found.metric:<6} {found.difference:+.2f} to {files.baseline.name}, p = {found.p_value:.4f}"
             )
             print(f"{difference}   {found.signature}")
-    if files.output:
-        _write(result, files.output)
 
 
 def _print_scores(result: "Result") -> None:

@@ -16,7 +16,10 @@ UsageError: Any = typer.BadParameter.__mro__[1]  # typer gives it no name of its
 
 
 class _Standard(FileIO):
-    """A standard stream whose first error bears its name; what comes later, as at the end, is dropped."""
+    """A standard stream whose first error bears its name; what comes later, as at the end, is dropped.
+
+    Standard error has none: what nobody can be told is no reason to fail.
+    """
 
     def __init__(self, number: int, called: str) -> None:
         super().__init__(number, "w", closefd=False)
@@ -29,6 +32,8 @@ class _Standard(FileIO):
             return super().write(data)
         except OSError as error:
             self._failed, error.filename = True, self._called
+            if self.fileno() == 2:
+                return memoryview(data).nbytes
             raise
 
 
@@ -72,10 +77,11 @@ def one_way_out() -> Iterator[None]:
         _end(*error.args)
     except UsageError as error:
         message = error.format_message()
-        if "\n" in message:  # the help that stands for a command without arguments
+        if message.startswith("Usage:"):  # the help that stands for a command without arguments
             print(message, file=sys.stderr)
             sys.exit(2)
-        _end(f"{message.rstrip('.')}; see {error.ctx.command_path if error.ctx else 'nmt'} --help")
+        command = error.ctx.command_path if error.ctx else "nmt"
+        _end(f"{' '.join(message.split()).rstrip('.')}; see {command} --help")
     except BrokenPipeError:
         sys.exit(1)
     except OSError as error:

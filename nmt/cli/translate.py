@@ -179,9 +179,14 @@ def _run(
                 write(window.text)
                 short += window.short
     if short:
+        which = (
+            "are far shorter than their sources, the first"
+            if short[1:]
+            else "is far shorter than its source,"
+        )
         print(
-            f"nmt: {len(short)} of the translations are far shorter than their sources, the first that of "
-            f"line {short[0] + 1}; see whether text is missing there",
+            f"nmt: {len(short)} of the translations {which} that of line {short[0] + 1}; "
+            "see whether text is missing there",
             file=sys.stderr,
         )
 

@@ -29,6 +29,8 @@ def read_curves(metrics: Path) -> dict[str, tuple[list[int], list[float]]]:
                     values.append(float(value))
     except OSError as error:
         raise UserError(f"{metrics}: cannot be read ({error.strerror}); give the folder of a run") from None
+    if not curves:
+        raise UserError(f"{metrics}: holds no figures yet; wait for the run's first update")
     return curves
 
 

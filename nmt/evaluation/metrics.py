@@ -5,12 +5,19 @@ import re
 import sys
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 
 from nmt.data.encoded import EncodedSplit
 from nmt.errors import Diverged, UserError
 from nmt.results import Score
 from nmt.tokenization.vocabulary import EOS, UNK
+
+if TYPE_CHECKING:
+    from sacrebleu.metrics.bleu import BLEU
+    from sacrebleu.metrics.chrf import CHRF
+    from sacrebleu.metrics.ter import TER
+
+    Metric: TypeAlias = BLEU | CHRF | TER
 
 CASED = "cased, detokenised"
 LOWERCASED = "lowercased, 13a"
@@ -19,7 +26,17 @@ _TOKENIZERS = {
     **dict.fromkeys(("zh", "zho", "chi", "cmn"), "zh"),
     **dict.fromkeys(("ja", "jpn"), "ja-mecab"),
     **dict.fromkeys(("ko", "kor"), "ko-mecab"),
+    # sacreBLEU has none for these, which put no space between words.
+    **dict.fromkeys("th tha lo lao km khm my mya bur bo bod tib dz dzo".split(), "char"),
 }
+# The tokenizer for text of a script, in Unicode's ranges, where the language is not known.
+_SCRIPTS = {
+    "ja-mecab": re.compile("[\u3040-\u30ff]"),
+    "zh": re.compile("[\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\U00020000-\U0003ffff]"),
+    "ko-mecab": re.compile("[\u1100-\u11ff\uac00-\ud7af]"),
+    "char": re.compile("[\u0e00-\u0fff\u1000-\u109f\u1780-\u17ff]"),
+}
+_LOOKED_AT = 1000  # lines of a text, to see its script
 LABELS = "share of labels right"
 KINDS = "mean F1 of the kinds"
 
@@ -35,19 +52,30 @@ class Comparison(NamedTuple):
     signature: str
 
 
-def bleu_tokenizer(language: str | None) -> tuple[str, str | None]:
+def bleu_tokenizer(language: str | None, texts: Sequence[str] = ()) -> tuple[str, str | None]:
     """Return the tokenizer that sacreBLEU chooses for a target language, and a remark where it is missing.
 
-    language: a code such as zh or zh-CN; None is not known. Where the package of a language is not installed
-    BLEU is over characters, as its signature says.
+    language: a code such as zh or zh-CN; None is not known. texts: of that language; their script tells
+    where there is no code. Where the package of a language is not installed, or there is none and its words
+    have no spaces between them, BLEU is over characters, as its signature says.
     """
     code = re.split("[-_]", language.lower())[0] if language else ""
-    wanted = _TOKENIZERS.get(code, "13a")
+    wanted = _TOKENIZERS.get(code, "13a") if code else _tokenizer_of_script(texts)
     try:
         check_tokenizer(wanted)
     except UserError as error:
         return "char", f"{error}; until then BLEU is over characters (tok:char)"
     return wanted, None
+
+
+def _tokenizer_of_script(texts: Sequence[str]) -> str:
+    """Return the tokenizer for the script that most letters are of; 13a for those with spaces."""
+    text = "".join(each[:1000] for each in texts[:_LOOKED_AT])
+    letters = sum(map(str.isalpha, text))
+    counts = {name: len(script.findall(text)) for name, script in _SCRIPTS.items()}
+    if 2 * (counts["ja-mecab"] + counts["zh"]) > letters:
+        return "ja-mecab" if 10 * counts["ja-mecab"] > letters else "zh"
+    return next((name for name, count in counts.items() if 2 * count > letters), "13a")
 
 
 def check_tokenizer(name: str) -> None:
@@ -89,17 +117,10 @@ def scores(
     UserError where the counts differ or there is nothing to score.
     """
     from sacrebleu.metrics.bleu import BLEU
-    from sacrebleu.metrics.chrf import CHRF
-    from sacrebleu.metrics.ter import TER
 
     for each in references:
         _check(hypotheses, each)
-    made: dict[str, Callable[[], BLEU | CHRF | TER]] = {
-        "bleu": lambda: BLEU(tokenize=tokenize),
-        "chrf": CHRF,
-        "ter": lambda: TER(case_sensitive=True),
-    }
-    chosen = [(CASED, make()) for metric, make in made.items() if metric in metrics]
+    chosen: list[tuple[str, Metric]] = [(CASED, metric) for metric in _made(metrics, tokenize).values()]
     if "bleu" in metrics:
         # force: warn of tokenised text once, not twice
         chosen.append((f"lowercased, {tokenize}", BLEU(lowercase=True, tokenize=tokenize, force=True)))
@@ -109,6 +130,20 @@ def scores(
         signature = str(asked.get_signature())
         result.append(Score(metric=found.name, form=form, score=found.score, signature=signature))
     return result
+
+
+def _made(metrics: Sequence[str], tokenize: str) -> "dict[str, Metric]":
+    """Return sacreBLEU's metrics for what is asked for, by their own names."""
+    from sacrebleu.metrics.bleu import BLEU
+    from sacrebleu.metrics.chrf import CHRF
+    from sacrebleu.metrics.ter import TER
+
+    made: dict[str, tuple[str, Callable[[], Metric]]] = {
+        "bleu": ("BLEU", lambda: BLEU(tokenize=tokenize)),
+        "chrf": ("chrF2", CHRF),
+        "ter": ("TER", lambda: TER(case_sensitive=True)),
+    }
+    return {name: make() for metric, (name, make) in made.items() if metric in metrics}
 
 
 def corpus_bleu(hypotheses: Sequence[str], references: Sequence[str], tokenize: str = "13a") -> float:
@@ -199,17 +234,16 @@ def compare(
     systems: Mapping[str, Sequence[str]],
     trials: int = 10_000,
     *,
+    metrics: Sequence[str] = METRICS,
     tokenize: str = "13a",
 ) -> list[Comparison]:
-    """Is a system's difference from the baseline more than chance, in BLEU and chrF2?
+    """Is a system's difference from the baseline more than chance, in each of the metrics?
 
     Paired approximate randomisation (Riezler & Maxwell 2005) by sacreBLEU: the two outputs of each
     sentence change sides at random, `trials` times. Its seed is fixed (12345, or SACREBLEU_SEED) and
     stands in the signature. references: one or several of each line. UserError where counts differ or there
     is nothing to score.
     """
-    from sacrebleu.metrics.bleu import BLEU
-    from sacrebleu.metrics.chrf import CHRF
     from sacrebleu.significance import PairedTest
 
     for each in references:
@@ -217,8 +251,8 @@ def compare(
         for name, hypotheses in systems.items():
             _check(hypotheses, each, name)
     named: list[tuple[str, Sequence[str]]] = [("baseline", baseline), *systems.items()]
-    metrics = {"BLEU": BLEU(tokenize=tokenize, force=True), "chrF2": CHRF()}
-    signatures, columns = PairedTest(named, metrics, [*map(list, references)], "ar", n_samples=trials)()
+    made = _made(metrics, tokenize)
+    signatures, columns = PairedTest(named, made, [*map(list, references)], "ar", n_samples=trials)()
     comparisons = []
     for metric, signature in signatures.items():
         first, *others = (float(result.score) for result in columns[metric])  # type: ignore[union-attr]

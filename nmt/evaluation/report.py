@@ -95,16 +95,17 @@ def table_is_current(path: Path, results: Sequence[Result]) -> bool:
     return new == text
 
 
-def update_table(path: Path, results: Sequence[Result]) -> bool:
-    """Rewrite what stands between the markers of a Markdown file; True if that changed anything.
+def update_tables(paths: Sequence[Path], results: Sequence[Result]) -> list[bool]:
+    """Rewrite what stands between the markers of Markdown files; say of each whether that changed anything.
 
-    UserError where the file cannot be read or has not each marker once, the first one first.
+    A link stays one: the file that it leads to is rewritten. UserError, before anything is written, where a
+    file cannot be read or has not each marker once, the first one first.
     """
-    text, new = _with_table(path, results)
-    if new == text:
-        return False
-    replace_text(path, new)
-    return True
+    both = [_with_table(path, results) for path in paths]
+    for path, (text, new) in zip(paths, both, strict=True):
+        if new != text:
+            replace_text(path.resolve(), new)
+    return [new != text for text, new in both]
 
 
 def _with_table(path: Path, results: Sequence[Result]) -> tuple[str, str]:

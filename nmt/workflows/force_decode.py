@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Iterator, Sequence
+from math import isfinite
 from pathlib import Path
 
 import torch
@@ -48,10 +49,15 @@ def force_text(folder: Path, experiment: Experiment, lines: Sequence[str], *, de
 
 
 def forced_line(forced: Forced, tokenizer: Tokenizer) -> str:
-    """Return {"log_prob": the sum, "pieces": […, "</s>"], "log_probs": [one a piece]}."""
+    """Return {"log_prob": the sum, "pieces": […, "</s>"], "log_probs": [one a piece]}; null for −∞."""
     parts = {
-        "log_prob": sum(forced.log_probs),
+        "log_prob": _number(sum(forced.log_probs)),
         "pieces": tokenizer.tokens(forced.ids),
-        "log_probs": forced.log_probs,
+        "log_probs": [_number(each) for each in forced.log_probs],
     }
-    return json.dumps(parts, ensure_ascii=False)
+    return json.dumps(parts, ensure_ascii=False, allow_nan=False)
+
+
+def _number(log_prob: float) -> float | None:
+    """Return it as JSON has it: null for the logarithm of 0."""
+    return log_prob if isfinite(log_prob) else None

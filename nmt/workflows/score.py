@@ -2,7 +2,7 @@
 
 import hashlib
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple
@@ -26,7 +26,7 @@ from nmt.data.lines import in_memory, read_lines
 from nmt.data.text import NormalizedCorpus, Normalizer
 from nmt.decoding.options import TranslationOptions
 from nmt.errors import UserError
-from nmt.evaluation.metrics import Comparison, compare, label_scores, scores, text_scores
+from nmt.evaluation.metrics import label_scores, scores, text_scores
 from nmt.results import Decoding, Result, Score, read_result
 from nmt.run import Run
 from nmt.tasks.language_modeling import LanguageModelTask
@@ -80,32 +80,39 @@ def pairs_of_files(src: Path, ref: Path, data: DataConfig) -> list[Pair]:
     return in_memory(NormalizedCorpus(corpus, Normalizer.of(data)).pairs("train"), f"{src} and {ref}")
 
 
-def score_files(
-    hypotheses: Path, references: Sequence[Path], *, metrics: Sequence[str], tokenize: str
-) -> Result:
-    """Return the scores of a file of translations against one or several of references, line by line."""
-    outputs, *wanted = (in_memory(read_lines(path), str(path)) for path in (hypotheses, *references))
-    for path, lines in zip(references, wanted, strict=True):
-        if len(outputs) != len(lines):
+def read_together(*paths: Path) -> list[list[str]]:
+    """Return the lines of files, line n of one for line n of the other; each is read once.
+
+    UserError where the first has no line, or another has more or fewer.
+    """
+    texts = [in_memory(read_lines(path), str(path)) for path in paths]
+    for path, lines in zip(paths, texts, strict=True):
+        if len(lines) != len(texts[0]):
             raise UserError(
-                f"{hypotheses} has {len(outputs)} lines and {path} has {len(lines)}; "
+                f"{paths[0]} has {len(texts[0])} lines and {path} has {len(lines)}; "
                 "line n of one must translate line n of the other"
             )
+    if not texts[0]:
+        raise UserError(f"{paths[0]} is empty: nothing to score; give translations, one a line")
+    return texts
+
+
+def score_texts(
+    hypotheses: Path,
+    outputs: Sequence[str],
+    references: Mapping[Path, Sequence[str]],
+    *,
+    metrics: Sequence[str],
+    tokenize: str,
+) -> Result:
+    """Return the scores of the lines of a file of translations, against those of its references."""
     hashes = {
-        str(path): hashlib.sha256("".join(f"{w}\n" for w in lines).encode()).hexdigest()
-        for path, lines in zip(references, wanted, strict=True)
+        str(path): hashlib.sha256("".join(f"{line}\n" for line in lines).encode()).hexdigest()
+        for path, lines in references.items()
     }
     data = ScoredData(" ".join(map(str, references)), None, len(outputs), hashes)
-    return make_result(hypotheses.name, data, scores(outputs, *wanted, metrics=metrics, tokenize=tokenize))
-
-
-def compare_files(
-    hypotheses: Path, references: Sequence[Path], baseline: Path, *, tokenize: str
-) -> list[Comparison]:
-    """Return how a file of translations differs from a baseline's, and whether by more than chance."""
-    files = (hypotheses, baseline, *references)
-    outputs, others, *wanted = (in_memory(read_lines(path), str(path)) for path in files)
-    return compare(wanted, others, {hypotheses.name: outputs}, tokenize=tokenize)
+    found = scores(outputs, *references.values(), metrics=metrics, tokenize=tokenize)
+    return make_result(hypotheses.name, data, found)
 
 
 def score_run(
@@ -120,6 +127,7 @@ def score_run(
 
     experiment: the first run's. Of an ensemble or a fusion the result says which runs, and no cost.
     """
+    trained = None if options.lm or len(options.models) > 1 else _trained(options.models[0])
     translator = load_translator(options, experiment)
     together: dict[str, JsonValue] = {}
     if len(options.models) > 1:
@@ -147,7 +155,7 @@ def score_run(
         ),
     )
     found = scores(outputs, *references, metrics=metrics, tokenize=tokenize)
-    return _result(None if together else options.models[0], data, found, system), outputs
+    return _result(trained, data, found, system), outputs
 
 
 def score_text(folder: Path, experiment: Experiment, data: EvaluationSet, *, device: str) -> Result:
@@ -155,6 +163,7 @@ def score_text(folder: Path, experiment: Experiment, data: EvaluationSet, *, dev
 
     In float64. One long text is read in one piece, from its first line to its last.
     """
+    before = _trained(folder)
     trained = load_language_model(folder, experiment=experiment, device=device, precision=torch.float64)
     lines = [pair.trg for pair in data.pairs]
     if not lines:
@@ -174,7 +183,7 @@ def score_text(folder: Path, experiment: Experiment, data: EvaluationSet, *, dev
     found = text_scores(nll, text, characters, pieces=trained.tokenizer.kind, rows=rows)
     tokenizers = {"trg": trained.tokenizer.fingerprint}
     system = System(experiment=experiment, machine=machine(trained.device), tokenizers=tokenizers)
-    return _result(folder, data, found, system)
+    return _result(before, data, found, system)
 
 
 def score_labels(
@@ -184,6 +193,7 @@ def score_labels(
 
     UserError where a text has not as many labels as it shall, or one that training never saw.
     """
+    trained = _trained(folder)
     labeller = load_labeller(folder, experiment=experiment, device=device)
     each_word = isinstance(experiment.model, TaggerConfig)
     for number, pair in enumerate(data.pairs, 1):
@@ -193,13 +203,17 @@ def score_labels(
     tokenizers = {"src": labeller.tokenizer.fingerprint, "trg": labeller.labels.fingerprint}
     system = System(experiment=experiment, machine=machine(labeller.device), tokenizers=tokenizers)
     found = label_scores(outputs, [pair.trg for pair in data.pairs])
-    return _result(folder, data, found, system), outputs
+    return _result(trained, data, found, system), outputs
 
 
-def _result(folder: Path | None, data: EvaluationSet, found: Iterable[Score], system: System) -> Result:
-    """Return the result of a run in a folder, with what its training cost; None of several runs together."""
-    path = folder and Run(folder).result
-    trained = read_result(path) if path and path.is_file() else None
+def _trained(folder: Path) -> Result | None:
+    """Return the result that the run has so far; a broken one is a UserError before anything is computed."""
+    path = Run(folder).result
+    return read_result(path) if path.is_file() else None
+
+
+def _result(trained: Result | None, data: EvaluationSet, found: Iterable[Score], system: System) -> Result:
+    """Return a result with what the training cost, as the run's own says; None of several runs together."""
     # What was scored is hashed anew: it need not be what lay there when the run was trained.
     monolingual = isinstance(system.experiment.model, LanguageModelConfig)
     scored = {data.split or data.dataset: scan(data.pairs, monolingual=monolingual).sha256}

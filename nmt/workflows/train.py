@@ -13,14 +13,14 @@ from torch import nn
 from nmt import machine
 from nmt.builders.embeddings import check_embeddings, fill_embeddings
 from nmt.builders.hardware import choose_device, choose_precision
-from nmt.builders.kinds import build_trained_model, kind_of
+from nmt.builders.kinds import build_trained_model, kind_of, tokenizer_of_targets
 from nmt.builders.optimizer import build_pace, build_recipe
 from nmt.builders.room import least_vocabularies, refuse_too_large, room_of
 from nmt.config.experiment import Experiment
 from nmt.config.loading import changed_keys
+from nmt.config.model import ModelConfig
 from nmt.data.prepared import Prepared
 from nmt.errors import UserError
-from nmt.evaluation.metrics import bleu_tokenizer
 from nmt.run import Run
 from nmt.training.checkpoint import Checkpoints
 from nmt.training.distributed import SINGLE, Processes
@@ -85,7 +85,7 @@ def build_trainer(
     prepared = processes.after_main(lambda: prepare_data_apart(experiment, progress.log))
     took = time.perf_counter() - began[0], _cpu_seconds() - began[1]
     progress.log(prepared.summary())
-    if remark := bleu_tokenizer(prepared.meta.trg)[1]:
+    if isinstance(experiment.model, ModelConfig) and (remark := tokenizer_of_targets(prepared)[1]):
         progress.log(remark)
     src, trg = prepared.src_tokenizer, prepared.trg_tokenizer
     if not begun:

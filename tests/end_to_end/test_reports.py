@@ -34,11 +34,15 @@ def test_curves_that_cannot_be_drawn(
     monkeypatch.chdir(tmp_path)
     picture = tmp_path / "mine.png"
     picture.write_text("mine")
+    (tmp_path / "empty").mkdir()
+    (tmp_path / "empty" / "metrics.jsonl").touch()
     for arguments, message in [
         ((run, "--output", picture), f"--output {picture}: exists"),
         ((run, "--output", "-"), "--output -: expected the name of a new file"),
         ((run, "--output", "nowhere/c.png"), "there is no folder nowhere"),
-        ((run, "--output", "c.docx"), "c.docx: cannot be written"),
+        ((run, "--output", "c.docx"), "--output c.docx: expected a name that ends in .png"),
+        ((run, "--output", "mine"), "--output mine: expected a name that ends in .png"),
+        ((tmp_path / "empty", "--output", "c.png"), "metrics.jsonl: holds no figures yet"),
         (
             (tmp_path / "nowhere", "--output", "c.png"),
             f"{tmp_path / 'nowhere'}/metrics.jsonl: cannot be read",
@@ -48,7 +52,7 @@ def test_curves_that_cannot_be_drawn(
         assert (code, out, len(err.splitlines())) == (2, "", 1)
         assert message in err
     assert picture.read_text() == "mine"
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["mine.png", "runs"]
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["empty", "mine.png", "runs"]
     assert command("plot")[0] == 2
 
 

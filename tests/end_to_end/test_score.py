@@ -53,6 +53,14 @@ def test_a_baseline_is_compared_with(tmp_path: Path, command: Command) -> None:
     code, out, _ = command("score", "--hyp", hyp, "--ref", ref, "--baseline", hyp)
     assert code == 0
     assert "BLEU   +0.00 to out.en, p = 1.0000" in out
+    code, out, _ = command("score", "--hyp", hyp, "--ref", ref, "--baseline", hyp, "--metrics", "ter")
+    assert code == 0
+    assert "TER    +0.00 to out.en, p = 1.0000" in out
+    assert "BLEU" not in out
+    short = write(tmp_path / "short.en", HYPOTHESES[:2])
+    code, out, err = command("score", "--hyp", hyp, "--ref", ref, "--baseline", short)
+    assert (code, out, len(err.splitlines())) == (2, "", 1)
+    assert f"{short} has 2" in err
     code, _, err = command("score", "--model", tmp_path, "--baseline", hyp)
     assert code == 2
     assert "give it with --hyp and --ref" in err
@@ -67,7 +75,7 @@ def test_files_that_cannot_be_scored(tmp_path: Path, command: Command) -> None:
             f"nmt: {hyp} has 2 lines and {ref} has 3; line n of one must translate line n of the other",
         ),
         ((tmp_path / "nowhere", ref), f"nmt: {tmp_path / 'nowhere'}: cannot be read"),
-        ((empty, empty), "nothing to score"),
+        ((empty, empty), f"nmt: {empty} is empty: nothing to score"),
     ]:
         code, out, err = command("score", "--hyp", arguments[0], "--ref", arguments[1])
         assert (code, out, len(err.splitlines())) == (2, "", 1)
@@ -186,7 +194,7 @@ def test_the_tokenizer_of_bleu(files: Path, command: Command) -> None:
     shutil.copy(files / "ref.zh", files / "chinese")
     for arguments, expected in (
         (("--ref", files / "ref.zh"), "tok:zh"),
-        (("--ref", files / "chinese"), "tok:13a"),
+        (("--ref", files / "chinese"), "tok:zh"),
         (("--ref", files / "chinese", "--trg", "zh-CN"), "tok:zh"),
         (("--ref", files / "ref.zh", "--tokenize", "char"), "tok:char"),
         (("--ref", files / "ref.zh", "--trg", "de"), "tok:13a"),
@@ -224,6 +232,9 @@ def test_a_run_into_chinese_is_validated_and_scored_by_the_tokenizer_of_chinese(
         ("files", ("--lm-weight", "0.1")),
         ("run", ("--trg", "zh")),
         ("sources", ("--split", "test")),
+        ("chrf", ("--tokenize", "zh")),
+        ("chrf", ("--trg", "zh")),
+        ("zh", ("--trg", "zh")),
         ("forced", ("--metrics", "bleu")),
         ("forced", ("--tokenize", "zh")),
         ("forced", ("--beam", "2")),
@@ -236,6 +247,8 @@ def test_an_option_that_would_do_nothing_is_refused(
     pair = ("--src", files / "hyp", "--ref", files / "ref")
     words = {
         "files": ("--hyp", files / "hyp", "--ref", files / "ref"),
+        "chrf": ("--hyp", files / "hyp", "--ref", files / "ref", "--metrics", "chrf"),
+        "zh": ("--hyp", files / "hyp", "--ref", files / "ref", "--tokenize", "zh"),
         "run": ("--model", tiny_run),
         "sources": ("--model", tiny_run, *pair),
         "forced": ("--model", tiny_run, *pair, "--force"),
@@ -259,6 +272,32 @@ def test_a_file_that_is_there_is_not_overwritten(
     assert (code, out, len(err.splitlines())) == (2, "", 1)
     assert err.startswith(f"nmt: {option} {name}")
     assert {path: path.lstat().st_mtime_ns for path in files.iterdir()} == before
+
+
+@pytest.mark.parametrize("result", ["new", "sub/../new", "run/result-validation.json"])
+def test_outputs_and_result_are_two_files(
+    result: str, tiny_run: Path, tmp_path: Path, command: Command, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    shutil.copytree(tiny_run, "run")
+    Path("sub").mkdir()
+    given = () if result.startswith("run") else ("--output", tmp_path / "new")
+    code, out, err = command("score", "--model", "run", "--split", "validation", "--save", result, *given)
+    assert (code, out, len(err.splitlines())) == (2, "", 1)
+    assert "one file" in err
+    assert not Path(result).exists()
+
+
+def test_a_broken_result_is_told_before_anything_is_computed(
+    tiny_run: Path, tmp_path: Path, command: Command
+) -> None:
+    run = Path(shutil.copytree(tiny_run, tmp_path / "run"))
+    (run / "result.json").write_text("{")
+    code, out, err = command("score", "--model", run)
+    assert (code, out, len(err.splitlines())) == (2, "", 1)
+    assert "broken JSON" in err
+    assert "delete it" in err
+    assert (run / "result.json").read_text() == "{"
 
 
 def test_scores_are_shown_where_they_cannot_be_written(

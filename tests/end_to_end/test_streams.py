@@ -45,6 +45,12 @@ def test_a_closed_standard_error_leaves_standard_output_clean(place: Path) -> No
     assert (done.returncode, done.stdout, done.stderr) == (2, "", "")
 
 
+def test_a_remark_that_nobody_can_be_told_is_no_failure(place: Path, tiny_run: Path) -> None:
+    (place / "empty").touch()
+    done = shell(f"{NMT} translate --model {tiny_run} empty 2>&-", place)
+    assert (done.returncode, done.stdout) == (0, "")
+
+
 def test_a_reader_that_has_gone(place: Path, tiny_run: Path) -> None:
     (place / "many").write_text("der Hund\n" * 2000)
     command = f"{NMT} translate --workers 1 --input many --model {tiny_run} | head -1"

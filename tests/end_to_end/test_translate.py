@@ -158,6 +158,9 @@ def test_training_says_what_is_cut_and_what_is_too_short(
         "nmt: 2 of the translations are far shorter than their sources, the first that of line 2; "
         "see whether text is missing there\n"
     )
+    (tmp_path / "one").write_text(f"{' '.join(SENTENCES)}\n", "utf-8")
+    err = command("translate", "--model", run, tmp_path / "one", "--max-source", "1000")[2]
+    assert err.startswith("nmt: 1 of the translations is far shorter than its source, that of line 1;")
     assert whole.splitlines() == nmt.load(tiny_run, split=False, max_source=1000).translate(
         ["der Hund", " ".join(SENTENCES)] * 2
     )

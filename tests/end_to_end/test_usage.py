@@ -27,6 +27,8 @@ Command: TypeAlias = Callable[..., tuple[object, str, str]]
         (["translate", "--model", "a", "--beam", "none"], "nmt translate --help"),
         (["translate", "--beem", "2"], "--beem"),
         (["translate"], "--model"),
+        (["translate", "--model", "no\x1b[31m\n"], "no\\x1b[31m\\n is not a folder"),
+        (["lab", "memory"], "adding, copying; see nmt lab memory --help"),
         (["tranlsate"], "tranlsate"),
         (["lab", "gates", "--model", "a", "b"], "nmt lab gates --help"),
     ],

@@ -124,6 +124,29 @@ def test_the_tokenizer_of_a_language_is_sacrebleus(language: str | None, tokeniz
     assert (found == "char") == (remark is not None)
 
 
+@pytest.mark.parametrize(
+    ("texts", "tokenizers"),
+    [
+        (["他来了。", "NMT 很好"], {"zh"}),
+        (["これは本です。"], {"ja-mecab", "char"}),
+        (["그는 왔다."], {"ko-mecab", "char"}),
+        (["สวัสดีครับ"], {"char"}),
+        (["He said 你好.", ""], {"13a"}),
+        (["", "123"], {"13a"}),
+    ],
+)
+def test_of_no_language_the_script_tells_the_tokenizer(texts: list[str], tokenizers: set[str]) -> None:
+    assert bleu_tokenizer(None, texts)[0] in tokenizers
+    assert bleu_tokenizer("de", texts)[0] == "13a"
+
+
+@pytest.mark.parametrize("language", ["th", "lo", "km", "my", "bo"])
+def test_bleu_of_words_without_spaces_is_over_characters(language: str) -> None:
+    tokenize, remark = bleu_tokenizer(language)
+    assert (tokenize, remark) == ("char", None)
+    assert corpus_bleu(["สวัสดีครับ"], ["สวัสดีครับ"], tokenize) == pytest.approx(100)
+
+
 def test_bleu_of_chinese_counts_characters() -> None:
     hypothesis, reference = ["我昨天在图书馆看了一本书。"], ["我昨天在图书馆读了一本书。"]
     assert corpus_bleu(hypothesis, reference) == 0

@@ -7,7 +7,7 @@ import typer
 from nmt.cli.report import report
 from nmt.errors import UserError
 from nmt.evaluation.metrics import CASED, LOWERCASED
-from nmt.evaluation.report import BEGIN, END, load_results, table, table_is_current, update_table
+from nmt.evaluation.report import BEGIN, END, load_results, table, table_is_current, update_tables
 from nmt.results import Decoding, Machine, Result, Score, Training, Versions, write_result
 
 
@@ -120,10 +120,10 @@ def test_only_the_part_between_the_markers_changes(tmp_path: Path) -> None:
     path = tmp_path / "README.md"
     path.write_text(f"# Before\n\n{BEGIN}\nold\n{END}\n\nAfter — ü\n", encoding="utf-8")
     assert not table_is_current(path, [FULL])
-    assert update_table(path, [FULL])
+    assert update_tables([path], [FULL]) == [True]
     assert path.read_text(encoding="utf-8") == f"# Before\n\n{BEGIN}\n{table([FULL])}\n{END}\n\nAfter — ü\n"
     assert table_is_current(path, [FULL])
-    assert not update_table(path, [FULL])
+    assert update_tables([path], [FULL]) == [False]
     assert not table_is_current(path, [])
 
 
@@ -132,13 +132,27 @@ def test_markers_must_stand_once_and_in_order(tmp_path: Path, text: str) -> None
     path = tmp_path / "README.md"
     path.write_text(text)
     with pytest.raises(UserError, match=r"README\.md: expected one line"):
-        update_table(path, [])
+        update_tables([path], [])
     assert path.read_text() == text
+
+
+def test_all_files_are_updated_or_none_and_a_link_stays_one(tmp_path: Path) -> None:
+    page, link = tmp_path / "page.md", tmp_path / "link.md"
+    page.write_text(f"{BEGIN}\n{END}")
+    page.chmod(0o600)
+    link.symlink_to("page.md")
+    with pytest.raises(UserError, match=r"none\.md: cannot be read"):
+        update_tables([page, tmp_path / "none.md"], [FULL])
+    assert page.read_text() == f"{BEGIN}\n{END}"
+    assert update_tables([link], [FULL]) == [True]
+    assert link.is_symlink()
+    assert table([FULL]) in page.read_text()
+    assert page.stat().st_mode & 0o777 == 0o600
 
 
 def test_a_missing_file_is_named(tmp_path: Path) -> None:
     with pytest.raises(UserError, match=r"README\.md: cannot be read"):
-        update_table(tmp_path / "README.md", [])
+        update_tables([tmp_path / "README.md"], [])
 
 
 def test_the_command_checks_without_writing(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
