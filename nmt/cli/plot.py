@@ -20,8 +20,8 @@ def plot(
     from nmt.evaluation.curves import plot_runs
     from nmt.files import check_new
 
+    check_new(output, "--output")
     if output.suffix.lower() not in PICTURES:
         raise UserError(f"--output {output}: expected a name that ends in {', '.join(PICTURES)}")
-    check_new(output, "--output")
     plot_runs(runs, output)
     print(output)

@@ -21,8 +21,6 @@ def report(
     from nmt.evaluation.report import load_results, table_is_current, update_tables
 
     found = load_results(results)
-    if not found:
-        print(f"nmt: {results} holds no result.json: the table is empty", file=sys.stderr)
     paths = files or [Path("README.md"), Path("experiments/README.md")]
     if check:
         stale = [path for path in paths if not table_is_current(path, found)]
@@ -31,3 +29,5 @@ def report(
         raise typer.Exit(1 if stale else 0)
     for path, updated in zip(paths, update_tables(paths, found), strict=True):
         print(f"{path}: {'updated' if updated else 'as it should be'}")
+    if not found:
+        print(f"nmt: {results} holds no result.json: the table is empty", file=sys.stderr)

@@ -150,7 +150,9 @@ def translate(
         workers = 1
     found = _windows(source, errors, begin, end, ready=workers == 1)
     workers, found = _share(found, workers, device)
-    _run(options, workers, found, begin, output, resume=resume, alignments=alignments)
+    read = _run(options, workers, found, begin, output, resume=resume, alignments=alignments)
+    if not read and end is None:
+        say_empty(source)
 
 
 def _run(
@@ -162,8 +164,11 @@ def _run(
     *,
     resume: bool,
     alignments: bool,
-) -> None:
-    """Translate the windows, of which the first begins at line `begin`, in so many processes."""
+) -> int:
+    """Translate the windows, of which the first begins at line `begin`, in so many processes.
+
+    Return how many lines they hold.
+    """
     from nmt.jobs.output import open_output
     from nmt.jobs.workers import in_order
     from nmt.workflows.translate import load_window_translator
@@ -171,11 +176,19 @@ def _run(
     load = partial(load_window_translator, options, alignments=alignments)
     numbered_from = None if options.n_best == 1 else begin
     short: list[int] = []
+    read = 0
+
+    def counted() -> "Windows":
+        nonlocal read
+        for window, problem in found:
+            read += len(window)
+            yield window, problem
+
     with in_order(load, workers) as translated:
         opened = open_output(output, resume=resume, numbered_from=numbered_from) if output else nullcontext()
         with opened as out:
             write, done = (out.write, begin + out.done) if out else (_print, begin)
-            for window in translated(_numbered(found, begin, done)):
+            for window in translated(_numbered(counted(), begin, done)):
                 write(window.text)
                 short += window.short
     if short:
@@ -189,6 +202,7 @@ def _run(
             "see whether text is missing there",
             file=sys.stderr,
         )
+    return read
 
 
 def _refuse_idle(context: typer.Context, *, sample: bool) -> None:
@@ -256,12 +270,7 @@ def _windows(source: Path | None, errors: Errors, begin: int, end: int | None, *
 
     lines = read_lines(source, errors) if source else read_standard_input(errors)
     cut = ready_windows if source is None and ready and not _is_file(None) else windows
-    empty = end is None
-    for window, problem in cut(islice(lines, begin, end)):
-        empty = empty and not window and problem is None
-        yield window, problem
-    if empty:
-        say_empty(source)
+    yield from cut(islice(lines, begin, end))
 
 
 def _share(found: "Windows", workers: int | None, device: str) -> tuple[int, "Windows"]:
