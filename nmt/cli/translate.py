@@ -8,7 +8,7 @@ from contextlib import nullcontext
 from functools import partial
 from itertools import chain, islice
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import Annotated, Literal
 
 import typer
 
@@ -33,12 +33,10 @@ from nmt.cli.arguments import (
 )
 from nmt.decoding.options import Sampling, TranslationOptions
 from nmt.errors import UserError
+from nmt.jobs.blocks import WINDOW, Shard, ready_windows, windows
 from nmt.machine import Precision
 
-if TYPE_CHECKING:
-    from nmt.jobs.blocks import Shard
-
-    Windows = Iterator[tuple[list[str], Exception | None]]
+Windows = Iterator[tuple[list[str], Exception | None]]
 
 FEW = 4  # windows; for no more than these no other process is started unless asked for
 
@@ -82,7 +80,7 @@ Workers = Annotated[
     typer.Option(
         min=1,
         max=MOST_THREADS,
-        help="processes; default: one a core for a file of more than 2000 lines, else 1",
+        help=f"processes; default: one a core for a file of more than {FEW * WINDOW} lines, else 1",
     ),
 ]
 ThreadsOfEach = Annotated[int, typer.Option(min=1, max=MOST_THREADS, help="CPU threads a process")]
@@ -121,8 +119,6 @@ def translate(
     A line with more sentences, or longer, than training showed is cut at sentence ends and joined again.
     What is drawn belongs to the seed and the number of the line in the whole input.
     """
-    from nmt.jobs.blocks import Shard
-
     check_weight(lm, lm_weight)
     _refuse_idle(context, sample=sample)
     check_drawing(temperature, top_p)
@@ -158,7 +154,7 @@ def translate(
 def _run(
     options: TranslationOptions,
     workers: int,
-    found: "Windows",
+    found: Windows,
     begin: int,
     output: Path | None,
     *,
@@ -242,7 +238,7 @@ def _found(path: Path) -> str:
     return "one that may not be read" if path.exists() else "no such file"
 
 
-def _extent(source: Path | None, shard: "Shard") -> tuple[int, int | None]:
+def _extent(source: Path | None, shard: Shard) -> tuple[int, int | None]:
     """Return the first line to translate, from 0, and the one behind the last; None is the end."""
     from nmt.data.lines import read_lines
 
@@ -263,17 +259,16 @@ def _is_file(source: Path | None) -> bool:
     return stat.S_ISREG(found.st_mode)
 
 
-def _windows(source: Path | None, errors: Errors, begin: int, end: int | None, *, ready: bool) -> "Windows":
+def _windows(source: Path | None, errors: Errors, begin: int, end: int | None, *, ready: bool) -> Windows:
     """Yield the lines from begin to end; ready: those of a terminal or a pipe as soon as they are there."""
     from nmt.data.lines import read_lines, read_standard_input
-    from nmt.jobs.blocks import ready_windows, windows
 
     lines = read_lines(source, errors) if source else read_standard_input(errors)
     cut = ready_windows if source is None and ready and not _is_file(None) else windows
     yield from cut(islice(lines, begin, end))
 
 
-def _share(found: "Windows", workers: int | None, device: str) -> tuple[int, "Windows"]:
+def _share(found: Windows, workers: int | None, device: str) -> tuple[int, Windows]:
     """Return how many processes the windows are for, never more than there are windows, and the windows."""
     from nmt.workflows.translate import choose_workers
 
@@ -287,7 +282,7 @@ def _share(found: "Windows", workers: int | None, device: str) -> tuple[int, "Wi
     return max(1, min(workers, len(at_hand))), chain(at_hand, found)
 
 
-def _numbered(found: "Windows", begin: int, done: int) -> Iterator[tuple[int, list[str]]]:
+def _numbered(found: Windows, begin: int, done: int) -> Iterator[tuple[int, list[str]]]:
     """Yield the windows from line `done` on, with the number of the first line; raise what went wrong."""
     number = begin
     for window, problem in found:
