@@ -49,7 +49,8 @@ class LocalDataset(NamedTuple):
         """The files of a configuration; UserError where the library finds none, or one outside the folder."""
         _quiet()
         try:
-            builder = datasets.load_dataset_builder(str(folder), name)
+            with _offline():  # an address in the folder's README.md is not followed
+                builder = datasets.load_dataset_builder(str(folder), name)
         except Exception as error:  # of many kinds; all of them mean that there is no data
             raise _unreadable(folder, error) from error
         root, files = folder.resolve(), {}
@@ -58,13 +59,19 @@ class LocalDataset(NamedTuple):
         hashed: dict[str, object] = {
             split: [(name, _sha256(root / name)) for name in names] for split, names in files.items()
         }
+        for split, names in files.items():
+            if not any((root / name).stat().st_size for name in names):
+                raise UserError(
+                    f"data.dataset: split {split} of the folder {folder} is empty: {', '.join(names[:3])}; "
+                    "write the file again, or take it out of the folder"
+                )
         hashed[""] = [
             builder.config.name,
             *(_sha256(root / card) for card in CARDS if (root / card).exists()),
         ]
         fingerprint = hashlib.sha256(json.dumps(hashed, sort_keys=True).encode()).hexdigest()
-        first = next((root / name for names in files.values() for name in names), None)
-        return cls(folder, builder.config.name, fingerprint, _options(builder, first))
+        paths = [root / name for names in files.values() for name in names]
+        return cls(folder, builder.config.name, fingerprint, _options(builder, paths))
 
     def load(self) -> datasets.DatasetDict:
         """All splits, copied to the cache of the library; UserError says what is wrong with the files."""
@@ -175,10 +182,11 @@ def _sha256(path: Path) -> str:
         raise UserError(f"{path}: cannot be read ({error.strerror})") from error
 
 
-def _options(builder: datasets.DatasetBuilder, first: Path | None) -> dict[str, object]:
+def _options(builder: datasets.DatasetBuilder, paths: list[Path]) -> dict[str, object]:
     """For CSV and TSV: every cell is text as it stands, null, NA and numbers too; in TSV quotes are text.
 
-    A row ends at "\\n" alone, or "\\r\\n" where the header does.
+    A row ends at "\\n" alone, or "\\r\\n" where the header does. UserError where the first row has more cells
+    than the header: pandas would take the first ones for names of rows.
     """
     config = builder.config
     if not isinstance(config, CsvConfig):
@@ -188,12 +196,19 @@ def _options(builder: datasets.DatasetBuilder, first: Path | None) -> dict[str, 
         options["quoting"] = csv.QUOTE_NONE
     if config.lineterminator is None and config.engine in (None, "c") and len(config.sep) == 1:
         options["lineterminator"] = "\n"
-    if first is not None and builder.info.features is None:
-        arguments = {**config.pd_read_csv_kwargs, **options, "nrows": 0, "chunksize": None}
-        try:
-            columns = [str(name) for name in pandas.read_csv(first, **arguments).columns]
-        except Exception:  # the library says better what is wrong when it reads the file itself
-            return options
+    arguments = {**config.pd_read_csv_kwargs, **options, "nrows": 1, "chunksize": None}
+    try:
+        heads = [pandas.read_csv(path, **arguments) for path in paths]
+    except Exception:  # the library says better what is wrong when it reads the file itself
+        return options
+    for path, head in zip(paths, heads, strict=True):
+        if config.index_col is None and len(head) and not isinstance(head.index, pandas.RangeIndex):
+            raise UserError(
+                f"{path}: line 2: expected {len(head.columns)} cells as in the header, found "
+                f"{len(head.columns) + head.index.nlevels}; name every column"
+            )
+    if heads and builder.info.features is None:
+        columns = [str(name) for name in heads[0].columns]
         if any(name.endswith("\r") for name in columns):
             options.pop("lineterminator", None)
         names = (name.removesuffix("\r") for name in columns)
@@ -256,7 +271,7 @@ def stream(dataset: str, *, name: str | None, commit: str) -> datasets.IterableD
 
 def _quiet() -> None:
     datasets.disable_progress_bars()
-    datasets.logging.set_verbosity_error()
+    datasets.logging.set_verbosity(logging.CRITICAL)  # what fails is an error of ours
     logging.getLogger("huggingface_hub").setLevel(logging.ERROR)
 
 

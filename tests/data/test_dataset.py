@@ -190,3 +190,53 @@ def test_every_cell_of_a_table_is_text(
 def test_line_ends_inside_a_text_become_spaces_and_other_characters_stay(tmp_path: Path) -> None:
     write(tmp_path / "data" / "train.jsonl", [{"de": "a\r\nb\nc", "en": "d\u2028e\x85f\x0bg\x00h"}])
     assert read(tmp_path / "data")[0] == [Pair("a b c", "d\u2028e\x85f\x0bg\x00h")]
+
+
+@pytest.mark.parametrize("header", ["de,en", "de,en\r"])
+@pytest.mark.parametrize("file", ["train.csv", "b/train-2.csv"])
+def test_a_row_with_more_cells_than_the_header_is_refused(tmp_path: Path, header: str, file: str) -> None:
+    data = tmp_path / "data"
+    data.mkdir()
+    (data / "train.csv").write_text(f"{header}\neins,one\n", "utf-8")
+    path = data / file
+    path.parent.mkdir(exist_ok=True)
+    path.write_text(f"{header}\neins,one,1\nzwei,two,2\n", "utf-8")
+    with pytest.raises(UserError, match=r"\.csv: line 2: expected 2 cells as in the header, found 3"):
+        read(data)
+
+
+def test_an_empty_file_is_named(tmp_path: Path) -> None:
+    write(tmp_path / "data" / "train.jsonl", [row("eins")])
+    write(tmp_path / "data" / "test.jsonl", [])
+    with pytest.raises(UserError, match=r"split test of the folder .* is empty: test\.jsonl"):
+        read(tmp_path / "data")
+
+
+@pytest.mark.parametrize("path", ["https://example.org/x.jsonl", "hf://datasets/some/one/x.jsonl"])
+def test_an_address_is_not_followed(tmp_path: Path, path: str) -> None:
+    write(tmp_path / "data" / "news.jsonl", [row("news")])
+    (tmp_path / "data" / "README.md").write_text(CARD % path)
+    with pytest.raises(UserError, match=r"data\.dataset: the folder"):
+        read(tmp_path / "data", dataset_config="medical")
+
+
+def test_a_script_in_the_folder_does_not_run(tmp_path: Path) -> None:
+    data = tmp_path / "data"
+    write(data / "train.jsonl", [row("eins")])
+    (data / "data.py").write_text(f"open({str(tmp_path / 'ran')!r}, 'w')")
+    with pytest.raises(UserError, match=r"data\.py"):
+        read(data)
+    assert not (tmp_path / "ran").exists()
+
+
+@pytest.mark.parametrize("kind", ["audio", "image", "int64"])
+def test_a_column_that_is_no_text_is_one_line(tmp_path: Path, kind: str) -> None:
+    data = tmp_path / "data"
+    write(data / "train.jsonl", [row("eins")])
+    (data / "README.md").write_text(
+        "---\ndataset_info:\n  features:\n  - name: de\n    dtype: string\n  - name: en\n"
+        f"    dtype: {kind}\n---\n"
+    )
+    with pytest.raises(UserError) as caught:
+        read(data)
+    assert len(str(caught.value).splitlines()) == 1
