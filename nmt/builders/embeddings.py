@@ -13,7 +13,6 @@ from nmt.data.prepared import Prepared
 from nmt.data.word_vectors import check_word_vectors, read_word_vectors
 from nmt.errors import UserError
 from nmt.models import LanguageModel, Seq2Seq, Tagger
-from nmt.tokenization.vocabulary import SPECIALS
 
 
 def check_embeddings(experiment: Experiment) -> None:
@@ -37,7 +36,7 @@ def fill_embeddings(
         embedding, vocabulary = _embedding(model, side), tokenizer.vocabulary
         subwords = tokenizer.kind in ("bpe", "unigram")
         vectors = read_word_vectors(path, vocabulary, embedding.embedding_dim, subwords=subwords)
-        pieces = len(vocabulary) - len(SPECIALS)
+        pieces = len(vocabulary.text_ids)
         if not vectors:
             raise UserError(
                 f"{path}: none of the {pieces:,} {side} pieces is among its words; "

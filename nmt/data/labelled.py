@@ -5,7 +5,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from nmt.data.corpus import Pair, Split, TextFile, TsvCorpus
 from nmt.errors import UserError
 from nmt.tokenization.tokenizer import Tokenizer
-from nmt.tokenization.vocabulary import EOS, SPECIALS, UNK
+from nmt.tokenization.vocabulary import SPECIALS, UNK
 
 
 def check_labels(pair: Pair, *, each_word: bool, where: str) -> None:
@@ -30,7 +30,7 @@ def check_known(pairs: Iterable[Pair], labels: Tokenizer, where: str, *, dropped
     for number, pair in enumerate(pairs, 1):
         for label in pair.trg.split():
             if labels.vocabulary.id(label) == UNK:
-                known = ", ".join(labels.vocabulary.pieces[EOS + 1 :][:8])
+                known = ", ".join(labels.vocabulary.pieces[i] for i in labels.vocabulary.text_ids[:8])
                 raise UserError(
                     f"{where}: line {number}: expected a label of the training text{some} (such as {known}), "
                     f"found {label}; give examples of it for training, or leave the line out"

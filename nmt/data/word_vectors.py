@@ -11,7 +11,7 @@ import numpy.typing as npt
 from nmt.data.lines import read_lines
 from nmt.errors import UserError
 from nmt.tokenization.tokenizer import SPACE
-from nmt.tokenization.vocabulary import SPECIALS, Vocabulary
+from nmt.tokenization.vocabulary import Vocabulary
 
 Vector: TypeAlias = npt.NDArray[np.float64]
 
@@ -28,7 +28,7 @@ def read_word_vectors(path: Path, vocabulary: Vocabulary, width: int, *, subword
 
     Raises UserError naming file and line where the vectors have another width or a line is something else.
     """
-    pieces = {piece: i for i, piece in enumerate(vocabulary.pieces) if i >= len(SPECIALS)}
+    pieces = {vocabulary.pieces[i]: i for i in vocabulary.text_ids}
     begins_a_word = {piece: i for piece, i in pieces.items() if subwords and piece[1:] and piece[0] == SPACE}
     words = {piece[1:]: i for piece, i in begins_a_word.items()}
     of_pieces: dict[int, Vector] = {}

@@ -13,6 +13,7 @@ import re
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import cached_property
+from itertools import takewhile
 from pathlib import Path
 from random import Random
 from types import ModuleType
@@ -95,8 +96,11 @@ class SentencePieceTokenizer:
         self._model, self._dropout = model, dropout
         self.kind: SubwordKind = kind
         self._processor = sentencepiece.SentencePieceProcessor(model_proto=model)
-        self.vocabulary = Vocabulary(self._processor.id_to_piece(list(range(len(self._processor)))))
-        self.banned: tuple[int, ...] = (PAD, UNK, BOS, *self.vocabulary.unprintable, *self._banned_bytes())
+        pieces = self._processor.id_to_piece(list(range(len(self._processor))))
+        tags = takewhile(self._processor.is_control, range(len(SPECIALS), len(pieces)))
+        self.vocabulary = Vocabulary(pieces, [*SPECIALS, *(pieces[i] for i in tags)])
+        special = (i for i in range(len(self.vocabulary.specials)) if i != EOS)
+        self.banned: tuple[int, ...] = (*special, *self.vocabulary.unprintable, *self._banned_bytes())
 
     @classmethod
     def train(
@@ -188,7 +192,7 @@ class SentencePieceTokenizer:
 
     @cached_property
     def _scores(self) -> dict[str, float]:
-        ids = [i for i in range(EOS + 1, len(self.vocabulary)) if not self._processor.is_byte(i)]
+        ids = [i for i in self.vocabulary.text_ids if not self._processor.is_byte(i)]
         return {self.vocabulary.pieces[i]: self._processor.get_score(i) for i in ids}
 
     @cached_property
@@ -198,7 +202,7 @@ class SentencePieceTokenizer:
 
     def decode(self, ids: Sequence[int]) -> str:
         """The text of these ids; special ids are skipped, bytes that are not UTF-8 become U+FFFD."""
-        return printable(self._processor.decode([i for i in ids if i > EOS]))
+        return printable(self._processor.decode([i for i in ids if not self.vocabulary.is_special(i)]))
 
     def tokens(self, ids: Sequence[int]) -> list[str]:
         """The pieces as they stand in the vocabulary: ▁ is a space, <0xE2> a byte."""
@@ -209,7 +213,7 @@ class SentencePieceTokenizer:
         starts = [False] * len(ids)
         between, gap = True, 0  # between two words, and the first piece since the last one ended
         for n, i in enumerate(ids):
-            if i <= EOS:
+            if self.vocabulary.is_special(i):
                 starts[n], between, gap = True, True, n + 1
                 continue
             piece = self.vocabulary.pieces[i]
@@ -260,7 +264,8 @@ class WordTokenizer:
     def __init__(self, vocabulary: Vocabulary, *, lowercase: bool) -> None:
         self.vocabulary, self._lowercase = vocabulary, lowercase
         self._split = self._splitter(lowercase=lowercase)
-        self.banned: tuple[int, ...] = (PAD, BOS, *vocabulary.unprintable)
+        special = (i for i in range(len(vocabulary.specials)) if i not in (UNK, EOS))
+        self.banned: tuple[int, ...] = (*special, *vocabulary.unprintable)
 
     @classmethod
     def train(
@@ -275,7 +280,7 @@ class WordTokenizer:
         for text in texts:
             counts.update(split(text))
         vocabulary = cls._keep(counts, size=vocab_size, min_frequency=min_frequency)
-        if len(vocabulary) == len(SPECIALS):
+        if not vocabulary.text_ids:
             raise UserError(
                 f"no word of the training text occurs data.tokenizer.min_frequency = {min_frequency} times "
                 f"({len(counts)} distinct words); lower it or check data"
@@ -309,8 +314,9 @@ class WordTokenizer:
         return self.encode_batch(texts)
 
     def decode(self, ids: Sequence[int]) -> str:
-        """The words joined by spaces; PAD, BOS and EOS are skipped, UNK is `<unk>`."""
-        return " ".join(self.tokens([i for i in ids if i not in (PAD, BOS, EOS)]))
+        """The words joined by spaces; special tokens are skipped, UNK is `<unk>`."""
+        special = self.vocabulary.is_special
+        return " ".join(self.tokens([i for i in ids if i == UNK or not special(i)]))
 
     def tokens(self, ids: Sequence[int]) -> list[str]:
         """The words as they stand in the vocabulary."""

@@ -1,22 +1,23 @@
-"""Pieces and their ids; the first four ids mean the same in every vocabulary."""
+"""Tokens and their ids; the first four ids mean the same in every vocabulary."""
 
 import hashlib
 import json
 import re
 from collections import Counter
-from collections.abc import Iterable
-from typing import Self
+from collections.abc import Iterable, Sequence
+from typing import Literal, Self
 
 from pydantic import TypeAdapter, ValidationError
 
 from nmt.errors import UserError
 
-PAD, UNK, BOS, EOS = 0, 1, 2, 3
+# The special tokens of every vocabulary, and their ids: a special token's place is its id.
+SPECIALS = ("<pad>", "<unk>", "<s>", "</s>")
+PAD, UNK, BOS, EOS = range(len(SPECIALS))
 # What ends a line for some reader, steers a terminal or is no character: all control characters but the tab,
 # U+2028, U+2029 and the halves of surrogate pairs.
 _UNPRINTABLE = re.compile("[\x00-\x08\x0a-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
-_PIECES = TypeAdapter(list[str])
-SPECIALS = ("<pad>", "<unk>", "<s>", "</s>")
+_FILE = TypeAdapter(list[str] | dict[Literal["specials", "tokens"], list[str]])
 
 
 def printable(text: str) -> str:
@@ -25,16 +26,31 @@ def printable(text: str) -> str:
 
 
 class Vocabulary:
-    """An ordered set of pieces: the place of a piece is its id, ids 0 to 3 are `SPECIALS`."""
+    """An ordered set of tokens: the place of a token is its id.
 
-    def __init__(self, pieces: Iterable[str]) -> None:
-        self.pieces = tuple(pieces)
-        if self.pieces[: len(SPECIALS)] != SPECIALS:
-            raise UserError(f"a vocabulary starts with {SPECIALS}, found {self.pieces[: len(SPECIALS)]}")
+    specials: the tokens that no text has, which come first: `SPECIALS`, and after them tags of its own.
+    """
+
+    def __init__(self, pieces: Iterable[str], specials: Sequence[str] = SPECIALS) -> None:
+        self.pieces, self.specials = tuple(pieces), tuple(specials)
+        if self.specials[: len(SPECIALS)] != SPECIALS:
+            raise UserError(f"special tokens start with {SPECIALS}, found {self.specials[: len(SPECIALS)]}")
+        first = self.pieces[: len(self.specials)]
+        if first != self.specials:
+            raise UserError(f"a vocabulary starts with {self.specials}, found {first}")
         # The specials are left out: a text that spells "</s>" must not end the sentence.
-        self._ids = {piece: i for i, piece in enumerate(self.pieces) if i > EOS}
-        if len(self._ids) != len(self.pieces) - len(SPECIALS):
-            raise UserError("a vocabulary holds every piece once, found a piece twice")
+        self._ids = {self.pieces[i]: i for i in self.text_ids}
+        if len(self._ids) != len(self.text_ids) or len(set(self.specials)) != len(self.specials):
+            raise UserError("a vocabulary holds every token once, found a token twice")
+
+    @property
+    def text_ids(self) -> range:
+        """The ids of all tokens that are text."""
+        return range(len(self.specials), len(self.pieces))
+
+    def is_special(self, i: int) -> bool:
+        """Whether an id is that of a special token."""
+        return i < len(self.specials)
 
     @classmethod
     def from_counts(cls, counts: Counter[str], *, size: int | None, min_frequency: int) -> Self:
@@ -47,18 +63,26 @@ class Vocabulary:
     def from_json(cls, data: bytes) -> Self:
         """The vocabulary that `to_json` wrote; UserError for anything else."""
         try:
-            return cls(_PIECES.validate_json(data, strict=True))
+            content = _FILE.validate_json(data, strict=True)
         except ValidationError as error:
-            raise UserError(f"not a JSON list of pieces ({error.errors()[0]['msg']})") from None
+            raise UserError(f"not a JSON list of tokens ({error.errors()[0]['msg']})") from None
+        if isinstance(content, list):
+            return cls(content)
+        specials = content.get("specials", [])
+        return cls([*specials, *content.get("tokens", [])], specials)
 
     def to_json(self) -> bytes:
-        """A JSON list of the pieces, one a line."""
-        return (json.dumps(self.pieces, ensure_ascii=False, indent=0) + "\n").encode()
+        """A JSON list of the tokens, one a line; with tags an object of two lists, specials and tokens."""
+        content: object = self.pieces
+        if self.specials != SPECIALS:
+            content = {"specials": self.specials, "tokens": self.pieces[len(self.specials) :]}
+        return (json.dumps(content, ensure_ascii=False, indent=0) + "\n").encode()
 
     @property
     def fingerprint(self) -> str:
-        """SHA-256 over the pieces in their order."""
-        return hashlib.sha256(json.dumps(self.pieces).encode()).hexdigest()
+        """SHA-256 over the tokens in their order, and over how many of them are special if there are tags."""
+        content = [self.pieces] if self.specials == SPECIALS else [len(self.specials), self.pieces]
+        return hashlib.sha256(" ".join(map(json.dumps, content)).encode()).hexdigest()
 
     @property
     def unprintable(self) -> tuple[int, ...]:

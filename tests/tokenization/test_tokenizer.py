@@ -459,3 +459,40 @@ def test_a_stranger_s_file_with_a_right_hash_is_still_only_data(tmp_path: Path, 
     (tmp_path / "src.json").write_text(json.dumps(description))
     with pytest.raises(UserError, match="cannot be used as a"):
         load_tokenizer(tmp_path, "src")
+
+
+def test_the_control_symbols_of_a_subword_model_are_special_tokens(tmp_path: Path) -> None:
+    import io
+
+    import sentencepiece
+
+    model = io.BytesIO()
+    pad, unk, bos, eos = SPECIALS
+    sentencepiece.SentencePieceTrainer.train(
+        sentence_iterator=iter(["ein Haus", "zwei Baum"]),
+        model_writer=model,
+        vocab_size=280,
+        model_type="bpe",
+        byte_fallback=True,
+        control_symbols=["<2de>", "<2en>"],
+        **{f"{name}_id": i for i, name in enumerate(("pad", "unk", "bos", "eos"))},
+        **dict(zip(("pad_piece", "unk_piece", "bos_piece", "eos_piece"), (pad, unk, bos, eos), strict=True)),
+        minloglevel=5,
+    )
+    SentencePieceTokenizer(model.getvalue(), kind="bpe").save(tmp_path, "shared")
+    tokenizer = load_tokenizer(tmp_path, "shared")
+    assert tokenizer.vocabulary.specials == (*SPECIALS, "<2de>", "<2en>")
+    ids = tokenizer.encode("<2de>")
+    assert not any(map(tokenizer.vocabulary.is_special, ids))
+    assert tokenizer.decode([4, *ids, EOS]) == "<2de>"
+    assert {4, 5} <= set(tokenizer.banned)
+    assert EOS not in tokenizer.banned
+
+
+def test_words_may_have_tags(tmp_path: Path) -> None:
+    specials = [*SPECIALS, "<2de>"]
+    WordTokenizer(Vocabulary([*specials, "a"], specials), lowercase=False).save(tmp_path, "shared")
+    tokenizer = load_tokenizer(tmp_path, "shared")
+    assert tokenizer.encode("<2de> a") == [UNK, 5]
+    assert tokenizer.decode([4, 5, UNK, EOS]) == "a <unk>"
+    assert 4 in tokenizer.banned

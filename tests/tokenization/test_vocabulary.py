@@ -62,3 +62,25 @@ def test_fingerprint_depends_on_pieces_and_order() -> None:
 def test_anything_else_is_refused(data: bytes) -> None:
     with pytest.raises(UserError):
         Vocabulary.from_json(data)
+
+
+TAGGED = [*SPECIALS, "<2de>", "<2en>"]
+
+
+def test_tags_follow_the_special_tokens_and_are_no_text() -> None:
+    vocabulary = Vocabulary([*TAGGED, "a"], TAGGED)
+    assert [vocabulary.is_special(i) for i in range(7)] == [True] * 6 + [False]
+    assert list(vocabulary.text_ids) == [6]
+    assert (vocabulary.id("<2de>"), vocabulary.id("a")) == (UNK, 6)
+    again = Vocabulary.from_json(vocabulary.to_json())
+    assert (again.pieces, again.specials) == (vocabulary.pieces, vocabulary.specials)
+    assert again.fingerprint == vocabulary.fingerprint != Vocabulary([*TAGGED, "a"]).fingerprint
+
+
+@pytest.mark.parametrize(
+    ("pieces", "specials"),
+    [(["a"], ["a"]), ([*SPECIALS, "a"], TAGGED), ([*SPECIALS, "x", "x"], [*SPECIALS, "x", "x"])],
+)
+def test_special_tokens_stand_first_and_once(pieces: list[str], specials: list[str]) -> None:
+    with pytest.raises(UserError):
+        Vocabulary(pieces, specials)
