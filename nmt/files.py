@@ -1,4 +1,4 @@
-"""Files: bounded reads of regular files, writes that are whole or not at all, no links followed out."""
+"""Files: bounded reads of regular files, atomic writes, no links that lead out of a folder."""
 
 import contextlib
 import errno
@@ -15,7 +15,7 @@ MB = 1_000_000
 
 
 def usable(name: str) -> str:
-    """Return the path that a person named, ~ expanded; UserError where the system allows no such name."""
+    """Return a person's path with ~ expanded; raises UserError if the system allows no such name."""
     path = os.path.expanduser(name)
     try:
         os.lstat(path)
@@ -31,14 +31,14 @@ def usable(name: str) -> str:
 
 
 def check_new(path: Path, option: str) -> None:
-    """Raise UserError unless a new file can be made at a path that a person gave with an option.
+    """Raise UserError unless a new file can be created at the path given with an option.
 
-    What is there already is somebody's, and standard output is no file.
+    An existing file is never replaced, and `-` is not a file.
     """
     if path == Path("-"):
         raise UserError(f"{option} -: expected the name of a new file, found that of standard output")
     if os.path.lexists(path):
-        raise UserError(f"{option} {path}: exists; give the name of a new file, or remove that one")
+        raise UserError(f"{option} {path}: exists; give the name of a new file, or remove it")
     if not path.parent.is_dir():
         raise UserError(f"{option} {path}: there is no folder {path.parent}; make it, or give another")
     if not os.access(path.parent, os.W_OK):
@@ -46,10 +46,10 @@ def check_new(path: Path, option: str) -> None:
 
 
 def open_regular(path: Path, *, limit: int | None = None, within: Path | None = None) -> BufferedReader:
-    """Open a regular file of at most `limit` bytes to read; anything else is an OSError that says why.
+    """Open a regular file of at most `limit` bytes for reading; raises OSError for anything else.
 
-    A FIFO or a device is refused, it would block or never end. within: a folder that the file must lie in
-    when all links are followed.
+    FIFOs and devices are refused because they may block or never end. within: the folder that must contain
+    the file after all links are followed.
     """
     if within is not None:
         check_within(path, within)
@@ -64,25 +64,25 @@ def open_regular(path: Path, *, limit: int | None = None, within: Path | None = 
 def read_regular(path: Path, limit: int, *, within: Path | None = None) -> bytes:
     """Return the content of a regular file; see `open_regular`."""
     with open_regular(path, limit=limit, within=within) as file:
-        content = file.read(limit + 1)  # it may have grown
+        content = file.read(limit + 1)  # it may have grown since it was opened
     if len(content) > limit:
         raise _too_large(limit)
     return content
 
 
 def open_append(path: Path) -> FileIO:
-    """Open a regular file to read and to append to, made where it was not; an OSError for a link."""
+    """Open a regular file, created if missing, for reading and appending; raises OSError for a link."""
     return FileIO(_open(path, os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_NOFOLLOW), "a+")
 
 
 def check_within(path: Path, folder: Path) -> None:
-    """Raise OSError where links lead from `path`, which stands in `folder`, out of it."""
+    """Raise OSError if `path` leads out of `folder` through links."""
     if not Path(os.path.realpath(path)).is_relative_to(os.path.realpath(folder)):
         raise OSError(errno.ELOOP, "a link out of its folder, which is not followed; put a copy there")
 
 
 def _open(path: Path, flags: int) -> int:
-    """Return a handle on a regular file, without waiting for the other end of a FIFO."""
+    """Return a handle of a regular file, without waiting for the other end of a FIFO."""
     try:
         handle = os.open(path, flags | os.O_NONBLOCK | os.O_CLOEXEC, 0o666)
     except ValueError:
@@ -107,22 +107,22 @@ def _too_large(limit: int) -> OSError:
 
 @contextlib.contextmanager
 def replacing(path: Path) -> Iterator[Path]:
-    """Give an empty file to write; afterwards it takes the place of `path`, synced, as a whole.
+    """Yield a temporary file to write, then sync it and rename it to `path`.
 
-    After an exception the file that was there is untouched; an OSError (full disk, no permission) becomes a
+    After an exception the existing file is unchanged. An OSError (full disk, no permission) becomes a
     UserError.
     """
     temporary = path.with_name(f".{path.name[:60]}.{os.getpid()}.tmp")
     try:
         temporary.unlink(missing_ok=True)
-        # Exclusively: a link that somebody has put there is not written through.
+        # O_EXCL: never write through an existing link.
         handle = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o666)
         mode = stat.S_IMODE(os.fstat(handle).st_mode)
         os.close(handle)
         if path.is_file():  # what takes its place may be read by whom it might be
             mode = stat.S_IMODE(path.stat().st_mode)
         yield temporary
-        temporary.chmod(mode)  # safetensors lets nobody else read what it writes
+        temporary.chmod(mode)  # safetensors makes its files readable by the owner only
         sync(temporary)
         temporary.replace(path)
         sync(path.parent)  # the rename itself must survive a power cut
@@ -136,18 +136,18 @@ def replacing(path: Path) -> Iterator[Path]:
 
 
 def replace_bytes(path: Path, content: bytes) -> None:
-    """Put `content` in the place of `path`; see `replacing`."""
+    """Write `content` to `path`, see `replacing`."""
     with replacing(path) as temporary:
         temporary.write_bytes(content)
 
 
 def replace_text(path: Path, text: str) -> None:
-    """Put `text`, as UTF-8, in the place of `path`; see `replacing`."""
+    """Write `text` to `path` as UTF-8, see `replacing`."""
     replace_bytes(path, text.encode())
 
 
 def sync(path: Path) -> None:
-    """Ask the disk to hold what was written to a file or folder."""
+    """Sync a file or folder to disk."""
     handle = os.open(path, os.O_RDONLY)
     try:
         os.fsync(handle)

@@ -20,13 +20,13 @@ TrainingPrecision: TypeAlias = Literal["auto", "float64", "float32", "bfloat16"]
 Precision: TypeAlias = Literal[TrainingPrecision, "int8"]
 
 
-# What a CPU can compute is found by a tiny product of each kind, taken once in a process. Its own flags are
-# not enough: ATen and oneDNN may be limited below them (ATEN_CPU_CAPABILITY, ONEDNN_MAX_CPU_ISA).
+# The abilities of a CPU are tested by a small product of each kind, once per process. Its flags are not
+# enough: ATen and oneDNN may be limited below them (ATEN_CPU_CAPABILITY, ONEDNN_MAX_CPU_ISA).
 
 
 @cache
 def has_packed() -> bool:
-    """Say whether there are float32 products of prepacked weights (oneDNN's)."""
+    """Return whether float32 products of prepacked weights (oneDNN's) work."""
     import torch
 
     return torch.backends.mkldnn.is_available() and _works(lambda: _packed(torch.float32))
@@ -34,7 +34,7 @@ def has_packed() -> bool:
 
 @cache
 def has_bfloat16() -> bool:
-    """Say whether there are products in bfloat16, prepacked ones too, and the fused LSTM and its gradient."""
+    """Return whether bfloat16 works: products, prepacked products, and the fused LSTM with its gradient."""
     import torch
 
     return _works(_lstm) and (not has_packed() or _works(lambda: _packed(torch.bfloat16)))
@@ -42,7 +42,7 @@ def has_bfloat16() -> bool:
 
 @cache
 def has_bfloat16_units() -> bool:
-    """Say whether products in bfloat16 run on units of their own, which makes them faster than float32."""
+    """Return whether the CPU has bfloat16 units, which make bfloat16 faster than float32."""
     import torch
 
     units = torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported()
@@ -51,14 +51,14 @@ def has_bfloat16_units() -> bool:
 
 @cache
 def has_int8() -> bool:
-    """Say whether there are exact products of 8-bit integers; without VNNI torch's saturate in silence."""
+    """Return whether products of 8-bit integers are exact; without VNNI, torch's saturate silently."""
     import torch
 
     return bool(torch.cpu._is_vnni_supported()) and has_packed() and _works(_int8)
 
 
 def _works(product: Callable[[], bool]) -> bool:
-    """Say whether a product is there and right."""
+    """Return whether a product runs and is correct."""
     import torch
 
     try:
@@ -89,7 +89,7 @@ def _lstm() -> bool:
 
 
 def _int8() -> bool:
-    """Say whether the largest products of 8-bit integers are exact, by oneDNN and, where it is, by fbgemm."""
+    """Return whether the largest 8-bit products are exact, in oneDNN and, if present, in fbgemm."""
     import torch
 
     width, scales, zeros = 512, torch.ones(32), torch.zeros(32, dtype=torch.int32)
@@ -125,7 +125,7 @@ def _by_fbgemm(weight: "torch.Tensor", scales: "torch.Tensor", x: int) -> "torch
 
 
 def cores(root: Path = Path("/")) -> int:
-    """Return how many cores this process may use: of those it may run on, no more than its cgroups' quotas.
+    """Return the number of cores this process may use: its CPU affinity, limited by cgroup quotas.
 
     root: where /proc and /sys are.
     """
@@ -134,14 +134,14 @@ def cores(root: Path = Path("/")) -> int:
 
 
 def threads() -> int:
-    """Return how many threads torch computes with unless told: OMP_NUM_THREADS or the cores, if fewer."""
+    """Return torch's default number of threads: OMP_NUM_THREADS, but not more than the cores."""
     import torch
 
     return min(torch.get_num_threads(), cores())
 
 
 def memory(root: Path = Path("/")) -> int:
-    """Return how many bytes this process may use: the machine's, as far as limits and cgroups allow.
+    """Return the bytes of memory this process may use, within resource limits and cgroups.
 
     root: where /proc and /sys are.
     """
@@ -164,9 +164,9 @@ def _quotas(root: Path) -> Iterator[float]:
 
 
 def _cgroups(root: Path, controller: str) -> Iterator[Path]:
-    """Yield the folders of the cgroups that this process is in, from its own up to the topmost.
+    """Yield the folders of the cgroups of this process, from its own up to the root.
 
-    In a container the path may be that of the host; what is mounted then begins at the container's own.
+    In a container the path may be the host's, while the mounted tree starts at the container's own cgroup.
     """
     mount = root / "sys/fs/cgroup"
     for line in _read(root / "proc/self/cgroup").splitlines():
@@ -183,7 +183,7 @@ def _cgroups(root: Path, controller: str) -> Iterator[Path]:
 
 
 def _ratio(quota: str = "", period: str = "") -> Iterator[float]:
-    """Yield the quota in cores; nothing where there is none: "max", "-1", or no file."""
+    """Yield the quota in cores; nothing if there is none ("max", "-1" or no file)."""
     if quota.isdecimal() and period.isdecimal() and int(quota) and int(period):
         yield int(quota) / int(period)
 
@@ -204,9 +204,9 @@ def processor() -> str:
 
 
 def source_commit() -> str | None:
-    """The git commit of this code, with "-dirty" after uncommitted changes; None outside its repository."""
+    """Return the git commit of this code, "-dirty" if changed; None outside its repository."""
     here = Path(__file__)
-    # A package installed inside somebody else's repository must not report that one's commit.
+    # A package installed inside another repository must not report that repository's commit.
     if _output("git", "-C", str(here.parent), "ls-files", "--error-unmatch", here.name) is None:
         return None
     return _output(

@@ -1,4 +1,4 @@
-"""result.json: what a run scored and everything needed to trust and repeat the number; metrics.jsonl."""
+"""result.json: scores with everything needed to trust and repeat them; and metrics.jsonl."""
 
 import importlib.metadata
 import json
@@ -25,13 +25,12 @@ class Record(BaseModel):
 
 
 class Score(Record):
-    """One figure of one metric, inseparable from the signature that defines it."""
+    """One number of one metric, with the signature that defines it."""
 
-    # sacreBLEU's name: BLEU, chrF2, TER; of language models perplexity, bits/character; of labels accuracy,
-    # macro-F1, and F1 of each label
+    # BLEU, chrF2, TER; perplexity, bits/character; accuracy, macro-F1, and F1 for each label
     metric: str
     form: str  # what was compared, such as "cased, detokenised"
-    score: float  # 0 to 100 (TER may exceed 100, and less is better; so may perplexity)
+    score: float  # 0 to 100, more is better; for TER and perplexity less is better, and they may exceed 100
     signature: str
 
     @property
@@ -41,13 +40,13 @@ class Score(Record):
 
 
 class Training(Record):
-    """What the weights cost."""
+    """The cost of training."""
 
     updates: int
     epochs: float
-    wall_minutes: float  # preparation of the data included
-    cpu_minutes: float | None = None  # of all threads together
-    # real target tokens, padding not counted; a second of updates, without preparation, validations and saves
+    wall_minutes: float  # including preparation of the data
+    cpu_minutes: float | None = None  # all threads together
+    # target tokens without padding, per second of updates: preparation, validation and saving do not count
     trg_tokens_per_second: float | None = None
     precision: str | None = None
 
@@ -69,14 +68,14 @@ class Machine(Record):
 
     @classmethod
     def here(cls, device: str, *, accelerator: str | None = None, threads: int | None = None) -> Self:
-        """This machine; `accelerator` is the name of the GPU, where the device is one."""
+        """Return this machine; `accelerator` is the name of the GPU, if the device is one."""
         system = f"{processor()}, {cores()} cores, {platform.system()}"
         description = f"{accelerator}; {system}" if accelerator else system
         return cls(device=device, description=description, threads=threads)
 
 
 class Versions(Record):
-    """The software that made the number; null = not installed."""
+    """Versions of the software in use; null = not installed."""
 
     python: str
     nmt: str | None = None
@@ -87,15 +86,15 @@ class Versions(Record):
 
     @classmethod
     def installed(cls) -> Self:
-        """The versions of this environment, without importing any of the packages."""
+        """Return the versions of this environment, without importing the packages."""
         packages = [name for name in cls.model_fields if name != "python"]
         return cls(python=platform.python_version(), **{name: _version(name) for name in packages})
 
 
 class Result(Record):
-    """The scores of one system on one test set; whatever may be unknown is null.
+    """The scores of one system on one test set; null means unknown.
 
-    `nmt score --hyp F --ref F` knows neither model nor training: it leaves them out.
+    `nmt score --hyp F --ref F` knows neither the model nor its training and leaves them out.
     """
 
     schema_version: Literal[1] = SCHEMA_VERSION
@@ -118,17 +117,17 @@ class Result(Record):
     tokenizers: dict[str, str] = {}  # src, trg → fingerprint
 
     def score(self, metric: str, form: str | None = None) -> Score | None:
-        """The first score of this metric (and form, where given), or None."""
+        """Return the first score of this metric (and form, if given), or None."""
         return next((s for s in self.scores if s.metric == metric and form in (None, s.form)), None)
 
 
 def write_result(path: Path, result: Result) -> None:
-    """Write `result` to `path` whole or not at all; UserError where the disk refuses."""
+    """Write a result completely or not at all; raises UserError if it cannot be written."""
     replace_text(path, result.model_dump_json(indent=2) + "\n")
 
 
 def read_result(path: Path) -> Result:
-    """Read a result.json of this schema version; UserError says what is wrong with any other file."""
+    """Return the result in a file; raises UserError if it is no result.json of this schema version."""
     try:
         content = json.loads(read_regular(path, 10 * MB, within=path.parent).decode())
     except OSError as error:
@@ -158,7 +157,7 @@ def read_result(path: Path) -> Result:
             f"{SCHEMA_VERSION}; update nmt"
         )
     try:
-        # By way of JSON, so that lists become tuples and dates are parsed as they were written.
+        # Validated as JSON, so that lists become tuples and dates are parsed.
         return Result.model_validate_json(json.dumps(content))
     except ValidationError as error:
         first = error.errors(include_url=False)[0]
@@ -167,10 +166,10 @@ def read_result(path: Path) -> Result:
 
 
 def read_metrics(path: Path, *, limit: int | None = None) -> Iterator[tuple[bytes, int, dict[str, Figure]]]:
-    """Yield each line of a metrics.jsonl as it stands, its step and its figures.
+    """Yield each line of a metrics.jsonl, its step and its metrics.
 
-    A last line without its end is being written and is left out. Raises UserError with file and line for
-    what is no object of figures, and OSError for a file that cannot be read or is larger than `limit`.
+    A last line without a newline is still being written and is left out. Raises UserError with file and line
+    for an invalid line, and OSError if the file cannot be read or is larger than `limit`.
     """
     with open_regular(path, limit=limit, within=path.parent) as file:
         for number, line in enumerate(iter(lambda: file.readline(MB), b""), 1):

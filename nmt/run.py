@@ -1,4 +1,4 @@
-"""The run folder: its paths, its lock, and the model it holds."""
+"""The run folder: its paths, its lock and its model."""
 
 import fcntl
 import hashlib
@@ -24,7 +24,7 @@ Model = TypeVar("Model", bound=nn.Module)
 
 
 def checksum(tensors: Mapping[str, Tensor]) -> str:
-    """Return the SHA-256 of tensors' names and bytes."""
+    """Return the SHA-256 of the names and bytes of tensors."""
     found = hashlib.sha256()
     for name in sorted(tensors):
         found.update(name.encode())
@@ -33,7 +33,7 @@ def checksum(tensors: Mapping[str, Tensor]) -> str:
 
 
 class Run:
-    """A folder that is a run and, once something was validated, a model."""
+    """A run folder, which holds a model after the first validation."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
@@ -46,9 +46,9 @@ class Run:
 
     @contextmanager
     def locked(self) -> Iterator[None]:
-        """Hold the folder for this process; a folder that a live process holds is refused.
+        """Lock the folder for this process; raises UserError if another process holds the lock.
 
-        The lock belongs to the process: it is gone when the process is.
+        The lock ends with the process.
         """
         self._refuse_others()
         try:
@@ -67,7 +67,7 @@ class Run:
                 raise UserError(
                     f"{self.folder} is in use by process {holder}; wait for it or give another --run"
                 ) from None
-            # Who holds it is for the message above: a full disk that cannot take it is no reason to stop.
+            # Only for the message above; a full disk is no reason to stop.
             with suppress(OSError):
                 file.truncate(0)
                 file.write(f"{os.getpid()}\n".encode())
@@ -84,19 +84,19 @@ class Run:
         return load_experiment(self.config, within=self.folder)
 
     def _refuse_others(self) -> None:
-        """Raise UserError where the folder holds something and is no run, be it one that has just begun."""
+        """Raise UserError if the folder is neither empty nor a run; a run may have only just begun."""
         held = {path.name for path in self.folder.iterdir()} if self.folder.is_dir() else set()
         of_a_run = self.config.name in held and held & {self.checkpoints.name, self.model.name}
         begun = {"lock", "wandb", *(p.name for p in (self.config, self.tokenizer, self.metrics))}
         others = {name for name in held - begun if not name.startswith(".")}
         if held and not of_a_run and ("lock" not in held or others):
             raise UserError(
-                f"{self.folder} holds files and is no run of nmt: {', '.join(sorted(others or held)[:5])}; "
+                f"{self.folder} holds files and is not a run: {', '.join(sorted(others or held)[:5])}; "
                 "give a new folder as --run"
             )
 
     def _refuse_links(self) -> None:
-        """Raise UserError where a folder of the run's is a link out of it: it may come from a stranger."""
+        """Raise UserError if a subfolder is a link out of the run, which may come from a stranger."""
         for part in (self.tokenizer, self.checkpoints, self.folder / "wandb"):
             try:
                 check_within(part, self.folder)
@@ -108,28 +108,28 @@ class Run:
         replace_text(self.config, dump_experiment(experiment))
 
     def save_tokenizers(self, source: Path) -> None:
-        """Put a folder of tokenizers in the place of what is there; a full disk is a UserError."""
+        """Replace the run's tokenizers by those of another folder; raises UserError if the disk is full."""
         new = self.folder / f".{self.tokenizer.name}.tmp"
         try:
             shutil.rmtree(new, ignore_errors=True)
             shutil.copytree(source, new)
-            # As a whole: a shared tokenizer left beside separate ones would be read in their place.
+            # The whole folder: an old shared tokenizer would be read instead of new separate ones.
             shutil.rmtree(self.tokenizer, ignore_errors=True)
             new.rename(self.tokenizer)
-        except OSError as error:  # shutil.Error, one of them, has no strerror but a list of all that failed
+        except OSError as error:  # shutil.Error has no strerror but a list of failures
             shutil.rmtree(new, ignore_errors=True)
             raise UserError(f"{self.tokenizer} could not be written: {error.strerror or error}") from error
 
     def save_model(self, model: nn.Module, tokenizers: tuple[str, str]) -> None:
-        """Write the model's present weights, a tied tensor once, sealed by its tokenizers and a checksum."""
+        """Write the model's weights (tied tensors once) with its tokenizers' fingerprints and a checksum."""
         weights = {name: parameter.detach().cpu() for name, parameter in model.named_parameters()}
-        # One key: safetensors writes several in any order, and equal runs should be equal files.
+        # One key: safetensors writes several in any order, and equal runs should give equal files.
         write_tensors(self.model, weights, {"tokenizers": " ".join([*tokenizers, checksum(weights)])})
 
     def load_model(self, build: Callable[[], Model], tokenizers: tuple[str, str]) -> Model:
-        """Return the model that `build` makes, with the run's weights; UserError where they do not fit.
+        """Return the model that `build` makes, with the run's weights; raises UserError if they do not fit.
 
-        Nothing is allocated before the file's header has the names and shapes that the model has.
+        Nothing is allocated before names and shapes in the file's header match the model.
         """
         if not self.model.is_file():
             raise UserError(
@@ -141,22 +141,22 @@ class Run:
             header = read_header(self.model)
             self._check_tokenizers(header.metadata, tokenizers)
             self._check_fit(_by_todays_names(header), model)
-            needed = 8 * sum(parameter.numel() for parameter in model.parameters())  # as read, and as given
+            needed = 8 * sum(
+                parameter.numel() for parameter in model.parameters()
+            )  # file and copy
             if needed > (room := machine.memory()):
                 raise UserError(
                     f"{self.model} needs {needed / 1e9:,.1f} GB of memory, found {room / 1e9:,.1f} GB; "
-                    "take a larger machine or a smaller model"
+                    "use a larger machine or a smaller model"
                 )
             weights = read_tensors(self.model)
         except DamagedCheckpoint as error:
             raise UserError(
-                f"{self.model} is damaged ({error}); restore it or go on training, which writes it anew"
+                f"{self.model} is damaged ({error}); restore it or continue training, which writes it again"
             ) from error
-        # A model that was written before there were checksums has none.
-        if _seal(header.metadata)[2:] not in ([], [checksum(weights)]):
-            raise UserError(
-                f"{self.model} is damaged: its weights do not have the checksum in it; restore it"
-            )
+        # Early models have no checksum.
+        if _checksums(header.metadata)[2:] not in ([], [checksum(weights)]):
+            raise UserError(f"{self.model} is damaged: its weights do not match its checksum; restore it")
         for name, weight in weights.items():
             if not weight.isfinite().all():
                 raise UserError(
@@ -166,9 +166,9 @@ class Run:
         return model
 
     def _check_tokenizers(self, metadata: Mapping[str, str], tokenizers: tuple[str, str]) -> None:
-        expected = _seal(metadata)
+        expected = _checksums(metadata)
         if len(expected) < 2:
-            raise UserError(f"{self.model} is damaged: it does not say what tokenizers it is for; restore it")
+            raise UserError(f"{self.model} is damaged: it does not name its tokenizers; restore it")
         for side, fingerprint, wanted in zip(("src", "trg"), tokenizers, expected, strict=False):
             if fingerprint != wanted:
                 raise UserError(
@@ -193,13 +193,13 @@ class Run:
             )
 
 
-def _seal(metadata: Mapping[str, str]) -> list[str]:
-    """Return the fingerprints of both tokenizers and, in all but old files, the checksum of the weights."""
+def _checksums(metadata: Mapping[str, str]) -> list[str]:
+    """Return the fingerprints of both tokenizers and, except in old files, the checksum of the weights."""
     return metadata.get("tokenizers", "none none").split()
 
 
 def _by_todays_names(header: Header) -> dict[str, tuple[str, tuple[int, ...]]]:
-    """Return type and shape of each tensor by the name that a model has for it today."""
+    """Return type and shape of each tensor by its current name."""
     kinds = {kind for kind, _ in header.tensors.values()}
     if len(kinds) != 1:
         return header.tensors
@@ -209,7 +209,7 @@ def _by_todays_names(header: Header) -> dict[str, tuple[str, tuple[int, ...]]]:
 
 
 def _fill(model: nn.Module, weights: Mapping[str, Tensor]) -> None:
-    """Give a model on the meta device its weights, in float32."""
+    """Set the weights of a model on the meta device, in float32."""
     names = {id(parameter): name for name, parameter in model.named_parameters()}
     made = {name: nn.Parameter(weight.float().clone()) for name, weight in weights.items()}
     for module in model.modules():

@@ -326,7 +326,7 @@ def test_a_full_disk_is_no_reason_not_to_hold_the_folder(tmp_path: Path) -> None
 def test_a_folder_that_is_no_run_is_not_written_to(tmp_path: Path, names: list[str]) -> None:
     for name in names:
         (tmp_path / name).touch()
-    message = r"holds files and is no run of nmt: .*; give a new folder as --run"
+    message = r"holds files and is not a run: .*; give a new folder as --run"
     with pytest.raises(UserError, match=message), Run(tmp_path).locked():
         pytest.fail("entered")
     assert sorted(path.name for path in tmp_path.iterdir()) == sorted(names)

@@ -28,7 +28,7 @@ from nmt.errors import UserError
 from nmt.evaluation.alignment import Attended
 from nmt.evaluation.metrics import (
     CASED,
-    KINDS,
+    CLASSES,
     LABELS,
     bleu_signature,
     bleu_tokenizer,
@@ -221,15 +221,15 @@ def _bleu(experiment: Experiment, prepared: Prepared, best: dict[str, float]) ->
 def _perplexity(experiment: Experiment, prepared: Prepared, best: dict[str, float]) -> tuple[Score, ...]:
     text = prepared.split("validation")
     rows = _validation_rows(text) if experiment.data.continuous else None
-    pieces = prepared.trg_tokenizer.kind
-    return text_scores(best["nll"], text, _characters(prepared), pieces=pieces, rows=rows)
+    kind = prepared.trg_tokenizer.kind
+    return text_scores(best["nll"], text, _characters(prepared), tokenizer=kind, rows=rows)
 
 
 def _accuracy(experiment: Experiment, prepared: Prepared, best: dict[str, float]) -> tuple[Score, ...]:
     signature = label_signature([pair.trg for pair in prepared.raw("validation")])
     return (
         Score(metric="accuracy", form=LABELS, score=best["accuracy"], signature=signature),
-        Score(metric="macro-F1", form=KINDS, score=best["macro_f1"], signature=signature),
+        Score(metric="macro-F1", form=CLASSES, score=best["macro_f1"], signature=signature),
     )
 
 

@@ -1,4 +1,4 @@
-"""From attention to word alignment: merging pieces, Pharaoh format, a drawing, a picture."""
+"""From attention to word alignment: merging tokens, Pharaoh format, a drawing, a picture."""
 
 import math
 import unicodedata
@@ -19,20 +19,20 @@ _THRESHOLDS = (0.05, 0.25, 0.5, 0.75)
 
 
 class Link(NamedTuple):
-    """Word `src` of the source goes with word `trg` of the target, both counted from 0."""
+    """Word `src` of the source is aligned with word `trg` of the target, both counted from 0."""
 
     src: int
     trg: int
 
 
 class Attended(NamedTuple):
-    """Words of both sides and how much of its attention each target word gave to each source word."""
+    """The words of both sides, and the attention of each target word to each source word."""
 
     src_words: list[str]
     trg_words: list[str]
     weights: Matrix  # (target words, source words)
-    spaced: bool = True  # white space follows in the source; else its last word goes on in the next part
-    apart: bool = True  # a space follows in the target; else its last word goes on in the next part
+    spaced: bool = True  # white space follows in the source; if not, its last word continues in the next part
+    apart: bool = True  # a space follows in the target; if not, its last word continues in the next part
 
 
 def attended(
@@ -44,9 +44,9 @@ def attended(
     spaced: bool = True,
     apart: bool = True,
 ) -> Attended:
-    """Return where each word looked, from the ids of a sentence pair and its attention over pieces.
+    """Return the attention between words, from the ids of a sentence pair and the attention between tokens.
 
-    Rows and columns of the attention beyond the ids belong to </s> and padding and are left out.
+    Rows and columns beyond the ids belong to </s> and padding and are left out.
     """
     src, trg = tokenizers
     src_starts, trg_starts = src.word_starts(src_ids), trg.word_starts(trg_ids)
@@ -65,15 +65,15 @@ def _words(tokenizer: Tokenizer, ids: Sequence[int], starts: Sequence[bool]) -> 
 
 
 def merge_tokens(attention: Matrix, src_starts: Sequence[bool], trg_starts: Sequence[bool]) -> Matrix:
-    """Attention over pieces, (Ty, Tx), becomes attention over words, (Wy, Wx).
+    """Return attention between words (Wy, Wx) from attention between tokens (Ty, Tx).
 
-    A word receives the sum over its source pieces and the mean over its target pieces, so a row that
-    sums to one still does. `src_starts` and `trg_starts` say of each piece whether a word starts there
-    (the first always does); padding and </s> are sliced off beforehand. ValueError where sizes differ.
+    A word gets the sum over its source tokens and the mean over its target tokens, so a row that sums to one
+    still does. src_starts, trg_starts: whether a word starts at each token (one always starts at the first).
+    The attention must not include padding and </s>. Raises ValueError if sizes differ.
     """
     if attention.shape != (len(trg_starts), len(src_starts)):
         raise ValueError(
-            f"attention is {attention.shape}, the pieces are ({len(trg_starts)}, {len(src_starts)})"
+            f"attention is {attention.shape}, the tokens are ({len(trg_starts)}, {len(src_starts)})"
         )
     src, trg = _starts(src_starts), _starts(trg_starts)
     lengths = np.diff(trg, append=len(trg_starts))
@@ -89,22 +89,22 @@ def _starts(flags: Sequence[bool]) -> NDArray[np.intp]:
 
 
 def best_links(words: Matrix) -> list[Link]:
-    """Each target word with the source word it attends to most, (Wy, Wx) → Wy links; ties go left."""
+    """Link each target word to the source word with most attention, (Wy, Wx) → Wy links; ties go left."""
     if not words.size:
         return []
     return [Link(int(src), trg) for trg, src in enumerate(words.argmax(axis=1))]
 
 
 def pharaoh(links: Iterable[Link]) -> str:
-    """One line of Pharaoh format, "0-0 1-2 …", ordered by source and then by target."""
+    """Return one line of Pharaoh format, "0-0 1-2 …", ordered by source and then by target."""
     return " ".join(f"{src}-{trg}" for src, trg in sorted(links))
 
 
 def draw(words: Matrix, src_words: Sequence[str], trg_words: Sequence[str], width: int = 100) -> str:
-    """Attention over words, (Wy, Wx), drawn in block shades: a row a target word, a column a source word.
+    """Draw attention between words (Wy, Wx) in block shades: one row per target word.
 
-    Each source word stands above its column and a line leads down to it. Cells are three columns wide,
-    or two or one where `width` asks for it; more source words than that make the drawing wider.
+    Each source word is above its column, with a line down to it. Cells are three columns wide, or two or one
+    to stay within `width`; with more source words the drawing becomes wider.
     """
     if words.shape != (len(trg_words), len(src_words)):
         raise ValueError(f"attention is {words.shape}, the words are ({len(trg_words)}, {len(src_words)})")
@@ -122,11 +122,11 @@ def draw(words: Matrix, src_words: Sequence[str], trg_words: Sequence[str], widt
 
 
 def paint(words: Matrix, src_words: Sequence[str], trg_words: Sequence[str]) -> NDArray[np.uint8]:
-    """Attention over words, (Wy, Wx), as a picture (height, width) in grey: black for 1, white for 0.
+    """Return attention between words (Wy, Wx) as a grey picture (height, width): black for 1, white for 0.
 
-    A row a target word, a column a source word. Characters that matplotlib's font lacks become boxes.
+    One row per target word. Characters that matplotlib's font lacks become boxes.
     """
-    # By hand: with matplotlib's axes a picture takes sixteen times as long.
+    # matplotlib's axes would take sixteen times as long.
     from matplotlib import get_data_path
     from PIL import Image, ImageDraw, ImageFont
 
@@ -144,7 +144,7 @@ def paint(words: Matrix, src_words: Sequence[str], trg_words: Sequence[str]) -> 
     pen.rectangle((left - 1, top - 1, left + width, top + height), outline=0)
     for i, word in enumerate(trg):
         pen.text((left - gap, top + cell * (i + 0.5)), word, 0, font, anchor="rm")
-    # Lying on its side, for the words that run upwards.
+    # Rotated, to write the source words upwards.
     picture = picture.rotate(-90, expand=True)
     pen = ImageDraw.Draw(picture)
     for i, word in enumerate(src):
@@ -164,12 +164,12 @@ def _widest(src: Sequence[str], margin: int, cell: int) -> int:
 
 
 def _printable(word: str) -> str:
-    # A control character in a text must not command the terminal.
+    # A control character must not reach the terminal.
     return "".join(char if char.isprintable() else "\N{REPLACEMENT CHARACTER}" for char in word)
 
 
 def _columns(text: str) -> int:
-    """Terminal columns: East Asian wide characters take two, combining marks none."""
+    """Return the width in terminal columns: East Asian wide characters take two, combining marks none."""
     return sum(
         0 if unicodedata.combining(char) else 1 + (unicodedata.east_asian_width(char) in "WF")
         for char in text

@@ -7,10 +7,10 @@ from nmt.errors import UserError
 from nmt.files import MB
 from nmt.results import read_metrics
 
-_LARGEST = 100 * MB  # of a metrics.jsonl, some 300,000 lines
+_LARGEST = 100 * MB  # largest metrics.jsonl, some 300,000 lines
 
 PANELS = (
-    ("loss, nats a token (thin: training, bold: validation)", ("train/loss", "validation/loss")),
+    ("loss, nats per token (thin: training, bold: validation)", ("train/loss", "validation/loss")),
     ("validation BLEU", ("validation/bleu",)),
     ("gradient norm before clipping", ("train/gradient_norm",)),
     ("learning rate", ("train/lr",)),
@@ -18,7 +18,7 @@ PANELS = (
 
 
 def read_curves(metrics: Path) -> dict[str, tuple[list[int], list[float]]]:
-    """Return for each figure of a metrics.jsonl its updates and values; UserError names a broken line."""
+    """Return the updates and values of each metric in a metrics.jsonl; raises UserError for a broken line."""
     curves: dict[str, tuple[list[int], list[float]]] = {}
     try:
         for _, step, figures in read_metrics(metrics, limit=_LARGEST):
@@ -35,7 +35,7 @@ def read_curves(metrics: Path) -> dict[str, tuple[list[int], list[float]]]:
 
 
 def plot_runs(folders: Sequence[Path], output: Path) -> None:
-    """Draw loss, BLEU, gradient norm and learning rate of the runs over their updates, a colour a run."""
+    """Draw loss, BLEU, gradient norm and learning rate of the runs by update, one colour per run."""
     from matplotlib.figure import Figure
 
     runs = [(folder.resolve().name, read_curves(folder / "metrics.jsonl")) for folder in folders]

@@ -1,4 +1,4 @@
-"""sacreBLEU's metrics and those of language models, each number with its signature."""
+"""Metrics of translations (sacreBLEU), language models and labels, each with its signature."""
 
 import math
 import re
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 CASED = "cased, detokenised"
 LOWERCASED = "lowercased, 13a"
-METRICS = ("bleu", "chrf")  # unless told otherwise
+METRICS = ("bleu", "chrf")  # the default
 _TOKENIZERS = {
     **dict.fromkeys(("zh", "zho", "chi", "cmn"), "zh"),
     **dict.fromkeys(("ja", "jpn"), "ja-mecab"),
@@ -42,13 +42,13 @@ KINDS = "mean F1 of the kinds"
 
 
 class Comparison(NamedTuple):
-    """A system beside the baseline, by one metric."""
+    """A system compared with the baseline by one metric."""
 
     system: str
     metric: str
     score: float
     difference: float  # from the baseline
-    p_value: float  # two-sided: how often chance alone gives a difference as large
+    p_value: float  # two-sided: probability of a difference this large by chance
     signature: str
 
 
@@ -79,7 +79,7 @@ def _tokenizer_of_script(texts: Sequence[str]) -> str:
 
 
 def check_tokenizer(name: str) -> None:
-    """Raise UserError unless it is a tokenizer that sacreBLEU has, and what it needs is there."""
+    """Raise UserError unless sacreBLEU has this tokenizer and the package it needs is installed."""
     from sacrebleu.metrics.bleu import BLEU
 
     if name not in BLEU.TOKENIZERS:
@@ -90,7 +90,7 @@ def check_tokenizer(name: str) -> None:
         package = f"sacrebleu[{name.partition('-')[0]}]"
         raise UserError(f"the tokenizer {name} is not installed; pip install '{package}'") from None
     except Exception as error:  # some are downloaded first
-        raise UserError(f"the tokenizer {name} cannot be had ({' '.join(str(error).split())})") from error
+        raise UserError(f"the tokenizer {name} is not available ({' '.join(str(error).split())})") from error
 
 
 def scores(
@@ -99,22 +99,21 @@ def scores(
     metrics: Sequence[str] = METRICS,
     tokenize: str = "13a",
 ) -> list[Score]:
-    """BLEU, chrF2 and TER of detokenised, cased text, then BLEU in the form that papers report.
+    """Return BLEU, chrF2 and TER of detokenised, cased text, then lowercased BLEU as papers report it.
 
-    references: one or several of each line. metrics: of bleu, chrf and ter; the time of TER grows with the
-    third power of a line's length. tokenize: sacreBLEU's tokenizer for BLEU, see `bleu_tokenizer`.
+    references: one or several lists of lines. metrics: some of bleu, chrf and ter; TER takes time cubic in
+    the length of a line. tokenize: sacreBLEU's tokenizer for BLEU, see `bleu_tokenizer`.
 
-    The first three compare plain text as a person reads it. BLEU and chrF2 are sacreBLEU's defaults;
-    TER is made case-sensitive like them (sacreBLEU's own default folds case, its signature says `case:lc`).
+    BLEU and chrF2 have sacreBLEU's defaults; TER is made case-sensitive like them (sacreBLEU's own default
+    folds case, its signature says `case:lc`).
 
-    "BLEU (lowercased, 13a)" folds case and lets sacreBLEU split the text by mteval-v13a. It may be
-    laid beside results called "tokenised, lowercased BLEU" (multi-bleu.perl over text lowercased and
-    split by Moses) to within some tenths: Moses splits contractions and some hyphens and 13a does not.
-    It may not be compared with the cased figure, with BLEU over subwords, over compounds split at
-    hyphens (`tensor2tensor`'s get_ende_bleu.sh), or over text in which rare words are <unk>.
-    Text that is already tokenised can be given too, on both sides; 13a leaves nearly all of it as it is.
+    "BLEU (lowercased, 13a)" agrees within a few tenths with results called "tokenised, lowercased BLEU"
+    (multi-bleu.perl over text lowercased and split by Moses): Moses splits contractions and some hyphens,
+    13a does not. It must not be compared with the cased score, with BLEU over subwords, over compounds split
+    at hyphens (`tensor2tensor`'s get_ende_bleu.sh), or over text whose rare words are <unk>. Both sides may
+    already be tokenised; 13a changes almost nothing in such text.
 
-    UserError where the counts differ or there is nothing to score.
+    Raises UserError if the numbers of lines differ or there is nothing to score.
     """
     from sacrebleu.metrics.bleu import BLEU
 
@@ -147,7 +146,7 @@ def _made(metrics: Sequence[str], tokenize: str) -> "dict[str, Metric]":
 
 
 def corpus_bleu(hypotheses: Sequence[str], references: Sequence[str], tokenize: str = "13a") -> float:
-    """BLEU, cased, detokenised, sacreBLEU's defaults: the first of `scores`, without the others' cost."""
+    """Return cased, detokenised BLEU with sacreBLEU's defaults: the first of `scores`, computed alone."""
     from sacrebleu.metrics.bleu import BLEU
 
     _check(hypotheses, references)
@@ -155,14 +154,14 @@ def corpus_bleu(hypotheses: Sequence[str], references: Sequence[str], tokenize: 
 
 
 def text_scores(
-    nll: float, text: EncodedSplit, characters: int, *, pieces: str, rows: int | None
+    nll: float, text: EncodedSplit, characters: int, *, tokenizer: str, rows: int | None
 ) -> tuple[Score, ...]:
-    """Perplexity exp(nll) and bits a character of a text that has `nll` nats a piece; less is better.
+    """Return perplexity exp(nll) and bits per character of a text with `nll` nats per token; less is better.
 
-    The end of a line is a piece (</s>) and a character. pieces: the kind of tokenizer. rows: as how many
-    rows side by side one long text was read, None where every line begins anew. Two figures can be compared
-    where the text is the same and nothing in it is unknown; perplexity needs the same pieces besides. It is
-    left out where it is too large to be a number. Raises Diverged where nll is none.
+    The end of a line counts as a token (</s>) and a character. tokenizer: its kind. rows: the number of
+    parallel streams of one long text, None for separate lines. Bits per character can be compared on the same
+    text without unknown tokens; perplexity also needs the same tokenizer. Perplexity is left out if it
+    overflows. Raises Diverged if nll is not finite.
     """
     if not math.isfinite(nll):
         raise Diverged.giving_no("text")
@@ -176,15 +175,15 @@ def text_scores(
     )
     if nll > math.log(sys.float_info.max):
         return (bits_per_character,)
-    perplexity = Score(metric="perplexity", form=f"{pieces} pieces", score=math.exp(nll), signature=shared)
+    perplexity = Score(metric="perplexity", form=f"{tokenizer} tokens", score=math.exp(nll), signature=shared)
     return perplexity, bits_per_character
 
 
 def label_scores(found: Sequence[str], wanted: Sequence[str]) -> list[Score]:
-    """Accuracy, macro F1 and the F1 of each label, in percent; of lines of labels between spaces.
+    """Return accuracy, macro F1 and the F1 of each label, in percent; a line holds labels between spaces.
 
-    F1 = 2 right / (given + wanted), of the labels among those wanted; their mean is macro F1. UserError
-    where the counts of lines or labels differ, or there is nothing to score.
+    F1 = 2 right / (given + wanted), for each label that is wanted; their mean is macro F1. Raises UserError
+    if the numbers of lines or labels differ, or if there is nothing to score.
     """
     _check(found, wanted)
     for number, (line, of_line) in enumerate(zip(found, wanted, strict=True), 1):
@@ -208,23 +207,23 @@ def label_scores(found: Sequence[str], wanted: Sequence[str]) -> list[Score]:
     accuracy, macro = 100 * right.total() / len(labels), sum(score.score for score in each) / len(each)
     return [
         Score(metric="accuracy", form=LABELS, score=accuracy, signature=counted),
-        Score(metric="macro-F1", form=KINDS, score=macro, signature=counted),
+        Score(metric="macro-F1", form=CLASSES, score=macro, signature=counted),
         *each,
     ]
 
 
 def label_signature(wanted: Sequence[str]) -> str:
-    """What accuracy and macro F1 of these lines of labels rest on."""
+    """Return the signature of accuracy and macro F1 of these lines of labels."""
     labels = " ".join(wanted).split()
-    return f"labels:{len(labels)}|kinds:{len(set(labels))}"
+    return f"labels:{len(labels)}|classes:{len(set(labels))}"
 
 
 def bleu_signature(tokenize: str = "13a") -> str:
-    """The signature of `corpus_bleu`."""
+    """Return the signature of `corpus_bleu`."""
     from sacrebleu.metrics.bleu import BLEU
 
     metric = BLEU(tokenize=tokenize)
-    metric.corpus_score(["a"], [["a"]])  # a signature is complete once something was scored
+    metric.corpus_score(["a"], [["a"]])  # a signature is complete after the first score
     return str(metric.get_signature())
 
 
@@ -239,10 +238,10 @@ def compare(
 ) -> list[Comparison]:
     """Is a system's difference from the baseline more than chance, in each of the metrics?
 
-    Paired approximate randomisation (Riezler & Maxwell 2005) by sacreBLEU: the two outputs of each
-    sentence change sides at random, `trials` times. Its seed is fixed (12345, or SACREBLEU_SEED) and
-    stands in the signature. references: one or several of each line. UserError where counts differ or there
-    is nothing to score.
+    Uses sacreBLEU's paired approximate randomisation (Riezler & Maxwell 2005): the two outputs of each
+    sentence are swapped at random, `trials` times. Its seed is fixed (12345, or SACREBLEU_SEED) and part of
+    the signature. references: one or several lists of lines. Raises UserError if the numbers of lines differ
+    or there is nothing to score.
     """
     from sacrebleu.significance import PairedTest
 
@@ -258,8 +257,8 @@ def compare(
         first, *others = (float(result.score) for result in columns[metric])  # type: ignore[union-attr]
         p_values = [result.p_value for result in columns[metric][1:]]  # type: ignore[union-attr]
         for system, score, p_value in zip(systems, others, p_values, strict=True):
-            assert p_value is not None  # sacreBLEU leaves it out for the baseline alone
-            # sacreBLEU counts only trials strictly above the difference: equal systems would seem unequal.
+            assert p_value is not None  # only the baseline has none
+            # sacreBLEU counts only trials strictly above the difference: equal systems would seem different.
             p = p_value if score != first else 1.0
             comparisons.append(Comparison(system, metric, score, score - first, p, str(signature)))
     return comparisons

@@ -1,4 +1,4 @@
-"""result.json files → the Markdown table of results, kept up to date between two markers."""
+"""The Markdown table of results, made from result.json files and kept current between two markers."""
 
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
@@ -21,9 +21,9 @@ _Columns: TypeAlias = dict[str, Callable[[Result], str | None]]
 
 
 def load_results(folder: Path) -> list[Result]:
-    """Every result of `folder`/*/, ordered by name; UserError names what cannot be read.
+    """Return every result of `folder`/*/, ordered by name; raises UserError for what cannot be read.
 
-    What a training wrote of its own validation, at its own beam, gives way to what `nmt score` wrote.
+    The validation scores that training wrote are left out if `nmt score` wrote others.
     """
     if not folder.is_dir():
         raise UserError(f"{folder}: expected the folder of the experiments, found none; give --results")
@@ -38,11 +38,10 @@ def load_results(folder: Path) -> list[Result]:
 
 
 def table(results: Sequence[Result]) -> str:
-    """The Markdown table: a row a result, and below it the signatures of the scores; then the other tasks'.
+    """Return the Markdown table of translations, with signatures below, and one of the other tasks.
 
-    Scores are cased and detokenised. Where results of one metric differ in signature, superscripts say
-    which is whose. A hyphen stands for what is not known. Of what is no translation the first two scores
-    stand in a table of their own, if there is any.
+    Scores are cased and detokenised. If results of one metric have different signatures, superscripts mark
+    them. A hyphen means unknown. The table of the other tasks shows the first two scores of each.
     """
     others = [r for r in results if r.scores and r.scores[0].metric not in _OF_TRANSLATIONS]
     translations = [r for r in results if r not in others]
@@ -90,7 +89,7 @@ def _rows(columns: _Columns, results: Sequence[Result]) -> list[str]:
 
 
 def table_is_current(path: Path, results: Sequence[Result]) -> bool:
-    """Does the file hold, between its markers, the very table that these results make?"""
+    """Return whether the table between the file's markers is the one these results give."""
     text, new = _with_table(path, results)
     return new == text
 
@@ -109,7 +108,7 @@ def update_tables(paths: Sequence[Path], results: Sequence[Result]) -> list[bool
 
 
 def _with_table(path: Path, results: Sequence[Result]) -> tuple[str, str]:
-    """The text of a file, and what it should be."""
+    """Return the text of a file, and what it should be."""
     try:
         text = read_regular(path, 10 * MB).decode()
     except UnicodeDecodeError as error:
@@ -124,7 +123,7 @@ def _with_table(path: Path, results: Sequence[Result]) -> tuple[str, str]:
 
 
 def _signatures(results: Sequence[Result]) -> dict[str, list[str]]:
-    """Of each metric in the table, its distinct signatures in the order of the results."""
+    """Return the distinct signatures of each metric, in the order of the results."""
     return {
         metric: list(dict.fromkeys(s.signature for r in results if (s := r.score(metric, CASED))))
         for metric in ("BLEU", "chrF2")

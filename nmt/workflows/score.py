@@ -180,7 +180,7 @@ def score_text(folder: Path, experiment: Experiment, data: EvaluationSet, *, dev
     )
     nll = task.validate(trained.model).figures["nll"]
     rows = 1 if continuous else None
-    found = text_scores(nll, text, characters, pieces=trained.tokenizer.kind, rows=rows)
+    found = text_scores(nll, text, characters, tokenizer=trained.tokenizer.kind, rows=rows)
     tokenizers = {"trg": trained.tokenizer.fingerprint}
     system = System(experiment=experiment, machine=machine(trained.device), tokenizers=tokenizers)
     return _result(before, data, found, system)

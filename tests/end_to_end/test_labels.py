@@ -77,7 +77,7 @@ def test_what_is_learnt_is_predicted(
     assert (code, err) == (0, "")
     accuracy, macro, *each = read_result(run / "result.json").scores
     assert (accuracy.score, macro.score) == (100, 100)
-    assert accuracy.signature == f"labels:{count}|kinds:{len(each)}"
+    assert accuracy.signature == f"labels:{count}|classes:{len(each)}"
     assert accuracy.label in out
     assert {score.form for score in each} == {label for text in TEXTS[:7] for label in labels[text].split()}
     assert (tmp_path / "out").read_text() == "".join(f"{labels[text]}\n" for text in TEXTS[:7])

@@ -238,4 +238,4 @@ def test_text_is_forced_to_its_perplexity(command: Command, lm: Path, folder: Pa
     pieces = sum(len(each["pieces"]) for each in found)
     mean = -sum(each["log_prob"] for each in found) / pieces
     assert perplexity.score == pytest.approx(torch.tensor(mean, dtype=torch.float64).exp().item(), rel=1e-10)
-    assert perplexity.form == "bpe pieces"
+    assert perplexity.form == "bpe tokens"

@@ -35,7 +35,7 @@ def test_rows_that_sum_to_one_still_do(src: list[bool], trg: list[bool], seed: i
 
 
 def test_sizes_that_do_not_fit_are_refused() -> None:
-    with pytest.raises(ValueError, match=r"attention is \(2, 3\), the pieces are \(2, 2\)"):
+    with pytest.raises(ValueError, match=r"attention is \(2, 3\), the tokens are \(2, 2\)"):
         merge_tokens(np.ones((2, 3)), [True, True], [True, True])
 
 

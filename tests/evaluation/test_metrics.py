@@ -100,7 +100,7 @@ def test_labels_are_scored_by_accuracy_and_the_f1_of_each() -> None:
     # x: 2 right, 3 given, 2 wanted; y: 1 right, 1 given, 3 wanted; z is not wanted at all.
     assert f1 == pytest.approx({"x": 100 * 2 * 2 / 5, "y": 100 * 2 * 1 / 4})
     assert macro.score == pytest.approx((80 + 50) / 2)
-    assert accuracy.signature == macro.signature == "labels:5|kinds:2"
+    assert accuracy.signature == macro.signature == "labels:5|classes:2"
     assert each[0].signature == "right:1|given:1|wanted:3"
 
 
