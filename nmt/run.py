@@ -141,9 +141,7 @@ class Run:
             header = read_header(self.model)
             self._check_tokenizers(header.metadata, tokenizers)
             self._check_fit(_by_todays_names(header), model)
-            needed = 8 * sum(
-                parameter.numel() for parameter in model.parameters()
-            )  # file and copy
+            needed = 8 * sum(parameter.numel() for parameter in model.parameters())  # file and copy
             if needed > (room := machine.memory()):
                 raise UserError(
                     f"{self.model} needs {needed / 1e9:,.1f} GB of memory, found {room / 1e9:,.1f} GB; "

@@ -26,17 +26,17 @@ def predict(
     """
     from nmt.builders.labeller import load_labeller
     from nmt.data.lines import read_lines, read_standard_input
-    from nmt.jobs.blocks import ready_windows
+    from nmt.jobs.blocks import ready_blocks
 
     source = one_input(file, source)
     use_threads(threads)
     labeller = load_labeller(model, device=device)
     lines = read_standard_input() if source is None else read_lines(source)
     read = 0
-    for window, problem in ready_windows(lines):
-        sys.stdout.buffer.write("".join(f"{labels}\n" for labels in labeller.label(window)).encode())
+    for block, problem in ready_blocks(lines):
+        sys.stdout.buffer.write("".join(f"{labels}\n" for labels in labeller.label(block)).encode())
         sys.stdout.buffer.flush()
-        read += len(window)
+        read += len(block)
         if problem is not None:
             raise problem
     if not read:

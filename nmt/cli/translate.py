@@ -38,7 +38,7 @@ from nmt.machine import Precision
 
 Windows = Iterator[tuple[list[str], Exception | None]]
 
-FEW = 4  # windows; for no more than these no other process is started unless asked for
+FEW = 4  # blocks; for no more than these no other process is started unless asked for
 
 
 Errors = Literal["strict", "replace"]
@@ -144,7 +144,7 @@ def translate(
     begin, end = _extent(source, Shard.parse(shard or "1/1"))
     if workers is None and not _is_file(source):
         workers = 1
-    found = _windows(source, errors, begin, end, ready=workers == 1)
+    found = _blocks(source, errors, begin, end, ready=workers == 1)
     workers, found = _share(found, workers, device)
     read = _run(options, workers, found, begin, output, resume=resume, alignments=alignments)
     if not read and end is None:
@@ -167,9 +167,9 @@ def _run(
     """
     from nmt.jobs.output import open_output
     from nmt.jobs.workers import in_order
-    from nmt.workflows.translate import load_window_translator
+    from nmt.workflows.translate import load_block_translator
 
-    load = partial(load_window_translator, options, alignments=alignments)
+    load = partial(load_block_translator, options, alignments=alignments)
     numbered_from = None if options.n_best == 1 else begin
     short: list[int] = []
     read = 0
@@ -285,10 +285,10 @@ def _share(found: Windows, workers: int | None, device: str) -> tuple[int, Windo
 def _numbered(found: Windows, begin: int, done: int) -> Iterator[tuple[int, list[str]]]:
     """Yield the windows from line `done` on, with the number of the first line; raise what went wrong."""
     number = begin
-    for window, problem in found:
-        if window and number >= done:
-            yield number, window
-        number += len(window)
+    for block, problem in found:
+        if block and number >= done:
+            yield number, block
+        number += len(block)
         if problem is not None:
             raise problem
 

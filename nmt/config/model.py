@@ -111,17 +111,17 @@ class LexicalHeadConfig(Section):
 HeadConfig = Annotated[PlainHeadConfig | LexicalHeadConfig, Field(discriminator="kind")]
 
 
-def _drawn_from_bytes(share: float) -> float:
-    if share and not 0 < round(share * 256) < 256:
+def _drawn_from_bytes(rate: float) -> float:
+    if rate and not 0 < round(rate * 256) < 256:
         raise ValueError(
-            f"a byte decides what is dropped, so that a share is a multiple of 1/256, at least {1 / 256:.4f} "
-            f"and at most {255 / 256:.4f}; found {share:g}, which would be {round(share * 256)}/256; "
+            f"a byte decides what is dropped, so that a rate is a multiple of 1/256, at least {1 / 256:.4f} "
+            f"and at most {255 / 256:.4f}; found {rate:g}, which would be {round(rate * 256)}/256; "
             "set one of these, or 0 for none"
         )
-    return share
+    return rate
 
 
-Share = Annotated[float, Field(ge=0.0, lt=1.0), AfterValidator(_drawn_from_bytes)]
+Rate = Annotated[float, Field(ge=0.0, lt=1.0), AfterValidator(_drawn_from_bytes)]
 DropoutKind = Literal["independent", "variational"]
 
 _DROPOUT_KIND = (
@@ -222,12 +222,12 @@ class ModelConfig(Section):
     chosen_by: ClassVar = "bleu"  # what training.best_by may be, beside loss
     kind: Literal["seq2seq"] = "seq2seq"
     embedding: Width = 256
-    dropout: Share = Field(
+    dropout: Rate = Field(
         0.3, description="on embeddings, between layers, on the encoder's and before the decoder's output"
     )
     dropout_kind: DropoutKind = Field("independent", description=_DROPOUT_KIND)
-    recurrent_dropout: Share = Field(0.0, description=_RECURRENT)
-    word_dropout: Share = Field(0.0, description=_WORDS)
+    recurrent_dropout: Rate = Field(0.0, description=_RECURRENT)
+    word_dropout: Rate = Field(0.0, description=_WORDS)
     tie_embeddings: Literal["none", "two_way", "three_way"] = Field(
         "none", description="two_way: target embedding and output; three_way: source embedding too"
     )
@@ -282,10 +282,10 @@ class LanguageModelConfig(Section):
     chosen_by: ClassVar = "loss"
     kind: Literal["language_model"] = "language_model"
     embedding: Width = 256
-    dropout: Share = Field(0.3, description="on embeddings, between layers and before the output")
+    dropout: Rate = Field(0.3, description="on embeddings, between layers and before the output")
     dropout_kind: DropoutKind = Field("independent", description=_DROPOUT_KIND)
-    recurrent_dropout: Share = Field(0.0, description=_RECURRENT)
-    word_dropout: Share = Field(0.0, description=_WORDS)
+    recurrent_dropout: Rate = Field(0.0, description=_RECURRENT)
+    word_dropout: Rate = Field(0.0, description=_WORDS)
     tie_embeddings: Literal["none", "two_way"] = Field("none", description="two_way: embedding and output")
     embeddings: PathName | None = Field(
         None, description="a file of word vectors (word2vec, fastText, GloVe; .gz) to begin with"
@@ -308,10 +308,10 @@ class _LabellerConfig(Section):
 
     chosen_by: ClassVar = "accuracy"
     embedding: Width = 256
-    dropout: Share = Field(0.3, description="on embeddings, between layers and before the output")
+    dropout: Rate = Field(0.3, description="on embeddings, between layers and before the output")
     dropout_kind: DropoutKind = Field("independent", description=_DROPOUT_KIND)
-    recurrent_dropout: Share = Field(0.0, description=_RECURRENT)
-    word_dropout: Share = Field(0.0, description=_WORDS)
+    recurrent_dropout: Rate = Field(0.0, description=_RECURRENT)
+    word_dropout: Rate = Field(0.0, description=_WORDS)
     embeddings: PathName | None = Field(
         None, description="a file of word vectors (word2vec, fastText, GloVe; .gz) to begin with"
     )

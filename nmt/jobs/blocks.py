@@ -1,7 +1,7 @@
-"""Lines in windows of a fixed size, and shards made of whole windows.
+"""Lines in blocks of a fixed size, and shards made of whole blocks.
 
 What a kernel computes for a sentence can depend, in the last bits, on the batch that it is in. So the cuts
-that a person makes (a shard, a resumed job) fall only between windows, and batches never reach across one.
+that a person makes (a shard, a resumed job) fall only between blocks, and batches never reach across one.
 """
 
 import queue
@@ -13,7 +13,7 @@ from typing import NamedTuple, Self
 
 from nmt.errors import UserError
 
-WINDOW = 500  # lines
+BLOCK = 500  # lines
 
 
 class Shard(NamedTuple):
@@ -31,36 +31,36 @@ class Shard(NamedTuple):
         raise UserError(f"--shard {text}: expected i/n such as 1/4, whole numbers with i from 1 to n")
 
     def lines(self, total: int) -> range:
-        """Which of the text's lines, from 0: neighbouring windows, so that the shards in order are the text.
+        """Which of the text's lines, from 0: neighbouring blocks, so that the shards in order are the text.
 
-        Where there are more shards than windows some have no line.
+        Where there are more shards than blocks some have no line.
         """
-        windows = -(-total // WINDOW)
-        first, last = ((windows * i // self.parts) * WINDOW for i in (self.number - 1, self.number))
+        blocks = -(-total // BLOCK)
+        first, last = ((blocks * i // self.parts) * BLOCK for i in (self.number - 1, self.number))
         return range(first, min(last, total))
 
 
-def windows(lines: Iterator[str]) -> Iterator[tuple[list[str], Exception | None]]:
-    """Yield the lines WINDOW at a time, and with those of the last window what went wrong after them."""
+def blocks(lines: Iterator[str]) -> Iterator[tuple[list[str], Exception | None]]:
+    """Yield the lines BLOCK at a time, and with those of the last block what went wrong after them."""
     problem: Exception | None = None
     while problem is None:
-        window: list[str] = []
+        block: list[str] = []
         try:
-            for line in islice(lines, WINDOW):
-                window.append(line)
+            for line in islice(lines, BLOCK):
+                block.append(line)
         except Exception as error:
             problem = error
-        if not window and problem is None:
+        if not block and problem is None:
             return
-        yield window, problem
+        yield block, problem
 
 
-def ready_windows(lines: Iterator[str]) -> Iterator[tuple[list[str], Exception | None]]:
-    """Yield like `windows`, but at once what is there, be it a single line.
+def ready_blocks(lines: Iterator[str]) -> Iterator[tuple[list[str], Exception | None]]:
+    """Yield like `blocks`, but at once what is there, be it a single line.
 
     A thread reads ahead, so that a slow writer's lines are answered one by one and a fast one's together.
     """
-    ready: queue.Queue[str | Exception | None] = queue.Queue(maxsize=WINDOW)
+    ready: queue.Queue[str | Exception | None] = queue.Queue(maxsize=BLOCK)
 
     def read() -> None:
         try:
@@ -72,14 +72,14 @@ def ready_windows(lines: Iterator[str]) -> Iterator[tuple[list[str], Exception |
 
     threading.Thread(target=read, daemon=True).start()
     while True:
-        window: list[str] = []
-        while len(window) < WINDOW:
+        block: list[str] = []
+        while len(block) < BLOCK:
             try:
-                line = ready.get(block=not window)
+                line = ready.get(block=not block)
             except queue.Empty:
                 break
             if not isinstance(line, str):
-                yield window, line
+                yield block, line
                 return
-            window.append(line)
-        yield window, None
+            block.append(line)
+        yield block, None

@@ -1,4 +1,4 @@
-"""A file that a long job writes window by window, and that the same job can go on with."""
+"""A file that a long job writes block by block, and that the same job can go on with."""
 
 import fcntl
 import os
@@ -9,26 +9,26 @@ from pathlib import Path
 
 from nmt.errors import UserError
 from nmt.files import open_append
-from nmt.jobs.blocks import WINDOW
+from nmt.jobs.blocks import BLOCK
 
 _CHUNK = 1 << 20  # bytes of a file that are read at a time
 
 
 class Output:
-    """Takes the text of one window after the other; the input's first `done` lines need none any more.
+    """Takes the text of one block after the other; the input's first `done` lines need none any more.
 
-    The last windows that the file holds are asked for again, at least one of them whole. What is there of
+    The last blocks that the file holds are asked for again, at least one of them whole. What is there of
     them, a half-written line among it, must be what is written: that tells another file, or a job that goes
     on with another model, input or option. Nothing that the file holds is ever cut or changed.
     """
 
-    def __init__(self, file: FileIO, path: Path, window: int, start: int) -> None:
-        self.done = window * WINDOW
+    def __init__(self, file: FileIO, path: Path, block: int, start: int) -> None:
+        self.done = block * BLOCK
         self._file, self._path, self._at = file, path, start
         self._end = os.fstat(file.fileno()).st_size
 
     def write(self, text: str) -> None:
-        """Write the next window; UserError where the file holds other lines, or cannot be written."""
+        """Write the next block; UserError where the file holds other lines, or cannot be written."""
         data = text.encode()
         held = os.pread(self._file.fileno(), min(len(data), self._end - self._at), self._at)
         if not data.startswith(held):
@@ -47,7 +47,7 @@ class Output:
             ) from None
 
     def finish(self) -> None:
-        """Say that no window is left; UserError where the file holds more than those of the input."""
+        """Say that no block is left; UserError where the file holds more than those of the input."""
         if self._at < self._end:
             raise UserError(f"{self._path}: holds more lines than the input asks for; give another --output")
 
@@ -87,14 +87,14 @@ def open_output(path: Path, *, resume: bool, numbered_from: int | None = None) -
 
 
 def _reached(file: FileIO, path: Path, numbered_from: int | None) -> tuple[int, int]:
-    """Return the window before the one that the last whole line is of, and where in the file it begins."""
-    begun = [(0, 0)]  # the last two windows that have a line: number, place of the first byte
+    """Return the block before the one that the last whole line is of, and where in the file it begins."""
+    begun = [(0, 0)]  # the last two blocks that have a line: number, place of the first byte
     for place, start in enumerate(_whole_lines(file)):
         number = place
         if numbered_from is not None:
             number = _number(os.pread(file.fileno(), 40, start), path, place, numbered_from)
-        if number // WINDOW != begun[-1][0]:
-            begun = [*begun[-1:], (number // WINDOW, start)]
+        if number // BLOCK != begun[-1][0]:
+            begun = [*begun[-1:], (number // BLOCK, start)]
     return begun[0]
 
 

@@ -55,7 +55,7 @@ def in_order(
             worker.process.join()
 
 
-def apart(make: Callable[[], Result], *, what: str) -> Result:
+def in_subprocess(make: Callable[[], Result], *, what: str) -> Result:
     """Return what `make` gives, made in a process of its own: what that took of memory goes with it.
 
     what: of the process, for a message. UserError as `make` raises it, or where the process dies. `make` and

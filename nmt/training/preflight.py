@@ -24,8 +24,8 @@ class Preflight:
     """
 
     pairs: int  # of the largest batch
-    src_pieces: int
-    trg_pieces: int
+    src_tokens: int
+    trg_tokens: int
     memory: int
     trg_tokens_per_second: float
     seconds_left: float  # to the first of the run's budgets, validations not counted
@@ -38,11 +38,11 @@ class Preflight:
             end = now + timedelta(seconds=self.seconds_left)
             until = f", until {end:%H:%M}" + ("" if end.date() == now.date() else f" on {end:%Y-%m-%d}")
         # Text without a source has there but </s>.
-        source = f"pairs of up to {self.src_pieces} source and" if self.src_pieces > 1 else "rows of up to"
+        source = f"pairs of up to {self.src_tokens} source and" if self.src_tokens > 1 else "rows of up to"
         threads = f"with {self.threads} thread{'' if self.threads == 1 else 's'} " if self.threads else ""
         return (
             f"largest batch {self.pairs} {source} "
-            f"{self.trg_pieces} target pieces, memory at least {self.memory / 1e6:,.0f} MB; "
+            f"{self.trg_tokens} target pieces, memory at least {self.memory / 1e6:,.0f} MB; "
             f"{threads}about {self.trg_tokens_per_second:,.0f} target tokens/s, "
             f"{duration(self.seconds_left)} to go, validations not counted{until}"
         )
@@ -85,8 +85,8 @@ def preflight(trainer: Trainer[nn.Module]) -> Preflight | None:
     first = max(largest, key=positions)
     return Preflight(
         pairs=len(first),
-        src_pieces=first.src.shape[1],
-        trg_pieces=first.trg_in.shape[1],
+        src_tokens=first.src.shape[1],
+        trg_tokens=first.trg_in.shape[1],
         memory=memory,
         trg_tokens_per_second=tokens / seconds,
         seconds_left=_seconds_left(trainer, seconds / len(typical)),

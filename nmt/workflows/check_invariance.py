@@ -20,7 +20,7 @@ from nmt.data.batches import pad
 from nmt.decoding.options import TranslationOptions
 from nmt.decoding.search import beam_search
 from nmt.decoding.translator import Translator
-from nmt.jobs.blocks import WINDOW
+from nmt.jobs.blocks import BLOCK
 from nmt.machine import Precision
 from nmt.models import Source
 from nmt.tokenization.vocabulary import EOS
@@ -146,9 +146,9 @@ def _decode(translator: Translator, lines: Sequence[str], order: Order, batch: B
         translator, tokens_per_batch={"usual": usual, "an eighth": usual // 8, "one": 0}[batch]
     )
     decoded: dict[int, _Decoded] = {}
-    for begin in range(0, len(numbers), WINDOW):
-        window = numbers[begin : begin + WINDOW]
-        parts = {i: [part.ids for part in translator.parts(lines[i])] for i in window}
+    for begin in range(0, len(numbers), BLOCK):
+        block = numbers[begin : begin + BLOCK]
+        parts = {i: [part.ids for part in translator.parts(lines[i])] for i in block}
         found = iter(translator.hypotheses([ids for rows in parts.values() for ids in rows]))
         for i, rows in parts.items():
             best = [next(found)[0] for _ in rows]

@@ -7,7 +7,7 @@ from pathlib import Path
 from nmt.builders.corpus import corpus_of, train_tokenizers
 from nmt.config.experiment import Experiment
 from nmt.data.prepared import Prepared, prepare
-from nmt.jobs.workers import apart
+from nmt.jobs.workers import in_subprocess
 
 
 def prepare_data(experiment: Experiment, log: Callable[[str], None]) -> Prepared:
@@ -17,7 +17,7 @@ def prepare_data(experiment: Experiment, log: Callable[[str], None]) -> Prepared
     return prepare(data, corpus, train, seed=experiment.seed, log=log)
 
 
-def prepare_data_apart(experiment: Experiment, log: Callable[[str], None]) -> Prepared:
+def prepare_in_subprocess(experiment: Experiment, log: Callable[[str], None]) -> Prepared:
     """Do what `prepare_data` does; where it needs the library `datasets`, in a process that ends with it.
 
     What that loads and keeps, some 150 MB, would else stay in memory to the end of a training. That process
@@ -25,7 +25,7 @@ def prepare_data_apart(experiment: Experiment, log: Callable[[str], None]) -> Pr
     """
     if not corpus_of(experiment).needs_library:
         return prepare_data(experiment, log)
-    return Prepared(apart(partial(_prepare, experiment), what="the process that prepares the data"))
+    return Prepared(in_subprocess(partial(_prepare, experiment), what="the process that prepares the data"))
 
 
 def _prepare(experiment: Experiment) -> Path:

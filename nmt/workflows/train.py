@@ -29,7 +29,7 @@ from nmt.training.progress import Progress
 from nmt.training.recipe import Records
 from nmt.training.tracking import NoTracker, Tracker
 from nmt.training.trainer import Trainer
-from nmt.workflows.prepare import prepare_data_apart
+from nmt.workflows.prepare import prepare_in_subprocess
 
 # Keys, and sections with all that they hold.
 MAY_CHANGE = (
@@ -82,7 +82,7 @@ def build_trainer(
     torch.set_num_threads(config.threads or machine.threads())
     progress = Progress(console)
     began = time.perf_counter(), _cpu_seconds()
-    prepared = processes.after_main(lambda: prepare_data_apart(experiment, progress.log))
+    prepared = processes.after_main(lambda: prepare_in_subprocess(experiment, progress.log))
     took = time.perf_counter() - began[0], _cpu_seconds() - began[1]
     progress.log(prepared.summary())
     if isinstance(experiment.model, ModelConfig) and (remark := tokenizer_of_targets(prepared)[1]):

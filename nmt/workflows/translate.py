@@ -1,4 +1,4 @@
-"""Windows of lines → their translations as text, as many processes at a time as are best."""
+"""Blocks of lines → their translations as text, as many processes at a time as are best."""
 
 import ctypes
 from collections.abc import Callable, Iterator
@@ -7,15 +7,15 @@ from typing import TYPE_CHECKING, NamedTuple
 from nmt.decoding.options import TranslationOptions
 from nmt.machine import cores
 
-# The process that deals the windows loads no torch.
+# The process that deals the blocks loads no torch.
 if TYPE_CHECKING:
     from nmt.decoding.translator import Translation
 
-Window = tuple[int, list[str]]  # the number of its first line, and the lines
+Block = tuple[int, list[str]]  # the number of its first line, and the lines
 
 
 class Translated(NamedTuple):
-    """The text of a window, and the numbers of the lines that came out far shorter than their sources."""
+    """The text of a block, and the numbers of the lines that came out far shorter than their sources."""
 
     text: str
     short: list[int]
@@ -31,10 +31,8 @@ def choose_workers(device: str) -> int:
     return cores()
 
 
-def load_window_translator(
-    options: TranslationOptions, *, alignments: bool
-) -> Callable[[Window], Translated]:
-    """Return what gives the text for a window of lines, with the models of runs in this process.
+def load_block_translator(options: TranslationOptions, *, alignments: bool) -> Callable[[Block], Translated]:
+    """Return what gives the text for a block of lines, with the models of runs in this process.
 
     A line's text is its translation; with n_best > 1 NUMBER ||| TEXT ||| SCORE, n_best times. alignments:
     ||| and the word links follow, on the best one's line. Raises UserError like `load_translator`.
@@ -52,8 +50,8 @@ def load_window_translator(
         for rank, (text, score) in enumerate(translation.ranked):
             yield f"{number} ||| {text} ||| {score:.6f}{links if rank == 0 else ''}"
 
-    def translated(window: Window) -> Translated:
-        first, texts = window
+    def translated(block: Block) -> Translated:
+        first, texts = block
         if options.sampling:
             sampled = translator.draw(texts, first=first, **options.sampling._asdict())
             return Translated("".join(f"{each}\n" for each in sampled), [])

@@ -11,10 +11,10 @@ from hypothesis import settings as examples
 from hypothesis import strategies as st
 
 from nmt.errors import UserError
-from nmt.jobs.blocks import WINDOW
+from nmt.jobs.blocks import BLOCK
 from nmt.jobs.output import open_output
 
-LINES = 2 * WINDOW + 7
+LINES = 2 * BLOCK + 7
 
 
 def plain(number: int) -> str:
@@ -30,13 +30,13 @@ def work(path: Path, form: Callable[[int], str], *, resume: bool, first: int = 0
     numbers = range(first, first + lines)
     with open_output(path, resume=resume, numbered_from=None if form is plain else first) as output:
         todo = numbers[output.done :]
-        for begin in range(0, len(todo), WINDOW):
-            output.write("".join(map(form, todo[begin : begin + WINDOW])))
+        for begin in range(0, len(todo), BLOCK):
+            output.write("".join(map(form, todo[begin : begin + BLOCK])))
     return len(todo)
 
 
 @examples(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
-@given(share=st.floats(0, 1), first=st.sampled_from([0, 3 * WINDOW]))
+@given(share=st.floats(0, 1), first=st.sampled_from([0, 3 * BLOCK]))
 @pytest.mark.parametrize("form", [plain, n_best])
 def test_a_job_goes_on_where_it_was_cut(
     tmp_path: Path, form: Callable[[int], str], share: float, first: int
@@ -48,7 +48,7 @@ def test_a_job_goes_on_where_it_was_cut(
     todo = work(path, form, resume=True, first=first)
     assert path.read_bytes() == whole
     if form is plain:
-        assert LINES - done <= todo <= LINES - done + 2 * WINDOW
+        assert LINES - done <= todo <= LINES - done + 2 * BLOCK
 
 
 def test_a_new_file_is_written_and_an_old_one_refused(tmp_path: Path) -> None:
@@ -62,13 +62,13 @@ def test_a_new_file_is_written_and_an_old_one_refused(tmp_path: Path) -> None:
 
 def test_resuming_what_is_not_there_begins(tmp_path: Path) -> None:
     assert work(tmp_path / "out", plain, resume=True) == LINES
-    assert work(tmp_path / "out", plain, resume=True) <= 2 * WINDOW
+    assert work(tmp_path / "out", plain, resume=True) <= 2 * BLOCK
 
 
 def test_more_than_a_line_of_a_job_is_compared(tmp_path: Path) -> None:
     path = tmp_path / "out"
     whole = "".join(map(plain, range(LINES)))
-    other = whole.replace("line 499\n", "line 4990\n")  # in the window before the last line's
+    other = whole.replace("line 499\n", "line 4990\n")  # in the block before the last line's
     path.write_text(other[: other.index("line 502\n")])
     with pytest.raises(UserError, match="is not what this command writes there"):
         work(path, plain, resume=True)
@@ -103,7 +103,7 @@ def test_nothing_is_written_through_what_is_no_file(tmp_path: Path, kind: str, r
         ('{"thesis": 1}', plain, "is not what this command writes there"),
         ("x" * 3_000_000, plain, "is not what this command writes there"),
         ("\n" + "x" * 3_000_000, n_best, "line 1: expected 'NUMBER"),
-        ("\n" * (2 * WINDOW), plain, "is not what this command writes there"),
+        ("\n" * (2 * BLOCK), plain, "is not what this command writes there"),
         ("line 0\n", n_best, r"line 1: expected 'NUMBER \|\|\| TEXT \|\|\| SCORE' with a number from 0"),
         (f"{'9' * 5000} ||| a ||| b\n", n_best, "line 1: expected 'NUMBER"),
         ("800 ||| 0 ||| x\n", n_best, "is not what this command writes there"),
@@ -136,7 +136,7 @@ def test_a_place_that_cannot_be_written_is_one_line(tmp_path: Path) -> None:
 def test_a_full_disk_is_one_line_and_the_job_can_go_on(tmp_path: Path) -> None:
     path = tmp_path / "out"
     soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (WINDOW * 12, hard))
+    resource.setrlimit(resource.RLIMIT_FSIZE, (BLOCK * 12, hard))
     try:
         with pytest.raises(
             UserError, match=r"out: cannot be written \(File too large\); make room, then go on"
@@ -144,6 +144,6 @@ def test_a_full_disk_is_one_line_and_the_job_can_go_on(tmp_path: Path) -> None:
             work(path, plain, resume=False)
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
-    assert path.stat().st_size == WINDOW * 12
+    assert path.stat().st_size == BLOCK * 12
     work(path, plain, resume=True)
     assert path.read_text() == "".join(map(plain, range(LINES)))

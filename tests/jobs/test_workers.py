@@ -16,7 +16,7 @@ from pathlib import Path
 import pytest
 
 from nmt.errors import UserError
-from nmt.jobs.workers import apart, in_order
+from nmt.jobs.workers import in_order, in_subprocess
 from nmt.workflows import translate as windows
 from nmt.workflows.translate import choose_workers
 
@@ -173,15 +173,15 @@ class Waits:
 
 
 def test_what_is_made_apart() -> None:
-    assert apart(os.getpid, what="it") != os.getpid()
+    assert in_subprocess(os.getpid, what="it") != os.getpid()
     with pytest.raises(UserError, match="no model"):
-        apart(refuses_all, what="it")
+        in_subprocess(refuses_all, what="it")
     with pytest.raises(UserError, match=r"^the maker ended by SIGKILL before it was done; .*memory"):
-        apart(partial(signal.raise_signal, signal.SIGKILL), what="the maker")
+        in_subprocess(partial(signal.raise_signal, signal.SIGKILL), what="the maker")
     with pytest.raises(
         UserError, match=r"^the maker ended with exit code 3 before it was done; (?!.*memory)"
     ):
-        apart(partial(sys.exit, 3), what="the maker")
+        in_subprocess(partial(sys.exit, 3), what="the maker")
 
 
 def fail(job: int) -> int:
@@ -196,7 +196,7 @@ def fails() -> Callable[[int], int]:
 def test_any_exception_of_a_process_is_one_line() -> None:
     message = r"^unexpected KeyError: 7 \(test_workers\.py, line \d+\)"
     with pytest.raises(UserError, match=message):
-        apart(partial(fail, 7), what="it")
+        in_subprocess(partial(fail, 7), what="it")
     with pytest.raises(UserError, match=message), in_order(fails, 2) as mapped:
         list(mapped([7]))
 
@@ -210,7 +210,7 @@ def test_what_is_interrupted_apart_leaves_nothing(tmp_path: Path) -> None:
     signal.setitimer(signal.ITIMER_REAL, 0.1, 0.1)
     try:
         with pytest.raises(KeyboardInterrupt):
-            apart(Waits(tmp_path), what="it")
+            in_subprocess(Waits(tmp_path), what="it")
     finally:
         signal.setitimer(signal.ITIMER_REAL, 0)
         signal.signal(signal.SIGALRM, before)
@@ -220,4 +220,4 @@ def test_what_is_interrupted_apart_leaves_nothing(tmp_path: Path) -> None:
 @pytest.mark.usefixtures("no_more_files")
 def test_what_cannot_be_started_apart() -> None:
     with pytest.raises(UserError, match=r"^the maker cannot be started \(Too many open files"):
-        apart(os.getpid, what="the maker")
+        in_subprocess(os.getpid, what="the maker")

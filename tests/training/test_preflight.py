@@ -132,7 +132,7 @@ def test_the_largest_batch_comes_first(tmp_path: Path, prepared: str) -> None:
     assert found is not None
     largest = {(len(b), b.src.shape[1], b.trg_in.shape[1]) for b in trainer.batches.largest()}
     assert set(task.seen[: len(largest)]) == largest
-    assert (found.pairs, found.src_pieces, found.trg_pieces) in largest
+    assert (found.pairs, found.src_tokens, found.trg_tokens) in largest
     assert 0 < len(task.seen) - len(largest) <= TYPICAL
     assert found.memory > peak_memory(CPU) / 2
     assert found.trg_tokens_per_second > 0

@@ -9,16 +9,16 @@ import pytest
 
 from nmt.config import Experiment
 from nmt.errors import UserError
-from nmt.workflows.prepare import prepare_data, prepare_data_apart
+from nmt.workflows.prepare import prepare_data, prepare_in_subprocess
 
 pytestmark = pytest.mark.slow
 
 APART = """
 import sys
-from nmt.workflows.prepare import prepare_data_apart
+from nmt.workflows.prepare import prepare_in_subprocess
 from nmt.config import Experiment
 
-print(prepare_data_apart(Experiment.model_validate_json(sys.stdin.read()), print).summary())
+print(prepare_in_subprocess(Experiment.model_validate_json(sys.stdin.read()), print).summary())
 assert "datasets" not in sys.modules
 """
 
@@ -52,4 +52,4 @@ def test_datasets_is_loaded_by_a_process_that_ends(experiment: Experiment, tmp_p
 def test_what_is_wrong_with_a_dataset_is_told(experiment: Experiment) -> None:
     wrong = experiment.model_copy(update={"data": experiment.data.model_copy(update={"trg": "fr"})})
     with pytest.raises(UserError, match=r"^data\.trg: fr: no such column in split train"):
-        prepare_data_apart(wrong, print)
+        prepare_in_subprocess(wrong, print)
