@@ -300,7 +300,7 @@ def bench_gnmt(args: argparse.Namespace) -> None:
         useful = 6 * (source * src_tokens + target * trg_tokens) / seconds
         print(
             f"{sum(p.numel() for p in trainer.model.parameters()):,} parameters, {args.layers} layers of "
-            f"{args.hidden}, {len(prepared.trg_tokenizer.vocabulary):,} target pieces\n"
+            f"{args.hidden}, {len(prepared.trg_tokenizer.vocabulary):,} target tokens\n"
             f"training, {precision}, {args.tokens:,} tokens a batch: "
             f"{(src_tokens + trg_tokens) / seconds:,.0f} tokens/s, {useful / 1e12:.2f} TFLOP/s useful; "
             f"products {own / 1e12:.2f}; share {useful / own:.0%}"

@@ -126,7 +126,9 @@ def damages(score: Score, place: Place, chance: random.Random, count: int) -> No
         damage(checkpoints(run).path(step) / "model.safetensors", 1, chance)
     child = Child(config, run)
     child.wait()
-    score.check("with none left whole it ends with one clear line", holds="is whole" in (child.error() or ""))
+    score.check(
+        "with none left intact it ends with one clear line", holds="is intact" in (child.error() or "")
+    )
     refused = 0
     for number in range(count):
         run = Run(place.folder / f"best-{number}")

@@ -118,8 +118,8 @@ def _text_batches(
     rows = config.tokens_per_batch // config.bptt
     if rows < processes.size:
         raise UserError(
-            f"wrong world size: {rows} rows of training.bptt {config.bptt} in training.tokens_per_batch "
-            f"{config.tokens_per_batch}, for {processes.size} processes; raise it, or start fewer"
+            f"wrong number of processes: {processes.size} for {rows} rows of training.bptt {config.bptt} in "
+            f"training.tokens_per_batch {config.tokens_per_batch}; raise it, or start fewer"
         )
     return StreamBatches(split, config.tokens_per_batch, config.bptt, rows=processes.rows)
 

@@ -178,7 +178,7 @@ def _same_tokens(what: str, found: Tokenizer, folder: Path, expected: Tokenizer,
     a, b = expected.vocabulary, found.vocabulary
     if a.fingerprint != b.fingerprint:
         raise UserError(
-            f"{what}: data.tokenizer has other target pieces than that of {folder}: expected {len(a)} with "
+            f"{what}: data.tokenizer has other target tokens than that of {folder}: expected {len(a)} with "
             f"fingerprint {a.fingerprint[:12]}, found {len(b)} with {b.fingerprint[:12]}; {remedy}"
         )
 

@@ -89,7 +89,7 @@ def _train(experiment: "Experiment", place: "Run", console: "Console", group: "P
     with Signals() as signals:
         built = signals.unless_stopped(ready)
     if built is None or signals.asked:
-        console.print("stopped before an update was made; the same command goes on from there")
+        console.print("stopped before the first update; the same command starts again")
         raise typer.Exit(SAVED)
     trainer, prepared, tracker = built
     before = trainer.at.update
@@ -98,7 +98,7 @@ def _train(experiment: "Experiment", place: "Run", console: "Console", group: "P
     except Interrupted:
         # In all together: torchrun ends the others when one has ended.
         group.on_main(lambda: tracker.finish(seconds=LAST_WORDS))
-        trainer.progress.log(f"stopped at update {trainer.at.update}; the same command goes on from there")
+        trainer.progress.log(f"stopped at update {trainer.at.update}; the same command continues from there")
         raise typer.Exit(SAVED) from None
 
     def conclude() -> None:

@@ -1,4 +1,4 @@
-"""Which weights are validated and kept: the present ones, or an average."""
+"""Which weights are validated and kept: the current ones, or an average."""
 
 from collections.abc import Callable, Iterator
 from typing import Protocol
@@ -19,17 +19,17 @@ class Averaging(Protocol):
         """Note that an update was made."""
 
     def weights(self, update: int) -> dict[str, Tensor] | None:
-        """Return the weights to validate after an update; None for the present ones."""
+        """Return the weights to validate after an update; None for the current ones."""
 
     def state(self) -> tuple[dict[str, Tensor], int]:
-        """Return what a checkpoint keeps: tensors of all parameters by name, or none, and a count."""
+        """Return what a checkpoint stores: tensors by parameter name, possibly none, and a count."""
 
     def load_state(self, tensors: dict[str, Tensor], updates: int) -> None:
-        """Go on from a saved state."""
+        """Continue from a saved state."""
 
 
 class NoAveraging:
-    """The present weights."""
+    """The current weights."""
 
     def update(self) -> None:
         """Do nothing."""
@@ -49,7 +49,7 @@ class NoAveraging:
 class Ema:
     """An exponential moving average of the weights: average ← d · average + (1 − d) · weights.
 
-    d rises as (1 + n) / (10 + n) to the configured decay, so that the first weights are soon forgotten.
+    d rises as (1 + n) / (10 + n) up to the configured decay, so that the first weights lose influence soon.
     """
 
     def __init__(self, parameters: Parameters, decay: float) -> None:
@@ -59,7 +59,7 @@ class Ema:
 
     @torch.no_grad()
     def update(self) -> None:
-        """Take in the present weights."""
+        """Add the current weights to the average."""
         self.updates += 1
         weight = 1 - min(self.decay, (1 + self.updates) / (10 + self.updates))
         torch._foreach_lerp_(list(self.average.values()), list(self.parameters.values()), weight)
@@ -73,17 +73,17 @@ class Ema:
         return self.average, self.updates
 
     def load_state(self, tensors: dict[str, Tensor], updates: int) -> None:
-        """Go on from a saved average."""
-        # Into the tensors that are there: a file has an order of its own, and update pairs by order.
+        """Continue from a saved average."""
+        # Keep the existing tensors: `update` pairs by order, which a file does not preserve.
         for name, tensor in self.average.items():
             tensor.copy_(tensors[name])
         self.updates = updates
 
 
 class CheckpointAveraging(NoAveraging):
-    """The mean of the present weights and those of the newest regular checkpoints, `last` together.
+    """The mean of the current weights and those of the newest regular checkpoints, `last` in all.
 
-    say: is told of a damaged checkpoint, which is left out.
+    log: gets a line for each damaged checkpoint, which is left out.
     """
 
     def __init__(

@@ -1,4 +1,4 @@
-"""Checkpoints: atomic to save, verified to load, without pickle."""
+"""Checkpoints: saved atomically, verified on loading, without pickle."""
 
 import hashlib
 import json
@@ -22,11 +22,11 @@ _LONGEST_HEADER = 10 * MB
 
 
 class DamagedCheckpoint(Exception):
-    """A checkpoint whose files are missing, cut short or changed."""
+    """Files of a checkpoint are missing, truncated or changed."""
 
 
 class _Content(BaseModel):
-    """What state.json holds: what the trainer saved, and the checksums of the files beside it."""
+    """The content of state.json: the trainer's state, and the checksums of the other files."""
 
     model_config = ConfigDict(extra="forbid", strict=True)
 
@@ -35,14 +35,14 @@ class _Content(BaseModel):
 
 
 class Header(NamedTuple):
-    """What a safetensors file says of itself: its metadata, and of each tensor the type and shape."""
+    """The header of a safetensors file: its metadata, and type and shape of each tensor."""
 
     metadata: dict[str, str]
     tensors: dict[str, tuple[str, tuple[int, ...]]]
 
 
 def write_tensors(path: Path, tensors: Mapping[str, Tensor], metadata: dict[str, str] | None = None) -> None:
-    """Write tensors to a safetensors file, whole or not at all. A full disk is a UserError."""
+    """Write tensors to a safetensors file atomically; raises UserError if the disk is full."""
     content = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
     with replacing(path) as temporary:
         try:
@@ -71,8 +71,8 @@ def read_header(path: Path) -> Header:
 def read_tensors(path: Path) -> dict[str, Tensor]:
     """Return the tensors of a safetensors file.
 
-    A file that is missing, damaged, no regular file or a link out of its folder, and one with a number type
-    that nmt does not write, is a DamagedCheckpoint.
+    Raises DamagedCheckpoint if the file is missing, damaged, not regular, a link out of its folder, or has a
+    number type that nmt does not write.
     """
     for name, (kind, _) in read_header(path).tensors.items():
         if kind not in _TYPES:
@@ -84,22 +84,22 @@ def read_tensors(path: Path) -> dict[str, Tensor]:
 
 
 class Checkpoints:
-    """The folder of a run's checkpoints, step-N each.
+    """The folder of a run's checkpoints, named step-N.
 
-    The newest `keep` stay, and so do the newest `keep` of those that were due, which are every `every`
-    updates: one saved out of turn, by a signal or at the end, takes no place from what an average is made of.
+    Keeps the newest `keep` checkpoints, plus the newest `keep` regular ones (every `every` updates), so that
+    a checkpoint saved by a signal or at the end never replaces one that checkpoint averaging needs.
     """
 
     def __init__(self, folder: Path, *, keep: int, every: int) -> None:
         self.folder, self.keep, self.every = folder, keep, every
 
     def steps(self) -> list[int]:
-        """Return the updates of which there is a checkpoint, the oldest first."""
+        """Return the updates that have a checkpoint, oldest first."""
         found = (re.fullmatch("step-(0|[1-9][0-9]{0,17})", path.name) for path in self.folder.glob("step-*"))
         return sorted(int(name[1]) for name in found if name)
 
     def due(self) -> list[int]:
-        """Return the updates of the checkpoints that were due, the oldest first."""
+        """Return the updates of the regular checkpoints, oldest first."""
         return [step for step in self.steps() if step % self.every == 0]
 
     def path(self, step: int) -> Path:
@@ -114,10 +114,10 @@ class Checkpoints:
         *,
         drop: bool = True,
     ) -> None:
-        """Write one file of tensors for each group, and state.json with their checksums; drop the oldest.
+        """Write one file of tensors per group, and state.json with their checksums; delete the oldest.
 
-        A folder under a temporary name is filled, synced and renamed, so that step-N is whole or absent.
-        Checkpoints of later updates go too: they are damaged ones, or the run would not be here.
+        A temporary folder is filled, synced and renamed, so that step-N is complete or absent. Checkpoints of
+        later updates are deleted too: they must be damaged, or the run would have resumed from them.
         """
         temporary = self.folder / f".step-{step}.tmp"
         try:
@@ -128,8 +128,8 @@ class Checkpoints:
                 write_tensors(temporary / f"{group}.safetensors", content)
             sums = {f"{group}.safetensors": sha256(temporary / f"{group}.safetensors") for group in tensors}
             body = json.dumps({"state": state, "sha256": sums}, sort_keys=True)
-            seal = hashlib.sha256(body.encode()).hexdigest()
-            replace_bytes(temporary / "state.json", f"{body}\n{seal}\n".encode())
+            checksum = hashlib.sha256(body.encode()).hexdigest()
+            replace_bytes(temporary / "state.json", f"{body}\n{checksum}\n".encode())
             aside = self.folder / f".step-{step}.old"
             if self.path(step).exists():
                 self.path(step).rename(aside)
@@ -141,7 +141,7 @@ class Checkpoints:
             self.repair()
             raise UserError(
                 f"checkpoint {self.path(step)} could not be written: {error}; "
-                "make room and run the same command again, it goes on from the checkpoint before"
+                "free some space and run the same command again to continue from the previous checkpoint"
             ) from error
         if not drop:
             return
@@ -155,14 +155,14 @@ class Checkpoints:
     ) -> tuple[dict[str, dict[str, Tensor]], dict[str, Any]]:
         """Return the tensors by group and the state of one checkpoint, or raise DamagedCheckpoint.
 
-        only: the one group to read and to verify.
+        only: the one group to read and verify.
         """
         path = self.path(step)
         try:
             check_within(path, self.folder.parent)
-            # As bytes: text would read other line ends, and so a changed file, as if it were whole.
-            body, seal, rest = read_regular(path / "state.json", 10 * MB, within=path).split(b"\n")
-            if rest or hashlib.sha256(body).hexdigest().encode() != seal:
+            # As bytes: text mode would hide changed line ends.
+            body, checksum, rest = read_regular(path / "state.json", 10 * MB, within=path).split(b"\n")
+            if rest or hashlib.sha256(body).hexdigest().encode() != checksum:
                 raise DamagedCheckpoint(f"{path / 'state.json'} does not match its checksum")
             content = _Content.model_validate_json(body)
             files = [name for name in content.sha256 if only in (None, name.removesuffix(".safetensors"))]
@@ -179,9 +179,9 @@ class Checkpoints:
         return groups, content.state
 
     def newest(self) -> tuple[int, dict[str, dict[str, Tensor]], dict[str, Any], list[str]] | None:
-        """Return step, tensors and state of the newest whole checkpoint, and what is wrong with newer ones.
+        """Return step, tensors and state of the newest intact checkpoint, and what is wrong with newer ones.
 
-        None if there is no checkpoint at all; if there are some and none is whole, a UserError names them.
+        Returns None if there is no checkpoint; raises UserError if all are damaged.
         """
         damaged: list[str] = []
         for step in reversed(self.steps()):
@@ -191,13 +191,13 @@ class Checkpoints:
                 damaged.append(str(error))
         if damaged:
             raise UserError(
-                f"no checkpoint in {self.folder} is whole ({'; '.join(damaged)}); "
-                "delete the run folder or give another --run to begin anew"
+                f"no checkpoint in {self.folder} is intact ({'; '.join(damaged)}); "
+                "delete the run folder or give another --run to start again"
             )
         return None
 
     def repair(self) -> None:
-        """Undo a replacement that was killed between its two renames; for the process that holds the run."""
+        """Undo a replacement that was killed between its two renames; only for the process with the lock."""
         for aside in self.folder.glob(".step-*.old"):
             path = self.folder / aside.name[1:-4]
             if not path.exists():

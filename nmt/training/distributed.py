@@ -1,7 +1,7 @@
 """Several processes that train one model: the only file that knows ranks.
 
-torchrun runs the same command in each of them. Every process holds the whole model, computes its rows of
-each batch and makes the same update from the same sum of gradients; the first alone validates and writes.
+Every process runs the same command, holds the whole model, computes its rows of each batch and makes the
+same update from the same sum of gradients. Only the main process validates and writes.
 """
 
 import os
@@ -17,42 +17,42 @@ from nmt.errors import UserError
 
 Outcome = TypeVar("Outcome")
 
-START = timedelta(minutes=2)  # for the last of the processes to come
-WAIT = timedelta(days=1)  # while the first prepares, validates or saves; one that is gone is noticed at once
+START = timedelta(minutes=2)  # for all processes to start
+WAIT = timedelta(days=1)  # while the main process prepares, validates or saves; a lost one is noticed at once
 BUCKET = 25 << 20  # bytes of gradients that are summed at a time
 
 
 class Processes(Protocol):
-    """What a trainer asks of the processes of its run, itself one of them. All of them ask the same."""
+    """The processes of a run, as seen by one of them; all must make the same calls in the same order."""
 
     size: int
-    is_main: bool  # of all, the one that writes
-    rows: slice  # of every batch, those that this process computes; lengths rise within a batch
+    is_main: bool  # whether this process validates and writes
+    rows: slice  # the rows of every batch for this process; a batch is sorted by length
 
     def device(self, chosen: torch.device) -> torch.device:
-        """Return the device of this process, of the kind that was chosen for all."""
+        """Return the device of this process, of the chosen kind."""
 
     def reseed(self) -> None:
-        """Let torch draw other numbers in every process; what was drawn before was the same in all."""
+        """Give every process its own random numbers; until now they were the same in all."""
 
     def add_up(self, sums: Tensor, parameters: Iterable[nn.Parameter] = ()) -> None:
-        """Put the sum over all processes in the place of `sums` and of each gradient."""
+        """Replace `sums` and each gradient by its sum over all processes."""
 
     def gather(self, part: Tensor) -> Tensor:
-        """Return the parts of all processes one after the other; part (n,), on the CPU."""
+        """Return the concatenated parts of all processes; part (n,), on the CPU."""
 
     def own(self, parts: Tensor) -> Tensor:
-        """Return the part of this process of what `gather` returned."""
+        """Return this process's part of what `gather` returned."""
 
     def on_main(self, work: Callable[[], Outcome]) -> Outcome:
-        """Let the first process do the work, and return its outcome, or raise its UserError, in all."""
+        """Do the work in the main process and return its outcome, or raise its UserError, in all."""
 
     def after_main(self, work: Callable[[], Outcome]) -> Outcome:
-        """Do the work in every process, once the first has done it."""
+        """Do the work in the main process, then in all others."""
 
 
 class SingleProcess:
-    """One process, which has nobody to ask."""
+    """A run of one process."""
 
     size: int = 1
     is_main: bool = True
@@ -84,9 +84,9 @@ SINGLE = SingleProcess()
 
 
 class Group:
-    """Processes that speak through torch.distributed: gloo between CPUs, NCCL between GPUs.
+    """Processes connected by torch.distributed: gloo between CPUs, NCCL between GPUs.
 
-    Where one of them has to wait for another, and that is gone, it is a UserError.
+    Raises UserError if another process that it waits for has ended.
     """
 
     def __init__(self, rank: int, size: int) -> None:
@@ -94,21 +94,20 @@ class Group:
         self._rank = rank
 
     def device(self, chosen: torch.device) -> torch.device:
-        """Return the GPU of this process where GPUs were chosen: that of its number on its machine."""
+        """Return the device; with GPUs, the one with this process's local rank."""
         if chosen.type != "cuda":
             return chosen
         if chosen.index is not None:
             raise UserError(
-                f"training.device is {chosen}, and {self.size} processes (WORLD_SIZE) need a GPU each; "
-                "take cuda, and each has its own"
+                f"training.device is {chosen}, but {self.size} processes (WORLD_SIZE) need a GPU each; "
+                "set training.device: cuda, which gives each its own"
             )
         local, there = _number("LOCAL_RANK", str(self._rank)), torch.cuda.device_count()
         for number, count in self.gather(torch.tensor([local, there])).view(-1, 2).tolist():
             if number >= count:
                 raise UserError(
-                    f"wrong world size: the process of LOCAL_RANK {number} needs a GPU of its own, and its "
-                    f"machine has {count}; start torchrun with --nproc-per-node {count}, or take "
-                    "training.device: cpu"
+                    f"wrong number of processes: LOCAL_RANK {number} needs a GPU of its own, and its machine "
+                    f"has {count}; start torchrun with --nproc-per-node {count}, or set training.device: cpu"
                 )
         device = torch.device("cuda", local)
         torch.cuda.set_device(device)
@@ -118,9 +117,9 @@ class Group:
         torch.manual_seed(torch.initial_seed() + self._rank)
 
     def add_up(self, sums: Tensor, parameters: Iterable[nn.Parameter] = ()) -> None:
-        """Put the sum over all processes in the place of `sums` and of each gradient, 0 where there is none.
+        """Replace `sums` and each gradient by its sum over all processes; a missing gradient becomes 0.
 
-        The bits of the sums are the same in all processes.
+        The sums are bit for bit equal in all processes.
         """
         tensors = [sums]
         for parameter in parameters:
@@ -144,9 +143,9 @@ class Group:
         return parts.chunk(self.size)[self._rank].clone()
 
     def on_main(self, work: Callable[[], Outcome]) -> Outcome:
-        """Let the first process do the work, and return its outcome, or raise its UserError, in all.
+        """Do the work in the main process and return its outcome, or raise its UserError, in all.
 
-        The outcome is pickled on its way.
+        The outcome must be picklable.
         """
         outcome: list[Any] = [None]
         if self.is_main:
@@ -168,11 +167,10 @@ class Group:
 
 @contextmanager
 def joined() -> Iterator[Processes]:
-    """Give the processes that torchrun's variables name, SINGLE where there are none or one.
+    """Yield the processes that torchrun's variables describe, or SINGLE if there is only one.
 
-    What stops a run is told once: a UserError that leaves here has its message in the first process that
-    had one, and none in the others. Raises UserError where the variables do not fit, or not all of the
-    processes come.
+    An error is reported once: the first process that raises a UserError keeps its message, the others raise
+    it without one. Raises UserError if the variables are wrong or not all processes start.
     """
     if "WORLD_SIZE" not in os.environ:
         yield SINGLE
@@ -180,7 +178,7 @@ def joined() -> Iterator[Processes]:
     size, rank = _number("WORLD_SIZE"), _number("RANK")
     if rank >= size:
         raise UserError(
-            f"wrong world size: RANK is {rank} and WORLD_SIZE is {size}; "
+            f"wrong number of processes: RANK is {rank} and WORLD_SIZE is {size}; "
             "start the processes with torchrun, which numbers them from 0"
         )
     if size == 1:
@@ -191,12 +189,12 @@ def joined() -> Iterator[Processes]:
         yield Group(rank, size)
     except UserError as error:
         raise (error if _first_to_tell(store) else UserError()) from None
-    # Not after an exception: it may wait for what another process was to do.
+    # Not after an exception, because it may wait for another process.
     distributed.destroy_process_group()
 
 
 def _join(rank: int, size: int) -> Any:
-    """Meet the other processes; return torch's store, where all of them read and write."""
+    """Join the process group; return torch's store, which all processes share."""
     from torch.distributed.rendezvous import rendezvous  # not in every build of torch
 
     place = f"{os.environ.get('MASTER_ADDR')}:{_number('MASTER_PORT')}"
@@ -206,7 +204,7 @@ def _join(rank: int, size: int) -> Any:
         distributed.init_process_group(backend, store=store, rank=rank, world_size=size, timeout=WAIT)
     except (RuntimeError, ValueError) as error:
         raise UserError(
-            f"wrong world size: not all of {size} processes (WORLD_SIZE) met at {place} (MASTER_ADDR and "
+            f"wrong number of processes: not all of {size} (WORLD_SIZE) reached {place} (MASTER_ADDR and "
             f"MASTER_PORT) in {START.seconds} s; start them with torchrun ({_reason(error)})"
         ) from error
     return store
@@ -216,7 +214,7 @@ def _number(variable: str, default: str | None = None) -> int:
     found = os.environ.get(variable, default)
     if found is None or not found.isdecimal():
         raise UserError(
-            f"wrong world size: the environment variable {variable} should be a whole number, found "
+            f"wrong number of processes: the variable {variable} should be a whole number, found "
             f"{'nothing' if found is None else repr(found)}; start the processes with torchrun, which sets it"
         )
     return int(found)
@@ -225,7 +223,7 @@ def _number(variable: str, default: str | None = None) -> int:
 def _first_to_tell(store: Any) -> bool:
     try:
         return bool(store.add("nmt/told", 1) == 1)
-    except RuntimeError:  # the process that held the store is gone, and told why
+    except RuntimeError:  # the process with the store has ended, and said why
         return False
 
 
@@ -235,8 +233,8 @@ def _reaching_the_others() -> Iterator[None]:
         yield
     except RuntimeError as error:
         raise UserError(
-            "another process of this run has ended or cannot be reached; the same command goes on from the "
-            f"last checkpoint ({_reason(error)})"
+            "another process of this run has ended or cannot be reached; run the same command again to "
+            f"continue from the last checkpoint ({_reason(error)})"
         ) from error
 
 
@@ -245,7 +243,7 @@ def _reason(error: Exception) -> str:
 
 
 def _buckets(tensors: list[Tensor]) -> Iterator[list[Tensor]]:
-    """Tensors of one kind of number together, BUCKET bytes at a time; a larger one is alone."""
+    """Yield groups of tensors of one dtype, at most BUCKET bytes each; a larger tensor is alone."""
     bucket: list[Tensor] = []
     for tensor in sorted(tensors, key=lambda tensor: str(tensor.dtype)):
         fits = sum(t.nbytes for t in bucket) + tensor.nbytes <= BUCKET

@@ -1,4 +1,4 @@
-"""Several processes of this machine that train one model, started and ended together."""
+"""Several processes on this machine that train one model, started and ended together."""
 
 import os
 import signal
@@ -11,19 +11,19 @@ from nmt.errors import UserError
 from nmt.machine import cores
 from nmt.training.signals import STOPPING
 
-LOST = 2  # exit code of a process that says that another has ended
+LOST = 2  # exit code of a process that reports the end of another
 
 
 def launch(count: int, command: Sequence[str]) -> int:
-    """Run the command in so many processes with torchrun's variables; return the exit code of them all.
+    """Run the command in `count` processes with torchrun's variables and return one exit code for all.
 
-    It is that of the first that did not end well for a reason of its own; 128 + n where signal n ended it.
-    Signals that ask to stop are passed on. A process whose neighbour is gone notices by itself.
+    It is the code of the first process that failed for a reason of its own; 128 + n if signal n killed it.
+    Signals that ask to stop are forwarded. A process notices by itself if another has ended.
     """
     if "WORLD_SIZE" in os.environ:
         raise UserError(
-            "--processes and WORLD_SIZE: torchrun, or whatever set it, starts the processes already; leave "
-            "--processes out"
+            "--processes: the variable WORLD_SIZE is set, so torchrun or another launcher already starts the "
+            "processes; leave --processes out"
         )
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
@@ -40,7 +40,7 @@ def launch(count: int, command: Sequence[str]) -> int:
     try:
         for rank in map(str, range(count)):
             here = {"RANK": rank, "LOCAL_RANK": rank}
-            # In sessions of their own, so that Ctrl-C comes to them once: from here.
+            # In new sessions, so that Ctrl-C reaches them only once, from here.
             started.append(subprocess.Popen(command, env=variables | here, start_new_session=True))
         codes = [process.wait() for process in started]
     finally:

@@ -9,10 +9,9 @@ from torch import Tensor, nn
 
 @torch.no_grad()
 def step_if_finite(optimizer: torch.optim.Optimizer, finite: Tensor) -> None:
-    """Step where `finite` (scalar, bool) is true; else leave weights and the optimiser's state alone.
+    """Step if `finite` (scalar, bool) is true; otherwise keep weights and optimiser state unchanged.
 
-    An optimiser that torch knows to skip by itself (the fused ones) decides on the device; any other waits
-    for it.
+    Fused optimisers decide on the device; for any other the host waits for it.
     """
     if getattr(optimizer, "_step_supports_amp_scaling", False):
         optimizer.found_inf = 1 - finite.float()  # type: ignore[attr-defined]
@@ -23,7 +22,7 @@ def step_if_finite(optimizer: torch.optim.Optimizer, finite: Tensor) -> None:
 
 @contextmanager
 def weights_of(parameters: dict[str, nn.Parameter], weights: dict[str, Tensor] | None) -> Iterator[None]:
-    """Let the parameters hold other weights for a while; None changes nothing."""
+    """Replace the parameters' values within the context; None changes nothing."""
     if weights is None:
         yield
         return
@@ -37,13 +36,13 @@ def weights_of(parameters: dict[str, nn.Parameter], weights: dict[str, Tensor] |
 
 @torch.no_grad()
 def fill(parameters: dict[str, nn.Parameter], weights: dict[str, Tensor]) -> None:
-    """Copy the weights of the same names into the parameters."""
+    """Copy the weights into the parameters of the same names."""
     for name, parameter in parameters.items():
         parameter.copy_(weights[name])
 
 
 def mean_weights(sets: Iterable[dict[str, Tensor]]) -> dict[str, Tensor]:
-    """Return the mean of several sets of weights (Junczys-Dowmunt 2016); one at a time is held."""
+    """Return the mean of several sets of weights (Junczys-Dowmunt 2016), holding one at a time."""
     total: dict[str, Tensor] = {}
     count = 0
     for count, weights in enumerate(sets, start=1):  # noqa: B007

@@ -1,4 +1,4 @@
-"""Before the first update: what a run will take, in memory and in time."""
+"""Before the first update: how much memory and time a run will take."""
 
 import time
 from dataclasses import dataclass
@@ -18,38 +18,38 @@ TYPICAL = 3  # batches that are timed
 
 @dataclass(frozen=True)
 class Preflight:
-    """What was measured; memory in bytes, resident in this process or allocated on its GPU.
+    """Measured size, memory (bytes resident in this process or allocated on its GPU) and speed.
 
-    A GPU's will be about that. A process grows beyond it: batches of many shapes leave holes in its heap.
+    On a CPU memory grows further, because batches of many shapes fragment the heap.
     """
 
-    pairs: int  # of the largest batch
+    pairs: int  # in the largest batch
     src_tokens: int
     trg_tokens: int
     memory: int
     trg_tokens_per_second: float
-    seconds_left: float  # to the first of the run's budgets, validations not counted
-    threads: int | None = None  # that this process computes with on its CPU
+    seconds_left: float  # until the first budget of the run is used up, without validations
+    threads: int | None = None  # CPU threads of this process
 
     def line(self, now: datetime) -> str:
-        """Return it as one line."""
+        """Return the line for a person."""
         until = ""
         if self.seconds_left < YEAR:
             end = now + timedelta(seconds=self.seconds_left)
             until = f", until {end:%H:%M}" + ("" if end.date() == now.date() else f" on {end:%Y-%m-%d}")
-        # Text without a source has there but </s>.
-        source = f"pairs of up to {self.src_tokens} source and" if self.src_tokens > 1 else "rows of up to"
+        # Without a source, src holds </s> only.
+        source = f"pairs of up to {self.src_tokens} source and" if self.src_tokens > 1 else "lines of up to"
         threads = f"with {self.threads} thread{'' if self.threads == 1 else 's'} " if self.threads else ""
         return (
             f"largest batch {self.pairs} {source} "
-            f"{self.trg_tokens} target pieces, memory at least {self.memory / 1e6:,.0f} MB; "
+            f"{self.trg_tokens} target tokens, memory at least {self.memory / 1e6:,.0f} MB; "
             f"{threads}about {self.trg_tokens_per_second:,.0f} target tokens/s, "
-            f"{duration(self.seconds_left)} to go, validations not counted{until}"
+            f"{duration(self.seconds_left)} left without validations{until}"
         )
 
 
 def duration(seconds: float) -> str:
-    """Return a length of time as a person would say it."""
+    """Return a duration for a person, such as `12 min`."""
     if seconds < 90:
         return f"{seconds:.0f} s"
     if seconds >= YEAR:
@@ -58,10 +58,10 @@ def duration(seconds: float) -> str:
 
 
 def preflight(trainer: Trainer[nn.Module]) -> Preflight | None:
-    """Compute the largest and some typical batches of a run and say what it will take; None when it is over.
+    """Compute the largest and some typical batches and return what the run will take; None if it is over.
 
-    The largest come first, so that too little memory shows at once; the others tell the time. Weights,
-    random state, the order of batches and figures are left as they were; the run's clock goes on.
+    The largest come first, so that too little memory shows at once; the typical ones give the speed. Weights,
+    random state, the order of batches and metrics do not change; the run's clock continues.
     """
     if trainer.over():
         return None
@@ -77,7 +77,7 @@ def preflight(trainer: Trainer[nn.Module]) -> Preflight | None:
     seconds = _now(trainer.device) - start
     memory = peak_memory(trainer.device)
     if not trainer.optimizer.state:
-        # At its first step the optimiser makes two moments of every weight.
+        # The optimiser's two moments per weight are allocated at its first step.
         memory += 2 * sum(p.nbytes for p in trainer.parameters.values())
     trainer.model.train(training)
     set_rng_state(rng, trainer.device)
@@ -95,7 +95,7 @@ def preflight(trainer: Trainer[nn.Module]) -> Preflight | None:
 
 
 def _seconds_left(trainer: Trainer[nn.Module], seconds_per_update: float) -> float:
-    """How long a run goes on at this pace: to the first of its budgets."""
+    """Return the seconds until the first budget is used up at this speed."""
     pace, at, left = trainer.pace, trainer.at, []
     if pace.max_updates is not None:
         left.append((pace.max_updates - at.update) * seconds_per_update)
@@ -108,7 +108,7 @@ def _seconds_left(trainer: Trainer[nn.Module], seconds_per_update: float) -> flo
 
 
 def parameter_table(model: nn.Module) -> list[str]:
-    """Return a line for each parameter, name, shape and count, and the total; a tied one counts once."""
+    """Return one line per parameter (name, shape, count) and the total; a tied one counts once."""
     first: dict[nn.Parameter, str] = {}
     rows = []
     for name, parameter in model.named_parameters(remove_duplicate=False):
@@ -121,7 +121,7 @@ def parameter_table(model: nn.Module) -> list[str]:
 
 
 def weight_memory(trainer: Trainer[nn.Module]) -> str:
-    """Return the memory of the weights and of what training keeps beside them, as one line."""
+    """Return one line with the memory of weights, gradients, optimiser and averaged weights."""
     weights = sum(p.nbytes for p in trainer.parameters.values())
     parts = {"weights": weights, "gradients": weights, "optimiser": 2 * weights}
     if trainer.averaging.state()[0]:

@@ -1,4 +1,4 @@
-"""What a person sees while a model trains: a bar in a terminal, plain lines elsewhere."""
+"""Output for a person during training: a progress bar in a terminal, plain lines elsewhere."""
 
 from collections.abc import Mapping
 from types import TracebackType
@@ -10,7 +10,7 @@ from rich.progress import Progress as Bar
 
 
 class Progress:
-    """A bar with loss, tokens a second and time left; messages and validations stay above it."""
+    """A bar with loss, tokens per second and time left; messages and validations stay above it."""
 
     def __init__(self, console: Console) -> None:
         self.console = console
@@ -37,11 +37,11 @@ class Progress:
         """Print a line above the bar."""
         self._bar.console.print(line, markup=False, highlight=False, soft_wrap=True)
 
-    def show(self, update: int, share: float, figures: Mapping[str, float | int]) -> None:
-        """Move the bar."""
+    def show(self, update: int, done: float, figures: Mapping[str, float | int]) -> None:
+        """Move the bar; done: fraction of the budget used."""
         loss, speed = figures.get("train/loss", float("nan")), figures["train/trg_tokens_per_s"]
         text = f"loss {loss:.3f}  {speed:,.0f} tokens/s"
-        self._bar.update(self._task, completed=share, update=update, figures=text)
+        self._bar.update(self._task, completed=done, update=update, figures=text)
 
     def validated(self, update: int, minutes: float, figures: Mapping[str, float], *, improved: bool) -> None:
         """Print one validation."""

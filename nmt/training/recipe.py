@@ -1,4 +1,4 @@
-"""What a trainer is handed: how an update is made, when a run validates and ends, what it keeps."""
+"""The parts of a trainer: how to make an update, when to validate and stop, where to record."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -17,8 +17,8 @@ class Recipe:
     """How an update is made.
 
     rate: the learning rate that the schedule multiplies. clip_norm: the largest gradient norm, or None.
-    accumulate: micro-batches that a batch is computed in. max_bad_updates: so many in a row that are not
-    finite end the run.
+    accumulate: number of micro-batches of a batch. max_bad_updates: number of non-finite updates in a row
+    that ends the run.
     """
 
     optimizer: torch.optim.Optimizer
@@ -34,9 +34,9 @@ class Recipe:
 
 @dataclass(frozen=True)
 class Pace:
-    """When a run validates, saves and logs, in updates, and what ends it.
+    """When a run validates, saves and logs, in updates, and what ends it; None means no such limit.
 
-    None: no such budget. patience: validations without improvement before the run ends.
+    patience: validations without improvement before the run ends.
     """
 
     validate_every: int
@@ -48,7 +48,7 @@ class Pace:
     patience: int | None = None
 
     def used(self, updates: int, epochs: float, seconds: float) -> float:
-        """Return the largest fraction of a budget that is used up, 0 …."""
+        """Return the largest fraction used of any budget, from 0."""
         budgets = (
             (updates, self.max_updates),
             (epochs, self.max_epochs),
@@ -59,10 +59,10 @@ class Pace:
 
 @dataclass(frozen=True)
 class Records:
-    """Where a run is kept and told of.
+    """Where a run is saved and logged.
 
-    keep_best: keeps the model's present weights as the best. identity: what a checkpoint must have been
-    trained on to be resumed, by name.
+    keep_best: saves the model's current weights as the best. identity: names and values that a checkpoint
+    must agree with to be resumed.
     """
 
     checkpoints: Checkpoints

@@ -1,4 +1,4 @@
-"""What a checkpoint holds beside weights, and whether it fits the run that goes on from it."""
+"""The state in a checkpoint beside the weights, and whether it fits the run that resumes from it."""
 
 import math
 import time
@@ -29,13 +29,13 @@ Measure = Annotated[float, Field(strict=True), AfterValidator(_number)]  # a per
 
 @dataclass
 class Progressed:
-    """How far a run has come; everything in it is saved with a checkpoint."""
+    """How far a run has come; all of it is saved with a checkpoint."""
 
     update: Count = 0
     trg_tokens: Count = 0
     seconds: Time = 0.0
     cpu_seconds: Time = 0.0
-    updating_seconds: Time = 0.0  # of seconds, those that went into updates
+    updating_seconds: Time = 0.0  # the part of `seconds` spent in updates
     skipped: Count = 0
     skipped_in_row: Count = 0
     validations_without_improvement: Count = 0
@@ -46,7 +46,7 @@ class Progressed:
 
 @dataclass
 class Window:
-    """What happened since the last line of figures."""
+    """Sums since the metrics were last logged."""
 
     loss: Sum = 0.0
     figures: dict[str, Sum] = field(default_factory=dict)
@@ -59,7 +59,7 @@ class Window:
     def add(
         self, loss: float, figures: Mapping[str, float], tokens: int, norm: float, *, clipped: bool
     ) -> None:
-        """Take in an update: sums over its tokens, and its gradient's norm before clipping."""
+        """Add an update: sums over its tokens, and its gradient norm before clipping."""
         self.loss, self.tokens = self.loss + loss, self.tokens + tokens
         self.figures = {name: self.figures.get(name, 0.0) + value for name, value in figures.items()}
         self.updates, self.norms, self.clipped = self.updates + 1, self.norms + norm, self.clipped + clipped
@@ -80,15 +80,13 @@ class Saved(BaseModel):
     schedule: dict[str, Count]
     identity: dict[str, str]
     ema_updates: Count
-    processes: int = Field(
-        1, ge=1, strict=True
-    )  # before there could be several, the number was not written down
+    processes: int = Field(1, ge=1, strict=True)  # absent in early checkpoints
 
     @classmethod
     def of(cls, content: Mapping[str, Any], path: Path) -> Self:
-        """Return the state in the content of a checkpoint; UserError naming the key that is wrong."""
+        """Return the state in the content of a checkpoint; raises UserError that names a wrong key."""
         window = content.get("window")
-        if isinstance(window, dict) and "nll" in window:  # before an objective had figures of its own
+        if isinstance(window, dict) and "nll" in window:  # earlier checkpoints
             rest = {key: value for key, value in window.items() if key != "nll"}
             content = {**content, "window": {**rest, "figures": {"nll": window["nll"]}}}
         try:
@@ -104,7 +102,7 @@ class Saved(BaseModel):
                 f"{path}: state.json: at.update: expected the number in the folder's name, found "
                 f"{state.at.update}; delete the checkpoint or give another --run"
             )
-        if "updating_seconds" not in content["at"]:  # then all of the time was theirs
+        if "updating_seconds" not in content["at"]:  # earlier checkpoints
             state.at.updating_seconds = state.at.seconds
         return state
 
@@ -112,9 +110,9 @@ class Saved(BaseModel):
 def check_tensors(
     groups: Mapping[str, Mapping[str, Tensor]], parameters: Mapping[str, Tensor], *, ema: bool
 ) -> None:
-    """Raise ValueError where weights, averages or moments have another shape than the parameters.
+    """Raise ValueError if weights, averages or moments have another shape than the parameters.
 
-    A smaller one would be repeated in silence.
+    A smaller shape would be broadcast silently.
     """
     for group in ("model", "ema") if ema else ("model",):
         for name, parameter in parameters.items():

@@ -1,13 +1,13 @@
-"""Learning rate schedules: a factor of the configured rate for every update."""
+"""Learning rate schedules: a factor on the configured rate for every update."""
 
 import math
 
 
 class Schedule:
-    """A linear warm-up over `warmup` updates, then the rate as configured.
+    """A linear warm-up over `warmup` updates, then the configured rate.
 
-    Subclasses say what follows the warm-up. What falls to the end of the budget is above its final value in
-    every update, the last one included: the budget ends behind it.
+    Subclasses define what follows the warm-up. A decaying schedule reaches its final value after the last
+    update, so every update has a higher rate.
     """
 
     def __init__(self, warmup: int = 0) -> None:
@@ -16,31 +16,31 @@ class Schedule:
     def factor(self, update: int, progress: float) -> float:
         """Return the factor for an update, counted from 1.
 
-        progress: the largest fraction of updates, epochs or minutes that was used up before it, 0 … 1.
+        progress: the largest fraction used of the updates, epochs or minutes before this update, 0 … 1.
         """
         if update < self.warmup:
             return update / self.warmup
-        # At the pace so far, this fraction of the budget was used before the last update of the warm-up.
+        # The estimated fraction of the budget used before the last update of the warm-up.
         warm = progress * (max(self.warmup, 1) - 1) / max(update - 1, 1)
         return self._after(update, 1.0 if progress >= 1.0 else (progress - warm) / (1.0 - warm))
 
     def _after(self, update: int, done: float) -> float:
-        """Return the factor behind the warm-up; done: the fraction of what is left of the budget."""
+        """Return the factor after the warm-up; done: the fraction used of the rest of the budget."""
         return 1.0
 
     def validated(self, *, improved: bool) -> None:
         """Note a validation."""
 
     def state(self) -> dict[str, int]:
-        """Return what a resumed run needs."""
+        """Return the state for a checkpoint."""
         return {}
 
     def load_state(self, state: dict[str, int]) -> None:
-        """Go on from a saved state."""
+        """Continue from a saved state."""
 
 
 class InverseSquareRootSchedule(Schedule):
-    """√(warmup / update) behind the warm-up (Vaswani et al. 2017)."""
+    """√(warmup / update) after the warm-up (Vaswani et al. 2017)."""
 
     def _after(self, update: int, done: float) -> float:
         return float((self.warmup / update) ** 0.5)
@@ -76,15 +76,15 @@ class PlateauSchedule(Schedule):
         return max(self.by**self.reductions, self.minimum)
 
     def validated(self, *, improved: bool) -> None:
-        """Note a validation; the rate falls where too many did not improve."""
+        """Note a validation; the rate falls after too many without improvement."""
         self.waited = 0 if improved else self.waited + 1
         if self.waited >= self.patience:
             self.reductions, self.waited = self.reductions + 1, 0
 
     def state(self) -> dict[str, int]:
-        """Return how often the rate fell and how many validations have not improved since."""
+        """Return the number of reductions and of validations without improvement since."""
         return {"reductions": self.reductions, "waited": self.waited}
 
     def load_state(self, state: dict[str, int]) -> None:
-        """Go on from a saved state."""
+        """Continue from a saved state."""
         self.reductions, self.waited = state["reductions"], state["waited"]

@@ -1,4 +1,4 @@
-"""Signals that ask a run to stop: what is under way is ended or cut off, and the run can save."""
+"""Signals that ask a run to stop: current work is finished or interrupted, so that the run can save."""
 
 import signal
 from collections.abc import Callable
@@ -7,19 +7,19 @@ from typing import Self, TypeVar
 
 Outcome = TypeVar("Outcome")
 
-# SIGUSR1 and SIGUSR2: the notice that Slurm and others give before the time of a job is over.
+# SIGUSR1 and SIGUSR2: Slurm and others send them before a job's time limit.
 STOPPING = (signal.SIGINT, signal.SIGTERM, signal.SIGUSR1, signal.SIGUSR2)
 
 
 class _CutOff(BaseException):
-    """Raised by a signal in work that may be cut off; no `except Exception` on the way keeps it."""
+    """Raised by a signal in work that may be interrupted; `except Exception` does not catch it."""
 
 
 class Signals:
-    """Notes, while it is entered, that a signal asked to stop.
+    """Within this context, remembers that a signal asked to stop.
 
-    A second SIGINT, a person's Ctrl-C, acts as it did before. The others may come more than once: a notice
-    and then the limit, or the same one from the scheduler and from torchrun.
+    A second SIGINT (Ctrl-C) acts as it did before. The others may arrive more than once, from a scheduler
+    and from torchrun.
     """
 
     def __init__(self) -> None:
@@ -39,7 +39,7 @@ class Signals:
             signal.signal(each, handler)
 
     def unless_stopped(self, work: Callable[[], Outcome]) -> Outcome | None:
-        """Return what the work returns, or None where a signal came before it or cut it off."""
+        """Return what the work returns, or None if a signal came before it or interrupted it."""
         try:
             self._cutting = True
             return None if self.asked else work()

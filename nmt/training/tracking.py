@@ -1,4 +1,4 @@
-"""Who is told about a run: metrics.jsonl always, Weights & Biases where asked for."""
+"""Where a run is logged: always metrics.jsonl, and Weights & Biases if configured."""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -29,15 +29,15 @@ if TYPE_CHECKING:
 
 
 class Tracker:
-    """Writes every figure of a run to metrics.jsonl and, where asked for, to wandb.
+    """Logs every metric of a run to metrics.jsonl and, if configured, to wandb.
 
-    wandb never stops a run, nor does a run wait for it before its end: it starts and is told in a thread of
-    its own. Whatever it raises becomes one warning line on stderr, and the run goes on offline or with
-    metrics.jsonl alone.
+    wandb runs in a thread of its own. It never stops a run, and a run waits for it only at its end. Any
+    exception of wandb becomes one warning line on stderr, and the run continues offline or with metrics.jsonl
+    only.
     """
 
     def __init__(self, folder: Path, experiment: Experiment) -> None:
-        """Open the figures of the run in `folder`, which exists; a half-written last line is cut off."""
+        """Open the metrics of the run in an existing folder; a half-written last line is removed."""
         self.path = folder / "metrics.jsonl"
         _repair(self.path)
         self._experiment = experiment
@@ -55,13 +55,13 @@ class Tracker:
 
     @property
     def shows_pictures(self) -> bool:
-        """Say whether there is anybody to show a picture to: metrics.jsonl holds none."""
+        """Return whether pictures are shown; metrics.jsonl holds none."""
         return self._wandb is not None and self._wandb.alive
 
     def truncate_after(self, step: int) -> None:
-        """Cut off the lines past `step`: a resumed run writes them anew.
+        """Remove the lines after `step`, which a resumed run writes again.
 
-        wandb's history cannot be cut; there the newer figures stand beside the older ones of that update.
+        wandb's history cannot be cut: it keeps both the old and the new metrics of an update.
         """
         try:
             if all(at <= step for _, at, _ in read_metrics(self.path)):
@@ -74,7 +74,7 @@ class Tracker:
             raise UserError(f"{self.path}: cannot read: {error.strerror}") from None
 
     def log(self, step: int, figures: Mapping[str, Figure]) -> None:
-        """Append the figures of one update; they outlive this process. NaN and inf become null."""
+        """Append the metrics of one update; NaN and infinity become null."""
         told = {key: finite(value) for key, value in figures.items()}
         line = json.dumps({"step": step, **told}, ensure_ascii=False, allow_nan=False)
         rest = f"{line}\n".encode()
@@ -84,14 +84,15 @@ class Tracker:
                     rest = rest[file.write(rest) :]
         except OSError as error:
             raise UserError(
-                f"{self.path}: cannot write: {error.strerror}; the last checkpoint is whole, resume from it"
+                f"{self.path}: cannot write: {error.strerror}; the same command continues from the last "
+                "checkpoint"
             ) from None
         self._tell(lambda run: run.log({"update": step, **told}))
 
     def samples(
         self, step: int, rows: Sequence[tuple[str, str, str]], attended: Sequence[Attended] = ()
     ) -> None:
-        """Show (source, reference, translation) of samples in wandb, and where the model looked in each."""
+        """Log (source, reference, translation) of samples to wandb, with the attention of each."""
 
         def table(run: "wandb.Run") -> None:
             import wandb
@@ -102,7 +103,7 @@ class Tracker:
         def maps(run: "wandb.Run") -> None:
             import wandb
 
-            # A key each: wandb takes the pictures of one key for equally large.
+            # One key per picture: wandb expects pictures of one key to have one size.
             pictures = {
                 f"attention/{number}": wandb.Image(
                     paint(part.weights, part.src_words, part.trg_words), caption=" ".join(part.trg_words)
@@ -118,24 +119,24 @@ class Tracker:
             self._tell(maps)
 
     def model(self, parts: Sequence[Path], figures: Mapping[str, float], better: Better) -> None:
-        """Hand the model over to wandb: files and folders of the run folder, and its validation figures.
+        """Upload the model to wandb: files and folders of the run folder, and its validation scores.
 
-        It becomes a version of the artifact of the run's name: its `latest`, and its `best` unless the
-        version that is so by now is better.
+        It becomes a version of the artifact with the run's name. The version gets the alias `latest`, and
+        `best` if no earlier version is better.
         """
         name, folder = self._experiment.name, self.path.parent
 
         def hand_over(run: "wandb.Run") -> None:
             try:
                 log_model(run, name, folder, parts, figures, better)
-            except Exception as error:  # the figures may still arrive
-                warn(f"model not handed over: {reason(error)}; the same command tries again")
+            except Exception as error:  # the metrics may still arrive
+                warn(f"model not uploaded: {reason(error)}; the same command tries again")
 
         if self._experiment.tracking.artifact:
             self._tell(hand_over)
 
     def finish(self, result: Mapping[str, object] | None = None, *, seconds: float = CLOSE_SECONDS) -> None:
-        """Close the run, with its result where it has one; waits so long for it at most."""
+        """Close the run, with its result if it has one; wait at most `seconds`."""
 
         def close(run: "wandb.Run") -> None:
             run.summary.update({"result": result} if result is not None else {})
@@ -156,7 +157,7 @@ class Tracker:
 
 
 class NoTracker(Tracker):
-    """Tells nobody: for the processes of a run that compute and do not write."""
+    """Logs nothing: for processes other than the main one."""
 
     def __init__(self) -> None:
         self._wandb = None
@@ -187,9 +188,9 @@ def show(
     pictures: Mapping[str, Path],
     table: Table,
 ) -> None:
-    """Show pictures and a table in wandb, as a run by themselves that is kept in the folder.
+    """Log pictures and a table to wandb as a run of their own in the folder.
 
-    What wandb raises becomes one warning line on stderr: the folder has them anyway.
+    Any exception of wandb becomes one warning line on stderr; the folder has the files anyway.
     """
     run = start_run(folder, name, tracking, settings, tracking.wandb, str(folder))
     if run is None:
@@ -206,7 +207,7 @@ def show(
 
 
 def _repair(path: Path) -> None:
-    """Cut off a last line that a killed run left half-written."""
+    """Remove a half-written last line of a killed run."""
     size = end = 0
     try:
         with open_regular(path, within=path.parent) as file:
@@ -218,4 +219,4 @@ def _repair(path: Path) -> None:
     except FileNotFoundError:
         return
     except OSError as error:
-        raise UserError(f"{path}: cannot read or mend: {error.strerror}") from None
+        raise UserError(f"{path}: cannot be read or repaired: {error.strerror}") from None

@@ -1,4 +1,4 @@
-"""The training loop: step, validate, keep the best, save, stop, resume. It knows no kind of model."""
+"""The training loop: update, validate, keep the best, save, stop, resume. It knows no kind of model."""
 
 import math
 import time
@@ -22,7 +22,7 @@ from nmt.training.saved import Progressed, Saved, Window, check_tensors
 from nmt.training.signals import Signals
 from nmt.training.splitting import Splitting
 
-# What no two runs share: logged figures, and fields of Progressed.
+# What differs between equal runs: logged metrics, and fields of Progressed.
 TIMES = frozenset({"train/minutes", "train/trg_tokens_per_s", "validation/seconds"})
 CLOCKS = frozenset({"seconds", "cpu_seconds", "updating_seconds"})
 
@@ -31,7 +31,7 @@ M = TypeVar("M", bound=nn.Module)
 
 
 class Interrupted(Exception):
-    """A signal asked the run to stop; everything is saved."""
+    """A signal stopped the run after everything was saved."""
 
 
 def _is_bad(name: str, value: float) -> bool:
@@ -46,7 +46,7 @@ ADVICE = (
 
 
 class Trainer(Generic[M]):
-    """Trains a model by an objective from batches, validates it by a task, within the budgets of its pace."""
+    """Trains a model by an objective on batches, and validates it by a task, within given budgets."""
 
     def __init__(
         self,
@@ -69,23 +69,22 @@ class Trainer(Generic[M]):
         self.splitting = Splitting(recipe.accumulate, self.device, undo=self._forget, log=self.progress.log)
         self.at = Progressed()
         self._window = Window()
-        self._pending: list[Tensor] = []  # loss, count, figures and norm of each update not yet flushed
+        self._pending: list[Tensor] = []  # loss, count, figures and norm of updates not yet flushed
         self._signals = Signals()
-        self._other_seconds = 0.0  # seconds of this process's loop that did not go into updates
+        self._other_seconds = 0.0  # seconds spent outside updates
 
     def train(self) -> Progressed:
         """Train until a budget is used up or validation no longer improves; return how far it came.
 
-        Raises UserError when the model diverged, Interrupted after a signal that asks to stop. A signal
-        ends the update or the validation that is under way, and all is saved; a validation that is due, or
-        was cut off, is made by the run that goes on.
+        Raises UserError if the model diverged, Interrupted after a signal that asks to stop. A signal lets
+        the current update finish, interrupts a validation, and saves; the resumed run makes the validation.
         """
         began, cpu_began = time.perf_counter(), time.process_time()
         at = self.at
         before = self.processes.on_main(lambda: (at.seconds, at.updating_seconds, at.cpu_seconds))
 
         def synchronize() -> bool:
-            """Take the time, which is the first process's, and say whether any of them was asked to stop."""
+            """Set the times, those of the main process, and return whether any process was asked to stop."""
             spent = time.perf_counter() - began
             times = spent, spent - self._other_seconds, time.process_time() - cpu_began
             mine = torch.tensor([*times, self._signals.asked], dtype=torch.float64)
@@ -99,7 +98,7 @@ class Trainer(Generic[M]):
         with self._signals, self.progress, closing(self.batches):
             stopping, unsaved = synchronize(), False
             while True:
-                # Before a save, whose checkpoint then knows of it; a signal does not wait for it.
+                # Validate before saving, so that the checkpoint includes it; a signal skips it.
                 if not stopping and self._validation_due():
                     unsaved = self._validate() or unsaved
                     stopping = synchronize()
@@ -113,10 +112,10 @@ class Trainer(Generic[M]):
                 stopping, unsaved = synchronize(), True
 
     def resume(self) -> bool:
-        """Go on from the newest whole checkpoint; return False if there is none.
+        """Continue from the newest intact checkpoint; return False if there is none.
 
-        What was logged after it is cut off. Raises UserError when no checkpoint is whole, or when the
-        newest was trained on something else or by another number of processes.
+        Metrics logged after it are removed. Raises UserError if no checkpoint is intact, or if the newest
+        was trained on other data or by another number of processes.
         """
         found = self.processes.on_main(self.checkpoints.newest)
         if found is None:
@@ -124,7 +123,7 @@ class Trainer(Generic[M]):
             return False
         step, groups, content, damaged = found
         for line in damaged:
-            self.progress.log(f"damaged, not used: {line}; going on from step {step}")
+            self.progress.log(f"damaged, not used: {line}; continuing from step {step}")
         state = Saved.of(content, self.checkpoints.path(step))
         for key, value in self.records.identity.items():
             if state.identity.get(key) != value:
@@ -134,9 +133,9 @@ class Trainer(Generic[M]):
                 )
         if state.processes != self.processes.size:
             raise UserError(
-                f"wrong world size: {self.checkpoints.path(step)} is of {state.processes} processes, found "
-                f"{self.processes.size}; start as many (torchrun --nproc-per-node {state.processes}), or "
-                "give another --run"
+                f"wrong number of processes: {self.checkpoints.path(step)} was trained by {state.processes}, "
+                f"found {self.processes.size}; start {state.processes} (--processes, or torchrun "
+                "--nproc-per-node), or give another --run"
             )
         try:
             check_tensors(groups, self.parameters, ema=bool(self.averaging.state()[0]))
@@ -165,15 +164,15 @@ class Trainer(Generic[M]):
         set_rng_state({k: self.processes.own(v) for k, v in groups["rng"].items()}, self.device)
 
     def _used(self) -> float:
-        """Return the largest fraction of a budget that is used up, 0 … 1."""
+        """Return the largest fraction used of any budget."""
         return self.pace.used(self.at.update, self.epochs(), self.at.seconds)
 
     def epochs(self) -> float:
-        """Return how often the training text was read."""
+        """Return how many times the training text was read."""
         return self.batches.epoch + self.batches.position / self.batches.per_epoch
 
     def over(self) -> bool:
-        """Say whether a budget is used up or validation no longer improves; not before the first update."""
+        """Return whether a budget is used up or validation no longer improves; False before any update."""
         patience = self.pace.patience
         tired = patience is not None and self.at.validations_without_improvement >= patience
         return tired or (self.at.update > 0 and self._used() >= 1.0)
@@ -188,7 +187,7 @@ class Trainer(Generic[M]):
     def update(self) -> None:
         """Make one update: a batch, its gradient, one step of the optimiser.
 
-        The host does not wait for the device here; what came of it is read by flush.
+        The host does not wait for the device here; `flush` reads the results.
         """
         used = self._used()
         sums = self._gradients(next(self.batches))
@@ -205,21 +204,21 @@ class Trainer(Generic[M]):
             self._log()
 
     def trial(self, batch: Batch) -> Tensor:
-        """Compute a batch as an update would and forget its gradients; return loss, count and figures."""
+        """Compute a batch as in an update and discard its gradients; return loss, count and figures."""
         sums = self._gradients(batch)
         self._forget()
         self.processes.add_up(sums)
         return sums
 
     def _gradients(self, batch: Batch) -> Tensor:
-        """Add the gradients of a batch on the host; return its loss, count and figures, float64."""
-        if not len(batch):  # it had fewer rows than there are processes
+        """Add the gradients of a batch; return its loss, count and figures in float64."""
+        if not len(batch):  # fewer rows than processes
             return torch.zeros(2 + len(self.objective.figures), dtype=torch.float64, device=self.device)
         return self.splitting.sum(self._forward_backward, batch)
 
-    def _forward_backward(self, piece: Batch) -> Tensor:
+    def _forward_backward(self, batch: Batch) -> Tensor:
         with self._autocast():
-            part = self.objective(self.model, piece.to(self.device))
+            part = self.objective(self.model, batch.to(self.device))
         part.sum.backward()
         loss = part.sum.detach().double()
         figures = (part.figures[name].double() for name in self.objective.figures)
@@ -236,9 +235,9 @@ class Trainer(Generic[M]):
         self.averaging.update()
 
     def flush(self) -> None:
-        """Wait for the device and take in what came of the updates since the last call.
+        """Wait for the device and add up the updates since the last call.
 
-        Raises UserError when too many updates in a row were not finite.
+        Raises UserError if too many updates in a row were not finite.
         """
         if not self._pending:
             return
@@ -284,9 +283,9 @@ class Trainer(Generic[M]):
         self.progress.show(self.at.update, self._used(), figures)
 
     def _validate(self) -> bool:
-        """Validate, log it and return True; False where a signal cut it off.
+        """Validate, log it and return True; False if a signal interrupted it.
 
-        Raises UserError when the model diverged.
+        Raises UserError if the model diverged.
         """
         self.flush()
         began = time.perf_counter()
@@ -313,9 +312,9 @@ class Trainer(Generic[M]):
         self.progress.validated(at.update, at.seconds / 60, validation.figures, improved=improved)
 
     def _validated(self) -> tuple[Validation, bool] | None:
-        """Validate, keep the weights that are better than the best so far, and say whether they were.
+        """Validate, save weights that are the best so far, and return whether they were.
 
-        None where a signal cut it off.
+        None if a signal interrupted it.
         """
         trim_heap()
         self.model.eval()
@@ -367,7 +366,7 @@ class Trainer(Generic[M]):
             "identity": self.records.identity,
             "processes": self.processes.size,
         }
-        # A validation that is still to come may average what would be dropped.
+        # A validation that is still due may average the oldest checkpoints.
         drop = not self._validation_due()
         self.processes.on_main(lambda: self.checkpoints.save(self.at.update, groups, state, drop=drop))
         self._other_seconds += time.perf_counter() - began

@@ -1,4 +1,4 @@
-"""A run in Weights & Biases: started, told and closed by a thread of its own, for which nobody waits."""
+"""A run in Weights & Biases: started, fed and closed by a thread of its own."""
 
 import math
 import os
@@ -24,18 +24,18 @@ Message: TypeAlias = Callable[["wandb.Run"], None]
 
 START_SECONDS = 20.0
 FINISH_SECONDS = 60.0
-# To start online, stop the service that could not, start offline, upload.
+# Start online, stop the service if that failed, start offline, upload.
 CLOSE_SECONDS = 3 * START_SECONDS + FINISH_SECONDS
 
 
 class Session:
-    """Hands messages to a wandb run in their order, from its start on, while the training goes on.
+    """Passes messages to a wandb run in order, while the training continues.
 
-    Whatever wandb raises becomes one warning line on stderr, and later messages are dropped.
+    Any exception of wandb becomes one warning line on stderr, and later messages are dropped.
     """
 
     def __init__(self, start: Callable[[], "wandb.Run | None"], otherwise: str) -> None:
-        """Begin to start the run; otherwise: where the figures go without it."""
+        """Start the run in a thread; otherwise: where the metrics go without wandb."""
         self.alive = True
         self._start, self._otherwise = start, otherwise
         self._messages: SimpleQueue[Message | None] = SimpleQueue()
@@ -43,17 +43,17 @@ class Session:
         self._thread.start()
 
     def tell(self, message: Message) -> None:
-        """Leave a message for the run."""
+        """Queue a message for the run."""
         if self.alive:
             self._messages.put(message)
 
     def close(self, seconds: float) -> None:
-        """Let it come to the end of its messages, and wait so long at most."""
+        """Process the remaining messages, and wait at most `seconds`."""
         self._messages.put(None)
         self._thread.join(seconds)
         if self._thread.is_alive():
             self.alive = False
-            warn(f"not done after {seconds:.0f} s, not waited for; {self._otherwise} has every figure")
+            warn(f"not finished after {seconds:.0f} s, not waiting longer; {self._otherwise} has all metrics")
 
     def _work(self) -> None:
         run = self._start()
@@ -61,12 +61,12 @@ class Session:
             while run is not None and (message := self._messages.get()) is not None:
                 message(run)
         except Exception as error:
-            warn(f"stopped: {reason(error)}; figures go to {self._otherwise} alone")
+            warn(f"stopped: {reason(error)}; metrics go to {self._otherwise} only")
         self.alive = False
 
 
 def finite(value: Figure) -> Figure:
-    """Return the figure, None for NaN and infinity."""
+    """Return the value, None for NaN and infinity."""
     return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
@@ -78,13 +78,13 @@ def log_model(
     figures: Mapping[str, float],
     better: Better,
 ) -> None:
-    """Hand files and folders of the run folder over as a version of the artifact of this name."""
+    """Upload files and folders of the run folder as a version of the artifact with this name."""
     import wandb
 
-    name = re.sub(r"[^A-Za-z0-9_.-]", "-", name)[:128]  # all that wandb's server takes
+    name = re.sub(r"[^A-Za-z0-9_.-]", "-", name)[:128]  # the characters that wandb's server accepts
     validation = {key: finite(value) for key, value in figures.items()}
     artifact = wandb.Artifact(name, type="model", metadata={"validation": validation})
-    # Beside wandb's own files, for an upload that comes later, when the run may have gone on.
+    # Copied beside wandb's own files, because the upload may come later than the next change of the run.
     kept = Path(run.dir).resolve().parent / "model"
     for part in parts:
         for file in sorted(part.rglob("*")) if part.is_dir() else [part]:
@@ -101,16 +101,16 @@ def log_model(
 def _keep(file: Path, place: Path) -> None:
     place.parent.mkdir(parents=True, exist_ok=True)
     try:
-        # Free of cost, and safe: a file of a run is replaced, never written into.
+        # A hard link is free and safe: files of a run are replaced, never modified.
         os.link(file, place)
     except OSError:
         shutil.copyfile(file, place)
 
 
 def _is_best(run: "wandb.Run", path: str, figures: Mapping[str, float], better: Better) -> bool:
-    """Say whether the version of the artifact at this path, where there is one, is not better.
+    """Return whether no better version of the artifact exists at this path.
 
-    Offline there is nobody to ask, and it is best; False where an answer should have come and did not.
+    Offline, earlier versions cannot be queried, so it is True; False if a query fails.
     """
     if run.offline:
         return True
@@ -120,10 +120,10 @@ def _is_best(run: "wandb.Run", path: str, figures: Mapping[str, float], better: 
         known = wandb.Api(timeout=round(START_SECONDS)).artifact(path).metadata["validation"]
         return not better({key: math.nan if v is None else v for key, v in known.items()}, figures)
     except Exception as error:
-        # So wandb says that there is none; its own artifact_exists takes a failing server for that too.
+        # wandb reports a missing artifact so; its artifact_exists also returns False if the server fails.
         if type(getattr(error, "exc", None)) is ValueError:
             return True
-        warn(f"best so far unknown: {reason(error)}; this model is `latest` alone")
+        warn(f"best so far unknown: {reason(error)}; this model is `latest` only")
         return False
 
 
@@ -135,15 +135,15 @@ def start_run(
     mode: str,
     otherwise: str,
 ) -> "wandb.Run | None":
-    """Return the running wandb run; offline where online fails; None where offline fails too.
+    """Start a wandb run and return it; offline if online fails, None if offline fails too.
 
-    otherwise: where the figures go without it.
+    otherwise: where the metrics go without wandb.
     """
     try:
         import wandb
 
         wandb.setup(wandb.Settings(silent=True))
-        # Without an account wandb would ask for one, without a network it would try on; a run waits for none.
+        # Without an account wandb would ask for one, and without a network it would keep trying.
         if mode == "online" and not wandb.login(prompt=False, verify=True):
             raise RuntimeError("no account on this machine (see `wandb login`)")
         run = wandb.init(
@@ -170,7 +170,7 @@ def start_run(
         run.define_metric("*", step_metric="update")
     except Exception as error:
         if mode != "online":
-            warn(f"not recording: {reason(error)}; figures go to {otherwise} alone")
+            warn(f"not recording: {reason(error)}; metrics go to {otherwise} only")
             return None
         warn(f"not online: {reason(error)}; recording offline")
         _let_go()
@@ -182,9 +182,9 @@ def start_run(
 
 
 def _let_go() -> None:
-    """Stop wandb's service, which otherwise goes on holding the id of the run that failed to start.
+    """Stop wandb's service, which would keep holding the id of the run that failed to start.
 
-    It may never answer, so that it is not waited for any longer than a start; it ends with this process.
+    It may never answer, so waiting is limited; it ends with this process.
     """
 
     def stop() -> None:
@@ -201,9 +201,9 @@ def _let_go() -> None:
 
 
 def _run_id(folder: Path) -> str:
-    """Return the id under which wandb knows the run; a resumed run is the same run."""
+    """Return the wandb id of the run; a resumed run keeps it."""
     path = folder / "wandb_id"
-    # The agent of a sweep looks for the run under the id that it gave.
+    # A sweep's agent expects the id that it chose.
     given = os.environ.get("WANDB_RUN_ID") if os.environ.get("WANDB_SWEEP_ID") else None
     if given or not path.exists():
         replace_text(path, (given or secrets.token_hex(4)) + "\n")
@@ -211,7 +211,7 @@ def _run_id(folder: Path) -> str:
 
 
 def reason(error: Exception) -> str:
-    """Return the first line of what an exception says, or its name."""
+    """Return the first line of an exception's message, or its name."""
     lines = str(error).strip().splitlines()
     return lines[0].rstrip(".") if lines else type(error).__name__
 

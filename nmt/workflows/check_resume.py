@@ -61,7 +61,7 @@ def check_resume(
     _train(config, whole)
     log(f"training anew, to a SIGKILL after update {updates}")
     _train(config, parts, kill_after=updates)
-    log(f"killed after update {_logged(parts)}; going on from update {_newest(parts)} to {2 * updates}")
+    log(f"killed after update {_logged(parts)}; continuing from update {_newest(parts)} to {2 * updates}")
     _train(config, parts)
     return compare_runs(whole, parts)
 

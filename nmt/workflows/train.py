@@ -70,8 +70,8 @@ def build_trainer(
     begun = processes.on_main(lambda: _begun(run, experiment, checkpoints))
     if config.tokens_per_batch < processes.size:
         raise UserError(
-            f"wrong world size: training.tokens_per_batch is {config.tokens_per_batch} for {processes.size} "
-            "processes together; raise it, or start fewer"
+            f"wrong number of processes: {processes.size}, and training.tokens_per_batch is "
+            f"{config.tokens_per_batch} for all together; raise it, or start fewer"
         )
     device = processes.device(choose_device(config.device))
     precision = processes.on_main(lambda: choose_precision(config.precision, device))
@@ -124,7 +124,7 @@ def build_trainer(
     )
     each = f"{processes.size} processes of " if processes.size > 1 else ""
     progress.log(
-        f"{sum(p.numel() for p in model.parameters()):,} parameters, {len(trg.vocabulary):,} target pieces, "
+        f"{sum(p.numel() for p in model.parameters()):,} parameters, {len(trg.vocabulary):,} target tokens, "
         f"{batches.per_epoch} batches an epoch, {batches.padding_share:.1%} padding, "
         f"{str(precision).removeprefix('torch.')} on {device}, "
         f"{each}{torch.get_num_threads()} threads"
@@ -134,7 +134,7 @@ def build_trainer(
     if not resumed:
         trainer.at.seconds, trainer.at.cpu_seconds = took
     else:
-        progress.log(f"going on from update {trainer.at.update} of {run.folder}")
+        progress.log(f"continuing from update {trainer.at.update} of {run.folder}")
     return trainer, prepared, tracker
 
 

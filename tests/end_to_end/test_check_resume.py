@@ -35,7 +35,7 @@ def test_a_killed_run_is_proved_to_go_on_bit_for_bit(config: Path) -> None:
     assert (done.returncode, done.stderr) == (0, "")
     lines = done.stdout.splitlines()
     assert "training 16 updates without a stop" in lines
-    assert any("killed after update" in line and "going on from update 8 to 16" in line for line in lines)
+    assert any("killed after update" in line and "continuing from update 8 to 16" in line for line in lines)
     compared = [line for line in lines if line.endswith("identical")]
     parts = (
         "weights",

@@ -89,8 +89,8 @@ def test_two_processes_leave_one_run(
     code, _, err = command("train", config, "--run", run)
     (line,) = err.splitlines()
     assert code == 2
-    assert line.startswith("nmt: wrong world size: ")
-    assert "is of 2 processes, found 1" in line
+    assert line.startswith("nmt: wrong number of processes: ")
+    assert "was trained by 2, found 1" in line
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGUSR1])
@@ -143,4 +143,4 @@ def test_when_one_is_killed_the_other_ends_too(config: Path, tmp_path: Path, sta
     (line,) = err.splitlines()
     assert two[0].returncode == 2
     assert line.startswith("nmt: another process of this run has ended")
-    assert "the same command goes on from the last checkpoint" in line
+    assert "run the same command again to continue from the last checkpoint" in line

@@ -72,7 +72,7 @@ def test_a_signal_before_the_first_update_is_no_failure_either(
     process[0].send_signal(signal.SIGUSR1)
     out, err = process[0].communicate()
     assert (process[0].returncode, err) == (75, "")
-    assert "the same command goes on from there" in out
+    assert "the same command continues from there" in out
 
 
 def test_from_text_to_a_score_with_every_kind_of_stop_on_the_way(
@@ -98,7 +98,7 @@ def test_from_text_to_a_score_with_every_kind_of_stop_on_the_way(
     out, err = process[0].communicate()
     assert (process[0].returncode, err) == (75, "")
     stopped = max(Checkpoints(parts / "checkpoints", keep=1, every=1).steps())
-    assert f"stopped at update {stopped}; the same command goes on from there" in out
+    assert f"stopped at update {stopped}; the same command continues from there" in out
 
     process.append(started("train", config, "--run", parts))
     wait_for_checkpoint(parts, process[1], stopped)
@@ -108,7 +108,7 @@ def test_from_text_to_a_score_with_every_kind_of_stop_on_the_way(
 
     code, out, _ = command("train", config, "--run", parts)
     assert code == 0
-    assert "going on from update" in out
+    assert "continuing from update" in out
     assert "done: 100 updates" in out
     assert command("train", config, "--run", whole)[0] == 0
     assert everything(parts) == everything(whole)
@@ -136,7 +136,7 @@ def test_from_text_to_a_score_with_every_kind_of_stop_on_the_way(
 
     code, out, _ = command("train", config, "--run", parts, "--set", "training.max_updates=103")
     assert code == 0
-    assert "going on from update 100" in out
+    assert "continuing from update 100" in out
     assert "done: 103 updates" in out
 
     code, _, err = command("train", config, "--run", parts, "--set", "training.clip_norm=2")

@@ -72,7 +72,7 @@ def test_a_wandb_that_fails_takes_nothing_with_it(
 
     monkeypatch.setattr(wandb, "init", refuse)
     write(page(), tmp_path, wandb="offline")
-    warning = f"warning: wandb: not recording: no room; figures go to {tmp_path} alone"
+    warning = f"warning: wandb: not recording: no room; metrics go to {tmp_path} only"
     assert capsys.readouterr().err.splitlines() == [warning]
     assert (tmp_path / "trial.png").is_file()
 

@@ -347,7 +347,7 @@ def test_a_batch_that_is_bad_for_one_is_skipped_by_all(seen: list[dict[str, Seen
 def test_what_two_cannot_do_is_refused_in_both(seen: list[dict[str, Seen]]) -> None:
     first, second = (each["refused"] for each in seen)
     assert first == second
-    assert "wrong world size: training.tokens_per_batch is 1 for 2 processes" in first["fewer"]
+    assert "wrong number of processes: 2, and training.tokens_per_batch is 1" in first["fewer"]
     assert "training.tokens_per_batch (was 400, now 300)" in first["other"]
 
 
@@ -361,8 +361,8 @@ def test_a_run_goes_on_with_as_many_processes_as_it_was_begun_with(
     with pytest.raises(UserError) as caught:
         build(folder / "whole", experiment(folder, dropout=0.3, tokens_per_batch=400))
     (line,) = str(caught.value).splitlines()
-    assert line.startswith("wrong world size: ")
-    assert f"{folder / 'whole' / 'checkpoints' / 'step-8'} is of 2 processes, found 1" in line
+    assert line.startswith("wrong number of processes: ")
+    assert f"{folder / 'whole' / 'checkpoints' / 'step-8'} was trained by 2, found 1" in line
 
 
 def environment(monkeypatch: pytest.MonkeyPatch, **variables: str) -> None:
@@ -398,7 +398,7 @@ def test_a_wrong_world_size_is_one_line(
     with pytest.raises(UserError) as caught, joined():
         pass
     (line,) = str(caught.value).splitlines()
-    assert line.startswith("wrong world size: ")
+    assert line.startswith("wrong number of processes: ")
     assert named in line
     assert "torchrun" in line
 
@@ -406,7 +406,7 @@ def test_a_wrong_world_size_is_one_line(
 def test_processes_that_never_come_are_not_waited_for_for_ever(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(distributed, "START", timedelta(seconds=1))
     environment(monkeypatch, WORLD_SIZE="2", RANK="0", MASTER_ADDR="127.0.0.1", MASTER_PORT=free_port())
-    with pytest.raises(UserError, match="wrong world size: not all of 2 processes"), joined():
+    with pytest.raises(UserError, match="wrong number of processes: not all of 2 processes"), joined():
         pass
 
 

@@ -198,18 +198,18 @@ def test_the_end_is_that_of_the_first_budget(
 @pytest.mark.parametrize(
     ("seconds", "said"),
     [
-        (40, "40 s to go, validations not counted, until 22:00"),
-        (3000, "50 min to go, validations not counted, until 22:50"),
-        (9000, "2.5 h to go, validations not counted, until 00:30 on 2026-03-02"),
-        (1e30, "more than a year to go, validations not counted"),
-        (math.inf, "more than a year to go, validations not counted"),
+        (40, "40 s left without validations, until 22:00"),
+        (3000, "50 min left without validations, until 22:50"),
+        (9000, "2.5 h left without validations, until 00:30 on 2026-03-02"),
+        (1e30, "more than a year left without validations"),
+        (math.inf, "more than a year left without validations"),
     ],
 )
 def test_the_line_tells_the_end_as_a_person_would(seconds: float, said: str) -> None:
     found = Preflight(12, 30, 28, 1_234_500_000, 3210.9, seconds)
     line = found.line(datetime(2026, 3, 1, 22, 0, 0))
     assert line.endswith(said)
-    assert "largest batch 12 pairs of up to 30 source and 28 target pieces" in line
+    assert "largest batch 12 pairs of up to 30 source and 28 target tokens" in line
     assert "1,234 MB" in line
     assert "; about 3,211 target tokens/s" in line
 

@@ -25,13 +25,13 @@ FAILURES: list[Exception] = [
 class Machine:
     """A model's gradients on a machine that holds so many positions at a time."""
 
-    def __init__(self, room: int, *, dropout: float = 0.0, pieces: int = 1, failure: Exception | None = None):
+    def __init__(self, room: int, *, dropout: float = 0.0, count: int = 1, failure: Exception | None = None):
         torch.manual_seed(1)
         self.model = nn.Sequential(nn.Linear(2, 6), nn.Dropout(dropout), nn.Linear(6, 1)).double()
         self.room, self.failure = room, failure or MemoryError()
         self.tried: list[int] = []
         self.said: list[str] = []
-        self.splitting = Splitting(pieces, CPU, undo=self.forget, log=self.said.append)
+        self.splitting = Splitting(count, CPU, undo=self.forget, log=self.said.append)
 
     def forget(self) -> None:
         self.model.zero_grad(set_to_none=True)
@@ -93,13 +93,13 @@ def test_each_size_is_tried_and_told_once() -> None:
     for rows in (32, 32, 31, 4, 32):
         machine.run(batch_of(rows))
     assert len(machine.said) == 2
-    assert "out of memory with 32 pairs of up to 10 source and 5 target pieces" in machine.said[0]
+    assert "out of memory with 32 pairs of up to 10 source and 5 target tokens" in machine.said[0]
     assert "out of memory with 16 pairs" in machine.said[1]
     assert machine.tried.count(32) == 1
 
 
 def test_what_fits_is_computed_in_as_many_pieces_as_asked_for() -> None:
-    machine = Machine(10**9, pieces=3)
+    machine = Machine(10**9, count=3)
     machine.run(batch_of(32))
     assert machine.tried == [11, 11, 10]
 
@@ -109,7 +109,7 @@ def test_a_single_pair_that_does_not_fit_is_one_clear_line() -> None:
     with pytest.raises(UserError) as caught:
         machine.run(batch_of(32))
     (line,) = str(caught.value).splitlines()
-    assert "a single pair of 9 source and 5 target pieces does not fit" in line
+    assert "a single pair of 9 source and 5 target tokens does not fit" in line
     assert "data.filters.max_length" in line
     assert line.endswith("(MemoryError)")
 

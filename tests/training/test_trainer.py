@@ -598,7 +598,7 @@ def test_a_damaged_checkpoint_is_named_and_the_run_ends_as_if_it_had_not_been(
     assert trainer.at.update == 8
     assert max(line["step"] for line in metrics(parts)) <= 8
     assert "step-12" in out.getvalue()
-    assert "going on from step 8" in out.getvalue()
+    assert "continuing from step 8" in out.getvalue()
     trainer.train()
     assert everything(parts) == everything(tmp_path / "whole")
 

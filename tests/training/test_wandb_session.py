@@ -144,7 +144,7 @@ def test_a_wandb_that_cannot_start_leaves_the_figures(
     monkeypatch.setattr(wandb, "login", lambda **_: True)
     record(tmp_path, mode)
     last = capsys.readouterr().err.splitlines()[-1]
-    assert last == "warning: wandb: not recording: no room; figures go to metrics.jsonl alone"
+    assert last == "warning: wandb: not recording: no room; metrics go to metrics.jsonl only"
     assert metrics(tmp_path) == [{"step": 10, "loss": 2.5, "lr": 1e-3}]
 
 
@@ -158,7 +158,7 @@ def test_a_wandb_that_fails_midway_is_left_with_one_warning(
         tracker.log(step, {"loss": 1.0})
     tracker.samples(2, [("a", "b", "c")])
     tracker.finish({})
-    line = "warning: wandb: stopped: no room; figures go to metrics.jsonl alone"
+    line = "warning: wandb: stopped: no room; metrics go to metrics.jsonl only"
     assert capsys.readouterr().err.splitlines()[1:] == [line]
     assert [line["step"] for line in metrics(tmp_path)] == [1, 2]
 
@@ -323,7 +323,7 @@ def test_a_start_that_never_ends_is_given_up_at_the_end(
     tracker = Tracker(tmp_path, experiment("online"))
     tracker.log(1, {"loss": 1.0})
     tracker.finish(seconds=0.1)
-    line = "warning: wandb: not done after 0 s, not waited for; metrics.jsonl has every figure"
+    line = "warning: wandb: not finished after 0 s, not waiting longer; metrics.jsonl has all metrics"
     assert capsys.readouterr().err.splitlines() == [line]
     assert metrics(tmp_path) == [{"step": 1, "loss": 1.0}]
     ready.set()
@@ -368,7 +368,7 @@ def test_a_model_that_cannot_be_handed_over_leaves_the_rest(
 ) -> None:
     monkeypatch.setattr(online, "log_artifact", refuse)
     hand_over(tmp_path, experiment("online"))
-    line = "warning: wandb: model not handed over: no room; the same command tries again"
+    line = "warning: wandb: model not uploaded: no room; the same command tries again"
     assert capsys.readouterr().err.splitlines() == ["wandb: address", line]
     assert online.summary == {"result": {"bleu": 30.0}}
 

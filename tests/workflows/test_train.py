@@ -108,8 +108,8 @@ def test_a_resumed_run_is_bit_for_bit_the_one_that_never_stopped(
         with pytest.raises(Interrupted):
             trainer.train()
     build(tmp_path / "parts", config, out).train()
-    assert "going on from update 3" in out.getvalue()
-    assert "going on from update 9" in out.getvalue()
+    assert "continuing from update 3" in out.getvalue()
+    assert "continuing from update 9" in out.getvalue()
     assert everything(tmp_path / "parts") == everything(tmp_path / "whole")
     configs = [(tmp_path / run / "config.yaml").read_text() for run in ("parts", "whole")]
     assert configs[0] == configs[1]
@@ -270,7 +270,7 @@ def test_the_first_lines_say_what_is_trained_on_what(tmp_path: Path, prepared: s
     out = io.StringIO()
     trainer = build(tmp_path, experiment(prepared), out)
     count = sum(p.numel() for p in trainer.model.parameters())
-    assert f"{count:,} parameters, 400 target pieces" in out.getvalue()
+    assert f"{count:,} parameters, 400 target tokens" in out.getvalue()
     assert "float32 on cpu" in out.getvalue()
 
 
