@@ -161,7 +161,7 @@ def _run(
     resume: bool,
     alignments: bool,
 ) -> int:
-    """Translate the windows, of which the first begins at line `begin`, in so many processes.
+    """Translate the blocks, of which the first begins at line `begin`, in so many processes.
 
     Return how many lines they hold.
     """
@@ -174,19 +174,19 @@ def _run(
     short: list[int] = []
     read = 0
 
-    def counted() -> "Windows":
+    def counted() -> "Blocks":
         nonlocal read
-        for window, problem in found:
-            read += len(window)
-            yield window, problem
+        for block, problem in found:
+            read += len(block)
+            yield block, problem
 
     with in_order(load, workers) as translated:
         opened = open_output(output, resume=resume, numbered_from=numbered_from) if output else nullcontext()
         with opened as out:
             write, done = (out.write, begin + out.done) if out else (_print, begin)
-            for window in translated(_numbered(counted(), begin, done)):
-                write(window.text)
-                short += window.short
+            for block in translated(_numbered(counted(), begin, done)):
+                write(block.text)
+                short += block.short
     if short:
         which = (
             "are far shorter than their sources, the first"
@@ -264,7 +264,7 @@ def _windows(source: Path | None, errors: Errors, begin: int, end: int | None, *
     from nmt.data.lines import read_lines, read_standard_input
 
     lines = read_lines(source, errors) if source else read_standard_input(errors)
-    cut = ready_windows if source is None and ready and not _is_file(None) else windows
+    cut = ready_blocks if source is None and ready and not _is_file(None) else blocks
     yield from cut(islice(lines, begin, end))
 
 

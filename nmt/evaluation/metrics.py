@@ -37,8 +37,8 @@ _SCRIPTS = {
     "char": re.compile("[\u0e00-\u0fff\u1000-\u109f\u1780-\u17ff]"),
 }
 _LOOKED_AT = 1000  # lines of a text, to see its script
-LABELS = "share of labels right"
-KINDS = "mean F1 of the kinds"
+LABELS = "fraction of correct labels"
+CLASSES = "mean F1 of the classes"
 
 
 class Comparison(NamedTuple):
@@ -53,11 +53,11 @@ class Comparison(NamedTuple):
 
 
 def bleu_tokenizer(language: str | None, texts: Sequence[str] = ()) -> tuple[str, str | None]:
-    """Return the tokenizer that sacreBLEU chooses for a target language, and a remark where it is missing.
+    """Return sacreBLEU's tokenizer for a target language, and a remark if it is missing.
 
-    language: a code such as zh or zh-CN; None is not known. texts: of that language; their script tells
-    where there is no code. Where the package of a language is not installed, or there is none and its words
-    have no spaces between them, BLEU is over characters, as its signature says.
+    language: a code such as zh or zh-CN; None if unknown. texts: lines of that language, whose script decides
+    if there is no code. BLEU is over characters, as its signature says, if the language's package is not
+    installed, or if it has no tokenizer and no spaces between words.
     """
     code = re.split("[-_]", language.lower())[0] if language else ""
     wanted = _TOKENIZERS.get(code, "13a") if code else _tokenizer_of_script(texts)
@@ -69,7 +69,7 @@ def bleu_tokenizer(language: str | None, texts: Sequence[str] = ()) -> tuple[str
 
 
 def _tokenizer_of_script(texts: Sequence[str]) -> str:
-    """Return the tokenizer for the script that most letters are of; 13a for those with spaces."""
+    """Return the tokenizer for the script of most letters; 13a for scripts with spaces between words."""
     text = "".join(each[:1000] for each in texts[:_LOOKED_AT])
     letters = sum(map(str.isalpha, text))
     counts = {name: len(script.findall(text)) for name, script in _SCRIPTS.items()}
