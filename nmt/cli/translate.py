@@ -33,10 +33,10 @@ from nmt.cli.arguments import (
 )
 from nmt.decoding.options import Sampling, TranslationOptions
 from nmt.errors import UserError
-from nmt.jobs.blocks import WINDOW, Shard, ready_windows, windows
+from nmt.jobs.blocks import BLOCK, Shard, blocks, ready_blocks
 from nmt.machine import Precision
 
-Windows = Iterator[tuple[list[str], Exception | None]]
+Blocks = Iterator[tuple[list[str], Exception | None]]
 
 FEW = 4  # blocks; for no more than these no other process is started unless asked for
 
@@ -80,7 +80,7 @@ Workers = Annotated[
     typer.Option(
         min=1,
         max=MOST_THREADS,
-        help=f"processes; default: one a core for a file of more than {FEW * WINDOW} lines, else 1",
+        help=f"processes; default: one a core for a file of more than {FEW * BLOCK} lines, else 1",
     ),
 ]
 ThreadsOfEach = Annotated[int, typer.Option(min=1, max=MOST_THREADS, help="CPU threads a process")]
@@ -154,7 +154,7 @@ def translate(
 def _run(
     options: TranslationOptions,
     workers: int,
-    found: Windows,
+    found: Blocks,
     begin: int,
     output: Path | None,
     *,
@@ -259,7 +259,7 @@ def _is_file(source: Path | None) -> bool:
     return stat.S_ISREG(found.st_mode)
 
 
-def _windows(source: Path | None, errors: Errors, begin: int, end: int | None, *, ready: bool) -> Windows:
+def _blocks(source: Path | None, errors: Errors, begin: int, end: int | None, *, ready: bool) -> Blocks:
     """Yield the lines from begin to end; ready: those of a terminal or a pipe as soon as they are there."""
     from nmt.data.lines import read_lines, read_standard_input
 
@@ -268,8 +268,8 @@ def _windows(source: Path | None, errors: Errors, begin: int, end: int | None, *
     yield from cut(islice(lines, begin, end))
 
 
-def _share(found: Windows, workers: int | None, device: str) -> tuple[int, Windows]:
-    """Return how many processes the windows are for, never more than there are windows, and the windows."""
+def _share(found: Blocks, workers: int | None, device: str) -> tuple[int, Blocks]:
+    """Return how many processes the blocks are for, never more than there are blocks, and the blocks."""
     from nmt.workflows.translate import choose_workers
 
     if workers == 1:
@@ -282,8 +282,8 @@ def _share(found: Windows, workers: int | None, device: str) -> tuple[int, Windo
     return max(1, min(workers, len(at_hand))), chain(at_hand, found)
 
 
-def _numbered(found: Windows, begin: int, done: int) -> Iterator[tuple[int, list[str]]]:
-    """Yield the windows from line `done` on, with the number of the first line; raise what went wrong."""
+def _numbered(found: Blocks, begin: int, done: int) -> Iterator[tuple[int, list[str]]]:
+    """Yield the blocks from line `done` on, with the number of the first line; raise what went wrong."""
     number = begin
     for block, problem in found:
         if block and number >= done:
