@@ -2,6 +2,7 @@
 
 import fcntl
 import hashlib
+import json
 import os
 import shutil
 from collections.abc import Callable, Iterator, Mapping
@@ -10,17 +11,19 @@ from pathlib import Path
 from typing import TypeVar
 
 import torch
+from pydantic import JsonValue, TypeAdapter, ValidationError
 from torch import Tensor, nn
 
 from nmt import machine
 from nmt.config.experiment import Experiment
-from nmt.config.loading import dump_experiment, load_experiment
+from nmt.config.loading import dump_experiment, keys_of_model, load_experiment
 from nmt.errors import UserError
 from nmt.files import check_within, open_append, replace_text
 from nmt.layers.earlier_names import by_todays_names
 from nmt.training.checkpoint import DamagedCheckpoint, Header, read_header, read_tensors, write_tensors
 
 Model = TypeVar("Model", bound=nn.Module)
+_KEYS = TypeAdapter(dict[str, JsonValue])
 
 
 def checksum(tensors: Mapping[str, Tensor]) -> str:
@@ -120,16 +123,28 @@ class Run:
             shutil.rmtree(new, ignore_errors=True)
             raise UserError(f"{self.tokenizer} could not be written: {error.strerror or error}") from error
 
-    def save_model(self, model: nn.Module, tokenizers: tuple[str, str]) -> None:
-        """Write the model's weights (tied tensors once) with its tokenizers' fingerprints and a checksum."""
-        weights = {name: parameter.detach().cpu() for name, parameter in model.named_parameters()}
-        # One key: safetensors writes several in any order, and equal runs should give equal files.
-        write_tensors(self.model, weights, {"tokenizers": " ".join([*tokenizers, checksum(weights)])})
+    def save_model(
+        self, model: nn.Module, tokenizers: tuple[str, str], experiment: Experiment | None = None
+    ) -> None:
+        """Write the model's weights (tied tensors once) with its tokenizers' fingerprints and a checksum.
 
-    def load_model(self, build: Callable[[], Model], tokenizers: tuple[str, str]) -> Model:
+        experiment: its keys that say how the model computes are written too.
+        """
+        weights = {name: parameter.detach().cpu() for name, parameter in model.named_parameters()}
+        keys = "" if experiment is None else _json(keys_of_model(experiment))
+        # One key: safetensors writes several in any order, and equal runs should give equal files.
+        write_tensors(self.model, weights, {"tokenizers": " ".join([*tokenizers, checksum(weights) + keys])})
+
+    def load_model(
+        self,
+        build: Callable[[], Model],
+        tokenizers: tuple[str, str],
+        experiment: Experiment | None = None,
+    ) -> Model:
         """Return the model that `build` makes, with the run's weights; raises UserError if they do not fit.
 
-        Nothing is allocated before names and shapes in the file's header match the model.
+        Nothing is allocated before names and shapes in the file's header match the model, and the keys there
+        match the experiment.
         """
         if not self.model.is_file():
             raise UserError(
@@ -141,6 +156,8 @@ class Run:
             header = read_header(self.model)
             self._check_tokenizers(header.metadata, tokenizers)
             self._check_fit(_by_todays_names(header), model)
+            if experiment is not None:
+                self._check_keys(header.metadata, keys_of_model(experiment))
             needed = 8 * sum(parameter.numel() for parameter in model.parameters())  # file and copy
             if needed > (room := machine.memory()):
                 raise UserError(
@@ -153,7 +170,7 @@ class Run:
                 f"{self.model} is damaged ({error}); restore it or continue training, which writes it again"
             ) from error
         # Early models have no checksum.
-        if _checksums(header.metadata)[2:] not in ([], [checksum(weights)]):
+        if _checksums(header.metadata)[2:3] not in ([], [checksum(weights)]):
             raise UserError(f"{self.model} is damaged: its weights do not match its checksum; restore it")
         for name, weight in weights.items():
             if not weight.isfinite().all():
@@ -174,6 +191,19 @@ class Run:
                     f"{fingerprint[:12]}, the model was trained with {wanted[:12]}; restore either"
                 )
 
+    def _check_keys(self, metadata: Mapping[str, str], found: Mapping[str, object]) -> None:
+        for text in _checksums(metadata)[3:]:
+            try:
+                expected = _KEYS.validate_json(text)
+            except ValidationError:
+                raise UserError(f"{self.model} is damaged: {text[:40]!r} are no keys; restore it") from None
+            for key, value in expected.items():
+                if (now := found.get(key)) != value:
+                    raise UserError(
+                        f"{self.model} does not fit {self.config}: it was trained with {key} {value}, found "
+                        f"{now}; restore the file that was changed"
+                    )
+
     def _check_fit(self, tensors: Mapping[str, tuple[str, tuple[int, ...]]], model: nn.Module) -> None:
         expected = {name: tuple(parameter.shape) for name, parameter in model.named_parameters()}
         for name in [*expected, *tensors]:
@@ -191,9 +221,16 @@ class Run:
             )
 
 
+def _json(keys: Mapping[str, object]) -> str:
+    """Return keys as JSON without spaces."""
+    return json.dumps(keys, sort_keys=True, separators=(",", ":"))
+
+
 def _checksums(metadata: Mapping[str, str]) -> list[str]:
-    """Return the fingerprints of both tokenizers and, except in old files, the checksum of the weights."""
-    return metadata.get("tokenizers", "none none").split()
+    """Return the fingerprints of both tokenizers and, except in old files, the weights' checksum and keys."""
+    *tokenizers, last = metadata.get("tokenizers", "none none").split(" ", 2)
+    checksum, brace, keys = last.partition("{")
+    return [*tokenizers, checksum, *([brace + keys] if brace else [])]
 
 
 def _by_todays_names(header: Header) -> dict[str, tuple[str, tuple[int, ...]]]:

@@ -162,5 +162,5 @@ def tiny_run(tmp_path_factory: pytest.TempPathFactory) -> Path:
     with torch.no_grad():
         for parameter in model.parameters():
             parameter.mul_(3)  # opinions as strong as after training
-    run.save_model(model, (src.fingerprint, trg.fingerprint))
+    run.save_model(model, (src.fingerprint, trg.fingerprint), experiment)
     return run.folder

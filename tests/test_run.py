@@ -191,6 +191,50 @@ def test_weights_of_another_type_are_refused(tmp_path: Path, dtype: torch.dtype,
         run.load_model(lambda: tied(2), TOKENIZERS)
 
 
+@pytest.mark.parametrize(
+    ("change", "problem"),
+    [
+        (
+            {"decoder": {"bridge": "mean", "attention": {"kind": "multi_head", "heads": 4}}},
+            "it was trained with model.decoder.bridge last, found mean",
+        ),
+        (
+            {"decoder": {"attention": {"kind": "multi_head", "heads": 8}}},
+            "it was trained with model.decoder.attention.heads 4, found 8",
+        ),
+        (
+            {"decoder": {"attention": {"kind": "general"}}},
+            "it was trained with model.decoder.attention.heads 4, found None",
+        ),
+    ],
+)
+def test_a_configuration_that_was_edited_is_found_though_all_shapes_fit(
+    tmp_path: Path, change: dict[str, object], problem: str
+) -> None:
+    trained = experiment(model={"decoder": {"attention": {"kind": "multi_head", "heads": 4}}})
+    run = Run(tmp_path)
+    run.save_model(tied(1), TOKENIZERS, trained)
+    run.load_model(lambda: tied(2), TOKENIZERS, trained)
+    with pytest.raises(UserError, match=problem):
+        run.load_model(lambda: tied(2), TOKENIZERS, experiment(model=change))
+    other = trained.model_copy(update={"data": trained.data.model_copy(update={"normalize": "nfc"})})
+    with pytest.raises(UserError, match=r"it was trained with data\.normalize none, found nfc"):
+        run.load_model(lambda: tied(2), TOKENIZERS, other)
+
+
+def test_a_configuration_of_before_there_was_a_key_fits(tmp_path: Path) -> None:
+    run, trained = Run(tmp_path), experiment()
+    run.save_model(tied(1), TOKENIZERS, trained)
+    weights = read_tensors(run.model)
+    for keys in ("{}", '{"model.kind": "seq2seq"}'):
+        seal = " ".join([*TOKENIZERS, checksum(weights) + keys])
+        write_tensors(run.model, weights, {"tokenizers": seal})
+        run.load_model(lambda: tied(2), TOKENIZERS, trained)
+    write_tensors(run.model, weights, {"tokenizers": f"{seal[:-5]}["})
+    with pytest.raises(UserError, match="are no keys"):
+        run.load_model(lambda: tied(2), TOKENIZERS, trained)
+
+
 def test_a_model_that_is_not_finite_is_refused(tmp_path: Path) -> None:
     run = saved(tmp_path)
     rewritten(run, lambda weights: weights["src_embedding.weight"].fill_(float("nan")))

@@ -32,5 +32,6 @@ def load_labeller(folder: Path, *, experiment: Experiment | None = None, device:
     model = run.load_model(
         lambda: build_labeller(config, len(text.vocabulary), len(labels.vocabulary)),
         (text.fingerprint, labels.fingerprint),
+        experiment,
     )
     return Labeller(model.eval().to(where, torch.float64), text, labels, experiment, where)

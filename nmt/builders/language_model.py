@@ -60,6 +60,7 @@ def load_language_model(
     model = run.load_model(
         lambda: build_language_model(config, len(tokenizer.vocabulary)),
         (tokenizer.fingerprint, tokenizer.fingerprint),
+        experiment,
     )
     return Trained(model.eval().to(where, precision), tokenizer, experiment, where)
 

@@ -187,6 +187,7 @@ def _model(member: _Member) -> Seq2Seq:
     model = member.run.load_model(
         lambda: build_model(member.config, len(member.src.vocabulary), len(member.trg.vocabulary)),
         (member.src.fingerprint, member.trg.fingerprint),
+        member.experiment,
     )
     return model.eval()
 

@@ -100,6 +100,16 @@ def changed_keys(old: Experiment, new: Experiment) -> list[tuple[str, object, ob
     return [(key, was, now) for key, was, now in pairs if was != now]
 
 
+def keys_of_model(experiment: Experiment) -> dict[str, object]:
+    """Return value by dotted key of all that says how a trained model computes, as JSON holds it.
+
+    Files of word vectors are only where a training began.
+    """
+    model = experiment.model.model_dump(mode="json", exclude={"embeddings"})
+    data = {"normalize": experiment.data.normalize, "continuous": experiment.data.continuous}
+    return _flat({"model": model, "data": data})
+
+
 def _flat(tree: Mapping[str, object], prefix: str = "") -> dict[str, object]:
     leaves: dict[str, object] = {}
     for key, value in tree.items():

@@ -93,6 +93,8 @@ class SentencePieceTokenizer:
     def __init__(self, model: bytes, *, kind: SubwordKind, dropout: float = 0.0) -> None:
         import sentencepiece
 
+        if not model:  # the library takes it, and complains at the first use
+            raise UserError("it is empty")
         self._model, self._dropout = model, dropout
         self.kind: SubwordKind = kind
         self._processor = sentencepiece.SentencePieceProcessor(model_proto=model)

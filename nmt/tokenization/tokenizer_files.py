@@ -4,7 +4,7 @@ import hashlib
 from pathlib import Path
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from nmt.errors import UserError
 from nmt.files import MB, read_regular, replace_bytes
@@ -22,7 +22,7 @@ class Descriptor(BaseModel):
     format: Literal[1] = 1
     kind: Kind
     sha256: str
-    dropout: float = 0.0
+    dropout: float = Field(0.0, ge=0, lt=1, allow_inf_nan=False)
     lowercase: bool = False
 
 

@@ -105,7 +105,7 @@ def build_trainer(
         checkpoints=checkpoints,
         tracker=tracker,
         progress=progress,
-        keep_best=lambda: run.save_model(model, (src.fingerprint, trg.fingerprint)),
+        keep_best=lambda: run.save_model(model, (src.fingerprint, trg.fingerprint), experiment),
         identity={
             "data": prepared.meta.splits["train"].sha256,
             "validation data": prepared.meta.splits["validation"].sha256,
