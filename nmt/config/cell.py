@@ -11,7 +11,7 @@ Matrix = Literal["orthogonal", "glorot", "uniform"]  # uniform: ± 1/√hidden, 
 
 
 class _KindConfig(Section):
-    _absent: ClassVar[Mapping[str, str]] = {}  # keys of other cells, and why this one cannot have them
+    _absent: ClassVar[Mapping[str, str]] = {}  # keys of other cells, and why this one has none
 
     kind: str
 
@@ -25,7 +25,7 @@ class _KindConfig(Section):
 
 
 class _CellConfig(_KindConfig):
-    input: Matrix = Field("glorot", description="how the matrices of its inputs are drawn, gate by gate")
+    input: Matrix = Field("glorot", description="initialisation of the input matrices, gate by gate")
 
 
 class RNNCellConfig(_CellConfig):
@@ -33,14 +33,14 @@ class RNNCellConfig(_CellConfig):
 
     _absent: ClassVar = {"forget_bias": "it has no gates", "chrono": "it has no gates"}
     kind: Literal["rnn"] = "rnn"
-    recurrent: Matrix = Field("orthogonal", description="how the matrix of h is drawn")
+    recurrent: Matrix = Field("orthogonal", description="initialisation of the recurrent matrix")
 
 
 class IRNNCellConfig(_CellConfig):
-    """Le et al. 2015: ReLU(W x + U h + b), U the identity and b zero to begin with."""
+    """Le et al. 2015: ReLU(W x + U h + b), with U initialised to the identity and b to zero."""
 
     _absent: ClassVar = {
-        "recurrent": "its recurrent matrix begins as the identity",
+        "recurrent": "its recurrent matrix is initialised to the identity",
         "forget_bias": "it has no gates",
         "chrono": "it has no gates",
     }
@@ -52,24 +52,28 @@ class GRUCellConfig(_CellConfig):
 
     _absent: ClassVar = {"forget_bias": "it has no forget gate", "chrono": "it has no forget gate"}
     kind: Literal["gru"] = "gru"
-    recurrent: Matrix = Field("orthogonal", description="how the matrices of h are drawn, gate by gate")
+    recurrent: Matrix = Field(
+        "orthogonal", description="initialisation of the recurrent matrices, gate by gate"
+    )
 
 
 class _ForgettingCellConfig(_CellConfig):
-    recurrent: Matrix = Field("orthogonal", description="how the matrices of h are drawn, gate by gate")
-    forget_bias: float = Field(1.0, ge=-1_000, le=1_000, description="where the forget gate's bias begins")
+    recurrent: Matrix = Field(
+        "orthogonal", description="initialisation of the recurrent matrices, gate by gate"
+    )
+    forget_bias: float = Field(1.0, ge=-1_000, le=1_000, description="initial bias of the forget gate")
     chrono: int | None = Field(
         None,
         ge=3,
         le=10**9,
-        description="longest dependency to expect, in tokens; biases begin as in Tallec & Ollivier 2018",
+        description="longest expected dependency, in tokens; sets the biases as in Tallec & Ollivier 2018",
     )
 
     @model_validator(mode="after")
     def _one_way_to_begin(self) -> Self:
         if self.chrono is not None and self.forget_bias != 1.0:
             raise ValueError(
-                f"chrono {self.chrono} draws the forget gate's bias, and forget_bias sets it to "
+                f"chrono {self.chrono} samples the forget gate's bias, and forget_bias sets it to "
                 f"{self.forget_bias}; leave one out"
             )
         return self
@@ -92,8 +96,8 @@ class SRUCellConfig(_CellConfig):
 
     _absent: ClassVar = {
         "recurrent": "no matrix multiplies its state",
-        "forget_bias": "its gates begin half open",
-        "chrono": "its gates begin half open",
+        "forget_bias": "its gates are initialised half open",
+        "chrono": "its gates are initialised half open",
     }
     kind: Literal["sru"] = "sru"
 
@@ -102,7 +106,7 @@ def _named(value: object) -> object:
     return {"kind": value} if isinstance(value, str) else value
 
 
-# A bare name stands for its kind with the defaults: `cell: gru` is `cell: {kind: gru}`.
+# A bare name is a kind with its defaults: `cell: gru` means `cell: {kind: gru}`.
 InnerCellConfig = Annotated[
     LSTMCellConfig | GRUCellConfig | RNNCellConfig | IRNNCellConfig | LayerNormLSTMCellConfig | SRUCellConfig,
     Field(discriminator="kind"),
@@ -111,22 +115,22 @@ InnerCellConfig = Annotated[
 
 
 class DeepTransitionCellConfig(_KindConfig):
-    """Miceli Barone et al. 2017, §2.2: several cells in turn make one step."""
+    """Miceli Barone et al. 2017, §2.2: several cells in sequence make one step."""
 
     _absent: ClassVar = dict.fromkeys(
         ("input", "recurrent", "forget_bias", "chrono"),
         "it belongs to the cells inside, as in cell: {kind: gru, recurrent: glorot}",
     )
     kind: Literal["deep_transition"] = "deep_transition"
-    cell: InnerCellConfig = GRUCellConfig()
-    depth: int = Field(4, ge=2, le=1_000, description="cells in turn; the first alone has inputs")
+    cell: InnerCellConfig = Field(GRUCellConfig(), description="kind of the inner cells")
+    depth: int = Field(4, ge=2, le=1_000, description="number of inner cells; only the first has inputs")
 
     @model_validator(mode="after")
     def _state_can_go_deeper(self) -> Self:
         if isinstance(self.cell, SRUCellConfig):
             raise ValueError(
                 "deep_transition cannot have cell sru: no matrix multiplies its state, so that further cells "
-                "without inputs would not transform it; take lstm, gru, rnn, irnn or ln_lstm"
+                "without inputs would not transform it; use lstm, gru, rnn, irnn or ln_lstm"
             )
         return self
 
@@ -145,5 +149,5 @@ CellConfig = Annotated[
 
 
 def has_recurrent_matrix(cell: CellConfig) -> bool:
-    """Say whether a matrix of the cell multiplies h."""
+    """Return whether a matrix of the cell multiplies h."""
     return not isinstance(cell, SRUCellConfig)

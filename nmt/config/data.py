@@ -1,4 +1,4 @@
-"""Where the text comes from, how it is cut into pieces and what is filtered out."""
+"""Where the text comes from, how it is tokenized and what is filtered out."""
 
 from typing import Annotated, Literal, Self, TypeAlias
 
@@ -6,22 +6,22 @@ from pydantic import Field, model_validator
 
 from nmt.config.section import Count, Name, PathName, Section, Seed
 
-_VOCABULARY = 10_000_000  # pieces, at most
+_VOCABULARY = 10_000_000  # tokens, at most
 
-# Of the text before it is cut: as it stands, or in Unicode's composed form.
+# Of the text before tokenization: none, or Unicode's composed form.
 Normalization = Literal["none", "nfc"]
 
 
 class SplitNames(Section):
-    """What the three splits are called in the dataset; null where there is none."""
+    """The names of the three splits in the dataset."""
 
-    train: Name = "train"
-    validation: Name = "validation"
-    test: Name | None = "test"
+    train: Name = Field("train", description="name of the training split")
+    validation: Name = Field("validation", description="name of the validation split")
+    test: Name | None = Field("test", description="name of the test split; null = none")
 
 
 class HubDataset(Section):
-    """A dataset of the hub or a local folder; in the file its keys stand in `data` itself."""
+    """A dataset of the hub or in a local folder; in the file its keys are in `data` itself."""
 
     dataset: PathName
     config: str | None
@@ -31,26 +31,26 @@ class HubDataset(Section):
 
 
 class FilePair(Section):
-    """Two text files, line n of one translating line n of the other; plain or .gz."""
+    """Two text files in which line n of one translates line n of the other; plain or .gz."""
 
-    src: PathName
-    trg: PathName
+    src: PathName = Field(description="source text, one sentence per line")
+    trg: PathName = Field(description="target text, one sentence per line")
 
 
 class TextFiles(Section):
     """A pair of text files for each split."""
 
-    train: FilePair
-    validation: FilePair
-    test: FilePair | None = None
+    train: FilePair = Field(description="training text")
+    validation: FilePair = Field(description="validation text")
+    test: FilePair | None = Field(None, description="test text; null = none")
 
 
 class SplitFiles(Section):
     """One file for each split; plain or .gz."""
 
-    train: PathName
-    validation: PathName
-    test: PathName | None = None
+    train: PathName = Field(description="training file")
+    validation: PathName = Field(description="validation file")
+    test: PathName | None = Field(None, description="test file; null = none")
 
 
 class TsvFiles(SplitFiles):
@@ -60,20 +60,20 @@ class TsvFiles(SplitFiles):
 class PlainText(Section):
     """Text of one language, for a language model; plain or .gz."""
 
-    train: PathName
-    validation: PathName | None = Field(None, description="a file; or give held_out")
-    test: PathName | None = None
+    train: PathName = Field(description="training file")
+    validation: PathName | None = Field(None, description="validation file; or set held_out")
+    test: PathName | None = Field(None, description="test file; null = none")
     held_out: float | None = Field(
         None,
         gt=0,
         lt=1,
-        description="instead of a validation file: this share of train, of its lines one every so often; "
-        "of one long text the last lines, by characters",
+        description="instead of a validation file: fraction of train to validate on, evenly spread lines; "
+        "for one long text the last lines, by characters",
     )
     lines: bool = Field(
         True,
-        description="true: every line begins anew, as names or sentences do; false: one long text, each line "
-        "of which reads on from the one before",
+        description="true: every line is a text of its own, such as a name; false: one long text, in which "
+        "each line continues the one before",
     )
 
     @model_validator(mode="after")
@@ -85,16 +85,16 @@ class PlainText(Section):
 
 
 class LabelledText(SplitFiles):
-    """One file for each split: a text, tab, its label, or labels for all its words; plain or .gz."""
+    """One file for each split: text, tab, its label or one label per word; plain or .gz."""
 
 
 class BuiltinCorpus(Section):
-    """The corpus that comes with the package: English–German pairs from a synchronous grammar."""
+    """The corpus in the package: English–German pairs from a synchronous grammar."""
 
-    train: int = Field(20000, ge=100, le=10**9, description="training pairs")
-    validation: int = Field(500, ge=10, le=10**9)
-    test: int = Field(500, ge=10, le=10**9)
-    seed: Seed = 1
+    train: int = Field(20000, ge=100, le=10**9, description="number of training pairs")
+    validation: int = Field(500, ge=10, le=10**9, description="number of validation pairs")
+    test: int = Field(500, ge=10, le=10**9, description="number of test pairs")
+    seed: Seed = Field(1, description="random seed of the sentences")
 
 
 CorpusConfig: TypeAlias = HubDataset | TextFiles | TsvFiles | BuiltinCorpus | PlainText | LabelledText
@@ -104,60 +104,66 @@ CORPORA = ("dataset", "files", "tsv", "builtin", "text", "labelled")  # the keys
 class SubwordTokenizer(Section):
     """sentencepiece, byte pair encoding or unigram."""
 
-    kind: Literal["bpe", "unigram"] = "bpe"
+    kind: Literal["bpe", "unigram"] = Field("bpe", description="algorithm")
     vocab_size: int = Field(
-        8000, ge=261, le=_VOCABULARY, description="pieces, special and byte pieces included"
+        8000, ge=261, le=_VOCABULARY, description="number of tokens, special and byte tokens included"
     )
-    shared: bool = True
+    shared: bool = Field(True, description="one vocabulary for both languages")
     dropout: float = Field(
         0.0,
         ge=0.0,
         lt=1.0,
-        description="subword regularisation of the training text: the share of merges left out "
-        "(bpe, Provilkov 2020) or the sampling temperature (unigram, Kudo 2018); 0 = off",
+        description="subword regularisation of the training text: rate of skipped merges (bpe, Provilkov "
+        "2020) or exponent of the sampling distribution (unigram, Kudo 2018); 0 = off",
     )
     samples: int = Field(
         8,
         ge=1,
         le=10_000,
-        description="with dropout: how many segmentations of the training text are prepared; "
-        "epoch e reads number e mod samples",
+        description="with dropout: number of prepared segmentations of the training text; "
+        "epoch e reads segmentation e mod samples",
     )
 
 
 class CharTokenizer(Section):
-    """Every character a piece."""
+    """Every character is a token."""
 
     kind: Literal["char"] = "char"
-    shared: bool = True
+    shared: bool = Field(True, description="one vocabulary for both languages")
 
 
 class WordTokenizer(Section):
-    """Words between spaces; what is rare becomes <unk>."""
+    """Words between spaces; rare ones become <unk>."""
 
     kind: Literal["word"] = "word"
-    vocab_size: int | None = Field(None, ge=8, le=_VOCABULARY, description="special ids included; null = all")
-    min_frequency: Count = 2
-    lowercase: bool = False
-    shared: bool = False
+    vocab_size: int | None = Field(
+        None, ge=8, le=_VOCABULARY, description="number of words and special tokens; null = all"
+    )
+    min_frequency: Count = Field(2, description="rarer words become <unk>")
+    lowercase: bool = Field(False, description="lowercase the text")
+    shared: bool = Field(False, description="one vocabulary for both languages")
 
 
 class TorchtextTokenizer(Section):
     """torchtext 0.6's word tokenizer and Vocab, for repeating older experiments (extra: torchtext)."""
 
     kind: Literal["torchtext"] = "torchtext"
-    vocab_size: int | None = Field(None, ge=8, le=_VOCABULARY, description="special ids included; null = all")
-    min_frequency: Count = 2
-    lowercase: bool = True
-    shared: bool = False
+    vocab_size: int | None = Field(
+        None, ge=8, le=_VOCABULARY, description="number of words and special tokens; null = all"
+    )
+    min_frequency: Count = Field(2, description="rarer words become <unk>")
+    lowercase: bool = Field(True, description="lowercase the text")
+    shared: bool = Field(False, description="one vocabulary for both languages")
 
 
 class SavedTokenizer(Section):
-    """The tokenizers that are there already; text of one language takes the target's."""
+    """The tokenizers of another run; text of one language uses the target's."""
 
     kind: Literal["saved"] = "saved"
     path: PathName = Field(description="the tokenizer folder of a run, such as runs/demo/tokenizer")
-    shared: bool = Field(True, description="of pairs: whether one tokenizer there serves both sides")
+    shared: bool = Field(
+        True, description="for pairs: whether the folder holds one tokenizer for both languages"
+    )
 
 
 TokenizerConfig = Annotated[
@@ -167,46 +173,47 @@ TokenizerConfig = Annotated[
 
 
 class Filters(Section):
-    """What does not enter training; what was dropped and why is printed and stored."""
+    """Which pairs are dropped from the training set; the numbers dropped are printed and stored."""
 
-    max_length: Count = Field(200, description="pieces on either side")
+    max_length: Count = Field(200, description="largest number of tokens on either side")
     max_ratio: float = Field(
-        9.0, ge=1.0, le=1e9, description="pieces of the longer side per piece of the shorter"
+        9.0, ge=1.0, le=1e9, description="largest ratio of the two lengths in tokens, translations only"
     )
     drop_duplicates: bool | None = Field(
-        None, description="null: of translations alone; how often a line or a label is there says something"
+        None,
+        description="drop exact duplicates; null = for translations only, not for labels or single lines",
     )
-    drop_test_overlap: bool = Field(True, description="test or validation pairs inside the training set")
+    drop_test_overlap: bool = Field(True, description="drop training pairs that are in validation or test")
 
 
 class DataConfig(Section):
     """One corpus: exactly one of dataset, files, tsv, builtin, text, labelled."""
 
-    dataset: PathName | None = Field(None, description="hub id, or a local folder of the same layout")
+    dataset: PathName | None = Field(None, description="id of a dataset on the hub, or a local folder")
     dataset_config: Name | None = Field(None, description="the hub's config name, such as de-en")
-    revision: Name | None = None
-    splits: SplitNames = SplitNames()
+    revision: Name | None = Field(None, description="git revision of the dataset on the hub; null = newest")
+    splits: SplitNames = Field(SplitNames(), description="names of the splits of dataset")
     streaming: bool = Field(
         False,
-        description="dataset: read as a stream into data.prepared; neither the memory nor the cache of the "
-        "library holds it",
+        description="dataset: read it as a stream into data.prepared, without the library's cache",
     )
-    files: TextFiles | None = None
-    tsv: TsvFiles | None = None
-    builtin: BuiltinCorpus | None = None
-    text: PlainText | None = None
-    labelled: LabelledText | None = None
+    files: TextFiles | None = Field(None, description="a pair of text files for each split")
+    tsv: TsvFiles | None = Field(None, description="a tab-separated file for each split")
+    builtin: BuiltinCorpus | None = Field(None, description="the corpus in the package")
+    text: PlainText | None = Field(None, description="text of one language, for a language model")
+    labelled: LabelledText | None = Field(None, description="texts with labels, for a classifier or tagger")
     src: Name | None = Field(
-        None,
-        description="languages of the pairs, which name the columns of dataset; files and tsv may do without",
+        None, description="source language, also the column of dataset; optional for files and tsv"
     )
-    trg: Name | None = None
-    tokenizer: TokenizerConfig = SubwordTokenizer()
+    trg: Name | None = Field(
+        None, description="target language, also the column of dataset; optional for files and tsv"
+    )
+    tokenizer: TokenizerConfig = Field(SubwordTokenizer(), description="how text becomes tokens")
     normalize: Normalization = Field(
-        "none", description="nfc: composed characters, in training and wherever the run reads text"
+        "none", description="nfc: compose characters, in training and wherever the run reads text"
     )
-    filters: Filters = Filters()
-    prepared: PathName = Field("runs/prepared", description="folder of the memory-mapped caches")
+    filters: Filters = Field(Filters(), description="which pairs are dropped")
+    prepared: PathName = Field("runs/prepared", description="folder of the prepared, memory-mapped data")
 
     @model_validator(mode="after")
     def _one_corpus(self) -> Self:
@@ -219,7 +226,7 @@ class DataConfig(Section):
     @model_validator(mode="after")
     def _streams_a_dataset(self) -> Self:
         if self.streaming and self.dataset is None:
-            raise ValueError("streaming: true is for data.dataset alone; leave it out")
+            raise ValueError("streaming: true needs data.dataset; leave it out")
         return self
 
     @model_validator(mode="after")
@@ -241,8 +248,8 @@ class DataConfig(Section):
     def _labels_are_learnt(self) -> Self:
         if self.labelled is not None and isinstance(self.tokenizer, SavedTokenizer):
             raise ValueError(
-                "tokenizer.kind saved has its own target pieces, and those of labelled are the labels of its "
-                "training text; take another kind, which is for the text alone"
+                "tokenizer.kind saved has its own target vocabulary, but that of labelled is its "
+                "labels; use another kind, which is for the text only"
             )
         return self
 
@@ -263,10 +270,10 @@ class DataConfig(Section):
 
     @property
     def pairs(self) -> bool:
-        """Whether a row is a text and its translation, not a text alone or one with labels."""
+        """Whether an example is a text with its translation, not a text alone or with labels."""
         return self.text is None and self.labelled is None
 
     @property
     def continuous(self) -> bool:
-        """Whether the text is one long one, of which no line may be left out."""
+        """Whether the data is one long text, from which no line may be dropped."""
         return self.text is not None and not self.text.lines

@@ -1,4 +1,4 @@
-"""One experiment: a file that is complete in itself."""
+"""One experiment: the whole configuration file."""
 
 from typing import Self
 
@@ -18,12 +18,12 @@ class Experiment(Section):
     """Everything that a run depends on."""
 
     name: str = Field(pattern=r"^\w[\w.-]*$", max_length=200, description="the run folder is runs/NAME")
-    seed: Seed = 1
-    data: DataConfig
-    model: AnyModelConfig = ModelConfig()
-    training: TrainingConfig = TrainingConfig()
-    decoding: DecodingConfig = DecodingConfig()
-    tracking: TrackingConfig = TrackingConfig()
+    seed: Seed = Field(1, description="random seed of weights, batches, dropout and segmentations")
+    data: DataConfig = Field(description="the corpus and its tokenizer")
+    model: AnyModelConfig = Field(ModelConfig(), description="the network")
+    training: TrainingConfig = Field(TrainingConfig(), description="budgets, optimiser and validation")
+    decoding: DecodingConfig = Field(DecodingConfig(), description="beam search")
+    tracking: TrackingConfig = Field(TrackingConfig(), description="Weights & Biases")
 
     @model_validator(mode="after")
     def _tying_needs_one_vocabulary(self) -> Self:

@@ -22,9 +22,9 @@ if TYPE_CHECKING:
     from ruamel.yaml import YAML
     from ruamel.yaml.nodes import Node
 
-LARGEST = 200_000  # bytes of a configuration, and values in it with every alias written out
+LARGEST = 200_000  # bytes of a configuration, and values in it with aliases expanded
 
-SHOWN = 20  # mistakes in a configuration
+SHOWN = 20  # mistakes that are listed
 
 _EXPECTED = {
     "int_type": "a whole number",
@@ -41,15 +41,11 @@ _EXPECTED = {
 
 
 def load_experiment(path: Path, overrides: Sequence[str] = (), *, within: Path | None = None) -> Experiment:
-    """Return the experiment in a YAML 1.2 file, each override `a.b=value` applied to it in turn.
+    """Return the experiment in a YAML 1.2 file, after applying each override `a.b=value` in order.
 
     An override's value is YAML too: `--set training.max_minutes=null`,
-    `--set 'model.decoder.attention={kind: additive}'`.
-
-    within: a folder out of which no link may lead.
-
-    Raises UserError with one line for each mistake: file and position, or key, what was found
-    and what was expected.
+    `--set 'model.decoder.attention={kind: additive}'`. within: a folder that no link may lead out of.
+    Raises UserError with one line for each mistake: file and position or key, what was found and expected.
     """
     try:
         text = read_regular(path, LARGEST, within=within).decode("utf-8-sig")
@@ -63,7 +59,7 @@ def load_experiment(path: Path, overrides: Sequence[str] = (), *, within: Path |
         raise UserError(f"{path}: expected a mapping such as 'name: demo', found {found}")
     keys = [_override(tree, override) for override in overrides]
     try:
-        # Strict JSON: true is not 1 and '5' is not 5, yet a list may be a tuple.
+        # Strict JSON: true is not 1, '5' is not 5, but a list may be a tuple.
         content = json.dumps(tree, default=str)
     except ValueError as error:
         raise UserError(f"{path}: not a configuration: {error}") from None
@@ -84,14 +80,14 @@ def dump_experiment(experiment: Experiment) -> str:
     import io
 
     stream, yaml, tree = io.StringIO(), _yaml(), experiment.model_dump()
-    # ruamel writes U+0085 as it is and reads it back as a line break; escaped it survives.
+    # ruamel would write U+0085 raw and read it back as a line break.
     yaml.allow_unicode = "\x85" not in json.dumps(tree, ensure_ascii=False)
     yaml.dump(tree, stream)
     return stream.getvalue()
 
 
 def changed_keys(old: Experiment, new: Experiment) -> list[tuple[str, object, object]]:
-    """Return (dotted key, old value, new value) wherever two experiments differ, in the order of the file.
+    """Return (dotted key, old value, new value) for each difference of two experiments, in file order.
 
     A key that only one of them has, such as one of another kind of attention, is None in the other.
     """
@@ -151,9 +147,9 @@ def _parse(text: str, origin: str) -> object:
 
 
 def _size(node: "Node | None", known: dict[int, int]) -> int:
-    """Return how many values a node of YAML has when every alias is written out.
+    """Return the number of values of a YAML node with aliases expanded.
 
-    known: of nodes that were counted, by id. A node inside itself is a RecursionError.
+    known: counts of earlier nodes, by id. Raises RecursionError for a node inside itself.
     """
     if node is None or isinstance(node.value, str):
         return 1
@@ -192,7 +188,7 @@ def _override(tree: dict[str, object], override: str) -> str:
 
 
 def _line(error: "ErrorDetails", file: str, overrides: Sequence[str]) -> str:
-    """Say one of pydantic's errors in one line of ours."""
+    """Return one of pydantic's errors as one line."""
     key, section, kind = _locate(error["loc"])
     from_override = any(f"{key}.".startswith(f"{override}.") for override in overrides)
     origin = "--set" if from_override else file
@@ -233,7 +229,7 @@ def _line(error: "ErrorDetails", file: str, overrides: Sequence[str]) -> str:
 def _locate(loc: tuple[int | str, ...]) -> tuple[str, type[Section] | None, str | None]:
     """Return the dotted key at pydantic's location, the section that holds it and that section's kind.
 
-    Pydantic puts the kind chosen in a union into the location; it is no part of the key.
+    Pydantic inserts the kind chosen in a union into the location; it is not part of the key.
     """
     parts: list[str] = []
     here: type[Section] | None = Experiment
@@ -261,7 +257,7 @@ def sections(field: FieldInfo) -> list[type[Section]]:
 
 
 def members(field: FieldInfo | None) -> dict[str, type[Section]]:
-    """Return the sections of a field that is chosen by `kind`, by kind; none for any other field."""
+    """Return the sections of a field with a `kind`, by kind; empty for any other field."""
     found = sections(field) if field else []
     if len(found) < 2:
         return {}
@@ -272,7 +268,7 @@ def _unknown_key(key: str, section: type[Section], kind: str | None, overrides: 
     parent, dot, name = key.rpartition(".")
     start = f"unknown key of kind {kind}" if kind else "unknown key"
     if f"{parent}.kind" in overrides:
-        # The file's other keys belong to the kind that it had; dropping them unasked would hide a mistake.
+        # The file's other keys belong to its old kind; dropping them silently would hide a mistake.
         return f"{start}; to change the kind, set the whole: --set '{parent}={{kind: {kind}}}'"
     nearest = difflib.get_close_matches(name, section.model_fields, n=1)
     if nearest:

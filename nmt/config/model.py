@@ -14,13 +14,13 @@ Layers = Annotated[int, Field(ge=1, le=_MOST_CELLS)]
 
 
 class _AttentionSection(Section):
-    """What every attention has."""
+    """The keys of every attention."""
 
     kind: str
     normalize: Literal["softmax", "sparsemax", "entmax15"] = Field(
         "softmax",
-        description="how scores become an alignment: softmax; sparsemax (Martins & Astudillo 2016) and "
-        "entmax15 (Peters et al. 2019) leave the lowest at exactly 0 (extra: entmax)",
+        description="how scores become an alignment; sparsemax (Martins & Astudillo 2016) and entmax15 "
+        "(Peters et al. 2019) set the lowest to exactly 0 (extra: entmax)",
     )
 
     @field_validator("normalize")
@@ -37,26 +37,26 @@ class AdditiveAttentionConfig(_AttentionSection):
     """Bahdanau 2015: v·tanh(W q + U k)."""
 
     kind: Literal["additive"] = "additive"
-    size: Width | None = Field(None, description="width of the comparison; null = the decoder's hidden")
+    size: Width | None = Field(None, description="width of the hidden layer; null = the decoder's hidden")
 
 
 class CoverageAttentionConfig(_AttentionSection):
-    """See et al. 2017 after Tu et al. 2016: v·tanh(W q + U k + w c + b), c = Σ of the alignments so far."""
+    """See et al. 2017 after Tu et al. 2016: v·tanh(W q + U k + w c + b), c the sum of previous alignments."""
 
     kind: Literal["coverage"] = "coverage"
-    size: Width | None = Field(None, description="width of the comparison; null = the decoder's hidden")
+    size: Width | None = Field(None, description="width of the hidden layer; null = the decoder's hidden")
     weight: float = Field(
-        1.0, ge=0, le=1_000, description="of Σ min(α, c) in the loss: looking again where one looked"
+        1.0, ge=0, le=1_000, description="weight in the loss of Σ min(α, c), the penalty for attending twice"
     )
 
 
 class LocationAttentionConfig(_AttentionSection):
-    """Chorowski et al. 2015: v·tanh(W q + V k + U f + b), f filters over the alignment of the step before."""
+    """Chorowski et al. 2015: v·tanh(W q + V k + U f + b), f filters over the previous alignment."""
 
     kind: Literal["location"] = "location"
-    size: Width | None = Field(None, description="width of the comparison; null = the decoder's hidden")
-    filters: Width = 10
-    width: int = Field(15, ge=1, le=9_999, description="of a filter, in source positions; an odd number")
+    size: Width | None = Field(None, description="width of the hidden layer; null = the decoder's hidden")
+    filters: Width = Field(10, description="number of filters")
+    width: int = Field(15, ge=1, le=9_999, description="width of a filter in source positions, odd")
 
     @field_validator("width")
     @classmethod
@@ -79,10 +79,10 @@ class GeneralAttentionConfig(_AttentionSection):
 
 
 class MultiHeadAttentionConfig(_AttentionSection):
-    """Vaswani 2017: several scaled dot products side by side."""
+    """Vaswani 2017: several scaled dot products in parallel."""
 
     kind: Literal["multi_head"] = "multi_head"
-    heads: Width = Field(4, description="must divide the decoder's hidden")
+    heads: Width = Field(4, description="number of heads; must divide the decoder's hidden")
 
 
 AttentionConfig = Annotated[
@@ -97,13 +97,13 @@ AttentionConfig = Annotated[
 
 
 class PlainHeadConfig(Section):
-    """One affine map of the features, or with tie_embeddings the target embedding."""
+    """One affine map of the features; with tie_embeddings its weight is the target embedding."""
 
     kind: Literal["plain"] = "plain"
 
 
 class LexicalHeadConfig(Section):
-    """Nguyen & Chiang 2018: beside the plain head, what the attended source words alone say of the next."""
+    """Nguyen & Chiang 2018: the plain head plus a prediction from the attended source embeddings."""
 
     kind: Literal["lexical"] = "lexical"
 
@@ -114,9 +114,8 @@ HeadConfig = Annotated[PlainHeadConfig | LexicalHeadConfig, Field(discriminator=
 def _drawn_from_bytes(rate: float) -> float:
     if rate and not 0 < round(rate * 256) < 256:
         raise ValueError(
-            f"a byte decides what is dropped, so that a rate is a multiple of 1/256, at least {1 / 256:.4f} "
-            f"and at most {255 / 256:.4f}; found {rate:g}, which would be {round(rate * 256)}/256; "
-            "set one of these, or 0 for none"
+            f"expected 0, or a dropout rate from {1 / 256:.4f} to {255 / 256:.4f} (rates are rounded to "
+            f"1/256); found {rate:g}"
         )
     return rate
 
@@ -125,25 +124,28 @@ Rate = Annotated[float, Field(ge=0.0, lt=1.0), AfterValidator(_drawn_from_bytes)
 DropoutKind = Literal["independent", "variational"]
 
 _DROPOUT_KIND = (
-    "independent: each element of each position by itself; variational: one draw a sequence for all "
-    "positions of inputs and outputs (Gal & Ghahramani 2016), not of h, for which see recurrent_dropout"
+    "independent: a new mask for each position; variational: one mask per sequence, for inputs and outputs "
+    "(Gal & Ghahramani 2016), not for h, see recurrent_dropout"
 )
-_RECURRENT = "of the elements of the matrices that multiply h, one draw a batch (Merity et al. 2018)"
-_WORDS = "of the embedded tokens, each a whole vector (Sennrich et al. 2016, WMT)"
+_RECURRENT = "dropout rate of the recurrent matrices, one mask per batch (Merity et al. 2018)"
+_WORDS = "dropout rate of whole embedded tokens (Sennrich et al. 2016, WMT)"
 _RESIDUAL = "every layer above the first adds its input to its output (Wu et al. 2016)"
-_LAYER_NORM = "of what enters every layer above the first (Ba et al. 2016)"
+_LAYER_NORM = "normalise the input of every layer above the first (Ba et al. 2016)"
+_CELL = "recurrent cell"
+_LAYERS = "number of layers"
+_HIDDEN = "width of the hidden state"
+_EMBEDDING = "width of the embeddings"
+_ENCODER = "the stack over the source"
 
 
-def _check_dropout(
-    share: float, kind: DropoutKind, recurrent: float, cells: Mapping[str, CellConfig]
-) -> None:
-    if kind == "variational" and not share:
+def _check_dropout(rate: float, kind: DropoutKind, recurrent: float, cells: Mapping[str, CellConfig]) -> None:
+    if kind == "variational" and not rate:
         raise ValueError("dropout_kind variational needs a dropout above 0, found 0; set dropout")
     for key, cell in cells.items():
         if recurrent and not has_recurrent_matrix(cell):
             raise ValueError(
-                f"recurrent_dropout {recurrent:g} drops elements of the matrix that multiplies h, and "
-                f"{key} {cell.kind} has none; set recurrent_dropout: 0 or take another cell"
+                f"recurrent_dropout {recurrent:g} needs a recurrent matrix, and {key} {cell.kind} has none; "
+                "set recurrent_dropout: 0 or use another cell"
             )
 
 
@@ -156,17 +158,17 @@ def _check_layers(layers: int, cell: CellConfig, *, residual: bool, layer_norm: 
     for key, wanted in (("residual", residual), ("layer_norm", layer_norm)):
         if wanted and layers == 1:
             raise ValueError(
-                f"{key} stands between layers and there is one; set layers: 2 or more, or {key}: false"
+                f"{key} needs two layers or more, found one; set layers: 2 or more, or {key}: false"
             )
 
 
 class EncoderConfig(Section):
     """A stack of recurrent layers over the source."""
 
-    cell: CellConfig = LSTMCellConfig()
-    layers: Layers = 1
+    cell: CellConfig = Field(LSTMCellConfig(), description=_CELL)
+    layers: Layers = Field(1, description=_LAYERS)
     hidden: int = Field(512, ge=2, le=65_536, description="width of the output, both directions together")
-    bidirectional: bool = True
+    bidirectional: bool = Field(True, description="read the source in both directions")
     residual: bool = Field(False, description=_RESIDUAL)
     layer_norm: bool = Field(False, description=_LAYER_NORM)
 
@@ -189,18 +191,20 @@ def _check_directions(encoder: EncoderConfig) -> None:
 class DecoderConfig(Section):
     """A stack of recurrent layers over the target, with attention."""
 
-    style: Literal["input_feeding", "conditional", "layer_parallel"] = "layer_parallel"
-    cell: CellConfig = LSTMCellConfig()
-    layers: Layers = 1
-    hidden: Width = 512
-    attention: AttentionConfig = GeneralAttentionConfig()
+    style: Literal["input_feeding", "conditional", "layer_parallel"] = Field(
+        "layer_parallel",
+        description="input_feeding: Luong 2015; conditional: Bahdanau 2015 as in Sennrich 2017; "
+        "layer_parallel: attention above the first layer, all steps at once (Wu 2016, Chen 2018)",
+    )
+    cell: CellConfig = Field(LSTMCellConfig(), description=_CELL)
+    layers: Layers = Field(1, description=_LAYERS)
+    hidden: Width = Field(512, description=_HIDDEN)
+    attention: AttentionConfig = Field(GeneralAttentionConfig(), description="attention to the source")
     bridge: Literal["last", "mean", "zero"] = Field(
         "last",
-        description="the first state: from the last real output of each direction, their mean, or zero",
+        description="initial state: from the encoder's last outputs, their mean, or zero",
     )
-    residual: bool = Field(
-        False, description=_RESIDUAL + "; those above the second of layer_parallel always do"
-    )
+    residual: bool = Field(False, description=_RESIDUAL + "; always above the second layer of layer_parallel")
     layer_norm: bool = Field(False, description=_LAYER_NORM)
 
     @model_validator(mode="after")
@@ -210,31 +214,32 @@ class DecoderConfig(Section):
 
 
 class EmbeddingsConfig(Section):
-    """Files of word vectors (word2vec, fastText or GloVe as text, plain or .gz) to begin with."""
+    """Files of word vectors (word2vec, fastText or GloVe as text, plain or .gz) to initialise embeddings."""
 
-    src: PathName | None = None
-    trg: PathName | None = None
+    src: PathName | None = Field(None, description="file for the source language")
+    trg: PathName | None = Field(None, description="file for the target language")
 
 
 class ModelConfig(Section):
     """A recurrent sequence-to-sequence model."""
 
-    chosen_by: ClassVar = "bleu"  # what training.best_by may be, beside loss
+    chosen_by: ClassVar = "bleu"  # the value of training.best_by, besides loss
     kind: Literal["seq2seq"] = "seq2seq"
-    embedding: Width = 256
+    embedding: Width = Field(256, description=_EMBEDDING)
     dropout: Rate = Field(
-        0.3, description="on embeddings, between layers, on the encoder's and before the decoder's output"
+        0.3, description="dropout rate, on embeddings, between layers and on the outputs of both stacks"
     )
     dropout_kind: DropoutKind = Field("independent", description=_DROPOUT_KIND)
     recurrent_dropout: Rate = Field(0.0, description=_RECURRENT)
     word_dropout: Rate = Field(0.0, description=_WORDS)
     tie_embeddings: Literal["none", "two_way", "three_way"] = Field(
-        "none", description="two_way: target embedding and output; three_way: source embedding too"
+        "none",
+        description="two_way: share target embedding and output layer; three_way: source embedding too",
     )
-    embeddings: EmbeddingsConfig = EmbeddingsConfig()
-    encoder: EncoderConfig = EncoderConfig()
-    decoder: DecoderConfig = DecoderConfig()
-    head: HeadConfig = PlainHeadConfig()
+    embeddings: EmbeddingsConfig = Field(EmbeddingsConfig(), description="word vectors to start from")
+    encoder: EncoderConfig = Field(EncoderConfig(), description=_ENCODER)
+    decoder: DecoderConfig = Field(DecoderConfig(), description="the stack over the target")
+    head: HeadConfig = Field(PlainHeadConfig(), description="the output layer")
 
     @model_validator(mode="after")
     def _dropout_can_be_had(self) -> Self:
@@ -260,7 +265,7 @@ class ModelConfig(Section):
             case DotAttentionConfig() if enc.hidden != dec.hidden:
                 raise ValueError(
                     f"decoder.attention.kind dot needs encoder.hidden = decoder.hidden, found {enc.hidden} "
-                    f"and {dec.hidden}; make them equal or take kind: general"
+                    f"and {dec.hidden}; make them equal or use kind: general"
                 )
             case MultiHeadAttentionConfig(heads=heads) if dec.hidden % heads:
                 raise ValueError(
@@ -269,30 +274,34 @@ class ModelConfig(Section):
                 )
             case CoverageAttentionConfig() | LocationAttentionConfig() if dec.style == "layer_parallel":
                 raise ValueError(
-                    f"decoder.attention.kind {dec.attention.kind} carries state from step to step, and "
-                    "decoder.style layer_parallel takes all steps at once; "
-                    "set decoder.style: input_feeding or conditional, or take another attention"
+                    f"decoder.attention.kind {dec.attention.kind} has a state that changes at each step, and "
+                    "decoder.style layer_parallel computes all steps at once; "
+                    "set decoder.style: input_feeding or conditional, or use another attention"
                 )
         return self
 
 
 class LanguageModelConfig(Section):
-    """A stack of recurrent layers over text, each piece predicted from those before it."""
+    """A stack of recurrent layers that predicts each token from those before it."""
 
     chosen_by: ClassVar = "loss"
     kind: Literal["language_model"] = "language_model"
-    embedding: Width = 256
-    dropout: Rate = Field(0.3, description="on embeddings, between layers and before the output")
+    embedding: Width = Field(256, description=_EMBEDDING)
+    dropout: Rate = Field(
+        0.3, description="dropout rate, on embeddings, between layers and before the output"
+    )
     dropout_kind: DropoutKind = Field("independent", description=_DROPOUT_KIND)
     recurrent_dropout: Rate = Field(0.0, description=_RECURRENT)
     word_dropout: Rate = Field(0.0, description=_WORDS)
-    tie_embeddings: Literal["none", "two_way"] = Field("none", description="two_way: embedding and output")
-    embeddings: PathName | None = Field(
-        None, description="a file of word vectors (word2vec, fastText, GloVe; .gz) to begin with"
+    tie_embeddings: Literal["none", "two_way"] = Field(
+        "none", description="two_way: share embedding and output layer"
     )
-    cell: CellConfig = LSTMCellConfig()
-    layers: Layers = 1
-    hidden: Width = 512
+    embeddings: PathName | None = Field(
+        None, description="file of word vectors to start from (word2vec, fastText, GloVe; .gz)"
+    )
+    cell: CellConfig = Field(LSTMCellConfig(), description=_CELL)
+    layers: Layers = Field(1, description=_LAYERS)
+    hidden: Width = Field(512, description=_HIDDEN)
     residual: bool = Field(False, description=_RESIDUAL)
     layer_norm: bool = Field(False, description=_LAYER_NORM)
 
@@ -307,15 +316,17 @@ class _LabellerConfig(Section):
     """An encoder of a text and a head for its labels."""
 
     chosen_by: ClassVar = "accuracy"
-    embedding: Width = 256
-    dropout: Rate = Field(0.3, description="on embeddings, between layers and before the output")
+    embedding: Width = Field(256, description=_EMBEDDING)
+    dropout: Rate = Field(
+        0.3, description="dropout rate, on embeddings, between layers and before the output"
+    )
     dropout_kind: DropoutKind = Field("independent", description=_DROPOUT_KIND)
     recurrent_dropout: Rate = Field(0.0, description=_RECURRENT)
     word_dropout: Rate = Field(0.0, description=_WORDS)
     embeddings: PathName | None = Field(
-        None, description="a file of word vectors (word2vec, fastText, GloVe; .gz) to begin with"
+        None, description="file of word vectors to start from (word2vec, fastText, GloVe; .gz)"
     )
-    encoder: EncoderConfig = EncoderConfig()
+    encoder: EncoderConfig = Field(EncoderConfig(), description=_ENCODER)
 
     @model_validator(mode="after")
     def _can_be_had(self) -> Self:
@@ -326,7 +337,7 @@ class _LabellerConfig(Section):
 
 
 class ClassifierConfig(_LabellerConfig):
-    """One label for a text, from what each direction knows at its end."""
+    """One label for a text, from the last output of each direction."""
 
     kind: Literal["classifier"] = "classifier"
 
@@ -338,7 +349,7 @@ class TaggerConfig(_LabellerConfig):
 
 
 def _kind(model: object) -> object:
-    """The kind of a model section, which is seq2seq unless it says otherwise."""
+    """Return the kind of a model section, by default seq2seq."""
     if isinstance(model, Mapping):
         return model.get("kind", "seq2seq")
     return getattr(model, "kind", "seq2seq")

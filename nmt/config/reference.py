@@ -1,6 +1,6 @@
 """The reference of all configuration keys as Markdown, generated from the sections.
 
-To write it anew: python -m nmt.config.reference > docs/configuration.md
+To write it: python -m nmt.config.reference > docs/configuration.md
 """
 
 import json
@@ -26,7 +26,7 @@ def reference() -> str:
         "",
         "This page is generated from the configuration sections. "
         "Every key can be set on the command line too: `--set training.max_updates=500`.",
-        "`…` in a heading stands for every place where such a section may be used.",
+        "`…` in a heading means every place where the section can be used.",
     ]
     places: dict[type[Section], list[str]] = {}
     for path, section in _walk(Experiment, ""):

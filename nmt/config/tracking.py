@@ -1,6 +1,8 @@
-"""Who is told about a run; metrics.jsonl is always written."""
+"""Where a run is logged besides metrics.jsonl, which is always written."""
 
 from typing import Literal
+
+from pydantic import Field
 
 from nmt.config.section import Name, Section
 
@@ -8,17 +10,16 @@ Wandb = Literal["off", "offline", "online"]
 
 
 class TrackingConfig(Section):
-    """Weights & Biases, where asked for.
+    """Weights & Biases.
 
-    artifact: a run that is done hands its model folder over too, as a version of the artifact that has the
-    name of the run. The version is `latest`; it is also `best` unless the one that was best before, of
-    whichever run of that name, has better validation figures. Offline that one cannot be asked, and the
-    version is best.
+    artifact: a finished run uploads its model as a version of the artifact with the run's name. The version
+    gets the alias `latest`, and `best` if no earlier version has better validation scores. Offline, earlier
+    versions cannot be queried, so it is always `best`.
     """
 
-    wandb: Wandb = "off"
-    project: Name = "nmt"
-    group: Name | None = None
-    tags: tuple[Name, ...] = ()
-    notes: str | None = None
-    artifact: bool = True
+    wandb: Wandb = Field("off", description="offline: log into the run folder, for `wandb sync`")
+    project: Name = Field("nmt", description="project in wandb")
+    group: Name | None = Field(None, description="group of runs in wandb")
+    tags: tuple[Name, ...] = Field((), description="tags in wandb")
+    notes: str | None = Field(None, description="a note in wandb")
+    artifact: bool = Field(True, description="upload the model when the run is finished")

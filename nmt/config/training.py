@@ -1,4 +1,4 @@
-"""How the weights are found."""
+"""How a model is trained."""
 
 from typing import Annotated, Literal, Self
 
@@ -13,51 +13,51 @@ _Beta = Annotated[float, Field(ge=0, lt=1)]
 class OptimizerConfig(Section):
     """Adam (Kingma & Ba 2015) or AdamW (Loshchilov & Hutter 2019)."""
 
-    kind: Literal["adam", "adamw"] = "adam"
-    lr: float = Field(1e-3, gt=0, le=1_000)
-    betas: tuple[_Beta, _Beta] = (0.9, 0.999)
-    eps: float = Field(1e-8, gt=0, le=1)
-    weight_decay: float = Field(0.0, ge=0, le=1_000)
+    kind: Literal["adam", "adamw"] = Field("adam", description="the optimiser")
+    lr: float = Field(1e-3, gt=0, le=1_000, description="learning rate after the warm-up")
+    betas: tuple[_Beta, _Beta] = Field((0.9, 0.999), description="decay rates of the two moments")
+    eps: float = Field(1e-8, gt=0, le=1, description="added to the denominator")
+    weight_decay: float = Field(0.0, ge=0, le=1_000, description="weight decay")
 
 
 class ConstantSchedule(Section):
-    """Warm-up, then the learning rate as given."""
+    """Warm-up, then lr."""
 
     kind: Literal["constant"] = "constant"
-    warmup: int = Field(0, ge=0, le=10**12, description="updates")
+    warmup: int = Field(0, ge=0, le=10**12, description="length of the warm-up, in updates")
 
 
 class InverseSquareRootSchedule(Section):
     """Warm-up, then lr · sqrt(warmup / update)."""
 
     kind: Literal["inverse_sqrt"] = "inverse_sqrt"
-    warmup: Updates = Field(400, description="updates")
+    warmup: Updates = Field(400, description="length of the warm-up, in updates")
 
 
 class LinearSchedule(Section):
-    """Warm-up, then a straight line down to lr · final at the end of the budget, whichever it is."""
+    """Warm-up, then a linear decay to lr · final at the end of the first budget to be used up."""
 
     kind: Literal["linear"] = "linear"
-    warmup: int = Field(0, ge=0, le=10**12, description="updates")
-    final: float = Field(0.0, ge=0, le=1, description="share of lr at the end")
+    warmup: int = Field(0, ge=0, le=10**12, description="length of the warm-up, in updates")
+    final: float = Field(0.0, ge=0, le=1, description="fraction of lr at the end")
 
 
 class CosineSchedule(Section):
-    """Warm-up, then half a cosine down to lr · final at the end of the budget, whichever it is."""
+    """Warm-up, then a cosine decay to lr · final at the end of the first budget to be used up."""
 
     kind: Literal["cosine"] = "cosine"
-    warmup: int = Field(0, ge=0, le=10**12, description="updates")
-    final: float = Field(0.0, ge=0, le=1, description="share of lr at the end")
+    warmup: int = Field(0, ge=0, le=10**12, description="length of the warm-up, in updates")
+    final: float = Field(0.0, ge=0, le=1, description="fraction of lr at the end")
 
 
 class PlateauSchedule(Section):
-    """Warm-up, then lr is multiplied by factor whenever validation has not improved `patience` times."""
+    """Warm-up, then lr is multiplied by factor after every `patience` validations without improvement."""
 
     kind: Literal["plateau"] = "plateau"
-    warmup: int = Field(0, ge=0, le=10**12, description="updates")
-    factor: float = Field(0.5, gt=0, lt=1)
+    warmup: int = Field(0, ge=0, le=10**12, description="length of the warm-up, in updates")
+    factor: float = Field(0.5, gt=0, lt=1, description="factor of a reduction")
     patience: Count = Field(2, description="validations without improvement")
-    minimum: float = Field(1e-6, ge=0, le=1, description="share of lr below which it does not fall")
+    minimum: float = Field(1e-6, ge=0, le=1, description="smallest fraction of lr")
 
 
 ScheduleConfig = Annotated[
@@ -76,48 +76,60 @@ ObjectiveConfig = CrossEntropyConfig
 
 
 class AveragingConfig(Section):
-    """Which weights are validated and kept as the model: the raw ones, an EMA, or a mean of checkpoints."""
+    """Which weights are validated and kept as the model: current, an EMA, or a mean of checkpoints."""
 
-    kind: Literal["none", "ema", "checkpoints"] = "none"
-    decay: float = Field(0.999, gt=0, lt=1, description="ema: weight of the past per update")
-    last: int = Field(5, ge=2, le=10_000, description="checkpoints: how many of the newest are averaged")
+    kind: Literal["none", "ema", "checkpoints"] = Field("none", description="kind of average")
+    decay: float = Field(0.999, gt=0, lt=1, description="ema: decay per update")
+    last: int = Field(5, ge=2, le=10_000, description="checkpoints: number of the newest to average")
 
 
 class TrainingConfig(Section):
     """Budgets, optimiser, validation and checkpoints."""
 
     tokens_per_batch: Count = Field(
-        2048, description="padded tokens of the longer side, all processes together"
+        2048, description="size of a batch: padded tokens of the longer side, all processes together"
     )
     bptt: Count = Field(
         128,
-        description="of one long text (data.text.lines: false): positions that gradients reach back",
+        description="for one long text (data.text.lines: false): length of a window of truncated "
+        "backpropagation through time, in tokens",
     )
-    accumulate: Count = Field(1, description="pieces a batch is computed in, one after the other")
-    max_updates: Updates | None = 10000
-    max_epochs: Count | None = None
+    accumulate: Count = Field(1, description="number of micro-batches of a batch")
+    max_updates: Updates | None = Field(10000, description="end of training, in updates")
+    max_epochs: Count | None = Field(None, description="end of training, in epochs")
     max_minutes: float | None = Field(
-        None, gt=0, le=10_000_000, description="wall time of this run, resumes included"
+        None,
+        gt=0,
+        le=10_000_000,
+        description="end of training, in minutes of wall time, resumes included",
     )
-    validate_every: Updates = Field(500, description="updates")
-    save_every: Updates = Field(500, description="updates")
-    keep_checkpoints: Count = 3
-    log_every: Updates = Field(20, description="updates")
+    validate_every: Updates = Field(500, description="updates between validations")
+    save_every: Updates = Field(500, description="updates between checkpoints")
+    keep_checkpoints: Count = Field(3, description="number of checkpoints to keep")
+    log_every: Updates = Field(20, description="updates between logged metrics")
     patience: Count | None = Field(None, description="validations without improvement before stopping")
-    validation_beam: Beam = Field(1, description="of the decoding at validations; 1 = greedy")
+    validation_beam: Beam = Field(1, description="beam width at validations; 1 = greedy")
     best_by: Literal["bleu", "loss", "accuracy"] = Field(
-        "bleu", description="bleu of translations, accuracy of labels, loss of anything"
+        "bleu",
+        description="which score chooses the best weights: bleu for translations, accuracy for "
+        "labels, loss for any model",
     )
-    precision: TrainingPrecision = "auto"
-    device: Name = Field("auto", description="auto, cpu, cuda, cuda:1 …")
+    precision: TrainingPrecision = Field(
+        "auto", description="number format of matrix products; auto = the fastest on this machine, not int8"
+    )
+    device: Name = Field("auto", description="auto, cpu, cuda, cuda:1 …; auto = a GPU if there is one")
     threads: int | None = Field(None, ge=1, le=1_024, description="CPU threads; null = all cores")
-    label_smoothing: float = Field(0.1, ge=0, lt=1)
-    clip_norm: float | None = Field(1.0, gt=0, le=1e12, description="global norm; null = no clipping")
+    label_smoothing: float = Field(
+        0.1, ge=0, lt=1, description="fraction of probability spread over all tokens (Szegedy et al. 2016)"
+    )
+    clip_norm: float | None = Field(
+        1.0, gt=0, le=1e12, description="largest norm of the whole gradient; null = no clipping"
+    )
     max_bad_updates: Count = Field(20, description="non-finite updates in a row before stopping")
-    objective: ObjectiveConfig = Field(CrossEntropyConfig(), description="what is minimised")
-    optimizer: OptimizerConfig = OptimizerConfig()
-    schedule: ScheduleConfig = InverseSquareRootSchedule()
-    averaging: AveragingConfig = AveragingConfig()
+    objective: ObjectiveConfig = Field(CrossEntropyConfig(), description="the loss to minimise")
+    optimizer: OptimizerConfig = Field(OptimizerConfig(), description="the optimiser")
+    schedule: ScheduleConfig = Field(InverseSquareRootSchedule(), description="the learning rate schedule")
+    averaging: AveragingConfig = Field(AveragingConfig(), description="averaged weights")
 
     @model_validator(mode="after")
     def _ends(self) -> Self:

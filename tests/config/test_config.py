@@ -145,7 +145,7 @@ def test_a_text_has_one_validation(text: dict[str, Any], found: str) -> None:
                 "data": {**LABELLED, "tokenizer": {"kind": "saved", "path": "runs/demo/tokenizer"}},
                 "model": {"kind": "classifier"},
             },
-            "tokenizer.kind saved has its own target pieces",
+            "tokenizer.kind saved has its own target vocabulary",
         ),
         (
             {"data": LABELLED, "model": {"kind": "classifier", "encoder": {"hidden": 7}}},
