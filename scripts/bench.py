@@ -308,7 +308,7 @@ def bench_gnmt(args: argparse.Namespace) -> None:
         if args.device != "cpu":
             print(f"peak memory of the device: {torch.cuda.max_memory_allocated() / 1e6:,.0f} MB")
         trainer.batches.close()
-        trainer.keep_best()
+        trainer.records.keep_best()
         del trainer
         for beam in (1, 5):
             bench_gnmt_search(run.folder, args, precision, beam)
