@@ -10,6 +10,7 @@ import re
 import shlex
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from shutil import copytree
@@ -28,12 +29,13 @@ BLOCK = re.compile(
     re.M | re.S,
 )
 SHORT = """
+run() { "$PYTHON" -S "$SERVER" "$SOCKET" "$@"; }
 nmt() {
   case "$1 ${2-}" in
     train*) set -- "$@" --set training.max_updates=6 --set training.validate_every=3
-      command nmt "$@" --set training.save_every=6;;
-    "lab gradients"|"lab memory") command nmt "$@" --updates 5;;
-    *) command nmt "$@";;
+      run "$@" --set training.save_every=6;;
+    "lab gradients"|"lab memory") run "$@" --updates 5;;
+    *) run "$@";;
   esac
 }
 """
@@ -77,11 +79,28 @@ def place(tmp_path: Path, tiny_run: Path) -> Path:
     return tmp_path
 
 
+@pytest.fixture(scope="session")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, str]]:
+    """What the environment of a shell must hold for its `nmt` to be quick."""
+    address = tmp_path_factory.mktemp("server") / "socket"
+    program = str(Path(__file__).with_name("command_server.py"))
+    environment = {"PYTHONPATH": str(ROOT), "HF_HUB_OFFLINE": "1"}
+    process = subprocess.Popen([sys.executable, program, address], env=os.environ | environment)
+    while not address.exists():
+        assert process.poll() is None
+        time.sleep(0.1)
+    yield environment | {"PYTHON": sys.executable, "SERVER": program, "SOCKET": str(address)}
+    process.kill()
+    process.wait()
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
-def test_every_command_of_the_page_does_what_it_should(page: Path, place: Path) -> None:
+def test_every_command_of_the_page_does_what_it_should(
+    page: Path, place: Path, server: dict[str, str]
+) -> None:
     path = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
-    environment = os.environ | {"PATH": path, "PYTHONPATH": str(ROOT), "HF_HUB_OFFLINE": "1"}
+    environment = os.environ | server | {"PATH": path}
     for block in blocks(page):
         if block.reason:
             continue
