@@ -75,12 +75,16 @@ def check_weight(lm: Path | None, weight: float | None) -> None:
         raise UserError(f"--lm-weight {weight} weighs a language model, and none is given; add --lm RUN")
 
 
-def check_drawing(temperature: float, top_p: float) -> None:
-    """Raise UserError where one of them is no number to draw with."""
+def check_drawing(context: typer.Context, temperature: float, top_p: float) -> None:
+    """Raise UserError where one of them is no number to draw with, or nothing is left to chance."""
     if not (isfinite(temperature) and temperature >= 0):
         raise UserError(f"--temperature {temperature}: expected a number from 0 on, such as 0.8")
     if not 0 < top_p <= 1:
         raise UserError(f"--top-p {top_p}: expected a share above 0 and up to 1")
+    if not temperature and (idle := given(context, "top_k", "top_p", "seed")):
+        raise UserError(
+            f"{idle}: no effect with --temperature 0, which takes the most probable; leave it out"
+        )
 
 
 def one_input(file: Path | None, source: Path | None) -> Path | None:

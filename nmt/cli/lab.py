@@ -78,12 +78,15 @@ def gradients(
     clipping, to show an explosion.
     """
     use_threads(threads)
+    from nmt.errors import UserError
     from nmt.lab.cells import split_names
     from nmt.lab.gradients import study
     from nmt.lab.memory import Budget
     from nmt.lab.page import open_folder, write
 
-    names, (exploding,) = split_names(cells), split_names(exploding)
+    names, (exploding, *more) = split_names(cells), split_names(exploding)
+    if more:
+        raise UserError(f"--exploding: expected one cell, found {len(more) + 1}; leave out {', '.join(more)}")
     folder = open_folder(output, "gradients")
     budget = Budget(parameters, updates, batch, lr, clip or None, seed)
     page = study(names, lag=lag, budget=budget, rows=rows, exploding=exploding, step=step)
@@ -174,7 +177,7 @@ def gates(
     from nmt.lab.page import open_folder, write
     from nmt.lab.trained import lines_of, load_trained
 
-    trained, folder = load_trained(model, overrides or ()), open_folder(output, "gates")
+    trained, folder = load_trained(model, overrides or (), read=input_), open_folder(output, "gates")
     write(study(trained, lines_of(trained, input_, split, count), sentence), folder, wandb=wandb)
 
 
@@ -197,7 +200,7 @@ def attention(
     from nmt.lab.page import open_folder, write
     from nmt.lab.trained import lines_of, load_trained
 
-    trained, folder = load_trained(model, overrides or ()), open_folder(output, "attention")
+    trained, folder = load_trained(model, overrides or (), read=input_), open_folder(output, "attention")
     write(study(trained, lines_of(trained, input_, split, count)), folder, wandb=wandb)
 
 

@@ -69,7 +69,7 @@ def sample(
         raise UserError(f"{of_draws}: for what is drawn, and --beam searches; leave out one or the other")
     if beam is not None and n_best > beam:
         raise UserError(f"a beam of {beam} cannot give the {n_best} best; ask for a beam of {n_best} or more")
-    check_drawing(temperature, top_p)
+    check_drawing(context, temperature, top_p)
     use_threads(threads)
     import torch
 

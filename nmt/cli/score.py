@@ -316,7 +316,11 @@ def _way(
     if together and not (forced or files.output):
         raise UserError("--output: a score of several models belongs to none of their folders; give a FILE")
     folder = options.models[0]
-    experiment = run_experiment(folder, overrides)
+    idle = [
+        *(["data"] if files.src or files.text else []),
+        *(["decoding"] if forced else ["decoding.beam"] if options.beam else []),
+    ]
+    experiment = run_experiment(folder, overrides, idle)
     way: Way
     match experiment.model.kind:
         case "language_model":

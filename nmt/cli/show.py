@@ -26,7 +26,7 @@ def show(
     from nmt.evaluation.alignment import draw
     from nmt.workflows.score import held_out, run_experiment
 
-    experiment = run_experiment(model, overrides or ())
+    experiment = run_experiment(model, overrides or (), ["decoding.beam"] if beam else [])
     options = TranslationOptions(models=(model,), beam=beam, device=device)
     translator = load_translator(options, experiment)
     pairs = held_out(experiment, split)

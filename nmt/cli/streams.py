@@ -81,6 +81,7 @@ def one_way_out() -> Iterator[None]:
             print(message, file=sys.stderr)
             sys.exit(2)
         command = error.ctx.command_path if error.ctx else "nmt"
+        message = message.replace("Value error, ", "")
         _end(f"{' '.join(message.split()).rstrip('.')}; see {command} --help")
     except BrokenPipeError:
         sys.exit(1)

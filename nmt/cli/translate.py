@@ -121,7 +121,7 @@ def translate(
     """
     check_weight(lm, lm_weight)
     _refuse_idle(context, sample=sample)
-    check_drawing(temperature, top_p)
+    check_drawing(context, temperature, top_p)
     source, output = one_input(file, source), None if output == Path("-") else output
     _refuse(source, output, resume=resume, shard=shard)
     options = TranslationOptions(

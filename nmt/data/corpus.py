@@ -101,7 +101,8 @@ class TextFile(NamedTuple):
 
     def _check(self) -> None:
         if not self.path.is_file():
-            found = "a folder" if self.path.is_dir() else "no such file"
+            there = "a folder" if self.path.is_dir() else "no regular file"
+            found = there if self.path.exists() else "no such file"
             raise UserError(f"{self.key}: expected a text file, found {found}: {self.path}")
 
 

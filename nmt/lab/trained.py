@@ -43,12 +43,15 @@ class Trained:
         return self.model, self.translator
 
 
-def load_trained(folder: Path, overrides: Sequence[str] = ()) -> Trained:
-    """Return the model of a run, with overrides of its data; raises UserError if the folder is no run."""
-    experiment = run_experiment(folder, overrides)
+def load_trained(folder: Path, overrides: Sequence[str] = (), *, read: Path | None = None) -> Trained:
+    """Return the model of a run, with overrides of its data; raises UserError if the folder is no run.
+
+    read: a file that is read in place of the run's data, on which overrides have no effect then.
+    """
+    experiment = run_experiment(folder, overrides, ["decoding.beam", *(["data"] if read else [])])
     if isinstance(experiment.model, LanguageModelConfig):
-        read = load_language_model(folder, experiment=experiment, device="cpu", precision=torch.float64)
-        return Trained(folder, experiment, read.model, read.tokenizer, None)
+        trained = load_language_model(folder, experiment=experiment, device="cpu", precision=torch.float64)
+        return Trained(folder, experiment, trained.model, trained.tokenizer, None)
     # In float64 weights are not prepacked, so the model keeps its own cells.
     options = TranslationOptions(models=(folder,), beam=1, device="cpu", precision="float64")
     translator = load_translator(options, experiment)

@@ -17,7 +17,7 @@ from nmt.builders.translator import load_translator
 from nmt.config.data import DataConfig
 from nmt.config.experiment import Experiment
 from nmt.config.loading import changed_keys, load_experiment
-from nmt.config.model import LanguageModelConfig, TaggerConfig
+from nmt.config.model import LanguageModelConfig, ModelConfig, TaggerConfig
 from nmt.data.corpus import Pair, TextCorpus, TextFile
 from nmt.data.encoded import EncodedSplit
 from nmt.data.filtering import scan
@@ -32,11 +32,15 @@ from nmt.run import Run
 from nmt.tasks.language_modeling import LanguageModelTask
 from nmt.workflows.result import ScoredData, System, machine, make_result
 
+# Of data and decoding, where all else of the section has no effect.
+USED_ANYWAY = ("data.src", "data.trg", "decoding.tokens_per_batch")
 
-def run_experiment(folder: Path, overrides: Sequence[str]) -> Experiment:
+
+def run_experiment(folder: Path, overrides: Sequence[str], idle: Sequence[str] = ()) -> Experiment:
     """Return the configuration of a run, with overrides of its data and decoding alone.
 
-    UserError where one would say of the model what it is not.
+    idle: keys and sections that have no effect on what is done with the run. UserError where an override is
+    of one of these, or would say of the model what it is not.
     """
     run = Run(folder)
     trained = run.experiment()
@@ -47,6 +51,9 @@ def run_experiment(folder: Path, overrides: Sequence[str]) -> Experiment:
                 f"--set {key}: {folder} was trained with {was!r}, found {now!r}; "
                 "only what is translated (data) and how (decoding) can be set here"
             )
+        without = idle if isinstance(trained.model, ModelConfig) else (*idle, "decoding")
+        if key not in USED_ANYWAY and any(f"{key}.".startswith(f"{section}.") for section in without):
+            raise UserError(f"--set {key}: has no effect here; leave it out")
     return experiment
 
 

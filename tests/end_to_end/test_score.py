@@ -235,6 +235,9 @@ def test_a_run_into_chinese_is_validated_and_scored_by_the_tokenizer_of_chinese(
         ("chrf", ("--tokenize", "zh")),
         ("chrf", ("--trg", "zh")),
         ("zh", ("--trg", "zh")),
+        ("sources", ("--set", "data.tsv.test=hyp")),
+        ("forced", ("--set", "decoding.beam=3")),
+        ("beam", ("--set", "decoding.beam=3")),
         ("forced", ("--metrics", "bleu")),
         ("forced", ("--tokenize", "zh")),
         ("forced", ("--beam", "2")),
@@ -250,6 +253,7 @@ def test_an_option_that_would_do_nothing_is_refused(
         "chrf": ("--hyp", files / "hyp", "--ref", files / "ref", "--metrics", "chrf"),
         "zh": ("--hyp", files / "hyp", "--ref", files / "ref", "--tokenize", "zh"),
         "run": ("--model", tiny_run),
+        "beam": ("--model", tiny_run, "--beam", "2"),
         "sources": ("--model", tiny_run, *pair),
         "forced": ("--model", tiny_run, *pair, "--force"),
     }[way]
