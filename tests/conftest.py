@@ -1,16 +1,23 @@
 """What every test has in common."""
 
+import functools
+import inspect
 import json
 import os
 import signal
 import sys
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from importlib.abc import MetaPathFinder
+from importlib.machinery import ModuleSpec, PathFinder
 from pathlib import Path
-from typing import Any
+from types import ModuleType
+from typing import Any, get_args
 
 import pytest
+from beartype import beartype
 from hypothesis import settings
+from jaxtyping import AbstractArray, jaxtyped
 
 # Small products: a second thread costs more than it brings. The commands that tests start inherit it.
 os.environ["OMP_NUM_THREADS"] = "1"
@@ -21,6 +28,80 @@ signal.signal(signal.SIGINT, signal.default_int_handler)
 # Tests check behaviour, never speed: a busy machine is no failure.
 settings.register_profile("nmt", deadline=None)
 settings.load_profile("nmt")
+
+
+CHECKED = ("nmt.layers", "nmt.models", "nmt.decoding", "nmt.objectives")
+seen: set[Any] = set()  # the calls of a test whose shapes agreed
+
+
+class CheckShapes(MetaPathFinder):
+    """Makes the functions and named tuples of some modules check the shapes that their annotations say.
+
+    jaxtyping's own import hook checks every annotation at every call, for half as long again as the tests
+    take. mypy has checked what is not a shape, and a loop repeats its shapes.
+    """
+
+    def find_spec(
+        self, name: str, path: Sequence[str] | None, target: ModuleType | None = None
+    ) -> ModuleSpec | None:
+        if ".".join(name.split(".")[:2]) not in CHECKED:
+            return None
+        spec = PathFinder.find_spec(name, path, target)
+        if spec is not None and spec.loader is not None:
+            spec.loader.exec_module = functools.partial(self.load, spec.loader.exec_module)
+        return spec
+
+    def load(self, execute: Callable[[ModuleType], None], module: ModuleType) -> None:
+        execute(module)
+        own = {name: it for name, it in vars(module).items() if is_of(module, it)}
+        for owner in [module, *filter(inspect.isclass, own.values())]:
+            for name, it in list(own.items() if owner is module else vars(owner).items()):
+                if isinstance(it, staticmethod):
+                    setattr(owner, name, staticmethod(checking_shapes(it.__func__)))
+                elif inspect.isfunction(it):
+                    setattr(owner, name, checking_shapes(it))
+
+
+def is_of(module: ModuleType, it: object) -> bool:
+    return getattr(it, "__module__", None) == module.__name__
+
+
+def checking_shapes(function: Callable[..., Any]) -> Callable[..., Any]:
+    """The function, with a check that all shapes of a call agree, if its annotations say any."""
+    from torch import Tensor
+
+    shapes = {name: hint for name, hint in inspect.get_annotations(function).items() if says_a_shape(hint)}
+    if not shapes:
+        return function
+    function.__annotations__ = shapes
+    check = beartype(function)
+
+    def outline(value: Any) -> Any:
+        if isinstance(value, Tensor):
+            return value.dtype, value.shape
+        return tuple(map(outline, value)) if isinstance(value, tuple | list) else id(value)
+
+    @functools.wraps(function)
+    def call(*args: Any, **kwargs: Any) -> Any:
+        outlined = function, outline(args), outline([*kwargs.items()]) if kwargs else None
+        if outlined in seen:
+            return function(*args, **kwargs)
+        with jaxtyped("context"):
+            result = check(*args, **kwargs)
+        seen.add(outlined)
+        return result
+
+    return call
+
+
+def says_a_shape(hint: object) -> bool:
+    if inspect.isclass(hint) and issubclass(hint, AbstractArray):
+        return True
+    return any(map(says_a_shape, get_args(hint)))
+
+
+sys.meta_path.insert(0, CheckShapes())
+
 
 TINY = """
 name: tiny
@@ -55,6 +136,7 @@ def _reproducible() -> None:
     import torch
 
     torch.manual_seed(0)
+    seen.clear()
 
 
 @pytest.fixture

@@ -1,6 +1,7 @@
 """Attention: where in the source to look, given the decoder's output.
 
-B sentences, K queries a sentence and step, Tx source positions, M encoder width, H decoder width.
+B sentences, K queries a sentence and step, Tx source positions, M encoder width, H decoder width, A the width
+of what is compared.
 Every attention returns a context of the decoder's width: the values are projected once for a sentence,
 which equals projecting the context at each step (Luong 2015, eq. 5: W_c [c; h] = W_c1 c + W_c2 h).
 """
@@ -12,21 +13,27 @@ import torch
 from torch import Tensor, nn
 
 from nmt.layers.activations import mean, tanh
+from nmt.shapes import Bool, Float
 
-Normalize = Callable[[Tensor], Tensor]  # scores (…, Tx), −∞ at padding → shares (…, Tx) that sum to one
+Scores = Float[Tensor, "*rows Tx"]
+Normalize = Callable[[Scores], Scores]  # scores, −∞ at padding → shares that sum to one
+
+Query = Float[Tensor, "B K H"]
+Context = Float[Tensor, "B K H"]
+Alignment = Float[Tensor, "B K Tx"]
 
 
 class Memory(NamedTuple):
-    """What is fixed for a sentence: keys (B, Tx, A), values (B, Tx, H), mask (B, Tx), True = a real token.
+    """What is fixed for a sentence. mask: True = a real token.
 
-    With heads, keys and values are (B, heads, Tx, width of a head). words (B, Tx, E): the embedded source,
-    where the head asks for it.
+    With heads, keys and values have one more dimension, and A and H are the width of a head. words: the
+    embedded source, where the head asks for it.
     """
 
-    keys: Tensor
-    values: Tensor
-    mask: Tensor
-    words: Tensor | None = None
+    keys: Float[Tensor, "B *heads Tx A"]
+    values: Float[Tensor, "B *heads Tx H"]
+    mask: Bool[Tensor, "B Tx"]
+    words: Float[Tensor, "B Tx E"] | None = None
 
 
 class Attention(Protocol):
@@ -37,39 +44,39 @@ class Attention(Protocol):
 
     stateful: bool
 
-    def remember(self, encoded: Tensor, mask: Tensor) -> Memory:
-        """Return the memory of encoder outputs (B, Tx, M)."""
+    def remember(self, encoded: Float[Tensor, "B Tx M"], mask: Bool[Tensor, "B Tx"]) -> Memory:
+        """Return the memory of encoder outputs."""
 
     def start(self, memory: Memory) -> Any:
         """Return the first state (B rows), None for an attention without one."""
 
-    def __call__(self, query: Tensor, memory: Memory, state: Any) -> tuple[Tensor, Tensor, Any]:
-        """Return contexts (B, K, H), the alignment (B, K, Tx) for queries (B, K, H), and the next state.
+    def __call__(self, query: Query, memory: Memory, state: Any) -> tuple[Context, Alignment, Any]:
+        """Return the contexts and the alignment of queries, and the next state.
 
         Each row of the alignment sums to one over the real tokens. The K queries of a sentence are of K
         hypotheses, each with its own row of the state (B · K rows); without a state they may as well be
         those of all steps.
         """
 
-    def penalty(self, alignment: Tensor, mask: Tensor) -> Tensor:
-        """Return the auxiliary loss, a sum, of alignments (B, Ty, Tx) at the real targets, mask (B, Ty)."""
+    def penalty(self, alignment: Float[Tensor, "B Ty Tx"], mask: Bool[Tensor, "B Ty"]) -> Float[Tensor, ""]:
+        """Return the auxiliary loss, a sum, of the alignments at the real targets, which the mask says."""
 
 
-def softmax(scores: Tensor) -> Tensor:
-    """Return the softmax of scores (…, Tx)."""
+def softmax(scores: Scores) -> Scores:
+    """Return the softmax over the source."""
     return scores.softmax(dim=-1)
 
 
-def sparsemax(scores: Tensor) -> Tensor:
-    """Return the nearest point of the simplex to scores (…, Tx): Martins & Astudillo 2016, eq. 1."""
+def sparsemax(scores: Scores) -> Scores:
+    """Return the nearest point of the simplex to the scores: Martins & Astudillo 2016, eq. 1."""
     import entmax  # an extra
 
     shares: Tensor = entmax.sparsemax(_wide(scores), dim=-1)
     return shares.to(scores.dtype)
 
 
-def entmax15(scores: Tensor) -> Tensor:
-    """Return the 1.5-entmax of scores (…, Tx), between softmax and sparsemax: Peters et al. 2019, eq. 10."""
+def entmax15(scores: Scores) -> Scores:
+    """Return the 1.5-entmax of the scores, between softmax and sparsemax: Peters et al. 2019, eq. 10."""
     import entmax  # an extra
 
     shares: Tensor = entmax.entmax15(_wide(scores), dim=-1)
@@ -94,12 +101,14 @@ class _Attention(nn.Module):
         """Return None."""
         return None
 
-    def penalty(self, alignment: Tensor, mask: Tensor) -> Tensor:
+    def penalty(self, alignment: Float[Tensor, "B Ty Tx"], mask: Bool[Tensor, "B Ty"]) -> Float[Tensor, ""]:
         """Return 0."""
         return alignment.new_zeros(())
 
-    def _align(self, scores: Tensor, mask: Tensor) -> Tensor:
-        """Return scores (B, …, Tx) normalised over the real tokens, exactly 0 at the others."""
+    def _align(
+        self, scores: Float[Tensor, "B *rows Tx"], mask: Bool[Tensor, "B Tx"]
+    ) -> Float[Tensor, "B *rows Tx"]:
+        """Return scores normalised over the real tokens, exactly 0 at the others."""
         mask = mask.view(mask.shape[0], *[1] * (scores.ndim - 2), mask.shape[1])
         return self.normalize(scores.masked_fill(~mask, float("-inf")))
 
@@ -113,12 +122,12 @@ class DotAttention(_Attention):
             raise ValueError(f"dot attention needs equal widths, found {memory_size} and {query_size}")
         self.value = nn.Linear(memory_size, query_size, bias=False)
 
-    def remember(self, encoded: Tensor, mask: Tensor) -> Memory:
+    def remember(self, encoded: Float[Tensor, "B Tx M"], mask: Bool[Tensor, "B Tx"]) -> Memory:
         """Return the encoder's outputs as keys and their projection as values."""
         return Memory(encoded, self.value(encoded), mask)
 
-    def forward(self, query: Tensor, memory: Memory, state: None) -> tuple[Tensor, Tensor, None]:
-        """Return contexts (B, K, H) and alignment (B, K, Tx)."""
+    def forward(self, query: Query, memory: Memory, state: None) -> tuple[Context, Alignment, None]:
+        """Return contexts and alignment."""
         alignment = self._align(torch.matmul(query, memory.keys.mT), memory.mask)
         return torch.matmul(alignment, memory.values), alignment, None
 
@@ -131,12 +140,12 @@ class GeneralAttention(_Attention):
         self.key = nn.Linear(memory_size, query_size, bias=False)
         self.value = nn.Linear(memory_size, query_size, bias=False)
 
-    def remember(self, encoded: Tensor, mask: Tensor) -> Memory:
+    def remember(self, encoded: Float[Tensor, "B Tx M"], mask: Bool[Tensor, "B Tx"]) -> Memory:
         """Return projected keys and values."""
         return Memory(self.key(encoded), self.value(encoded), mask)
 
-    def forward(self, query: Tensor, memory: Memory, state: None) -> tuple[Tensor, Tensor, None]:
-        """Return contexts (B, K, H) and alignment (B, K, Tx)."""
+    def forward(self, query: Query, memory: Memory, state: None) -> tuple[Context, Alignment, None]:
+        """Return contexts and alignment."""
         alignment = self._align(torch.matmul(query, memory.keys.mT), memory.mask)
         return torch.matmul(alignment, memory.values), alignment, None
 
@@ -155,17 +164,17 @@ class _Additive(_Attention):
         self.value = nn.Linear(memory_size, query_size, bias=False)
         self.score = nn.Linear(size, 1, bias=False)
 
-    def remember(self, encoded: Tensor, mask: Tensor) -> Memory:
+    def remember(self, encoded: Float[Tensor, "B Tx M"], mask: Bool[Tensor, "B Tx"]) -> Memory:
         """Return projected keys and values."""
         return Memory(self.key(encoded), self.value(encoded), mask)
 
-    def _sum(self, query: Tensor, memory: Memory) -> Tensor:
-        """Return W q + U k (B, K, Tx, A), with the bias where there is one."""
+    def _sum(self, query: Query, memory: Memory) -> Float[Tensor, "B K Tx A"]:
+        """Return W q + U k, with the bias where there is one."""
         compared: Tensor = self.query(query).unsqueeze(2) + memory.keys.unsqueeze(1)
         return compared
 
-    def _weigh(self, compared: Tensor, memory: Memory) -> tuple[Tensor, Tensor]:
-        """Return contexts (B, K, H) and alignment (B, K, Tx) of what is compared (B, K, Tx, A)."""
+    def _weigh(self, compared: Float[Tensor, "B K Tx A"], memory: Memory) -> tuple[Context, Alignment]:
+        """Return contexts and alignment of what is compared."""
         alignment = self._align(self.score(tanh(compared)).squeeze(-1), memory.mask)
         return torch.matmul(alignment, memory.values), alignment
 
@@ -178,8 +187,8 @@ class AdditiveAttention(_Additive):
     ) -> None:
         super().__init__(memory_size, query_size, size, normalize)
 
-    def forward(self, query: Tensor, memory: Memory, state: None) -> tuple[Tensor, Tensor, None]:
-        """Return contexts (B, K, H) and alignment (B, K, Tx)."""
+    def forward(self, query: Query, memory: Memory, state: None) -> tuple[Context, Alignment, None]:
+        """Return contexts and alignment."""
         return *self._weigh(self._sum(query, memory), memory), None
 
 
@@ -206,17 +215,19 @@ class CoverageAttention(_Additive):
         self.weight = weight
         self.coverage = nn.Parameter(torch.zeros(size))
 
-    def start(self, memory: Memory) -> Tensor:
-        """Return the first coverage (B, Tx): none."""
+    def start(self, memory: Memory) -> Float[Tensor, "B Tx"]:
+        """Return the first coverage: none."""
         return _nowhere(memory)
 
-    def forward(self, query: Tensor, memory: Memory, state: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """Return contexts (B, K, H), alignment (B, K, Tx) and the coverage after (B · K, Tx)."""
+    def forward(
+        self, query: Query, memory: Memory, state: Float[Tensor, "B*K Tx"]
+    ) -> tuple[Context, Alignment, Float[Tensor, "B*K Tx"]]:
+        """Return contexts, alignment and the coverage after."""
         covered = state.view(*query.shape[:2], -1, 1)  # (B, K, Tx, 1)
         context, alignment = self._weigh(self._sum(query, memory) + covered * self.coverage, memory)
         return context, alignment, state + alignment.flatten(0, 1)
 
-    def penalty(self, alignment: Tensor, mask: Tensor) -> Tensor:
+    def penalty(self, alignment: Float[Tensor, "B Ty Tx"], mask: Bool[Tensor, "B Ty"]) -> Float[Tensor, ""]:
         """Return weight · Σ min(α, c) over the real targets."""
         alignment = _wide(alignment)
         again = torch.minimum(alignment, alignment.cumsum(dim=1) - alignment).sum(dim=-1)  # (B, Ty)
@@ -248,20 +259,22 @@ class LocationAttention(_Additive):
         self.filter = nn.Conv1d(1, filters, width, padding=width // 2, bias=False)
         self.location = nn.Linear(filters, size, bias=False)
 
-    def start(self, memory: Memory) -> Tensor:
-        """Return the alignment before the first (B, Tx): nowhere."""
+    def start(self, memory: Memory) -> Float[Tensor, "B Tx"]:
+        """Return the alignment before the first: nowhere."""
         return _nowhere(memory)
 
-    def forward(self, query: Tensor, memory: Memory, state: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """Return contexts (B, K, H), alignment (B, K, Tx) and the same as the next state (B · K, Tx)."""
+    def forward(
+        self, query: Query, memory: Memory, state: Float[Tensor, "B*K Tx"]
+    ) -> tuple[Context, Alignment, Float[Tensor, "B*K Tx"]]:
+        """Return contexts, alignment and the same as the next state."""
         where = self.location(self.filter(state.unsqueeze(1)).mT)  # (B · K, Tx, A)
         compared = self._sum(query, memory) + where.view(*query.shape[:2], *where.shape[1:])
         context, alignment = self._weigh(compared, memory)
         return context, alignment, alignment.flatten(0, 1)
 
 
-def _nowhere(memory: Memory) -> Tensor:
-    """Return zeros (B, Tx), in float32 at least."""
+def _nowhere(memory: Memory) -> Float[Tensor, "B Tx"]:
+    """Return zeros, in float32 at least."""
     return _wide(memory.keys.new_zeros(memory.mask.shape))
 
 
@@ -280,17 +293,17 @@ class MultiHeadAttention(_Attention):
         self.value = nn.Linear(memory_size, query_size, bias=False)
         self.output = nn.Linear(query_size, query_size, bias=False)
 
-    def remember(self, encoded: Tensor, mask: Tensor) -> Memory:
+    def remember(self, encoded: Float[Tensor, "B Tx M"], mask: Bool[Tensor, "B Tx"]) -> Memory:
         """Return projected keys and values."""
         return Memory(self._split(self.key(encoded)), self._split(self.value(encoded)), mask)
 
-    def forward(self, query: Tensor, memory: Memory, state: None) -> tuple[Tensor, Tensor, None]:
-        """Return contexts (B, K, H) and alignment (B, K, Tx)."""
+    def forward(self, query: Query, memory: Memory, state: None) -> tuple[Context, Alignment, None]:
+        """Return contexts and alignment."""
         q = self._split(self.query(query))
         scores = torch.matmul(q * q.shape[-1] ** -0.5, memory.keys.mT)  # (B, heads, K, Tx)
         alignment = self._align(scores, memory.mask)
         context = torch.matmul(alignment, memory.values).transpose(1, 2).flatten(2)  # (B, K, H)
         return self.output(context), mean(alignment.unbind(1)), None
 
-    def _split(self, x: Tensor) -> Tensor:
-        return x.view(*x.shape[:-1], self.heads, -1).transpose(1, 2)  # (B, heads, T, H / heads)
+    def _split(self, x: Float[Tensor, "B T H"]) -> Float[Tensor, "B heads T W"]:
+        return x.view(*x.shape[:-1], self.heads, -1).transpose(1, 2)

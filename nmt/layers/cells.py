@@ -1,6 +1,7 @@
 """Recurrent cells: one step, and a whole sequence with the same numbers on the fastest kernel there is.
 
-B sentences (in a step N rows), T positions, D input width, S step-input width, H hidden width.
+B sentences (in a step N rows), T positions, D input width, S step-input width, H hidden width, G width of all
+gates.
 """
 
 from typing import Any, Generic, NamedTuple, Protocol, TypeVar
@@ -10,21 +11,22 @@ from torch import Tensor, nn
 
 from nmt.layers.activations import sigmoid, tanh
 from nmt.layers.initialization import Initializer, glorot, linear_by_gate, orthogonal
+from nmt.shapes import Float
 
 State = TypeVar("State")
 
 
 class HiddenState(NamedTuple):
-    """h: (N, H)."""
+    """The output is the whole state."""
 
-    h: Tensor
+    h: Float[Tensor, "N H"]
 
 
 class LSTMState(NamedTuple):
-    """h, c: (N, H)."""
+    """The output and the memory cell."""
 
-    h: Tensor
-    c: Tensor
+    h: Float[Tensor, "N H"]
+    c: Float[Tensor, "N H"]
 
 
 class Cell(nn.Module, Generic[State]):
@@ -41,28 +43,32 @@ class Cell(nn.Module, Generic[State]):
         super().__init__()
         self.input_size, self.hidden_size, self.step_input_size = input_size, hidden_size, step_input_size
 
-    def initial_state(self, h: Tensor) -> State:
-        """Return the state that begins with h (N, H); its other parts are zero."""
+    def initial_state(self, h: Float[Tensor, "N H"]) -> State:
+        """Return the state that begins with h; its other parts are zero."""
         raise NotImplementedError
 
-    def project(self, x: Tensor) -> Tensor:
-        """Return what x (…, D) gives to the gates, W x (…, G); it needs no state."""
+    def project(self, x: Float[Tensor, "*rows D"]) -> Float[Tensor, "*rows G"]:
+        """Return what x gives to the gates, W x; it needs no state."""
         assert self.input_proj is not None
         projected: Tensor = self.input_proj(x)
         return projected
 
     def step(
-        self, projected: Tensor | None, state: State, step_input: Tensor | None = None
-    ) -> tuple[Tensor, State]:
-        """Return y (N, H) and the next state.
+        self,
+        projected: Float[Tensor, "N G"] | None,
+        state: State,
+        step_input: Float[Tensor, "N S"] | None = None,
+    ) -> tuple[Float[Tensor, "N H"], State]:
+        """Return y and the next state.
 
-        projected: of `project`, (N, G); None for a cell without x. step_input: (N, S); None for a cell
-        without one.
+        projected: of `project`; None for a cell without x. step_input: None for a cell without one.
         """
         raise NotImplementedError
 
-    def forward(self, x: Tensor, state: State | None = None) -> tuple[Tensor, State]:
-        """Return y (B, T, H) for all positions of x (B, T, D), and the state after the last one.
+    def forward(
+        self, x: Float[Tensor, "B T D"], state: State | None = None
+    ) -> tuple[Float[Tensor, "B T H"], State]:
+        """Return y for all positions of x, and the state after the last one.
 
         The first state is zero unless it is given. Padding counts as positions.
         """
@@ -73,8 +79,8 @@ class Cell(nn.Module, Generic[State]):
             outputs.append(y)
         return torch.stack(outputs, dim=1), state
 
-    def zero_state(self, x: Tensor) -> State:
-        """Return the state of rows (B, T, D) that have read nothing."""
+    def zero_state(self, x: Float[Tensor, "B T D"]) -> State:
+        """Return the state of rows that have read nothing."""
         return self.initial_state(x.new_zeros(x.shape[0], self.hidden_size))
 
 
@@ -85,8 +91,8 @@ class CellType(Protocol):
         """Return a freshly initialised cell."""
 
 
-def joined(step_input: Tensor | None, h: Tensor) -> Tensor:
-    """Return [step_input; h] (N, S + H), which one matrix multiplies."""
+def joined(step_input: Float[Tensor, "N S"] | None, h: Float[Tensor, "N H"]) -> Float[Tensor, "N W"]:
+    """Return [step_input; h], which one matrix multiplies."""
     return h if step_input is None else torch.cat([step_input, h], dim=-1)
 
 
@@ -121,13 +127,16 @@ class LSTMCell(Cell[LSTMState]):
                 f.uniform_(1, chrono - 1).log_()
                 i.copy_(-f)
 
-    def initial_state(self, h: Tensor) -> LSTMState:
+    def initial_state(self, h: Float[Tensor, "N H"]) -> LSTMState:
         """Return (h, c = 0)."""
         return LSTMState(h, torch.zeros_like(h, dtype=self.recurrent_proj.weight.dtype))
 
     def step(
-        self, projected: Tensor | None, state: LSTMState, step_input: Tensor | None = None
-    ) -> tuple[Tensor, LSTMState]:
+        self,
+        projected: Float[Tensor, "N G"] | None,
+        state: LSTMState,
+        step_input: Float[Tensor, "N S"] | None = None,
+    ) -> tuple[Float[Tensor, "N H"], LSTMState]:
         """Return h' twice, as y and in the state, and c'."""
         a = self._sums(projected, state.h, step_input)  # (N, 4H)
         wide, width = a.to(state.c.dtype), self.hidden_size
@@ -138,14 +147,19 @@ class LSTMCell(Cell[LSTMState]):
         return h, LSTMState(h, c)
 
     def gates(
-        self, projected: Tensor | None, state: LSTMState, step_input: Tensor | None = None
-    ) -> dict[str, Tensor]:
-        """Return the gates of `step` by name, each (N, H), 0 to 1."""
+        self,
+        projected: Float[Tensor, "N G"] | None,
+        state: LSTMState,
+        step_input: Float[Tensor, "N S"] | None = None,
+    ) -> dict[str, Float[Tensor, "N H"]]:
+        """Return the gates of `step` by name, each 0 to 1."""
         i, f, _, o = self._sums(projected, state.h, step_input).sigmoid().chunk(4, dim=-1)
         return {"input": i, "forget": f, "output": o}
 
-    def forward(self, x: Tensor, state: LSTMState | None = None) -> tuple[Tensor, LSTMState]:
-        """Run torch's fused kernel; return y (B, T, H) and the last state."""
+    def forward(
+        self, x: Float[Tensor, "B T D"], state: LSTMState | None = None
+    ) -> tuple[Float[Tensor, "B T H"], LSTMState]:
+        """Run torch's fused kernel; return y and the last state."""
         assert self.input_proj is not None
         state = self.zero_state(x) if state is None else state
         h, c = (part.to(x.dtype).unsqueeze(0).contiguous() for part in state)  # (1, B, H)

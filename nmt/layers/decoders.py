@@ -14,13 +14,14 @@ from nmt.layers.activations import tanh
 from nmt.layers.attention import Attention, Memory
 from nmt.layers.cells import CellType
 from nmt.layers.stack import Stack, StackOptions, States
+from nmt.shapes import Float
 
 
 class DecoderOutput(NamedTuple):
-    """features (B, Ty, H) or, in a step, (N, H); alignment (B, Ty, Tx) or (N, Tx)."""
+    """Features and alignment of all target positions (B, Ty) or, in a step, of one a row (N,)."""
 
-    features: Tensor
-    alignment: Tensor
+    features: Float[Tensor, "*rows H"]
+    alignment: Float[Tensor, "*rows Tx"]
 
 
 class Decoder(nn.Module):
@@ -29,21 +30,23 @@ class Decoder(nn.Module):
     attention: Attention
     stack: Stack
 
-    def start(self, h: list[Tensor], memory: Memory) -> Any:
-        """Return the first state from the bridge's h (B, H) of each layer."""
+    def start(self, h: list[Float[Tensor, "B H"]], memory: Memory) -> Any:
+        """Return the first state from the bridge's h of each layer."""
         raise NotImplementedError
 
-    def forward(self, x: Tensor, memory: Memory, state: Any) -> DecoderOutput:
-        """Return the output for all embedded targets x (B, Ty, E): teacher forcing."""
+    def forward(self, x: Float[Tensor, "B Ty E"], memory: Memory, state: Any) -> DecoderOutput:
+        """Return the output for all embedded targets x: teacher forcing."""
         raise NotImplementedError
 
-    def step(self, x: Tensor, memory: Memory, state: Any) -> tuple[DecoderOutput, Any]:
-        """Return the output for one embedded target a row, x (N, E), and the next state."""
+    def step(self, x: Float[Tensor, "N E"], memory: Memory, state: Any) -> tuple[DecoderOutput, Any]:
+        """Return the output for one embedded target a row, and the next state."""
         raise NotImplementedError
 
 
-def attend(attention: Attention, query: Tensor, memory: Memory, state: Any) -> tuple[Tensor, Tensor, Any]:
-    """Return context (N, H), alignment (N, Tx), next state for queries (N, H): N = B · K, B memories."""
+def attend(
+    attention: Attention, query: Float[Tensor, "N H"], memory: Memory, state: Any
+) -> tuple[Float[Tensor, "N H"], Float[Tensor, "N Tx"], Any]:
+    """Return context, alignment and next state for queries: N = B · K, B memories."""
     rows = query.view(memory.mask.shape[0], -1, query.shape[-1])  # (B, K, H)
     context, alignment, state = attention(rows, memory, state)
     return context.flatten(0, 1), alignment.flatten(0, 1), state
@@ -56,15 +59,17 @@ class _Combine(nn.Module):
         super().__init__()
         self.query = nn.Linear(hidden_size, hidden_size)
 
-    def forward(self, context: Tensor, h: Tensor) -> Tensor:
+    def forward(
+        self, context: Float[Tensor, "*rows H"], h: Float[Tensor, "*rows H"]
+    ) -> Float[Tensor, "*rows H"]:
         return tanh(context + self.query(h))
 
 
 class InputFeedingState(NamedTuple):
-    """cells: one state a layer; fed (N, H): the features of the step before; attention: its state."""
+    """cells: one state a layer; fed: the features of the step before; attention: its state."""
 
     cells: States
-    fed: Tensor
+    fed: Float[Tensor, "N H"]
     attention: Any
 
 
@@ -82,14 +87,14 @@ class InputFeedingDecoder(Decoder):
         self.attention = attention
         self.combine = _Combine(hidden)
 
-    def start(self, h: list[Tensor], memory: Memory) -> InputFeedingState:
+    def start(self, h: list[Float[Tensor, "B H"]], memory: Memory) -> InputFeedingState:
         """Return the first state: the bridge's h, nothing fed."""
         return InputFeedingState(
             self.stack.initial_state(h), torch.zeros_like(h[0]), self.attention.start(memory)
         )
 
-    def forward(self, x: Tensor, memory: Memory, state: InputFeedingState) -> DecoderOutput:
-        """Unroll the step over x (B, Ty, E)."""
+    def forward(self, x: Float[Tensor, "B Ty E"], memory: Memory, state: InputFeedingState) -> DecoderOutput:
+        """Unroll the step over x."""
         masks, outputs = self.stack.masks(state.fed), []
         for projected in self.stack.layers[0].project(x).unbind(1):
             output, state = self._advance(projected, memory, state, masks)
@@ -97,13 +102,17 @@ class InputFeedingDecoder(Decoder):
         return _over_positions(outputs)
 
     def step(
-        self, x: Tensor, memory: Memory, state: InputFeedingState
+        self, x: Float[Tensor, "N E"], memory: Memory, state: InputFeedingState
     ) -> tuple[DecoderOutput, InputFeedingState]:
-        """Take one step from embedded tokens x (N, E)."""
+        """Take one step from embedded tokens."""
         return self._advance(self.stack.layers[0].project(x), memory, state, ())
 
     def _advance(
-        self, projected: Tensor, memory: Memory, state: InputFeedingState, masks: Sequence[Tensor | None]
+        self,
+        projected: Float[Tensor, "N G"],
+        memory: Memory,
+        state: InputFeedingState,
+        masks: Sequence[Float[Tensor, "N H"] | None],
     ) -> tuple[DecoderOutput, InputFeedingState]:
         h, bottom = self.stack.layers[0].step(projected, state.cells[0], state.fed)
         h, above = self.stack(h, state.cells, first=1, masks=masks)
@@ -141,12 +150,12 @@ class ConditionalDecoder(Decoder):
         self.token = nn.Linear(input_size, hidden, bias=False)
         self.combine = _Combine(hidden)
 
-    def start(self, h: list[Tensor], memory: Memory) -> ConditionalState:
+    def start(self, h: list[Float[Tensor, "B H"]], memory: Memory) -> ConditionalState:
         """Return the first state of each layer and of the attention."""
         return ConditionalState(self.stack.initial_state(h), self.attention.start(memory))
 
-    def forward(self, x: Tensor, memory: Memory, state: ConditionalState) -> DecoderOutput:
-        """Unroll the bottom layer over x (B, Ty, E); run the rest over all positions at once."""
+    def forward(self, x: Float[Tensor, "B Ty E"], memory: Memory, state: ConditionalState) -> DecoderOutput:
+        """Unroll the bottom layer over x; run the rest over all positions at once."""
         bottom, attention, outputs = state.cells[0], state.attention, []
         for projected in self.stack.layers[0].project(x).unbind(1):
             output, bottom, attention = self._bottom(projected, memory, bottom, attention)
@@ -156,9 +165,9 @@ class ConditionalDecoder(Decoder):
         return DecoderOutput(self.combine(context + self.token(x), h), alignment)
 
     def step(
-        self, x: Tensor, memory: Memory, state: ConditionalState
+        self, x: Float[Tensor, "N E"], memory: Memory, state: ConditionalState
     ) -> tuple[DecoderOutput, ConditionalState]:
-        """Take one step from embedded tokens x (N, E)."""
+        """Take one step from embedded tokens."""
         projected = self.stack.layers[0].project(x)
         output, bottom, attention = self._bottom(projected, memory, state.cells[0], state.attention)
         h, context, alignment = output
@@ -167,8 +176,8 @@ class ConditionalDecoder(Decoder):
         return DecoderOutput(features, alignment), ConditionalState((bottom, *above), attention)
 
     def _bottom(
-        self, projected: Tensor, memory: Memory, state: Any, attention: Any
-    ) -> tuple[tuple[Tensor, Tensor, Tensor], Any, Any]:
+        self, projected: Float[Tensor, "N G"], memory: Memory, state: Any, attention: Any
+    ) -> tuple[tuple[Float[Tensor, "N H"], Float[Tensor, "N H"], Float[Tensor, "N Tx"]], Any, Any]:
         """Return the bottom layer's (h, context, alignment), its next state and the attention's."""
         query, between = self.stack.layers[0].step(projected, state)
         context, alignment, attention = attend(self.attention, query, memory, attention)
@@ -198,19 +207,19 @@ class LayerParallelDecoder(Decoder):
         self.attention = attention
         self.combine = _Combine(hidden)
 
-    def start(self, h: list[Tensor], memory: Memory) -> States:
+    def start(self, h: list[Float[Tensor, "B H"]], memory: Memory) -> States:
         """Return the first state of each layer."""
         return self.stack.initial_state(h)
 
-    def forward(self, x: Tensor, memory: Memory, state: States) -> DecoderOutput:
-        """Run each layer over all of x (B, Ty, E) at once."""
+    def forward(self, x: Float[Tensor, "B Ty E"], memory: Memory, state: States) -> DecoderOutput:
+        """Run each layer over all of x at once."""
         h, _ = self.stack.layers[0](x, state[0])  # (B, Ty, H)
         context, alignment, _ = self.attention(h, memory, None)
         h, _ = self.stack(h, state, first=1, context=context)
         return DecoderOutput(self.combine(context, h), alignment)
 
-    def step(self, x: Tensor, memory: Memory, state: States) -> tuple[DecoderOutput, States]:
-        """Take one step from embedded tokens x (N, E)."""
+    def step(self, x: Float[Tensor, "N E"], memory: Memory, state: States) -> tuple[DecoderOutput, States]:
+        """Take one step from embedded tokens."""
         bottom = self.stack.layers[0]
         h, first = bottom.step(bottom.project(x), state[0])
         context, alignment, _ = attend(self.attention, h, memory, None)

@@ -5,6 +5,7 @@ from typing import Any
 from torch import Tensor, nn
 
 from nmt.layers.cells import Cell, CellType
+from nmt.shapes import Float
 
 
 class DeepTransitionCell(Cell[Any]):
@@ -24,18 +25,21 @@ class DeepTransitionCell(Cell[Any]):
         self.first = cell(input_size, hidden_size, step_input_size)
         self.following = nn.ModuleList(cell(0, hidden_size) for _ in range(depth - 1))
 
-    def initial_state(self, h: Tensor) -> Any:
-        """Return the first state of the inner cell that begins with h (N, H)."""
+    def initial_state(self, h: Float[Tensor, "N H"]) -> Any:
+        """Return the first state of the inner cell that begins with h."""
         return self.first.initial_state(h)
 
-    def project(self, x: Tensor) -> Tensor:
-        """Return what x (…, D) gives to the gates of the first cell (…, G)."""
+    def project(self, x: Float[Tensor, "*rows D"]) -> Float[Tensor, "*rows G"]:
+        """Return what x gives to the gates of the first cell."""
         return self.first.project(x)
 
     def step(
-        self, projected: Tensor | None, state: Any, step_input: Tensor | None = None
-    ) -> tuple[Tensor, Any]:
-        """Take `depth` inner steps; return y (N, H) and the last one's state."""
+        self,
+        projected: Float[Tensor, "N G"] | None,
+        state: Any,
+        step_input: Float[Tensor, "N S"] | None = None,
+    ) -> tuple[Float[Tensor, "N H"], Any]:
+        """Take `depth` inner steps; return y and the last one's state."""
         y, state = self.first.step(projected, state, step_input)
         for cell in self.following:
             y, state = cell.step(None, state)  # type: ignore[operator]

@@ -8,11 +8,14 @@ from torch import Tensor, nn
 from torch.func import functional_call
 
 from nmt.layers.cells import Cell
+from nmt.shapes import Float
 
 Axis = Literal["elements", "positions", "vectors"]
 
 
-def dropout(x: Tensor, share: float, *, training: bool, alike: Axis = "elements") -> Tensor:
+def dropout(
+    x: Float[Tensor, "*rows W"], share: float, *, training: bool, alike: Axis = "elements"
+) -> Float[Tensor, "*rows W"]:
     """Return x with a fraction of its elements at 0, the rest scaled to keep the mean (Srivastava 2014).
 
     share: the fraction. alike: each of the `elements` is sampled by itself, or one sample holds for all
@@ -54,19 +57,19 @@ class Dropout:
     recurrent: float = 0.0
     words: float = 0.0
 
-    def drop(self, x: Tensor, *, training: bool) -> Tensor:
+    def drop(self, x: Float[Tensor, "*rows W"], *, training: bool) -> Float[Tensor, "*rows W"]:
         """Return features x (B, T, W), or of one position (N, W), as training sees them."""
         alike: Axis = "positions" if self.variational and x.ndim == 3 else "elements"
         return dropout(x, self.features, training=training, alike=alike)
 
-    def mask(self, like: Tensor, *, training: bool) -> Tensor | None:
-        """Return a mask for `like` (N, W) at every step of a loop; None: each step samples its own."""
+    def mask(self, like: Float[Tensor, "N W"], *, training: bool) -> Float[Tensor, "N W"] | None:
+        """Return a mask for `like` at every step of a loop; None: each step samples its own."""
         if not (training and self.variational and self.features):
             return None
         return dropout(torch.ones_like(like), self.features, training=True)
 
-    def embedded(self, x: Tensor, *, training: bool) -> Tensor:
-        """Return embedded tokens (…, E) as training sees them: whole words dropped, then elements."""
+    def embedded(self, x: Float[Tensor, "*rows E"], *, training: bool) -> Float[Tensor, "*rows E"]:
+        """Return embedded tokens as training sees them: whole words dropped, then elements."""
         return self.drop(dropout(x, self.words, training=training, alike="vectors"), training=training)
 
     def call(self, module: nn.Module, *inputs: Any) -> Any:

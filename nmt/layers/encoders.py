@@ -1,4 +1,7 @@
-"""Encoders: a source sentence becomes a vector for each of its positions."""
+"""Encoders: a source sentence becomes a vector for each of its positions.
+
+B sentences, Tx source positions, E embedding, M encoder width, H decoder width.
+"""
 
 from typing import NamedTuple
 
@@ -7,18 +10,19 @@ from torch import Tensor, nn
 
 from nmt.layers.cells import CellType
 from nmt.layers.stack import Stack, StackOptions
+from nmt.shapes import Bool, Float, Int, Shaped
 
 
 class Encoded(NamedTuple):
-    """outputs (B, Tx, M); last (B, M), of each direction; mask (B, Tx), True = a real token."""
+    """last: the last output of each direction; mask: True = a real token."""
 
-    outputs: Tensor
-    last: Tensor
-    mask: Tensor
+    outputs: Float[Tensor, "B Tx M"]
+    last: Float[Tensor, "B M"]
+    mask: Bool[Tensor, "B Tx"]
 
 
-def reverse_within(x: Tensor, lengths: Tensor) -> Tensor:
-    """Return x (B, T, …) with the first lengths[b] positions of each row in reverse; the rest stays."""
+def reverse_within(x: Shaped[Tensor, "B T W"], lengths: Int[Tensor, "B"]) -> Shaped[Tensor, "B T W"]:
+    """Return x with the first lengths[b] positions of each row in reverse; the rest stays."""
     positions = torch.arange(x.shape[1], device=x.device)
     mirrored = lengths.unsqueeze(1) - 1 - positions  # (B, T)
     index = torch.where(mirrored >= 0, mirrored, positions)
@@ -44,8 +48,8 @@ class RecurrentEncoder(nn.Module):
         self.stack = Stack([cell(size, width) for size in sizes], options)
         self.backward_cells = nn.ModuleList(cell(size, width) for size in sizes if bidirectional)
 
-    def forward(self, x: Tensor, lengths: Tensor) -> Encoded:
-        """Encode embedded sources x (B, Tx, E) of the given lengths (B,)."""
+    def forward(self, x: Float[Tensor, "B Tx E"], lengths: Int[Tensor, "B"]) -> Encoded:
+        """Encode embedded sources of the given lengths."""
         for layer, cell in enumerate(self.stack.cells):
             inputs = self.stack.before(layer, x)
             y, _ = cell(inputs)
@@ -56,8 +60,8 @@ class RecurrentEncoder(nn.Module):
         mask = torch.arange(x.shape[1], device=x.device) < lengths.unsqueeze(1)
         return Encoded(x, self._last(x, lengths), mask)
 
-    def _last(self, y: Tensor, lengths: Tensor) -> Tensor:
-        """Return the output of each direction at the end of its reading (B, M)."""
+    def _last(self, y: Float[Tensor, "B Tx M"], lengths: Int[Tensor, "B"]) -> Float[Tensor, "B M"]:
+        """Return the output of each direction at the end of its reading."""
         rows = torch.arange(y.shape[0], device=y.device)
         end = y[rows, lengths - 1]
         if not self.bidirectional:
@@ -77,8 +81,8 @@ class Bridge(nn.Module):
         self.summary, self.hidden_size, self.layers = summary, hidden_size, layers
         self.project = None if summary == "zero" else nn.Linear(memory_size, hidden_size * layers)
 
-    def forward(self, encoded: Encoded) -> list[Tensor]:
-        """Return h (B, H) for each layer."""
+    def forward(self, encoded: Encoded) -> list[Float[Tensor, "B H"]]:
+        """Return h for each layer."""
         if self.project is None:
             zero = encoded.last.new_zeros(encoded.last.shape[0], self.hidden_size)
             return [zero] * self.layers

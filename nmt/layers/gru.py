@@ -7,6 +7,7 @@ from torch.nn import functional as F
 from nmt.layers.activations import in_inference, sigmoid, tanh
 from nmt.layers.cells import Cell, HiddenState
 from nmt.layers.initialization import Initializer, glorot, linear_by_gate, orthogonal
+from nmt.shapes import Float
 
 
 class GRUCell(Cell[HiddenState]):
@@ -35,28 +36,36 @@ class GRUCell(Cell[HiddenState]):
         self.recurrent_proj = linear_by_gate(3, hidden_size, (hidden_size, recurrent_init), bias=True)
         self.bias_n = nn.Parameter(torch.zeros(hidden_size))
 
-    def initial_state(self, h: Tensor) -> HiddenState:
-        """Return h (N, H), which is the whole state."""
+    def initial_state(self, h: Float[Tensor, "N H"]) -> HiddenState:
+        """Return h, which is the whole state."""
         return HiddenState(h.to(self.bias_n.dtype))
 
     def step(
-        self, projected: Tensor | None, state: HiddenState, step_input: Tensor | None = None
-    ) -> tuple[Tensor, HiddenState]:
+        self,
+        projected: Float[Tensor, "N G"] | None,
+        state: HiddenState,
+        step_input: Float[Tensor, "N S"] | None = None,
+    ) -> tuple[Float[Tensor, "N H"], HiddenState]:
         """Return h' twice, as y and in the state."""
         u = self.recurrent_proj(state.h)  # (N, 3H)
         h = self._next(self._inputs(projected, step_input, like=u), u, state.h)
         return h.to(u.dtype), HiddenState(h)
 
     def gates(
-        self, projected: Tensor | None, state: HiddenState, step_input: Tensor | None = None
-    ) -> dict[str, Tensor]:
-        """Return the gates of `step` by name, each (N, H), 0 to 1. Update is z: 1 keeps h as it is."""
+        self,
+        projected: Float[Tensor, "N G"] | None,
+        state: HiddenState,
+        step_input: Float[Tensor, "N S"] | None = None,
+    ) -> dict[str, Float[Tensor, "N H"]]:
+        """Return the gates of `step` by name, each 0 to 1. Update is z: 1 keeps h as it is."""
         u = self.recurrent_proj(state.h)
         r, z, _ = (self._inputs(projected, step_input, like=u) + u).sigmoid().chunk(3, dim=-1)
         return {"reset": r, "update": z}
 
-    def forward(self, x: Tensor, state: HiddenState | None = None) -> tuple[Tensor, HiddenState]:
-        """Run torch's fused kernel; return y (B, T, H) and the last state.
+    def forward(
+        self, x: Float[Tensor, "B T D"], state: HiddenState | None = None
+    ) -> tuple[Float[Tensor, "B T H"], HiddenState]:
+        """Run torch's fused kernel; return y and the last state.
 
         In inference on a CPU the step is taken T times: the kernel's sigmoid depends on the neighbours.
         """
@@ -80,8 +89,10 @@ class GRUCell(Cell[HiddenState]):
             outputs.append(h)
         return torch.stack(outputs, dim=1), HiddenState(h)
 
-    def _next(self, a: Tensor, u: Tensor, h: Tensor) -> Tensor:
-        """Return h' (N, H) of a and u (N, 3H), in the precision of h."""
+    def _next(
+        self, a: Float[Tensor, "N G"], u: Float[Tensor, "N G"], h: Float[Tensor, "N G//3"]
+    ) -> Float[Tensor, "N G//3"]:
+        """Return h' of a and u, in the precision of h."""
         a, u, width = a.to(h.dtype), u.to(h.dtype), self.hidden_size
         r, z = sigmoid(a[:, : 2 * width] + u[:, : 2 * width]).chunk(2, dim=-1)
         n = tanh(torch.addcmul(a[:, 2 * width :] + self.bias_n, r, u[:, 2 * width :]))

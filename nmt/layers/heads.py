@@ -1,25 +1,32 @@
 """Heads: features become logits over the target vocabulary.
 
-B sentences, Tx source and Ty target positions, N = B · K rows in a step, E embedding, H feature width.
+B sentences, Tx source and Ty target positions, N = B · K rows in a step, E embedding, H feature width, F
+width of what the head is called with, V vocabulary.
 """
 
 import torch
 from torch import Tensor, nn
 
 from nmt.layers.initialization import empty_linear
+from nmt.shapes import Float
 
 
 class Head(nn.Module):
     """A map from features to logits; by default it needs nothing of the source."""
 
-    def remember(self, embedded: Tensor) -> Tensor | None:
-        """Return what the memory shall keep of the embedded source (B, Tx, E)."""
+    def remember(self, embedded: Float[Tensor, "B Tx E"]) -> Float[Tensor, "B Tx E"] | None:
+        """Return what the memory shall keep of the embedded source."""
         return None
 
-    def join(self, features: Tensor, alignment: Tensor, words: Tensor | None) -> Tensor:
-        """Return what the head is called with, from the decoder's features (B, Ty, H) or (N, H).
+    def join(
+        self,
+        features: Float[Tensor, "*rows H"],
+        alignment: Float[Tensor, "*rows Tx"],
+        words: Float[Tensor, "B Tx E"] | None,
+    ) -> Float[Tensor, "*rows F"]:
+        """Return what the head is called with, from the decoder's output of all positions or of one a row.
 
-        alignment (B, Ty, Tx) or (N, Tx), words: what the memory kept.
+        words: what the memory kept.
         """
         return features
 
@@ -31,8 +38,8 @@ class PlainHead(Head):
         super().__init__()
         self.output = nn.Linear(feature_size, vocabulary_size)
 
-    def forward(self, features: Tensor) -> Tensor:
-        """Return logits (…, V) for features (…, H)."""
+    def forward(self, features: Float[Tensor, "*rows H"]) -> Float[Tensor, "*rows V"]:
+        """Return logits."""
         logits: Tensor = self.output(features)
         return logits
 
@@ -47,8 +54,8 @@ class TiedHead(Head):
         nn.init.zeros_(self.output.bias)
         self.project = nn.Linear(feature_size, embedding.embedding_dim, bias=False)
 
-    def forward(self, features: Tensor) -> Tensor:
-        """Return logits (…, V) for features (…, H)."""
+    def forward(self, features: Float[Tensor, "*rows H"]) -> Float[Tensor, "*rows V"]:
+        """Return logits."""
         logits: Tensor = self.output(self.project(features))
         return logits
 
@@ -67,19 +74,24 @@ class LexicalHead(Head):
         self.hidden = nn.Linear(embedding_size, embedding_size, bias=False)
         self.lexical = nn.Linear(embedding_size, vocabulary_size, bias=False)
 
-    def remember(self, embedded: Tensor) -> Tensor | None:
-        """Return the embedded source (B, Tx, E)."""
+    def remember(self, embedded: Float[Tensor, "B Tx E"]) -> Float[Tensor, "B Tx E"]:
+        """Return the embedded source."""
         return embedded
 
-    def join(self, features: Tensor, alignment: Tensor, words: Tensor | None) -> Tensor:
-        """Return features beside Σ_s α_s f_s: (B, Ty, H + E) or (N, H + E)."""
+    def join(
+        self,
+        features: Float[Tensor, "*rows H"],
+        alignment: Float[Tensor, "*rows Tx"],
+        words: Float[Tensor, "B Tx E"] | None,
+    ) -> Float[Tensor, "*rows H+E"]:
+        """Return features beside Σ_s α_s f_s."""
         assert words is not None
         rows = alignment.view(words.shape[0], -1, words.shape[1])  # (B, Ty or K, Tx)
         attended = torch.matmul(rows.to(words.dtype), words)  # (B, Ty or K, E)
         return torch.cat([features, attended.view(*features.shape[:-1], -1)], dim=-1)
 
-    def forward(self, features: Tensor) -> Tensor:
-        """Return logits (…, V) for features (…, H + E)."""
+    def forward(self, features: Float[Tensor, "*rows F"]) -> Float[Tensor, "*rows V"]:
+        """Return logits for what `join` returns."""
         h, attended = features.split(self.sizes, dim=-1)
         word = torch.tanh(attended)
         logits: Tensor = self.plain(h) + self.lexical(torch.tanh(self.hidden(word)) + word)

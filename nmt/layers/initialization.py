@@ -6,14 +6,17 @@ from typing import cast
 import torch
 from torch import Tensor, nn
 
-Initializer = Callable[[Tensor], object]  # fills a matrix (out, in) in place
+from nmt.shapes import Float
+
+Matrix = Float[Tensor, "out in"]
+Initializer = Callable[[Matrix], object]  # fills a matrix in place
 
 glorot: Initializer = nn.init.xavier_uniform_  # Glorot & Bengio 2010
 orthogonal: Initializer = nn.init.orthogonal_  # Saxe et al. 2014
 identity: Initializer = nn.init.eye_
 
 
-def uniform(matrix: Tensor) -> Tensor:
+def uniform(matrix: Matrix) -> Matrix:
     """Fill from ± 1/√out, as torch's own recurrent layers do: a gate's matrix has H outputs."""
     bound = len(matrix) ** -0.5
     return nn.init.uniform_(matrix, -bound, bound)

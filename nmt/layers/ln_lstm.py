@@ -4,6 +4,7 @@ from torch import Tensor, nn
 
 from nmt.layers.cells import Cell, LSTMCell, LSTMState, joined
 from nmt.layers.initialization import Initializer, glorot, orthogonal
+from nmt.shapes import Float
 
 
 class LayerNormLSTMCell(LSTMCell):
@@ -40,14 +41,16 @@ class LayerNormLSTMCell(LSTMCell):
         self.recurrent_norm.bias = self.recurrent_proj.bias
         self.recurrent_proj.register_parameter("bias", None)
 
-    def project(self, x: Tensor) -> Tensor:
-        """Return LN(W x) (…, 4H)."""
+    def project(self, x: Float[Tensor, "*rows D"]) -> Float[Tensor, "*rows G"]:
+        """Return LN(W x)."""
         assert self.input_norm is not None
         projected: Tensor = self.input_norm(super().project(x))
         return projected
 
-    def forward(self, x: Tensor, state: LSTMState | None = None) -> tuple[Tensor, LSTMState]:
-        """Take the step T times; return y (B, T, H) and the last state."""
+    def forward(
+        self, x: Float[Tensor, "B T D"], state: LSTMState | None = None
+    ) -> tuple[Float[Tensor, "B T H"], LSTMState]:
+        """Take the step T times; return y and the last state."""
         return Cell.forward(self, x, state)
 
     def _sums(self, projected: Tensor | None, h: Tensor, step_input: Tensor | None) -> Tensor:

@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from nmt.layers.cells import Cell, LSTMCell, LSTMState
 from nmt.layers.deep_transition import DeepTransitionCell
 from nmt.layers.sru import SRUCell
+from nmt.shapes import Float, Int
 
 Module = TypeVar("Module", bound=nn.Module)
 
@@ -32,8 +33,8 @@ class PackedLinear(nn.Module):
         weight = torch.ops.mkldnn._reorder_linear_weight(self.weight.detach().to(self._dtype))
         return weight, None if self.bias is None else self.bias.detach().to(self._dtype)
 
-    def forward(self, x: Tensor) -> Tensor:
-        """Return x Wᵀ + b (…, out) for x (…, in), all in float32."""
+    def forward(self, x: Float[Tensor, "*rows in"]) -> Float[Tensor, "*rows out"]:
+        """Return x Wᵀ + b, all in float32."""
         weight, bias = self._packed
         y: Tensor = torch.ops.mkldnn._linear_pointwise(x.to(self._dtype), weight, bias, "none", [], "")
         return y.to(x.dtype)
@@ -71,8 +72,8 @@ class Int8Linear(nn.Module):
         """What fbgemm takes in the place of the matrix, for few rows; None where there is no fbgemm."""
         return _fbgemm(self._integers, self._scales)
 
-    def forward(self, x: Tensor) -> Tensor:
-        """Return x Wᵀ + b (…, out) for x (…, in), all in float32."""
+    def forward(self, x: Float[Tensor, "*rows in"]) -> Float[Tensor, "*rows out"]:
+        """Return x Wᵀ + b, all in float32."""
         if x.ndim != 2:
             rows: Tensor = self(x.reshape(-1, x.shape[-1]))
             return rows.view(*x.shape[:-1], -1)
@@ -97,7 +98,7 @@ _FEW: Any = getattr(torch.ops.quantized, "linear_with_input_q_dq_qweight_dq_outp
 _TINY = torch.finfo(torch.float32).tiny
 
 
-def _fbgemm(integers: Tensor, scales: Tensor) -> Any:
+def _fbgemm(integers: Int[Tensor, "out in"], scales: Float[Tensor, "out"]) -> Any:
     """Return the matrix packed for fbgemm, whose product of a few rows is quicker to begin; None without it.
 
     torch means to give up the tensors that it is packed from; then every product is oneDNN's.
@@ -174,7 +175,9 @@ Sequence = Callable[..., tuple[Tensor, LSTMState]]  # of a cell: x, state → y,
 def _in_bfloat16(cell: LSTMCell) -> Sequence:
     """Return the cell's fused kernel in bfloat16, from float32 to float32."""
 
-    def forward(x: Tensor, state: LSTMState | None = None) -> tuple[Tensor, LSTMState]:
+    def forward(
+        x: Float[Tensor, "B T D"], state: LSTMState | None = None
+    ) -> tuple[Float[Tensor, "B T H"], LSTMState]:
         with torch.autocast("cpu", torch.bfloat16):
             y, after = LSTMCell.forward(cell, x, state)
         return y.float(), LSTMState(after.h.float(), after.c)
@@ -188,7 +191,9 @@ def _of_two_rows(cell: LSTMCell) -> Sequence:
     It computes in float32: in bfloat16 a single row would round elsewhere than among others.
     """
 
-    def forward(x: Tensor, state: LSTMState | None = None) -> tuple[Tensor, LSTMState]:
+    def forward(
+        x: Float[Tensor, "B T D"], state: LSTMState | None = None
+    ) -> tuple[Float[Tensor, "B T H"], LSTMState]:
         if len(x) != 1:
             return LSTMCell.forward(cell, x, state)
         state = cell.zero_state(x) if state is None else state

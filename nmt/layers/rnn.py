@@ -8,6 +8,7 @@ from torch import Tensor
 from nmt.layers.activations import tanh
 from nmt.layers.cells import Cell, HiddenState, joined
 from nmt.layers.initialization import Initializer, glorot, linear_by_gate, orthogonal
+from nmt.shapes import Float
 
 
 class RNNCell(Cell[HiddenState]):
@@ -33,13 +34,16 @@ class RNNCell(Cell[HiddenState]):
         columns = (step_input_size, input_init), (hidden_size, recurrent_init)
         self.recurrent_proj = linear_by_gate(1, hidden_size, *columns, bias=True)
 
-    def initial_state(self, h: Tensor) -> HiddenState:
-        """Return h (N, H), which is the whole state."""
+    def initial_state(self, h: Float[Tensor, "N H"]) -> HiddenState:
+        """Return h, which is the whole state."""
         return HiddenState(h)
 
     def step(
-        self, projected: Tensor | None, state: HiddenState, step_input: Tensor | None = None
-    ) -> tuple[Tensor, HiddenState]:
+        self,
+        projected: Float[Tensor, "N G"] | None,
+        state: HiddenState,
+        step_input: Float[Tensor, "N S"] | None = None,
+    ) -> tuple[Float[Tensor, "N H"], HiddenState]:
         """Return h' twice, as y and in the state."""
         a: Tensor = self.recurrent_proj(joined(step_input, state.h))  # (N, H)
         if projected is not None:
@@ -47,8 +51,10 @@ class RNNCell(Cell[HiddenState]):
         h = tanh(a) if self.activation == "tanh" else a.relu()
         return h, HiddenState(h)
 
-    def forward(self, x: Tensor, state: HiddenState | None = None) -> tuple[Tensor, HiddenState]:
-        """Run torch's fused kernel; return y (B, T, H) and the last state."""
+    def forward(
+        self, x: Float[Tensor, "B T D"], state: HiddenState | None = None
+    ) -> tuple[Float[Tensor, "B T H"], HiddenState]:
+        """Run torch's fused kernel; return y and the last state."""
         assert self.input_proj is not None
         state = self.zero_state(x) if state is None else state
         bias = self.recurrent_proj.bias

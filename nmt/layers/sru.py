@@ -10,18 +10,21 @@ from torch.nn import functional as F
 from nmt.layers.activations import sigmoid_
 from nmt.layers.cells import Cell
 from nmt.layers.initialization import Initializer, glorot, linear_by_gate
+from nmt.shapes import Float
 
 HIGHWAY = math.sqrt(3)  # α: what passes x on keeps its variance when r begins around 1/2 (§3.2)
 
 
 class SRUState(NamedTuple):
-    """c: (N, H)."""
+    """The memory cell."""
 
-    c: Tensor
+    c: Float[Tensor, "N H"]
 
 
-def _recurrence(u: Tensor, weight_c: Tensor, c: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-    """Return y, f, r (T, N, H) and c (T + 1, N, H) from the products u (T, N, 4H) and the first c.
+def _recurrence(
+    u: Float[Tensor, "T N G"], weight_c: Float[Tensor, "G//2"], c: Float[Tensor, "N G//4"]
+) -> tuple[Float[Tensor, "T N H"], Float[Tensor, "T N H"], Float[Tensor, "T N H"], Float[Tensor, "T+1 N H"]]:
+    """Return y, f, r and c from the products u and the first c.
 
     The loop holds only what needs the c before: three elementwise operations a position.
     """
@@ -106,26 +109,32 @@ class SRUCell(Cell[SRUState]):
             linear.weight[3 * self.hidden_size :] *= HIGHWAY
         return linear
 
-    def initial_state(self, h: Tensor) -> SRUState:
-        """Return c = h (N, H): the state has no other part."""
+    def initial_state(self, h: Float[Tensor, "N H"]) -> SRUState:
+        """Return c = h: the state has no other part."""
         return SRUState(h.to(self.bias.dtype))
 
-    def project(self, x: Tensor) -> Tensor:
-        """Return the products of x (…, 4H)."""
+    def project(self, x: Float[Tensor, "*rows D"]) -> Float[Tensor, "*rows G"]:
+        """Return the products of x, four times as wide as the state."""
         assert self.input_proj is not None
         return self._with_highway(self.input_proj(x), x)
 
     def step(
-        self, projected: Tensor | None, state: SRUState, step_input: Tensor | None = None
-    ) -> tuple[Tensor, SRUState]:
+        self,
+        projected: Float[Tensor, "N G"] | None,
+        state: SRUState,
+        step_input: Float[Tensor, "N S"] | None = None,
+    ) -> tuple[Float[Tensor, "N H"], SRUState]:
         """Return y and c'."""
         y, after = self._run(self._inputs(projected, step_input).unsqueeze(0), state)
         return y.squeeze(0), after
 
     def gates(
-        self, projected: Tensor | None, state: SRUState, step_input: Tensor | None = None
-    ) -> dict[str, Tensor]:
-        """Return the gates of `step` by name, each (N, H), 0 to 1.
+        self,
+        projected: Float[Tensor, "N G"] | None,
+        state: SRUState,
+        step_input: Float[Tensor, "N S"] | None = None,
+    ) -> dict[str, Float[Tensor, "N H"]]:
+        """Return the gates of `step` by name, each 0 to 1.
 
         Reset is r: 1 lets c' through, 0 what the input passes on.
         """
@@ -133,13 +142,17 @@ class SRUCell(Cell[SRUState]):
         v_f, v_r = self.weight_c.chunk(2)
         return {"forget": (in_f + v_f * state.c).sigmoid(), "reset": (in_r + v_r * state.c).sigmoid()}
 
-    def forward(self, x: Tensor, state: SRUState | None = None) -> tuple[Tensor, SRUState]:
-        """Loop over elementwise operations alone; return y (B, T, H) and the last state."""
+    def forward(
+        self, x: Float[Tensor, "B T D"], state: SRUState | None = None
+    ) -> tuple[Float[Tensor, "B T H"], SRUState]:
+        """Loop over elementwise operations alone; return y and the last state."""
         y, after = self._run(self.project(x.transpose(0, 1)), self.zero_state(x) if state is None else state)
         return y.transpose(0, 1), after
 
-    def _run(self, products: Tensor, state: SRUState) -> tuple[Tensor, SRUState]:
-        """Return y (T, N, H) and the last state from products (T, N, 4H)."""
+    def _run(
+        self, products: Float[Tensor, "T N G"], state: SRUState
+    ) -> tuple[Float[Tensor, "T N G//4"], SRUState]:
+        """Return y and the last state."""
         u = self._biased(products)
         if torch.is_grad_enabled():
             y, c = _Recurrence.apply(u, self.weight_c, state.c)  # type: ignore[no-untyped-call]

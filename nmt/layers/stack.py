@@ -9,6 +9,7 @@ from torch import Tensor, nn
 
 from nmt.layers.cells import Cell
 from nmt.layers.dropout import Dropout
+from nmt.shapes import Float
 
 States = tuple[Any, ...]  # one state a layer, from the bottom
 
@@ -53,8 +54,8 @@ class Stack(nn.Module):
         self.norms = nn.ModuleList(norms) if options.layer_norm else None
         self.cells = nn.ModuleList(cells)
 
-    def initial_state(self, h: Sequence[Tensor]) -> States:
-        """Return the first state of each layer, which begins with its h (N, H)."""
+    def initial_state(self, h: Sequence[Float[Tensor, "N H"]]) -> States:
+        """Return the first state of each layer, which begins with its h."""
         return tuple(cell.initial_state(part) for cell, part in zip(self.layers, h, strict=True))
 
     @property
@@ -64,17 +65,17 @@ class Stack(nn.Module):
 
     def forward(
         self,
-        x: Tensor,
+        x: Float[Tensor, "*rows W"],
         states: States,
         *,
         first: int = 0,
-        context: Tensor | None = None,
-        masks: Sequence[Tensor | None] = (),
-    ) -> tuple[Tensor, States]:
+        context: Float[Tensor, "*rows C"] | None = None,
+        masks: Sequence[Float[Tensor, "N H"] | None] = (),
+    ) -> tuple[Float[Tensor, "*rows H"], States]:
         """Run the layers from `first` up; return the top one's output and the states of those that ran.
 
-        x: what the first of them reads, (B, T, W) for all positions or (N, W) for one. states: of all
-        layers. context: what each layer reads beside the one below. masks: of `masks`, for a loop.
+        x: what the first of them reads; rows are B T for all positions or N for one. states: of all layers.
+        context: what each layer reads beside the one below. masks: of `masks`, for a loop.
         """
         after = []
         for layer in range(first, len(self.cells)):
@@ -85,20 +86,24 @@ class Stack(nn.Module):
             after.append(state)
         return x, tuple(after)
 
-    def before(self, layer: int, x: Tensor, mask: Tensor | None = None) -> Tensor:
-        """Return what a layer reads of x (…, W), the first one x itself. mask: of `masks`, for a loop."""
+    def before(
+        self, layer: int, x: Float[Tensor, "*rows W"], mask: Float[Tensor, "*rows W"] | None = None
+    ) -> Float[Tensor, "*rows W"]:
+        """Return what a layer reads of x, the first one x itself. mask: of `masks`, for a loop."""
         if not layer:
             return x
         if self.norms is not None:
             x = self.norms[layer - 1](x)
         return self.dropout.drop(x, training=self.training) if mask is None else x * mask
 
-    def after(self, layer: int, x: Tensor, y: Tensor) -> Tensor:
+    def after(
+        self, layer: int, x: Float[Tensor, "*rows W"], y: Float[Tensor, "*rows H"]
+    ) -> Float[Tensor, "*rows H"]:
         """Return what a layer passes on, from the output x of the one below and its own output y."""
         return x + y if layer >= self._residual_from else y
 
-    def masks(self, like: Tensor) -> list[Tensor | None]:
-        """Return for a loop over positions the dropout mask (N, W) of each layer above the first."""
+    def masks(self, like: Float[Tensor, "N W"]) -> list[Float[Tensor, "N W"] | None]:
+        """Return for a loop over positions the dropout mask of each layer above the first."""
         return [self.dropout.mask(like, training=self.training) for _ in self.layers[1:]]
 
 
