@@ -172,6 +172,10 @@ class Waits:
             time.sleep(60)
 
 
+def leave() -> None:
+    sys.exit(3)
+
+
 def test_what_is_made_apart() -> None:
     assert in_subprocess(os.getpid, what="it") != os.getpid()
     with pytest.raises(UserError, match="no model"):

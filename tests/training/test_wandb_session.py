@@ -354,8 +354,9 @@ def test_online_only_a_model_that_is_not_worse_becomes_the_best(
     hand_over(tmp_path, experiment("online"))
     assert online.asked == ["me/p/demo:best"]
     assert online.models == [(expected, MODEL)]
-    warned = [f"warning: wandb: best so far unknown: {reason}; this model is `latest` alone"]
-    assert capsys.readouterr().err.splitlines() == ["wandb: address", *(warned if reason else [])]
+    warned = [f"warning: wandb: best so far unknown: {reason}; this model is `latest` only"]
+    # The thread of a test before may say its address late.
+    assert set(capsys.readouterr().err.splitlines()) == {"wandb: address", *(warned if reason else [])}
 
 
 def test_no_artifact_is_made_where_none_is_wanted(tmp_path: Path, online: Online) -> None:
