@@ -406,7 +406,7 @@ def test_a_wrong_world_size_is_one_line(
 def test_processes_that_never_come_are_not_waited_for_for_ever(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(distributed, "START", timedelta(seconds=1))
     environment(monkeypatch, WORLD_SIZE="2", RANK="0", MASTER_ADDR="127.0.0.1", MASTER_PORT=free_port())
-    with pytest.raises(UserError, match="wrong number of processes: not all of 2 processes"), joined():
+    with pytest.raises(UserError, match="wrong number of processes: not all of 2 "), joined():
         pass
 
 
@@ -421,7 +421,7 @@ def test_each_process_has_its_own_gpu(monkeypatch: pytest.MonkeyPatch) -> None:
     assert group.device(cuda) == torch.device("cuda:1")
     assert taken == [torch.device("cuda:1")]
     assert group.device(torch.device("cpu")) == torch.device("cpu")
-    with pytest.raises(UserError, match=r"training.device is cuda:1, and 2 processes"):
+    with pytest.raises(UserError, match=r"training.device is cuda:1, but 2 processes"):
         group.device(torch.device("cuda:1"))
 
 
