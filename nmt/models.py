@@ -1,4 +1,8 @@
-"""Models: layers put together so that a batch becomes features and a step becomes logits."""
+"""Models: layers put together so that a batch becomes features and a step becomes logits.
+
+B sentences, N = B · K rows in a step, Tx source and Ty target positions, E embedding, H features, F width of
+what the head is called with, V vocabulary.
+"""
 
 from typing import Any, NamedTuple
 
@@ -12,13 +16,14 @@ from nmt.layers.dropout import Dropout
 from nmt.layers.encoders import Bridge, Encoded, RecurrentEncoder
 from nmt.layers.heads import Head
 from nmt.layers.stack import Stack, StackOptions, States
+from nmt.shapes import Float, Int
 
 
 class Source(NamedTuple):
-    """ids (B, Tx) ending in </s>, padded; lengths (B,), </s> counted."""
+    """ids end in </s>, then padding; lengths count </s>."""
 
-    ids: Tensor
-    lengths: Tensor
+    ids: Int[Tensor, "B Tx"]
+    lengths: Int[Tensor, "B"]
 
 
 class Seq2Seq(nn.Module):
@@ -53,25 +58,27 @@ class Seq2Seq(nn.Module):
         memory = memory._replace(words=self.head.remember(embedded))
         return memory, self.decoder.start(self.bridge(encoded), memory)
 
-    def forward(self, source: Source, trg_in: Tensor) -> DecoderOutput:
-        """Return the head's features (B, Ty, …) and alignment for targets (B, Ty): teacher forcing."""
+    def forward(self, source: Source, trg_in: Int[Tensor, "B Ty"]) -> DecoderOutput:
+        """Return the head's features and the alignment for targets: teacher forcing."""
         memory, state = self.start(source)
         x = self._embedded(self.trg_embedding(trg_in))  # (B, Ty, E)
         output = self.dropout.call(self.decoder, x, memory, state)
         return DecoderOutput(self._joined(output, memory), output.alignment)
 
-    def step(self, y_prev: Tensor, memory: Memory, state: Any) -> tuple[Tensor, Tensor, Any]:
-        """Return logits (N, V), alignment (N, Tx) and the next state for the tokens y_prev (N,)."""
+    def step(
+        self, y_prev: Int[Tensor, "N"], memory: Memory, state: Any
+    ) -> tuple[Float[Tensor, "N V"], Float[Tensor, "N Tx"], Any]:
+        """Return logits, alignment and the next state for the tokens y_prev."""
         output, state = self.decoder.step(self._embedded(self.trg_embedding(y_prev)), memory, state)
         return self.head(self._joined(output, memory)), output.alignment, state
 
-    def _joined(self, output: DecoderOutput, memory: Memory) -> Tensor:
+    def _joined(self, output: DecoderOutput, memory: Memory) -> Float[Tensor, "*rows F"]:
         return self.head.join(self._drop(output.features), output.alignment, memory.words)
 
-    def _embedded(self, x: Tensor) -> Tensor:
+    def _embedded(self, x: Float[Tensor, "*rows E"]) -> Float[Tensor, "*rows E"]:
         return self.dropout.embedded(x, training=self.training)
 
-    def _drop(self, x: Tensor) -> Tensor:
+    def _drop(self, x: Float[Tensor, "*rows W"]) -> Float[Tensor, "*rows W"]:
         return self.dropout.drop(x, training=self.training)
 
 
@@ -95,8 +102,10 @@ class LanguageModel(nn.Module):
         zero = self.embedding.weight.new_zeros
         return self.stack.initial_state([zero(rows, cell.hidden_size) for cell in self.stack.layers])
 
-    def forward(self, trg_in: Tensor, state: States | None = None) -> tuple[Tensor, States]:
-        """Return features (B, T, H) of the tokens trg_in (B, T), read on from a state, and the state after.
+    def forward(
+        self, trg_in: Int[Tensor, "B Ty"], state: States | None = None
+    ) -> tuple[Float[Tensor, "B Ty H"], States]:
+        """Return features of the tokens trg_in, read on from a state, and the state after.
 
         What is predicted at a position is the token that follows. The state after a padded row is that of
         its padding.
@@ -105,26 +114,26 @@ class LanguageModel(nn.Module):
         features, after = self.dropout.call(self.stack, x, before)
         return self._drop(features), after
 
-    def step(self, y_prev: Tensor, state: States) -> tuple[Tensor, States]:
-        """Return logits (N, V) for what follows y_prev (N,), and the next state."""
+    def step(self, y_prev: Int[Tensor, "N"], state: States) -> tuple[Float[Tensor, "N V"], States]:
+        """Return logits for what follows y_prev, and the next state."""
         features, after = self.stack(self._embedded(self.embedding(y_prev)), state)  # (N, H)
         return self.head(self._drop(features)), after
 
-    def flat(self, state: States) -> Tensor:
-        """Return a state as one tensor (B, W), in the precision of the weights."""
+    def flat(self, state: States) -> Float[Tensor, "B W"]:
+        """Return a state as one tensor, in the precision of the weights."""
         parts = [part.to(self.embedding.weight.dtype) for of_layer in state for part in of_layer]
         return torch.cat(parts, dim=1)
 
-    def unflat(self, flat: Tensor) -> States:
-        """Return the state that `flat` made one tensor (B, W) of."""
+    def unflat(self, flat: Float[Tensor, "B W"]) -> States:
+        """Return the state that `flat` made one tensor of."""
         like = self.start(len(flat))
         parts = iter(flat.split([part.shape[1] for of_layer in like for part in of_layer], dim=1))
         return tuple(type(of_layer)(*(next(parts) for _ in of_layer)) for of_layer in like)
 
-    def _embedded(self, x: Tensor) -> Tensor:
+    def _embedded(self, x: Float[Tensor, "*rows E"]) -> Float[Tensor, "*rows E"]:
         return self.dropout.embedded(x, training=self.training)
 
-    def _drop(self, x: Tensor) -> Tensor:
+    def _drop(self, x: Float[Tensor, "*rows W"]) -> Float[Tensor, "*rows W"]:
         return self.dropout.drop(x, training=self.training)
 
 
@@ -137,18 +146,18 @@ class Tagger(nn.Module):
         super().__init__()
         self.embedding, self.encoder, self.head, self.dropout = embedding, encoder, head, dropout
 
-    def forward(self, source: Source) -> Tensor:
-        """Return the head's features of each label (B, Ty, H)."""
+    def forward(self, source: Source) -> Float[Tensor, "B Ty H"]:
+        """Return the head's features of each label."""
         embedded = self.dropout.embedded(self.embedding(source.ids), training=self.training)  # (B, Tx, E)
         features = self._of_labels(self.dropout.call(self.encoder, embedded, source.lengths))
         return self.dropout.drop(features, training=self.training)
 
-    def _of_labels(self, encoded: Encoded) -> Tensor:
+    def _of_labels(self, encoded: Encoded) -> Float[Tensor, "B Ty H"]:
         return encoded.outputs
 
 
 class Classifier(Tagger):
     """One label for a text, from the last output of each direction: Ty = 1."""
 
-    def _of_labels(self, encoded: Encoded) -> Tensor:
-        return encoded.last.unsqueeze(1)  # (B, 1, H)
+    def _of_labels(self, encoded: Encoded) -> Float[Tensor, "B 1 H"]:
+        return encoded.last.unsqueeze(1)

@@ -6,20 +6,26 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from nmt.shapes import Float, Shaped
+
 CHUNK = 256  # rows whose logits are in memory at a time
 
 LossOfRows = Callable[..., Tensor]  # logits (n, …, V), then each of `others` (n, …) → sums (F,)
 
 
 def sum_over_chunks(
-    loss_of_rows: LossOfRows, features: Tensor, head: nn.Module, *others: Tensor, chunk: int = CHUNK
-) -> Tensor:
-    """Return the sum (F,) of loss_of_rows(head(features), *others) over chunks of rows.
+    loss_of_rows: LossOfRows,
+    features: Float[Tensor, "R *each H"],
+    head: nn.Module,
+    *others: Shaped[Tensor, "R ..."],
+    chunk: int = CHUNK,
+) -> Float[Tensor, "F"]:
+    """Return the sum of loss_of_rows(head(features), *others) over chunks of rows.
 
-    features (R, …, H) and others (R, …) are cut along their rows. `loss_of_rows` returns sums over its rows:
-    the first is the loss and has a gradient, which autograd finds; the others are figures and have none.
-    The gradient of a chunk is formed while its logits are there. It reaches the features and the head's
-    parameters, and nothing that `loss_of_rows` closes over. There is no second derivative.
+    Features and others are cut along their R rows. `loss_of_rows` returns sums over its rows: the first is
+    the loss and has a gradient, which autograd finds; the others are figures and have none. The gradient of
+    a chunk is formed while its logits are there. It reaches the features and the head's parameters, and
+    nothing that `loss_of_rows` closes over. There is no second derivative.
     """
     if torch.is_grad_enabled():
         parameters = [parameter for parameter in head.parameters() if parameter.requires_grad]

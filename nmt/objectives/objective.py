@@ -7,6 +7,7 @@ from typing import Protocol, TypeVar
 from torch import Tensor
 
 from nmt.data.batches import Batch
+from nmt.shapes import Float
 
 M_contra = TypeVar("M_contra", contravariant=True)
 
@@ -18,9 +19,9 @@ class Loss:
     sum: has a gradient. count: the real tokens. figures: other sums over the same tokens, to log beside it.
     """
 
-    sum: Tensor
+    sum: Float[Tensor, ""]
     count: int
-    figures: Mapping[str, Tensor]
+    figures: Mapping[str, Float[Tensor, ""]]
 
 
 class Objective(Protocol[M_contra]):

@@ -6,21 +6,22 @@ from torch import Tensor, nn
 
 from nmt.data.batches import Batch
 from nmt.models import LanguageModel, Seq2Seq, Source, Tagger
+from nmt.shapes import Bool, Float, Int
 from nmt.tokenization.vocabulary import EOS
 
 
 class TeacherForced(NamedTuple):
     """What a loss over the vocabulary needs of a model and a batch.
 
-    features (B, Ty, …) are the head's input, targets (B, Ty), mask (B, Ty): True = a real token,
-    auxiliary (): what the model itself adds to the loss, summed over the real tokens.
+    features are the head's input. mask: True = a real token. auxiliary: what the model itself adds to the
+    loss, summed over the real tokens.
     """
 
-    features: Tensor
+    features: Float[Tensor, "B Ty F"]
     head: nn.Module
-    targets: Tensor
-    mask: Tensor
-    auxiliary: Tensor
+    targets: Int[Tensor, "B Ty"]
+    mask: Bool[Tensor, "B Ty"]
+    auxiliary: Float[Tensor, ""]
 
 
 def translate_forced(model: Seq2Seq, batch: Batch) -> TeacherForced:
