@@ -46,7 +46,7 @@ def fill_embeddings(
         with torch.no_grad():
             for piece, vector in vectors.items():
                 weight[piece] = torch.from_numpy(vector).to(weight.dtype)
-        log(f"{path}: vectors for {len(vectors):,} of {pieces:,} {side} pieces ({len(vectors) / pieces:.1%})")
+        log(f"{path}: vectors for {len(vectors):,} of {pieces:,} {side} tokens ({len(vectors) / pieces:.1%})")
 
 
 def _files(experiment: Experiment) -> dict[str, Path]:

@@ -1,4 +1,4 @@
-"""The command `nmt`: one file a command, each thin; heavy imports wait until a command runs."""
+"""The command `nmt`: one thin file per command; heavy imports wait until a command runs."""
 
 import atexit
 import functools
@@ -39,7 +39,7 @@ app.add_typer(lab, name="lab")
 
 
 def _with_usable_paths(command: Callable[..., None]) -> Callable[..., None]:
-    """Return the command with ~ expanded in every path: no shell does so behind `--key=`."""
+    """Return the command with ~ expanded in every path; shells do not expand it after `--key=`."""
 
     def path(value: object) -> object:
         if isinstance(value, list):
@@ -61,9 +61,8 @@ for group in (app, lab):
 
 
 def main(*before: str) -> None:
-    """Run the command line, after the given words; a person's mistake is one line on stderr, exit code 2."""
-    # The collector finds nothing among the million objects that torch is made of, neither while it is
-    # imported nor at the end, where it looks for a quarter of a second.
+    """Run the command line, after the given words; a UserError is one line on stderr and exit code 2."""
+    # Collecting garbage among torch's million objects finds nothing, and takes 0.25 s at exit.
     gc.set_threshold(20_000)
     atexit.register(gc.freeze)
     use_utf8()

@@ -12,52 +12,60 @@ from typer.core import TyperCommand, TyperOption
 from nmt.decoding.options import LM_WEIGHT
 from nmt.errors import UserError
 
-# Bounds that no person reaches.
+# Upper bounds of numbers on the command line.
 MOST_BEAM, MOST_THREADS, MOST = 1_000, 1_024, 10**9
 
-Config = Annotated[Path, typer.Argument(metavar="CONFIG.yaml", help="the experiment", show_default=False)]
+Config = Annotated[
+    Path, typer.Argument(metavar="CONFIG.yaml", help="the configuration file", show_default=False)
+]
 Overrides = Annotated[
     list[str] | None,
     typer.Option(
         "--set", metavar="KEY=VALUE", help="override a key, such as training.max_updates=500; repeatable"
     ),
 ]
-Model = Annotated[Path, typer.Option("--model", metavar="RUN", help="a run folder", show_default=False)]
+Model = Annotated[Path, typer.Option("--model", metavar="RUN", help="run folder", show_default=False)]
 Models = Annotated[
     list[Path],
-    typer.Option("--model", metavar="RUN", help="a run folder; several are an ensemble", show_default=False),
+    typer.Option(
+        "--model", metavar="RUN", help="run folder; give several for an ensemble", show_default=False
+    ),
 ]
 LanguageModel = Annotated[
     Path | None,
-    typer.Option("--lm", metavar="RUN", help="a language model's run, of the same target vocabulary"),
+    typer.Option(
+        "--lm", metavar="RUN", help="run folder of a language model with the same target vocabulary"
+    ),
 ]
 LanguageModelWeight = Annotated[
     float | None,
-    typer.Option("--lm-weight", min=0, max=1_000, help=f"with --lm: its weight; default: {LM_WEIGHT}"),
+    typer.Option("--lm-weight", min=0, max=1_000, help=f"weight of --lm; default: {LM_WEIGHT}"),
 ]
 Beam = Annotated[
     int | None,
-    typer.Option(min=1, max=MOST_BEAM, help="width of the search; 1 is greedy; default: the run's"),
+    typer.Option(min=1, max=MOST_BEAM, help="beam width; 1: greedy; default: the run's"),
 ]
 Temperature = Annotated[
     float,
-    typer.Option(help="from 0; below 1: the probable more often; 0: always the most probable"),
+    typer.Option(help="sampling temperature; below 1: prefer probable tokens; 0: always the most probable"),
 ]
-TopK = Annotated[int | None, typer.Option(min=1, max=MOST, help="draw from the K most probable pieces")]
-TopP = Annotated[float, typer.Option(help="draw from the fewest pieces that hold this share of probability")]
+TopK = Annotated[int | None, typer.Option(min=1, max=MOST, help="sample from the K most probable tokens")]
+TopP = Annotated[
+    float, typer.Option(help="sample from the most probable tokens that together reach this probability")
+]
 Seed = Annotated[
-    int, typer.Option(min=0, max=2**63 - 1, help="of the random numbers; the same seed draws the same")
+    int, typer.Option(min=0, max=2**63 - 1, help="random seed; the same seed gives the same samples")
 ]
-File = Annotated[Path | None, typer.Argument(metavar="FILE", help="as --input", show_default=False)]
-Device = Annotated[str, typer.Option(help="auto, cpu, cuda …")]
+File = Annotated[Path | None, typer.Argument(metavar="FILE", help="same as --input", show_default=False)]
+Device = Annotated[str, typer.Option(help="auto, cpu, cuda …; auto: a GPU if there is one")]
 Threads = Annotated[int | None, typer.Option(min=1, max=MOST_THREADS, help="CPU threads; default: all cores")]
 
 
 class Command(TyperCommand):
-    """A command that refuses an option given twice where one value counts; else the last would win unsaid."""
+    """A command that refuses to get an option of one value twice; by default the last would win silently."""
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
-        """Parse as ever; UserError where an option of one value is repeated."""
+        """Parse the arguments; raises UserError if an option of one value is repeated."""
         _, _, order = self.make_parser(ctx).parse_args(args=list(args))
         for option, times in Counter(order).items():
             if times > 1 and isinstance(option, TyperOption) and not (option.multiple or option.is_flag):
@@ -68,11 +76,11 @@ class Command(TyperCommand):
 
 
 def check_weight(lm: Path | None, weight: float | None) -> None:
-    """Raise UserError where there is a weight and no language model to weigh, or it is no number."""
+    """Raise UserError for a weight without a language model, or one that is not finite."""
     if weight is not None and not isfinite(weight):
         raise UserError(f"--lm-weight {weight}: expected a number from 0 on, such as 0.2")
     if weight is not None and lm is None:
-        raise UserError(f"--lm-weight {weight} weighs a language model, and none is given; add --lm RUN")
+        raise UserError(f"--lm-weight {weight} needs a language model; add --lm RUN")
 
 
 def check_drawing(context: typer.Context, temperature: float, top_p: float) -> None:
@@ -90,20 +98,20 @@ def check_drawing(context: typer.Context, temperature: float, top_p: float) -> N
 def one_input(file: Path | None, source: Path | None) -> Path | None:
     """Return the file to read, given in one of two ways; None, or "-", is standard input."""
     if file is not None and source is not None:
-        raise UserError(f"{file} and --input {source}: expected one file; leave out one or the other")
+        raise UserError(f"{file} and --input {source}: expected one file; give only one of them")
     found = file or source
     return None if found == Path("-") else found
 
 
 def say_empty(source: Path | None) -> None:
-    """Tell on standard error that there was no line."""
+    """Report on standard error that the input is empty."""
     from nmt.data.lines import STANDARD_INPUT
 
     print(f"nmt: {source or STANDARD_INPUT} is empty: no line in, no line out", file=sys.stderr)
 
 
 def given(context: typer.Context, *names: str) -> str:
-    """Return which of these options are on the command line, as they are written there; "" for none."""
+    """Return which of these options are on the command line, as written there; "" for none."""
     options = {option.name: option.opts[0] for option in context.command.params}
     sources = {name: context.get_parameter_source(name) for name in names}
     return ", ".join(
@@ -112,7 +120,7 @@ def given(context: typer.Context, *names: str) -> str:
 
 
 def use_threads(threads: int | None) -> None:
-    """Let torch compute with this many threads, by default one for each core that this process may use."""
+    """Set the number of torch's threads, by default one per core that this process may use."""
     import torch
 
     from nmt import machine

@@ -1,4 +1,4 @@
-"""nmt check: does the output depend on batch size, order or precision?"""
+"""nmt check: test whether the output depends on batch size, order or precision."""
 
 from pathlib import Path
 from typing import Annotated
@@ -12,17 +12,17 @@ from nmt.errors import UserError
 
 def check(
     model: Model,
-    data: Annotated[Path, typer.Option(metavar="FILE", help="lines to translate", show_default=False)],
+    data: Annotated[Path, typer.Option(metavar="FILE", help="text file to translate", show_default=False)],
     beam: Beam = None,
     device: Device = "auto",
     threads: Threads = None,
 ) -> None:
     """Decode lines in several batch sizes, orders and precisions; report every difference.
 
-    Expected are the pieces of the search in float64. In float64 they must be the same; in float32 less than
-    1 line in 2,000 may differ (a single one in any file), and only by a tie within 1e-4. Where nmt translate
-    takes int8 by itself, the lines in which that differs from float64 are counted; beside its own usual order
-    and batches less than 1 line in 500 may differ, and only by a tie within 1e-2. Exit code 1 if not.
+    The reference is the search in float64. In float64 all tokens must be equal; in float32 fewer than 1 line
+    in 2,000 may differ (but one in any file), and only by a tie within 1e-4. If nmt translate uses int8 on
+    this machine, its differences from float64 are only counted; among int8 batches and orders fewer than 1
+    line in 500 may differ, and only by a tie within 1e-2. Otherwise the exit code is 1.
     """
     use_threads(threads)
     from nmt.data.lines import in_memory, read_lines
@@ -38,7 +38,7 @@ def check(
         if not number:
             print(row.format("precision", "order", "batch", "lines", "differ", "score gap", ""))
         passed = passed and each.passed
-        verdict = "as it should be" if each.passed else "WRONG"
+        verdict = "passed" if each.passed else "FAILED"
         verdict = verdict if each.judged else "not judged"
         differ = len(each.differences)
         print(row.format(*each.way, each.lines, differ, f"{each.score_gap:.1e}", verdict), flush=True)

@@ -1,4 +1,4 @@
-"""nmt check-resume: prove that a killed run goes on as if it had never stopped."""
+"""nmt check-resume: prove that a killed run resumes bit for bit."""
 
 from typing import Annotated
 
@@ -12,13 +12,13 @@ def check_resume(
     overrides: Overrides = None,
     updates: Annotated[
         int,
-        typer.Option("--updates", metavar="N", min=5, max=MOST, help="before the kill, and as many after it"),
+        typer.Option("--updates", metavar="N", min=5, max=MOST, help="updates before the kill, and after it"),
     ] = 20,
 ) -> None:
-    """Prove that a killed run goes on bit for bit.
+    """Prove that a killed run resumes bit for bit.
 
-    Trains 2N updates in one go, and again with a SIGKILL in between, in temporary folders; compares weights,
-    optimiser, random state, place in the data and figures. Exit code 1 when anything differs.
+    Trains 2N updates without a stop, and again with a SIGKILL in between, in temporary folders. Compares
+    weights, optimiser, random state, position in the data and metrics. Exit code 1 if anything differs.
     """
     import tempfile
     from pathlib import Path
@@ -43,6 +43,6 @@ def check_resume(
     Console(highlight=False).print(table)
     differences = [line for part in parts for line in part.differences]
     if differences:
-        print(f"not the same run; the first difference: {differences[0]}")
+        print(f"the runs differ; first difference: {differences[0]}")
         raise typer.Exit(1)
-    print(f"the run that was killed is the run that was not, bit for bit, after {2 * updates} updates")
+    print(f"the killed run equals the uninterrupted run, bit for bit, after {2 * updates} updates")

@@ -10,12 +10,9 @@ PICTURES = (".png", ".svg", ".pdf")
 
 def plot(
     runs: Annotated[list[Path], typer.Argument(metavar="RUN...", help="run folders", show_default=False)],
-    output: Annotated[Path, typer.Option(help="a new file: .png, .svg or .pdf")] = Path("curves.png"),
+    output: Annotated[Path, typer.Option(help="new file: .png, .svg or .pdf")] = Path("curves.png"),
 ) -> None:
-    """Draw the curves of runs into one picture.
-
-    Loss, BLEU, gradient norm and learning rate from metrics.jsonl, without any account.
-    """
+    """Draw loss, BLEU, gradient norm and learning rate of runs, from their metrics.jsonl."""
     from nmt.errors import UserError
     from nmt.evaluation.curves import plot_runs
     from nmt.files import check_new

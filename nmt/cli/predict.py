@@ -1,4 +1,4 @@
-"""nmt predict: lines in, the labels of a classifier or tagger out."""
+"""nmt predict: label lines with a classifier or tagger."""
 
 import sys
 from pathlib import Path
@@ -13,16 +13,16 @@ def predict(
     model: Model,
     file: File = None,
     source: Annotated[
-        Path | None, typer.Option("--input", metavar="FILE", help="lines to label, .gz too")
+        Path | None, typer.Option("--input", metavar="FILE", help="text file to label, plain or .gz")
     ] = None,
     device: Device = "auto",
     threads: Threads = None,
 ) -> None:
     """Label standard input or a file, line by line.
 
-    One line out for each line in, in order, as soon as it is ready: a classifier's label, or a tagger's
-    labels of the words between spaces, one for one; blank for blank. Computed in float64, so that neighbours
-    change nothing.
+    Writes one line for each line read, in order, as soon as it is ready: a classifier's label, or a tagger's
+    label of each word between spaces. A blank line stays blank. Computed in float64, so that a line does not
+    depend on the others.
     """
     from nmt.builders.labeller import load_labeller
     from nmt.data.lines import read_lines, read_standard_input

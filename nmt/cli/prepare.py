@@ -1,12 +1,12 @@
-"""nmt prepare: filter, encode and measure a corpus."""
+"""nmt prepare: filter and encode a corpus."""
 
 from nmt.cli.arguments import Config, Overrides
 
 
 def prepare(config: Config, overrides: Overrides = None) -> None:
-    """Filter, encode and measure a corpus.
+    """Filter and encode a corpus, and print its size.
 
-    `nmt train` does it by itself; what is prepared is reused until something changes.
+    `nmt train` does this itself; prepared data is reused until something changes.
     """
     from nmt.config import load_experiment
     from nmt.workflows.prepare import prepare_data

@@ -8,15 +8,15 @@ import typer
 
 
 def report(
-    files: Annotated[list[Path] | None, typer.Argument(help="Markdown files with the two markers")] = None,
-    results: Annotated[Path, typer.Option(help="the folder of the experiments")] = Path("experiments"),
+    files: Annotated[list[Path] | None, typer.Argument(help="Markdown files with both markers")] = None,
+    results: Annotated[Path, typer.Option(help="folder of the experiments")] = Path("experiments"),
     check: Annotated[
-        bool, typer.Option("--check", help="write nothing; exit 1 where a table differs")
+        bool, typer.Option("--check", help="write nothing; exit with code 1 if a table differs")
     ] = False,
 ) -> None:
-    """Write the table of results into Markdown.
+    """Write the table of results into Markdown files, between their markers.
 
-    From experiments/*/result.json into README.md and experiments/README.md, between their markers.
+    By default from experiments/*/result.json into README.md and experiments/README.md.
     """
     from nmt.evaluation.report import load_results, table_is_current, update_tables
 
@@ -28,6 +28,6 @@ def report(
             print(f"{path}: differs from the results; run nmt report")
         raise typer.Exit(1 if stale else 0)
     for path, updated in zip(paths, update_tables(paths, found), strict=True):
-        print(f"{path}: {'updated' if updated else 'as it should be'}")
+        print(f"{path}: {'updated' if updated else 'already current'}")
     if not found:
         print(f"nmt: {results} holds no result.json: the table is empty", file=sys.stderr)

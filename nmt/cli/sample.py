@@ -23,50 +23,56 @@ from nmt.cli.arguments import (
 def sample(
     context: typer.Context,
     model: Model,
-    prompt: Annotated[str, typer.Option(metavar="TEXT", help="what every sequence begins with")] = "",
-    count: Annotated[int, typer.Option("--n", min=1, max=MOST, help="sequences, one a line")] = 10,
+    prompt: Annotated[str, typer.Option(metavar="TEXT", help="beginning of every sequence")] = "",
+    count: Annotated[
+        int, typer.Option("--n", min=1, max=MOST, help="number of sequences, one per line")
+    ] = 10,
     seed: Seed = 1,
     temperature: Temperature = 1.0,
     top_k: TopK = None,
     top_p: TopP = 1.0,
     beam: Annotated[
         int | None,
-        typer.Option(min=1, max=MOST_BEAM, help="draw nothing: search the most probable, so many at a time"),
+        typer.Option(
+            min=1, max=MOST_BEAM, help="search the most probable sequences with this beam width instead"
+        ),
     ] = None,
     n_best: Annotated[
-        int, typer.Option(min=1, max=MOST_BEAM, help="with --beam: sequences, one a line, best first")
+        int, typer.Option(min=1, max=MOST_BEAM, help="with --beam: number of sequences, best first")
     ] = 1,
     lines: Annotated[
         int,
         typer.Option(
-            min=1, max=MOST, help="of each sequence, from a model of one long text; a blank one between"
+            min=1, max=MOST, help="lines per sequence, for a model of one long text; a blank line between"
         ),
     ] = 1,
     max_length: Annotated[
-        int, typer.Option(min=1, max=1_000_000, help="pieces, the prompt's not counted")
+        int, typer.Option(min=1, max=1_000_000, help="largest number of tokens after the prompt")
     ] = 1000,
     batch: Annotated[
-        int, typer.Option(min=1, max=1_000_000, help="sequences at a time; changes none of them")
+        int, typer.Option(min=1, max=1_000_000, help="sequences computed together; does not change them")
     ] = 64,
     device: Device = "auto",
     threads: Threads = None,
 ) -> None:
-    """Write new sequences of a language model, one a line.
+    """Write new sequences of a language model, one per line.
 
-    Each goes on from the prompt up to the end that the model gives it. They are drawn; with --beam they are
-    the most probable that a search finds of up to --max-length pieces, by log-probability alone, that of the
-    end included. Computed in float64, so that the batch changes nothing.
+    Each continues the prompt until the model ends it. They are sampled; with --beam they are the sequences of
+    at most --max-length tokens that a search finds most probable, their end included. Computed in float64, so
+    that the batch does not change them.
     """
     import sys
 
     from nmt.errors import UserError
 
     if beam is None and n_best > 1:
-        raise UserError(f"--n-best {n_best}: for a search; add --beam {n_best}, or draw with --n {n_best}")
+        raise UserError(
+            f"--n-best {n_best}: an option of searching; add --beam {n_best}, or sample with --n {n_best}"
+        )
     if beam is not None and (
         of_draws := given(context, "count", "lines", "batch", "seed", "temperature", "top_k", "top_p")
     ):
-        raise UserError(f"{of_draws}: for what is drawn, and --beam searches; leave out one or the other")
+        raise UserError(f"{of_draws}: an option of sampling, and --beam searches; give only one of them")
     if beam is not None and n_best > beam:
         raise UserError(f"a beam of {beam} cannot give the {n_best} best; ask for a beam of {n_best} or more")
     check_drawing(context, temperature, top_p)

@@ -1,4 +1,4 @@
-"""nmt score: BLEU, chrF and TER, or perplexity, with their signatures; log-probabilities of given text."""
+"""nmt score: BLEU, chrF, TER, perplexity or F1 with their signatures; log-probabilities of given text."""
 
 import os
 import sys
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from nmt.results import Result
     from nmt.workflows.score import EvaluationSet
 
-# The options that each way of scoring takes; another one would do nothing, and is refused.
+# The options of each way to score; others would have no effect and are refused.
 Way = Literal[
     "--hyp",
     "a model that translates",
@@ -48,51 +48,61 @@ TAKES: dict[Way, str] = {
 }
 
 ModelsIfAny = Annotated[
-    list[Path] | None, typer.Option("--model", metavar="RUN", help="a run folder; several are an ensemble")
+    list[Path] | None, typer.Option("--model", metavar="RUN", help="run folder; give several for an ensemble")
 ]
-Hypotheses = Annotated[Path | None, typer.Option(metavar="FILE", help="translations, one a line")]
+Hypotheses = Annotated[Path | None, typer.Option(metavar="FILE", help="file of translations, one per line")]
 References = Annotated[
     list[Path] | None,
-    typer.Option(metavar="FILE", help="references, one a line; several files: several of each line"),
+    typer.Option(
+        metavar="FILE", help="file of references, one per line; give several files for several references"
+    ),
 ]
 Baseline = Annotated[
-    Path | None, typer.Option(metavar="FILE", help="with --hyp: is the difference to these chance?")
+    Path | None,
+    typer.Option(
+        metavar="FILE", help="with --hyp: other translations, to test the difference for significance"
+    ),
 ]
-Sources = Annotated[Path | None, typer.Option(metavar="FILE", help="with --model: sources of --ref")]
+Sources = Annotated[
+    Path | None, typer.Option(metavar="FILE", help="with --model: file of the sources of --ref")
+]
 Text = Annotated[
-    Path | None, typer.Option(metavar="FILE", help="with --model, a language model: its perplexity")
+    Path | None,
+    typer.Option(metavar="FILE", help="with a language model: text file to compute the perplexity of"),
 ]
-SplitOfRun = Annotated[str, typer.Option(help="with --model and without --src: the split of the run's data")]
+SplitOfRun = Annotated[str, typer.Option(help="without files: split of the run's data")]
 Metrics = Annotated[
-    str, typer.Option(metavar="NAME,…", help="of bleu, chrf and ter, which takes long for long lines")
+    str, typer.Option(metavar="NAME,…", help="some of bleu, chrf, ter; ter is slow for long lines")
 ]
 Tokenize = Annotated[
     str | None,
     typer.Option(
-        metavar="NAME", help="sacreBLEU's tokenizer for BLEU; default: its own for the target language"
+        metavar="NAME", help="sacreBLEU's tokenizer for BLEU; default: the one for the target language"
     ),
 ]
 TargetLanguage = Annotated[
     str | None,
     typer.Option(
-        metavar="LANGUAGE", help="with --hyp: the target language; default: the ending of --ref, as .zh"
+        metavar="LANGUAGE", help="with --hyp: target language; default: the ending of --ref, such as .zh"
     ),
 ]
 Output = Annotated[
     Path | None,
     typer.Option(
-        metavar="FILE", help="a new file for the result as JSON; default with --model: in the run folder"
+        metavar="FILE", help="new file for the result as JSON; default with --model: in the run folder"
     ),
 ]
 Save = Annotated[
     Path | None,
-    typer.Option(metavar="FILE", help="a new file for the translations (or what --force gives)"),
+    typer.Option(metavar="FILE", help="new file for the translations, or for the output of --force"),
 ]
 Force = Annotated[
     bool,
-    typer.Option("--force", help="instead of scores: log-probabilities of the given targets, by piece"),
+    typer.Option("--force", help="write log-probabilities of the given targets, by token, instead of scores"),
 ]
-PrecisionOf = Annotated[Precision, typer.Option(help="of the products; auto is what nmt translate takes")]
+PrecisionOf = Annotated[
+    Precision, typer.Option(help="number format of matrix products; auto: as in nmt translate")
+]
 
 
 def score(
@@ -120,25 +130,25 @@ def score(
 ) -> None:
     """Score a run, or a file of translations.
 
-    A run (--model) on its test split or on files (--src, --ref); a file (--hyp) against --ref. A language
-    model on a split or on --text gets perplexity and bits a character, a classifier or tagger accuracy and
-    F1.
+    Scores a run (--model) on its test split or on files (--src, --ref), or a file (--hyp) against --ref. A
+    language model gets perplexity and bits per character on a split or on --text, a classifier or tagger
+    accuracy and F1.
 
-    With --force nothing is translated or scored: for each pair, or line of --text, a line of JSON goes to
-    standard output or --save, with "log_prob", the sum of "log_probs" (natural logarithms, one for each of
-    "pieces", the last of which is </s>; null for a probability of 0). With --lm they are the fusion's scores.
-    No source is cut. A language model computes in float64, others in --precision.
+    --force translates nothing. It writes one line of JSON for each pair, or line of --text: "pieces", the
+    tokens of the target with </s> last; "log_probs", their natural log-probabilities (null for a probability
+    of 0); and "log_prob", the sum. With --lm these are the scores of the fusion. No source is split. A
+    language model computes in float64, other models in --precision.
     """
     files = Files(hyp, ref or [], baseline, src, text, output, save)
     _check_files(files, model or [], lm)
     check_weight(lm, lm_weight)
     chosen = _metrics(metrics)
     if idle := given(context, "tokenize", "trg") if "bleu" not in chosen else "":
-        raise UserError(f"{idle}: for BLEU, and --metrics {metrics} has none; leave out one or the other")
-    if tokenize is not None and trg is not None:
         raise UserError(
-            "--trg chooses BLEU's tokenizer, and --tokenize names one; leave out one or the other"
+            f"{idle}: an option of BLEU, which --metrics {metrics} leaves out; give only one of them"
         )
+    if tokenize is not None and trg is not None:
+        raise UserError("--trg and --tokenize: both choose BLEU's tokenizer; give only one of them")
     if hyp is not None:
         _refuse(context, "--hyp")
         _score_files(files, chosen, tokenize, trg)
@@ -149,9 +159,7 @@ def score(
     way, experiment = _way(options, overrides or (), files, forced=forced)
     _refuse(context, way)
     if (src or text) and given(context, "split"):
-        raise UserError(
-            f"--split {split}: of the run's data, and files are given; leave out one or the other"
-        )
+        raise UserError(f"--split {split}: has no effect with --src, --ref or --text; give only one of them")
     use_threads(threads)
     if lm or len(options.models) > 1:
         from nmt.builders.translator import check_models
@@ -273,7 +281,7 @@ def _force_text(job: Job) -> None:
 
 
 def _check_files(files: Files, models: list[Path], lm: Path | None) -> None:
-    """Raise UserError where the files make none of the ways to score, or one to write is there already."""
+    """Raise UserError if the files fit no way to score, or if an output file exists."""
     from nmt.files import check_new
 
     match (bool(models), files.hyp, files.src, bool(files.ref), files.text):
@@ -298,7 +306,7 @@ def _check_files(files: Files, models: list[Path], lm: Path | None) -> None:
 
 
 def _check_apart(save: Path, name: str, result: Path) -> None:
-    """Raise UserError where the outputs and the result would be one file, whatever it is called."""
+    """Raise UserError if the translations and the result would be written to one file."""
     if os.path.realpath(save) == os.path.realpath(result):
         raise UserError(f"{name} and --save are one file, {save}; give another --save")
 
@@ -339,10 +347,10 @@ def _way(
 
 
 def _refuse(context: typer.Context, way: Way) -> None:
-    """Raise UserError for options that would do nothing."""
+    """Raise UserError for options without effect."""
     names = {str(option.name) for option in context.command.params} - {*TAKES[way].split()}
     if idle := given(context, *sorted(names)):
-        raise UserError(f"{idle}: without effect with {way}; leave out one or the other")
+        raise UserError(f"{idle}: has no effect with {way}; leave it out")
 
 
 def _metrics(text: str) -> tuple[str, ...]:
@@ -353,7 +361,7 @@ def _metrics(text: str) -> tuple[str, ...]:
 
 
 def _tokenizer(name: str | None, language: str | None, texts: Sequence[str]) -> str:
-    """Return BLEU's tokenizer: the one that is asked for, else that of the language of the texts."""
+    """Return BLEU's tokenizer: the given one, else that of the language of the texts."""
     from nmt.evaluation.metrics import bleu_tokenizer, check_tokenizer
 
     if name is not None:
@@ -393,12 +401,12 @@ def _print_scores(result: "Result") -> None:
     for each in result.scores:
         print(f"{each.label:<26} {each.score:6.2f}   {each.signature}")
     if result.decoding and result.decoding.sentences_per_second:
-        print(f"{result.sentences} sentences, {result.decoding.sentences_per_second:.1f} a second")
+        print(f"{result.sentences} sentences, {result.decoding.sentences_per_second:.1f} per second")
     sys.stdout.flush()
 
 
 def _save(path: Path | None, lines: Iterable[str]) -> None:
-    """Write lines to a file, or to standard output where there is none."""
+    """Write lines to a file, or to standard output if there is none."""
     from nmt.files import replace_text
 
     text = "".join(f"{line}\n" for line in lines)

@@ -1,4 +1,4 @@
-"""nmt show: a few translations beside their references, and where the model looked."""
+"""nmt show: a few translations with their references, and the attention of one."""
 
 from typing import Annotated
 
@@ -10,15 +10,14 @@ from nmt.cli.arguments import MOST, Beam, Device, Model, Overrides
 def show(
     model: Model,
     overrides: Overrides = None,
-    split: Annotated[str, typer.Option(help="train, validation or test")] = "test",
-    count: Annotated[int, typer.Option(min=1, max=MOST, help="sentences, spread evenly over the split")] = 5,
+    split: Annotated[str, typer.Option(help="split of the run's data: train, validation or test")] = "test",
+    count: Annotated[
+        int, typer.Option(min=1, max=MOST, help="number of sentences, spread evenly over the split")
+    ] = 5,
     beam: Beam = None,
     device: Device = "auto",
 ) -> None:
-    """Show some translations, and where the model looked.
-
-    Sentences of the run's data, each beside its reference; the attention of one is drawn.
-    """
+    """Show some translations of the run's data with their references, and draw the attention of one."""
     from itertools import islice
 
     from nmt.builders.translator import load_translator
@@ -41,5 +40,5 @@ def show(
             key=lambda p: len(p.src_words),
             default=attended[0],
         )
-        print("\nwhere it looked while it wrote (rows: output, columns: source)\n")
+        print("\nattention (rows: output, columns: source)\n")
         print(draw(longest.weights, longest.src_words, longest.trg_words))

@@ -1,4 +1,4 @@
-"""Standard streams that can be relied on, and one line for what a person's machine refuses."""
+"""Reliable standard streams, and one line on stderr for every error of a person or the system."""
 
 import os
 import re
@@ -12,13 +12,13 @@ import typer
 
 from nmt.errors import UserError
 
-UsageError: Any = typer.BadParameter.__mro__[1]  # typer gives it no name of its own
+UsageError: Any = typer.BadParameter.__mro__[1]  # typer does not export it
 
 
 class _Standard(FileIO):
-    """A standard stream whose first error bears its name; what comes later, as at the end, is dropped.
+    """A standard stream whose first error carries its name; later output is dropped.
 
-    Standard error has none: what nobody can be told is no reason to fail.
+    Errors of standard error are ignored.
     """
 
     def __init__(self, number: int, called: str) -> None:
@@ -38,15 +38,15 @@ class _Standard(FileIO):
 
 
 def use_utf8() -> None:
-    """Start the command again in Python's UTF-8 mode where names of files are not UTF-8."""
+    """Restart the command in Python's UTF-8 mode if file names are not UTF-8."""
     if sys.getfilesystemencoding() != "utf-8" and sys.orig_argv[1:]:
         os.execv(sys.executable, [sys.executable, "-X", "utf8", *sys.orig_argv[1:]])
 
 
 def open_streams() -> None:
-    """Make standard output and error write UTF-8; a closed one is there and refuses what is written.
+    """Make standard output and error write UTF-8; writing to a closed one is an error.
 
-    A file opened later would otherwise get the number of the closed one, and its text.
+    Without this, a file opened later would get the closed stream's descriptor, and its text.
     """
     while (handle := os.open(os.devnull, os.O_RDONLY)) <= 2:
         pass
@@ -54,7 +54,7 @@ def open_streams() -> None:
     for number, name in ((1, "stdout"), (2, "stderr")):
         stream = getattr(sys, name)
         if stream is not None and stream is not getattr(sys, f"__{name}__"):
-            continue  # a program that calls this one has put its own there
+            continue  # replaced by a calling program
         raw = _Standard(number, {1: "standard output", 2: "standard error"}[number])
         at_once = number == 2 or raw.isatty() or (stream is not None and stream.write_through)
         text = TextIOWrapper(BufferedWriter(raw), "utf-8", "backslashreplace", line_buffering=at_once)
@@ -63,10 +63,10 @@ def open_streams() -> None:
 
 @contextmanager
 def one_way_out() -> Iterator[None]:
-    """Turn a UserError, and what the system refuses, into one line on standard error and exit code 2.
+    """Turn a UserError or an error of the system into one line on standard error and exit code 2.
 
-    A reader of standard output that has gone, as `head` does, is no error: exit code 1 without a word. What
-    is wrong in the program keeps its traceback.
+    If the reader of standard output has gone, as with `head`, exit silently with code 1. Bugs keep their
+    traceback.
     """
     try:
         try:
@@ -93,24 +93,21 @@ def one_way_out() -> Iterator[None]:
     except (MemoryError, RuntimeError, ImportError) as error:
         if not _lacks_memory(error):
             raise
-        _end(
-            "the memory that this process may use is too small for this; take a larger machine, a smaller "
-            "model or batch, or raise the limit (ulimit -v)"
-        )
+        _end("out of memory; use a larger machine, a smaller model or batch, or raise the limit (ulimit -v)")
 
 
 def _lacks_memory(error: Exception) -> bool:
-    """Say whether Python, torch (of a tensor or a thread) or the system's loader found no memory."""
+    """Return whether Python, torch (a tensor or thread) or the system's loader ran out of memory."""
     signs = ("can't allocate memory", "start new thread", "failed to map segment", "Cannot allocate memory")
     return isinstance(error, MemoryError) or any(sign in str(error) for sign in signs)
 
 
-# What ends a line for some reader, steers a terminal or turns the direction of what follows.
+# Characters that end a line, control a terminal or change the writing direction.
 _STEERING = re.compile("[\x00-\x08\x0a-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069]")
 
 
 def _escaped(text: str) -> str:
-    """Return a text, parts of which a stranger may have written, as one line for a terminal."""
+    """Return a text, which may come from a stranger, as one safe line for a terminal."""
     return _STEERING.sub(lambda found: found[0].encode("unicode_escape").decode(), text)
 
 

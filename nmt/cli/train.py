@@ -1,4 +1,4 @@
-"""nmt train: train a model, or go on training it."""
+"""nmt train: train a model, or continue training."""
 
 import sys
 from pathlib import Path
@@ -15,26 +15,29 @@ if TYPE_CHECKING:
     from nmt.run import Run
     from nmt.training.distributed import Processes
 
-LAST_WORDS = 10.0  # seconds that a run which was asked to stop gives wandb
-SAVED = 75  # exit code of a run that a signal ended once it had saved: EX_TEMPFAIL, to be begun again
+LAST_WORDS = 10.0  # seconds to wait for wandb after a signal
+SAVED = 75  # exit code after a signal, once the run is saved: EX_TEMPFAIL, to be started again
 
 
 def train(
     config: Config,
     overrides: Overrides = None,
-    run: Annotated[Path | None, typer.Option(help="the run folder; default: runs/NAME")] = None,
+    run: Annotated[Path | None, typer.Option(help="run folder; default: runs/NAME")] = None,
     *,
     dry_run: Annotated[
-        bool, typer.Option("--dry-run", help="print parameters, memory and time; train nothing")
+        bool, typer.Option("--dry-run", help="print parameters, memory and time without training")
     ] = False,
     processes: Annotated[
-        int, typer.Option(min=1, max=1024, help="of this machine that train one model together")
+        int,
+        typer.Option(
+            min=1, max=1024, help="number of processes on this machine that train the model together"
+        ),
     ] = 1,
 ) -> None:
-    """Train a model, or go on training it.
+    """Train a model, or continue training.
 
-    The same command goes on where a run stopped. After SIGINT, SIGTERM, SIGUSR1 or SIGUSR2 the update is
-    ended and saved, and the exit code is 75.
+    The same command continues a stopped run. After SIGINT, SIGTERM, SIGUSR1 or SIGUSR2 the run finishes the
+    update, saves and exits with code 75.
     """
     from contextlib import ExitStack
 
@@ -52,7 +55,7 @@ def train(
         rest = [*sets, *(["--run", str(run)] if run else []), *(["--dry-run"] if dry_run else [])]
         raise typer.Exit(launch(processes, [sys.executable, "-m", "nmt", "train", *rest, "--", str(config)]))
     if dry_run and run is not None:
-        raise UserError(f"--run {run}: without effect with --dry-run; leave out one or the other")
+        raise UserError(f"--run {run}: has no effect with --dry-run; give only one of them")
     with joined() as group, ExitStack() as held:
         experiment = group.on_main(lambda: load_experiment(config, overrides or ()))
         console = Console(highlight=False, quiet=not group.is_main)
@@ -65,7 +68,7 @@ def train(
 
 
 def _train(experiment: "Experiment", place: "Run", console: "Console", group: "Processes") -> None:
-    """Train in the run's folder up to the end, or until a signal asks to stop."""
+    """Train in the run's folder to the end, or until a signal asks to stop."""
     from datetime import datetime
 
     from torch import nn
@@ -74,6 +77,7 @@ def _train(experiment: "Experiment", place: "Run", console: "Console", group: "P
     from nmt.data.prepared import Prepared
     from nmt.results import write_result
     from nmt.training.preflight import preflight
+    from nmt.training.progress import readable
     from nmt.training.signals import Signals
     from nmt.training.tracking import Tracker
     from nmt.training.trainer import Interrupted, Trainer
@@ -96,14 +100,14 @@ def _train(experiment: "Experiment", place: "Run", console: "Console", group: "P
     try:
         reached = trainer.train()
     except Interrupted:
-        # In all together: torchrun ends the others when one has ended.
+        # All processes wait here: torchrun ends the others when one has ended.
         group.on_main(lambda: tracker.finish(seconds=LAST_WORDS))
         trainer.progress.log(f"stopped at update {trainer.at.update}; the same command continues from there")
         raise typer.Exit(SAVED) from None
 
     def conclude() -> None:
         result = training_result(experiment, prepared, trainer)
-        # A run that was done already may have the scores of its test split there.
+        # A run that was already finished may have the scores of its test split there.
         if reached.update > before or not place.result.is_file():
             write_result(place.result, result)
         parts = [place.config, place.tokenizer, place.model, place.result]
@@ -111,7 +115,7 @@ def _train(experiment: "Experiment", place: "Run", console: "Console", group: "P
         tracker.finish(result.model_dump(mode="json"))
 
     group.on_main(conclude)
-    best = "  ".join(f"{name} {value:.3f}" for name, value in reached.best.items())
+    best = readable(reached.best)
     trainer.progress.log(
         f"done: {reached.update} updates in {reached.seconds / 60:.1f} min; "
         f"best at update {reached.best_update}: {best}"

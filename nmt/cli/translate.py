@@ -42,37 +42,50 @@ FEW = 4  # blocks; for no more than these no other process is started unless ask
 
 
 Errors = Literal["strict", "replace"]
-Input = Annotated[Path | None, typer.Option("--input", metavar="FILE", help="lines to translate, .gz too")]
+Input = Annotated[
+    Path | None, typer.Option("--input", metavar="FILE", help="text file to translate, plain or .gz")
+]
 Output = Annotated[
     Path | None,
-    typer.Option(metavar="FILE", help="a new file for what comes out; default, or -: standard output"),
+    typer.Option(metavar="FILE", help="new file for the translations; default, or -: standard output"),
 ]
-Resume = Annotated[bool, typer.Option("--resume", help="go on where --output was interrupted")]
+Resume = Annotated[bool, typer.Option("--resume", help="continue an interrupted --output")]
 ShardOf = Annotated[
     str | None,
-    typer.Option(metavar="i/n", help="part i of n of --input; the outputs in order are that of the whole"),
+    typer.Option(
+        metavar="i/n", help="translate part i of n of --input; joined in order, the outputs are the whole"
+    ),
 ]
 NBest = Annotated[
-    int, typer.Option(min=1, max=MOST_BEAM, help="translations a line, as NUMBER ||| TEXT ||| SCORE")
+    int,
+    typer.Option(
+        min=1, max=MOST_BEAM, help="number of translations per line, written as NUMBER ||| TEXT ||| SCORE"
+    ),
 ]
 Alignments = Annotated[
-    bool, typer.Option("--alignments", help="add ||| and word links source-target, counted from 0")
+    bool, typer.Option("--alignments", help="append ||| and word links source-target, counted from 0")
 ]
 MaxSource = Annotated[
     int | None,
-    typer.Option(min=4, max=100_000, help="source tokens that are translated as a whole; default: the run's"),
+    typer.Option(min=4, max=100_000, help="largest number of source tokens in a part; default: the run's"),
 ]
 NoSplit = Annotated[
-    bool, typer.Option("--no-split", help="keep together more sentences of a line than training showed")
+    bool, typer.Option("--no-split", help="do not split a line that has more sentences than in training")
 ]
 Sample = Annotated[
-    bool, typer.Option("--sample", help="draw each translation, as the next four say; search nothing")
+    bool,
+    typer.Option(
+        "--sample", help="sample each translation, with the next four options, instead of searching"
+    ),
 ]
-OnErrors = Annotated[Errors, typer.Option(help="bytes that are not UTF-8: refuse or replace by U+FFFD")]
+OnErrors = Annotated[
+    Errors, typer.Option(help="for bytes that are not UTF-8: refuse them, or replace them by U+FFFD")
+]
 PrecisionOf = Annotated[
     Precision,
     typer.Option(
-        help="of the products; auto: int8 on a CPU with units for it, else float32; with --sample float64"
+        help="number format of matrix products; auto: int8 on a CPU with VNNI, else float32; with --sample "
+        "float64"
     ),
 ]
 Workers = Annotated[
@@ -80,10 +93,10 @@ Workers = Annotated[
     typer.Option(
         min=1,
         max=MOST_THREADS,
-        help=f"processes; default: one a core for a file of more than {FEW * BLOCK} lines, else 1",
+        help=f"processes; default: one per core for a file of more than {FEW * BLOCK} lines, else 1",
     ),
 ]
-ThreadsOfEach = Annotated[int, typer.Option(min=1, max=MOST_THREADS, help="CPU threads a process")]
+ThreadsOfEach = Annotated[int, typer.Option(min=1, max=MOST_THREADS, help="CPU threads per process")]
 
 
 def translate(
@@ -114,10 +127,10 @@ def translate(
 ) -> None:
     """Translate standard input or a file, line by line.
 
-    One line out for each line in, in order, as soon as it is ready. Several models translate as an ensemble
-    (the mean of their probabilities); a language model adds its log-probability, weighed (shallow fusion).
-    A line with more sentences, or longer, than training showed is cut at sentence ends and joined again.
-    What is drawn belongs to the seed and the number of the line in the whole input.
+    Writes one line for each line read, in order, as soon as it is ready. Several models form an ensemble (the
+    mean of their probabilities); a language model adds its weighted log-probability (shallow fusion). A line
+    that is longer, or has more sentences, than 99 % of those in training is split at sentence ends and joined
+    again. A sample depends only on the seed and the line's number in the whole input.
     """
     check_weight(lm, lm_weight)
     _refuse_idle(context, sample=sample)
@@ -189,13 +202,13 @@ def _run(
                 short += block.short
     if short:
         which = (
-            "are far shorter than their sources, the first"
+            "are much shorter than their sources, the first"
             if short[1:]
-            else "is far shorter than its source,"
+            else "is much shorter than its source,"
         )
         print(
             f"nmt: {len(short)} of the translations {which} that of line {short[0] + 1}; "
-            "see whether text is missing there",
+            "check whether text is missing there",
             file=sys.stderr,
         )
     return read
@@ -205,10 +218,10 @@ def _refuse_idle(context: typer.Context, *, sample: bool) -> None:
     """Raise UserError for options of a search where translations are sampled, and the other way round."""
     if sample and (of_search := given(context, "beam", "n_best", "alignments")):
         raise UserError(
-            f"{of_search}: for a search, and --sample draws one a line; leave out one or the other"
+            f"{of_search}: an option of searching, and --sample does not search; give only one of them"
         )
     if not sample and (of_draws := given(context, "temperature", "top_k", "top_p", "seed")):
-        raise UserError(f"{of_draws}: for what is drawn, and a translation is searched; add --sample to draw")
+        raise UserError(f"{of_draws}: an option of sampling; add --sample")
 
 
 def _refuse(source: Path | None, output: Path | None, *, resume: bool, shard: str | None) -> None:
@@ -220,12 +233,9 @@ def _refuse(source: Path | None, output: Path | None, *, resume: bool, shard: st
     if source is not None and (source.is_dir() or not os.access(source, os.R_OK)):
         raise UserError(f"--input {source}: expected a file of text, found {_found(source)}")
     if shard and not _is_file(source):
-        raise UserError(
-            f"--shard counts the lines before it reads them again; expected a file as --input, "
-            f"found {source}, which can be read once"
-        )
+        raise UserError(f"--shard reads the input twice; expected a regular file as --input, found {source}")
     if resume and output is None:
-        raise UserError("--resume needs the file to go on with as --output FILE")
+        raise UserError("--resume needs the file to continue, as --output FILE")
     if source is not None and output is not None and output.exists() and output.samefile(source):
         raise UserError(f"--input and --output are one file, {output}; give another --output")
     if output is not None and os.path.lexists(output) and not resume:
@@ -249,18 +259,18 @@ def _extent(source: Path | None, shard: Shard) -> tuple[int, int | None]:
 
 
 def _is_file(source: Path | None) -> bool:
-    """Say whether all lines are there, as those of a terminal or a pipe need not be."""
+    """Return whether the input is a regular file, not a terminal or pipe."""
     from nmt.data.lines import standard_input
 
     try:
         found = os.fstat(standard_input()) if source is None else os.stat(source)
-    except OSError:  # a standard input that is no file of the system's
+    except OSError:  # standard input may be an object without a file descriptor
         return False
     return stat.S_ISREG(found.st_mode)
 
 
 def _blocks(source: Path | None, errors: Errors, begin: int, end: int | None, *, ready: bool) -> Blocks:
-    """Yield the lines from begin to end; ready: those of a terminal or a pipe as soon as they are there."""
+    """Yield the lines from begin to end in blocks; ready: from a terminal or pipe as soon as they arrive."""
     from nmt.data.lines import read_lines, read_standard_input
 
     lines = read_lines(source, errors) if source else read_standard_input(errors)
@@ -269,7 +279,7 @@ def _blocks(source: Path | None, errors: Errors, begin: int, end: int | None, *,
 
 
 def _share(found: Blocks, workers: int | None, device: str) -> tuple[int, Blocks]:
-    """Return how many processes the blocks are for, never more than there are blocks, and the blocks."""
+    """Return the number of processes, never more than there are blocks, and the blocks."""
     from nmt.workflows.translate import choose_workers
 
     if workers == 1:
@@ -283,7 +293,7 @@ def _share(found: Blocks, workers: int | None, device: str) -> tuple[int, Blocks
 
 
 def _numbered(found: Blocks, begin: int, done: int) -> Iterator[tuple[int, list[str]]]:
-    """Yield the blocks from line `done` on, with the number of the first line; raise what went wrong."""
+    """Yield the blocks from line `done` on with their first number; raise an error of the input."""
     number = begin
     for block, problem in found:
         if block and number >= done:

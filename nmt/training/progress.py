@@ -9,6 +9,12 @@ from rich.progress import BarColumn, TextColumn, TimeElapsedColumn, TimeRemainin
 from rich.progress import Progress as Bar
 
 
+def readable(figures: Mapping[str, float]) -> str:
+    """Return validation figures as part of a line, without nll, of which perplexity is the exponential."""
+    shown = {name: value for name, value in figures.items() if name != "nll" or "perplexity" not in figures}
+    return "  ".join(f"{name.replace('_', ' ')} {value:.3f}" for name, value in shown.items())
+
+
 class Progress:
     """A bar with loss, tokens per second and time left; messages and validations stay above it."""
 
@@ -45,5 +51,5 @@ class Progress:
 
     def validated(self, update: int, minutes: float, figures: Mapping[str, float], *, improved: bool) -> None:
         """Print one validation."""
-        text = "  ".join(f"{name} {value:.3f}" for name, value in figures.items())
+        text = readable(figures)
         self.log(f"update {update:>6}  {minutes:6.1f} min  {text}{'  best' if improved else ''}")

@@ -59,7 +59,7 @@ def check_resume(
     whole, parts = Run(folder / "whole"), Run(folder / "parts")
     log(f"training {2 * updates} updates without a stop")
     _train(config, whole)
-    log(f"training anew, to a SIGKILL after update {updates}")
+    log(f"training again, with a SIGKILL after update {updates}")
     _train(config, parts, kill_after=updates)
     log(f"killed after update {_logged(parts)}; continuing from update {_newest(parts)} to {2 * updates}")
     _train(config, parts)

@@ -125,7 +125,7 @@ def build_trainer(
     each = f"{processes.size} processes of " if processes.size > 1 else ""
     progress.log(
         f"{sum(p.numel() for p in model.parameters()):,} parameters, {len(trg.vocabulary):,} target tokens, "
-        f"{batches.per_epoch} batches an epoch, {batches.padding_share:.1%} padding, "
+        f"{batches.per_epoch} batches per epoch, {batches.padding_share:.1%} of positions are padding, "
         f"{str(precision).removeprefix('torch.')} on {device}, "
         f"{each}{torch.get_num_threads()} threads"
     )

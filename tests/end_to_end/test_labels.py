@@ -154,8 +154,8 @@ def test_what_has_no_labels_is_refused(command: Command, tmp_path: Path, tiny_ru
         (["translate", "--model", run, "--input", config], "model.kind tagger, which translates nothing"),
         (["sample", "--model", run], "model.kind tagger, expected language_model"),
         (["show", "--model", run], "model.kind tagger, which translates nothing"),
-        (["score", "--model", run, "--beam", "2"], "--beam: without effect with a classifier or tagger"),
-        (["score", "--model", run, "--text", config], "--text: without effect with a classifier or tagger"),
+        (["score", "--model", run, "--beam", "2"], "--beam: has no effect with a classifier or tagger"),
+        (["score", "--model", run, "--text", config], "--text: has no effect with a classifier or tagger"),
     ]:
         code, _, err = command(*arguments)
         assert code == 2

@@ -177,28 +177,37 @@ def test_what_a_language_model_cannot_do_is_said(command: Command, tmp_path: Pat
         (["score", "--model", run], "has no split 'test'; give --split with one of train, validation"),
         (
             ["score", "--model", run, "--split", "train", "--save", tmp_path / "x"],
-            "--save: without effect with a language model",
+            "--save: has no effect with a language model",
         ),
         (["show", "--model", run, "--split", "train"], "model.kind language_model, which translates nothing"),
         (
             ["score", "--model", tiny_run, "--text", tmp_path / "names.txt"],
-            "--text: without effect with a model that",
+            "--text: has no effect with a model that",
         ),
         (["sample", "--model", tiny_run], "of model.kind seq2seq, expected language_model"),
-        (["sample", "--model", run, "--top-p", "0"], "--top-p 0.0: expected a share above 0 and up to 1"),
+        (
+            ["sample", "--model", run, "--top-p", "0"],
+            "--top-p 0.0: expected a probability above 0 and up to 1",
+        ),
         (["sample", "--model", run, "--temperature", "inf"], "--temperature inf: expected a number from 0"),
         (["sample", "--model", run, "--temperature", "nan"], "--temperature nan: expected a number from 0"),
         (["sample", "--model", run, "--temperature", "-1"], "--temperature -1.0: expected a number from 0"),
-        (["sample", "--model", run, "--beam", "2", "--n", "10"], "--n: for what is drawn, and --beam search"),
+        (
+            ["sample", "--model", run, "--beam", "2", "--n", "10"],
+            "--n: an option of sampling, and --beam search",
+        ),
         (
             ["sample", "--model", run, "--seed", "1", "--top-p", "1", "--beam", "2", "--temperature", "1"],
-            "--seed, --temperature, --top-p: for what is drawn, and --beam searches; leave out one or",
+            "--seed, --temperature, --top-p: an option of sampling, and --beam searches; give only one of",
         ),
-        (["sample", "--model", run, "--beam", "2", "--top-k", "3"], "--top-k: for what is drawn"),
+        (["sample", "--model", run, "--beam", "2", "--top-k", "3"], "--top-k: an option of sampling"),
         (["sample", "--model", run, "--beam", "2", "--n-best", "3"], "a beam of 2 cannot give the 3 best"),
         (["sample", "--model", run, "--prompt", "a\udcff"], "--prompt: expected text, found bytes that are"),
         (["sample", "--model", run, "--lines", "3"], "--lines 3: the model was trained with data.text.lines"),
-        (["sample", "--model", run, "--n-best", "3"], "--n-best 3: for a search; add --beam 3, or draw with"),
+        (
+            ["sample", "--model", run, "--n-best", "3"],
+            "--n-best 3: an option of searching; add --beam 3, or sample with",
+        ),
     ]:
         code, _, err = command(*arguments)
         assert code == 2

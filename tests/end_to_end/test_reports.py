@@ -70,7 +70,7 @@ def test_the_table_shows_the_scores_that_were_just_made(
     assert "| tiny | test.tsv test | " in page.read_text() or "| tiny | train.tsv test | " in page.read_text()
     assert page.read_text().startswith("before\n")
     assert page.read_text().endswith("\nafter\n")
-    assert command(*report) == (0, f"{page}: as it should be\n", "")
+    assert command(*report) == (0, f"{page}: already current\n", "")
     assert command(*report, "--check") == (0, "", "")
 
 

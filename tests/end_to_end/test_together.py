@@ -184,7 +184,7 @@ def test_what_does_not_go_together_is_refused_before_a_line_is_read(
         (["--model", tiny_run, "--model", lm], f"{lm} is a run of model.kind language_model, which"),
         (["--model", lm, "--lm", lm], "which translates nothing"),
         (["--model", tiny_run, "--lm", tiny_run], f"--lm {tiny_run} is a run of model.kind seq2seq"),
-        (["--model", tiny_run, "--lm-weight", "0.3"], "--lm-weight 0.3 weighs a language model, and none is"),
+        (["--model", tiny_run, "--lm-weight", "0.3"], "--lm-weight 0.3 needs a language model"),
     ]:
         code, out, err = command("translate", *models, *usual)
         assert (code, out, len(err.splitlines())) == (2, "", 1)
@@ -225,7 +225,7 @@ def test_given_targets_are_forced(
     )
     code, _, err = command("score", "--model", tiny_run, "--force", "--beam", "3")
     assert code == 2
-    assert "--beam: without effect with --force" in err
+    assert "--beam: has no effect with --force" in err
 
 
 def test_text_is_forced_to_its_perplexity(command: Command, lm: Path, folder: Path) -> None:

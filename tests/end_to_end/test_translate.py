@@ -155,12 +155,12 @@ def test_training_says_what_is_cut_and_what_is_too_short(
     code, whole, err = command("translate", "--model", run, tmp_path / "in", "--max-source", "1000")
     assert code == 0
     assert err == (
-        "nmt: 2 of the translations are far shorter than their sources, the first that of line 2; "
-        "see whether text is missing there\n"
+        "nmt: 2 of the translations are much shorter than their sources, the first that of line 2; "
+        "check whether text is missing there\n"
     )
     (tmp_path / "one").write_text(f"{' '.join(SENTENCES)}\n", "utf-8")
     err = command("translate", "--model", run, tmp_path / "one", "--max-source", "1000")[2]
-    assert err.startswith("nmt: 1 of the translations is far shorter than its source, that of line 1;")
+    assert err.startswith("nmt: 1 of the translations is much shorter than its source, that of line 1;")
     assert whole.splitlines() == nmt.load(tiny_run, split=False, max_source=1000).translate(
         ["der Hund", " ".join(SENTENCES)] * 2
     )
@@ -424,15 +424,18 @@ def test_no_worker_outlives_the_command(two_at_work: subprocess.Popen[bytes], en
         (["--model", "nowhere"], "nmt: nowhere is not a folder; give the folder of a run, such as runs/demo"),
         (["--model", "tests"], "nmt: tests is not a run: it has no config.yaml"),
         (["--model", "RUN", "--beam", "2", "--n-best", "5"], "nmt: a beam of 2 cannot give the 5 best"),
-        (["--model", "CUT", "--sample", "--beam", "2"], "nmt: --beam: for a search, and --sample draws one"),
-        (["--model", "CUT", "--sample", "--n-best", "3", "--alignments"], "--n-best, --alignments: for a"),
+        (["--model", "CUT", "--sample", "--beam", "2"], "nmt: --beam: an option of searching, and --sample"),
+        (
+            ["--model", "CUT", "--sample", "--n-best", "3", "--alignments"],
+            "--n-best, --alignments: an option",
+        ),
         (
             ["--model", "CUT", "--temperature", "1"],
-            "nmt: --temperature: for what is drawn, and a translation",
+            "nmt: --temperature: an option of sampling; add",
         ),
-        (["--model", "CUT", "--seed", "1", "--top-p", "0.9"], "add --sample to draw"),
+        (["--model", "CUT", "--seed", "1", "--top-p", "0.9"], "an option of sampling; add --sample"),
         (["--model", "CUT", "--sample", "--temperature", "inf"], "--temperature inf: expected a number"),
-        (["--model", "CUT", "--sample", "--top-p", "1.5"], "--top-p 1.5: expected a share above 0 and"),
+        (["--model", "CUT", "--sample", "--top-p", "1.5"], "--top-p 1.5: expected a probability above 0 and"),
         (["--model", "CUT"], "model.safetensors is damaged"),
         (["--model", "RUN", "--resume"], "--resume needs the lines as --input FILE"),
         (["--model", "RUN", "--shard", "1/2"], "--shard needs the lines as --input FILE"),

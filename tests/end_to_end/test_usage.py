@@ -21,7 +21,7 @@ Command: TypeAlias = Callable[..., tuple[object, str, str]]
         (["sample", "--model", "a", "--model", "b"], "--model is given 2 times"),
         (["lab", "gates", "--model", "a", "--output", "b", "--output", "b"], "--output is given 2 times"),
         (["sample", "--model", "a", "--beam", "2", "--batch", "3"], "--batch"),
-        (["train", "a", "--dry-run", "--run", "b"], "--run b: without effect with --dry-run"),
+        (["train", "a", "--dry-run", "--run", "b"], "--run b: has no effect with --dry-run"),
         (["lab", "gates", "--model", "a", "--input", "b", "--split", "test"], "--split: has no effect"),
         (["lab", "attention", "--model", "a", "--input", "b", "--split", "test"], "--split: has no effect"),
         (["translate", "--model", "a", "--beam", "none"], "nmt translate --help"),
