@@ -1,1 +1,1 @@
-"""Work dealt to processes, cut into blocks, with output that resumes; knows nothing of models."""
+"""Jobs in blocks of lines, spread over processes, with resumable output; knows nothing of models."""

@@ -1,7 +1,7 @@
-"""Lines in blocks of a fixed size, and shards made of whole blocks.
+"""Blocks of a fixed number of lines, and shards of whole blocks.
 
-What a kernel computes for a sentence can depend, in the last bits, on the batch that it is in. So the cuts
-that a person makes (a shard, a resumed job) fall only between blocks, and batches never reach across one.
+The last bits of a sentence can depend on its batch. So shards and resumed jobs begin only between blocks,
+and no batch spans two of them.
 """
 
 import queue
@@ -24,16 +24,16 @@ class Shard(NamedTuple):
 
     @classmethod
     def parse(cls, text: str) -> Self:
-        """Read `i/n`; UserError unless 1 ≤ i ≤ n."""
+        """Parse `i/n`; raises UserError unless 1 ≤ i ≤ n."""
         found = re.fullmatch(r"(\d{1,9})/(\d{1,9})", text)
         if found and 1 <= int(found[1]) <= int(found[2]):
             return cls(int(found[1]), int(found[2]))
         raise UserError(f"--shard {text}: expected i/n such as 1/4, whole numbers with i from 1 to n")
 
     def lines(self, total: int) -> range:
-        """Which of the text's lines, from 0: neighbouring blocks, so that the shards in order are the text.
+        """Return the range of lines, from 0, in whole blocks; the shards in order are the text.
 
-        Where there are more shards than blocks some have no line.
+        With more shards than blocks some are empty.
         """
         blocks = -(-total // BLOCK)
         first, last = ((blocks * i // self.parts) * BLOCK for i in (self.number - 1, self.number))
@@ -41,7 +41,7 @@ class Shard(NamedTuple):
 
 
 def blocks(lines: Iterator[str]) -> Iterator[tuple[list[str], Exception | None]]:
-    """Yield the lines BLOCK at a time, and with those of the last block what went wrong after them."""
+    """Yield the lines in blocks, and with the last block the error that ended the input, if any."""
     problem: Exception | None = None
     while problem is None:
         block: list[str] = []
@@ -56,9 +56,9 @@ def blocks(lines: Iterator[str]) -> Iterator[tuple[list[str], Exception | None]]
 
 
 def ready_blocks(lines: Iterator[str]) -> Iterator[tuple[list[str], Exception | None]]:
-    """Yield like `blocks`, but at once what is there, be it a single line.
+    """Yield blocks as `blocks` does, but as soon as any line is available.
 
-    A thread reads ahead, so that a slow writer's lines are answered one by one and a fast one's together.
+    A thread reads ahead, so that lines from a slow writer are processed one by one, from a fast one together.
     """
     ready: queue.Queue[str | Exception | None] = queue.Queue(maxsize=BLOCK)
 
@@ -67,7 +67,7 @@ def ready_blocks(lines: Iterator[str]) -> Iterator[tuple[list[str], Exception | 
             for line in lines:
                 ready.put(line)
             ready.put(None)
-        except Exception as problem:  # whatever it is, it is raised where the lines are taken
+        except Exception as problem:  # passed on to the consumer
             ready.put(problem)
 
     threading.Thread(target=read, daemon=True).start()

@@ -1,4 +1,4 @@
-"""A file that a long job writes block by block, and that the same job can go on with."""
+"""A file that a long job writes block by block and that the same job can continue."""
 
 import fcntl
 import os
@@ -15,11 +15,11 @@ _CHUNK = 1 << 20  # bytes of a file that are read at a time
 
 
 class Output:
-    """Takes the text of one block after the other; the input's first `done` lines need none any more.
+    """Writes the text of blocks in order; the first `done` lines of the input are already finished.
 
-    The last blocks that the file holds are asked for again, at least one of them whole. What is there of
-    them, a half-written line among it, must be what is written: that tells another file, or a job that goes
-    on with another model, input or option. Nothing that the file holds is ever cut or changed.
+    The last blocks in the file, at least one complete, are computed again. The text in the file, including a
+    half-written line, must equal what is written: this detects another file, or another model, input or
+    option. Existing text is never cut or changed.
     """
 
     def __init__(self, file: FileIO, path: Path, block: int, start: int) -> None:
@@ -28,13 +28,13 @@ class Output:
         self._end = os.fstat(file.fileno()).st_size
 
     def write(self, text: str) -> None:
-        """Write the next block; UserError where the file holds other lines, or cannot be written."""
+        """Write the next block; raises UserError if the file holds other text or cannot be written."""
         data = text.encode()
         held = os.pread(self._file.fileno(), min(len(data), self._end - self._at), self._at)
         if not data.startswith(held):
             raise UserError(
-                f"{self._path}: what it ends in is not what this command writes there; resume with the "
-                "model, input and options that it was begun with, or give another --output"
+                f"{self._path}: its end is not what this command writes there; resume with the same "
+                "model, input and options, or give another --output"
             )
         self._at += len(held)
         rest = data[len(held) :]
@@ -43,31 +43,30 @@ class Output:
                 rest = rest[self._file.write(rest) :]
         except OSError as error:
             raise UserError(
-                f"{self._path}: cannot be written ({error.strerror}); make room, then go on with --resume"
+                f"{self._path}: cannot be written ({error.strerror}); free some space, then continue with --resume"
             ) from None
 
     def finish(self) -> None:
-        """Say that no block is left; UserError where the file holds more than those of the input."""
+        """Finish the file; raises UserError if it holds more lines than the input."""
         if self._at < self._end:
-            raise UserError(f"{self._path}: holds more lines than the input asks for; give another --output")
+            raise UserError(f"{self._path}: holds more lines than the input; give another --output")
 
 
 def already_there(path: Path) -> UserError:
-    """Return what is wrong with an output file that exists, where a new one is wanted."""
+    """Return the error for an output file that already exists."""
     if path.exists() and not path.is_file():
         return UserError(
             f"{path} is no regular file; redirect standard output to it, or give another --output"
         )
-    return UserError(f"{path} exists; go on with it by --resume, or give another --output")
+    return UserError(f"{path} exists; continue it with --resume, or give another --output")
 
 
 @contextmanager
 def open_output(path: Path, *, resume: bool, numbered_from: int | None = None) -> Iterator[Output]:
-    """Give a new file, or with `resume` one that may be there; until the end no other process can have it.
+    """Open and lock a new file, or with `resume` one that may exist.
 
-    numbered_from: lines have the form `NUMBER ||| …`, and this is the number of the first line of input.
-    Raises UserError for a file that is there without `resume`, is in use, or has other numbers; and for a
-    link, a FIFO or a device, which are not written through.
+    numbered_from: number of the first input line, if lines have the form `NUMBER ||| …`. Raises UserError if
+    the file exists without `resume`, is in use or has other numbers, and for a link, FIFO or device.
     """
     try:
         file = open_append(path) if resume else FileIO(path, "x+")
@@ -87,8 +86,8 @@ def open_output(path: Path, *, resume: bool, numbered_from: int | None = None) -
 
 
 def _reached(file: FileIO, path: Path, numbered_from: int | None) -> tuple[int, int]:
-    """Return the block before the one that the last whole line is of, and where in the file it begins."""
-    begun = [(0, 0)]  # the last two blocks that have a line: number, place of the first byte
+    """Return the block before that of the last complete line, and where in the file it begins."""
+    begun = [(0, 0)]  # the last two blocks with a line: number and first byte
     for place, start in enumerate(_whole_lines(file)):
         number = place
         if numbered_from is not None:
@@ -99,7 +98,7 @@ def _reached(file: FileIO, path: Path, numbered_from: int | None) -> tuple[int, 
 
 
 def _whole_lines(file: FileIO) -> Iterator[int]:
-    """Yield where each line begins that ends in a newline."""
+    """Yield the start of each line that ends in a newline."""
     start = at = 0
     while chunk := os.pread(file.fileno(), _CHUNK, at):
         end = -1

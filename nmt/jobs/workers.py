@@ -1,4 +1,4 @@
-"""Work in other processes: jobs dealt to several, or one thing made apart."""
+"""Work in other processes: jobs spread over several, or one function in a subprocess."""
 
 import signal
 import sys
@@ -20,19 +20,18 @@ from nmt.errors import UserError
 Job = TypeVar("Job")
 Result = TypeVar("Result")
 
-AHEAD = 2  # windows a process that are dealt or wait for their turn
+AHEAD = 2  # jobs per process that are running or wait for their turn
 
 
 @contextmanager
 def in_order(
     make: Callable[[], Callable[[Job], Result]], workers: int
 ) -> Iterator[Callable[[Iterable[Job]], Iterator[Result]]]:
-    """Give a `map` of the function that `make` makes, computed in so many processes; 1 is this one.
+    """Yield a `map` of the function that `make` returns, computed in `workers` processes; 1 is this process.
 
-    The results come in the order of the jobs, whichever is ready first; at most 2 jobs a process are taken
-    before their turn. A UserError, of the jobs' iterator or of the function, is raised when those before it
-    have given their results; so is the death of a process. Where `make` itself raises one, it is raised on
-    entry. On exit no process is left. `make`, jobs and results must be picklable.
+    Results come in the order of the jobs; at most 2 jobs per process are taken ahead. A UserError of the
+    jobs' iterator or of the function, or the death of a process, is raised after the results before it; one
+    of `make` is raised on entry. On exit all processes have ended. All three must be picklable.
     """
     if workers == 1:
         yield partial(map, make())
@@ -40,14 +39,14 @@ def in_order(
     pool: list[_Worker[Job, Result]] = []
     try:
         try:
-            _start(pool, make, workers, _DEALT)
+            _start(pool, make, workers, _DIED)
         except OSError as error:
-            found = f"the system starts no more than {len(pool)} ({error.strerror})"
-            raise UserError(f"--workers {workers}: {found}; take fewer") from error
+            found = f"the system starts only {len(pool)} ({error.strerror})"
+            raise UserError(f"--workers {workers}: {found}; use fewer") from error
         for worker in pool:
             if isinstance(made := worker.receive(), UserError):
                 raise made
-        yield partial(_deal, pool)
+        yield partial(_spread, pool)
     finally:
         for worker in pool:
             worker.process.kill()
@@ -56,13 +55,13 @@ def in_order(
 
 
 def in_subprocess(make: Callable[[], Result], *, what: str) -> Result:
-    """Return what `make` gives, made in a process of its own: what that took of memory goes with it.
+    """Return the result of `make`, computed in a subprocess, whose memory is freed with it.
 
-    what: of the process, for a message. UserError as `make` raises it, or where the process dies. `make` and
-    its result must be picklable. When this process is interrupted, `make` ends with a SystemExit.
+    what: name of the process in messages. Raises the UserError of `make`, or one if the process dies. `make`
+    and its result must be picklable. If this process is interrupted, `make` ends with a SystemExit.
     """
     pool: list[_Worker[None, Result]] = []
-    if_it_dies = f"{what} ended {{}} before it was done"
+    if_it_dies = f"{what} ended {{}} before it was finished"
     try:
         _start(pool, partial(_Once, make), 1, if_it_dies)
         pool[0].receive()
@@ -80,7 +79,7 @@ def in_subprocess(make: Callable[[], Result], *, what: str) -> Result:
 
 
 class _Once(Generic[Result]):
-    """What makes the result when it is asked for it."""
+    """A function for a worker that computes the result on its one job."""
 
     def __init__(self, make: Callable[[], Result]) -> None:
         self._make = make
@@ -91,50 +90,46 @@ class _Once(Generic[Result]):
 
 
 class _Worker(Generic[Job, Result]):
-    """A process that answers each job with its result, or with the UserError that kept it from one."""
+    """A process that answers each job with its result or a UserError."""
 
     def __init__(self, make: Callable[[], Callable[[Job], Result]], if_it_dies: str) -> None:
         self.if_it_dies = if_it_dies
         self.connection, theirs = Pipe()
         with theirs:
-            # A copy of a process with threads (torch's) may hang: a fresh one.
+            # spawn, because a fork of a process with threads (torch's) may hang.
             self.process: BaseProcess = get_context("spawn").Process(
                 target=_serve, args=(make, theirs), daemon=True
             )
             self.process.start()
 
     def send(self, job: Job) -> None:
-        """Give it a job; it must have answered the one before. If it is dead, `receive` tells."""
+        """Send a job; the previous one must be answered. `receive` reports a dead process."""
         with suppress(OSError):
             self.connection.send(job)
 
     def receive(self) -> Result | UserError:
-        """Wait for the answer; the first, None, says that it is ready."""
+        """Wait for the answer; the first, None, means that the worker is ready."""
         try:
             answer: Result | UserError = self.connection.recv()
         except (EOFError, OSError):
             self.process.join()
             code = self.process.exitcode or 0
             how = f"by {signal.Signals(-code).name}" if code < 0 else f"with exit code {code}"
-            # The system kills what memory does not suffice for; what failed otherwise has said why itself.
-            why = (
-                "the system may be short of memory"
-                if how == "by SIGKILL"
-                else "what it wrote before says why"
-            )
+            # The system kills a process for lack of memory; other failures have printed their reason.
+            why = "the system may be short of memory" if how == "by SIGKILL" else "see its output above"
             return UserError(f"{self.if_it_dies.format(how)}; {why}")
         return answer
 
 
-_DEALT = "a worker process ended {} before its work was done; an --output goes on with --resume"
+_DIED = "a worker process ended {} before its work was finished; continue an --output with --resume"
 
 
 @contextmanager
 def _no_main_file() -> Iterator[None]:
-    """Keep a process that is started here from running this one's main file again.
+    """Keep a new process from running this one's main file again.
 
-    `spawn` does so for what is defined there, which is nothing of ours; a script without a guard for
-    `__main__` would begin its whole work anew.
+    `spawn` runs it for definitions in it, which we do not need; a script without a `__main__` guard would
+    start all its work again.
     """
     main = sys.modules["__main__"]
     sys.modules["__main__"] = ModuleType("__main__")
@@ -150,8 +145,8 @@ def _start(
     workers: int,
     if_one_dies: str,
 ) -> None:
-    """Fill the pool; Ctrl-C, which a terminal sends to every process, is left to this one."""
-    # Started along with the first worker it would unblock the signal.
+    """Fill the pool with processes that ignore Ctrl-C, which a terminal sends to all."""
+    # If started with the first worker, it would unblock the signal.
     resource_tracker.ensure_running()
     before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})  # a new process inherits it
     try:
@@ -162,11 +157,11 @@ def _start(
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
-def _deal(pool: list[_Worker[Job, Result]], jobs: Iterable[Job]) -> Iterator[Result]:
+def _spread(pool: list[_Worker[Job, Result]], jobs: Iterable[Job]) -> Iterator[Result]:
     stream = _with_problem(jobs)
     free = list(pool)
     busy: dict[Any, tuple[_Worker[Job, Result], int]] = {}
-    early: dict[int, Result | UserError] = {}  # by number: what is there before its turn
+    early: dict[int, Result | UserError] = {}  # by number: results before their turn
     taken = due = 0
     while True:
         while free and taken < due + AHEAD * len(pool) and (job := next(stream, None)) is not None:
@@ -200,8 +195,8 @@ def _with_problem(jobs: Iterable[Job]) -> Iterator[Job | UserError]:
 
 
 def _serve(make: Callable[[], Callable[[Job], Result]], connection: "Connection[Any, Any]") -> None:
-    """Be a worker: make the function, say so, and answer jobs until the other side is gone."""
-    # Else a window of long lines goes on for minutes when the parent is killed.
+    """Run a worker: make the function, report that it is ready, and answer jobs until the parent is gone."""
+    # Otherwise a block of long lines would run for minutes after the parent was killed.
     threading.Thread(target=_end_with_parent, daemon=True).start()
     try:
         function = make()
@@ -220,7 +215,7 @@ def _serve(make: Callable[[], Callable[[Job], Result]], connection: "Connection[
 
 
 def _end_with_parent() -> None:
-    """End this process, be it in the midst of a window, when its parent has ended."""
+    """End this process, even within a block, when its parent has ended."""
     parent = parent_process()
     assert parent is not None
     parent.join()

@@ -1,7 +1,7 @@
 """Random segmentations of a word: BPE-dropout and sampling from a unigram model.
 
-sentencepiece can do both, but starts its random numbers with a salt that is new in every process (seen in
-0.2.3): under one seed two runs would train on different text. Hence our own, on `random.Random`.
+sentencepiece can do both, but salts its random numbers differently in every process (seen in 0.2.3), so two
+runs with one seed would train on different text. These classes use `random.Random`.
 """
 
 import math
@@ -12,22 +12,22 @@ from random import Random
 from typing import Protocol
 
 _CACHED = 2**16
-_LONGEST = 16  # characters in a piece, sentencepiece's limit
-_UNSEEN = 10.0  # how far an unseen character lies under the worst piece, as in sentencepiece
+_LONGEST = 16  # characters in a token, sentencepiece's limit
+_UNSEEN = 10.0  # how far an unseen character scores below the worst token, as in sentencepiece
 
 
 class Sampler(Protocol):
-    """Draws one segmentation of a word; characters without a piece come out alone."""
+    """Samples one segmentation of a word; a character outside the vocabulary is a part of its own."""
 
     def segment(self, word: str, chance: Random) -> list[str]:
-        """Strings that together are the word."""
+        """Return strings that concatenate to the word."""
         ...
 
 
 class BpeDropout:
-    """BPE-dropout (Provilkov 2020, algorithm 1): before each merge every candidate is left out at random.
+    """BPE-dropout (Provilkov 2020, algorithm 1): before each merge, candidates are dropped at random.
 
-    scores: of the pieces; the higher is merged first. dropout: the chance of being left out, 0 = plain BPE.
+    scores: scores of the tokens; the highest is merged first. dropout: the dropout rate, 0 = plain BPE.
     """
 
     def __init__(self, scores: Mapping[str, float], dropout: float) -> None:
@@ -35,11 +35,11 @@ class BpeDropout:
         self._candidates = lru_cache(_CACHED)(self._rank)
 
     def segment(self, word: str, chance: Random) -> list[str]:
-        """Strings that together are the word."""
+        """Return strings that concatenate to the word."""
         symbols, merged = tuple(word), True
         while merged:
             merged = False
-            # The best that is not left out is the first to survive, so the rest need no draw.
+            # The first survivor is the best one, so the others need no random number.
             for n in self._candidates(symbols):
                 if chance.random() >= self._dropout:
                     symbols = (*symbols[:n], symbols[n] + symbols[n + 1], *symbols[n + 2 :])
@@ -48,7 +48,7 @@ class BpeDropout:
         return list(symbols)
 
     def _rank(self, symbols: tuple[str, ...]) -> tuple[int, ...]:
-        """The places of pairs that make a piece, the best first, then from the left."""
+        """Return the positions of pairs that form a token, the best first, then from the left."""
         pairs = [symbols[n] + symbols[n + 1] for n in range(len(symbols) - 1)]
         known = [n for n, pair in enumerate(pairs) if pair in self._scores]
         return tuple(sorted(known, key=lambda n: -self._scores[pairs[n]]))
@@ -57,7 +57,7 @@ class BpeDropout:
 class UnigramSampling:
     """Sampling from a unigram model (Kudo 2018, eq. 8 over all segmentations): P(segmentation)^alpha.
 
-    scores: log-probabilities of the pieces. alpha: 0 makes all alike, towards infinity only the best is left.
+    scores: log-probabilities of the tokens. alpha: 0 is uniform; for large alpha only the best is sampled.
     """
 
     def __init__(self, scores: Mapping[str, float], alpha: float) -> None:
@@ -66,17 +66,17 @@ class UnigramSampling:
         self._lattice = lru_cache(_CACHED)(self._filter)
 
     def segment(self, word: str, chance: Random) -> list[str]:
-        """Strings that together are the word."""
-        lattice, end, pieces = self._lattice(word), len(word), []
+        """Return strings that concatenate to the word."""
+        lattice, end, parts = self._lattice(word), len(word), []
         while end:
             starts, sums = lattice[end]
             start = starts[min(bisect_right(sums, chance.random() * sums[-1]), len(starts) - 1)]
-            pieces.append(word[start:end])
+            parts.append(word[start:end])
             end = start
-        return pieces[::-1]
+        return parts[::-1]
 
     def _filter(self, word: str) -> list[tuple[list[int], list[float]]]:
-        """For each end: where the last piece may start, and the running sums of the weights of that."""
+        """Return for each end where the last token may start, and the cumulative weights of these starts."""
         forward, lattice = [0.0], [([0], [1.0])]
         for end in range(1, len(word) + 1):
             starts, weights = [], []

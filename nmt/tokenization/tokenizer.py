@@ -1,9 +1,8 @@
 """Text ↔ ids: subwords and characters by sentencepiece, words by spaces, words by torchtext.
 
-`decode(encode(text)) == text` holds for the sentencepiece kinds and any text that UTF-8 can carry, with two
-exceptions: U+2581 (▁), which sentencepiece uses for the space, comes back as a space, and what `printable`
-replaces comes back as U+FFFD.
-Word kinds lose what is rare (`<unk>`) and how words were spaced.
+`decode(encode(text)) == text` holds for the sentencepiece kinds and any valid text, with two exceptions:
+U+2581 (▁), which sentencepiece uses for the space, comes back as a space, and characters that `printable`
+replaces come back as U+FFFD. Word kinds lose rare words (`<unk>`) and the spacing.
 """
 
 import hashlib
@@ -25,17 +24,17 @@ from nmt.tokenization.tokenizer_files import Descriptor, Kind, SubwordKind, read
 from nmt.tokenization.vocabulary import BOS, EOS, PAD, SPECIALS, UNK, Vocabulary, printable
 
 SPACE = "\u2581"
-# What the statistics are drawn from; half a million lines keep unigram training under 1.5 GB.
+# Largest sample of lines to train on; half a million keep unigram training under 1.5 GB.
 MOST_SENTENCES = 500_000
-# A space and what follows it; cut at some length, lest one endless word take minutes to sample.
+# A space and what follows it, at most 100 characters, because sampling a very long word takes minutes.
 _WORD = re.compile(f"{SPACE}[^{SPACE}]{{0,99}}|[^{SPACE}]{{1,100}}")
 
 
 class Tokenizer(Protocol):
-    """Text to ids and back; two tokenizers with one `fingerprint` encode and decode alike.
+    """Converts text to ids and back; two tokenizers with the same `fingerprint` do it alike.
 
-    `banned` are the ids that a search must never emit: they carry no text, or would break the line. The
-    tokenizer of a stranger may hold any piece.
+    banned: ids that a search must never emit, because they carry no text or would break the line. (The
+    tokenizer of a stranger may hold any token.)
     """
 
     vocabulary: Vocabulary
@@ -43,47 +42,47 @@ class Tokenizer(Protocol):
 
     @property
     def kind(self) -> Kind:
-        """What its pieces are, as data.tokenizer.kind says it."""
+        """The value of data.tokenizer.kind."""
         ...
 
     @property
     def fingerprint(self) -> str:
-        """SHA-256 over all that decides how text becomes ids and ids become text."""
+        """SHA-256 over everything that determines encoding and decoding."""
         ...
 
     def encode(self, text: str) -> list[int]:
-        """The ids of a text, without BOS and EOS."""
+        """Return the ids of a text, without BOS and EOS."""
         ...
 
     def encode_batch(self, texts: Sequence[str]) -> list[list[int]]:
-        """`encode` of each, faster."""
+        """Return `encode` of each text, faster."""
         ...
 
     def sample_batch(self, texts: Sequence[str], seed: int) -> list[list[int]]:
-        """One random segmentation of each text; the same (texts, seed) gives the same ids.
+        """Return one random segmentation of each text; the same (texts, seed) gives the same ids.
 
-        Where there is nothing to sample (words, characters, dropout 0) it is `encode_batch`.
+        Without anything to sample (words, characters, dropout 0) it is `encode_batch`.
         """
         ...
 
     def decode(self, ids: Sequence[int]) -> str:
-        """The text of these ids; PAD, BOS and EOS (and UNK where it carries no text) are skipped."""
+        """Return the text of these ids; PAD, BOS and EOS (and UNK if it carries no text) are skipped."""
         ...
 
     def tokens(self, ids: Sequence[int]) -> list[str]:
-        """The pieces as they stand in the vocabulary, printable, for people to look at."""
+        """Return the tokens as in the vocabulary, printable, for a person."""
         ...
 
     def word_starts(self, ids: Sequence[int]) -> list[bool]:
-        """Which pieces begin a word (text between spaces); the first always does.
+        """Return which tokens begin a word (text between spaces); the first always does.
 
-        Spaces go with the word that follows them, at the end with the word before. A special piece is
-        a word of its own.
+        Spaces belong to the next word, at the end of the text to the last. A special token is a word of its
+        own.
         """
         ...
 
     def save(self, folder: Path, side: str) -> None:
-        """Write SIDE.json and the file that it describes; `load_tokenizer` reads them."""
+        """Write SIDE.json and the file it describes, for `load_tokenizer`."""
         ...
 
 
@@ -108,17 +107,17 @@ class SentencePieceTokenizer:
     def train(
         cls, texts: Iterable[str], *, kind: SubwordKind, vocab_size: int | None = None, dropout: float = 0.0
     ) -> Self:
-        """Learn the pieces from `texts`; `vocab_size` counts special and byte pieces, None = all (char only).
+        """Learn a vocabulary from texts; vocab_size includes special and byte tokens, None = all (char only).
 
-        From more than MOST_SENTENCES texts that many are drawn, always the same ones.
-        UserError where the texts are empty or support only a smaller (or need a larger) vocabulary.
+        Of more than MOST_SENTENCES texts a sample of that size is used, always the same. Raises UserError if
+        the texts are empty, support only a smaller vocabulary or need a larger one.
         """
         import sentencepiece
 
-        drawn = _drawn(texts, MOST_SENTENCES)
-        if not any(drawn):
+        sample = _sample(texts, MOST_SENTENCES)
+        if not any(sample):
             raise UserError("the training text is empty, a tokenizer has nothing to learn from; check data")
-        lines = (text.replace("\n", " ") for text in drawn)  # no piece may hold a line break
+        lines = (text.replace("\n", " ") for text in sample)  # no token may hold a line break
         model = io.BytesIO()
         pad, unk, bos, eos = SPECIALS
         try:
@@ -141,10 +140,10 @@ class SentencePieceTokenizer:
                 remove_extra_whitespaces=False,
                 add_dummy_prefix=kind != "char",
                 byte_fallback=True,
-                # The rarest 1 in 10,000 characters become bytes: too rare to learn, too many to have pieces.
+                # The rarest 1 in 10,000 characters become bytes: too rare to learn, too many to keep.
                 character_coverage=0.9999,
                 max_sentence_length=2**30,
-                num_threads=16,  # the sums of unigram training depend on it, not on the number of cores
+                num_threads=16,  # fixed: unigram training depends on it in the last bits
                 minloglevel=5,
             )
         except RuntimeError as error:
@@ -152,7 +151,7 @@ class SentencePieceTokenizer:
         return cls(model.getvalue(), kind=kind, dropout=dropout)
 
     def _banned_bytes(self) -> Iterator[int]:
-        """Those of control characters; where pieces are characters all, since one byte is seldom text."""
+        """Yield the byte tokens of control characters; for `char` all byte tokens."""
         for i, piece in enumerate(self.vocabulary.pieces):
             if self._processor.is_byte(i):
                 character = chr(int(piece[3:5], 16))
@@ -161,28 +160,28 @@ class SentencePieceTokenizer:
 
     @property
     def fingerprint(self) -> str:
-        """SHA-256 of the model file: scores decide a segmentation as much as pieces do."""
+        """SHA-256 of the model file, which holds tokens and scores."""
         return hashlib.sha256(self._model).hexdigest()
 
     def encode(self, text: str) -> list[int]:
-        """The ids of a text, without BOS and EOS."""
+        """Return the ids of a text, without BOS and EOS."""
         ids: list[int] = self._processor.encode(text)
         return ids
 
     def encode_batch(self, texts: Sequence[str]) -> list[list[int]]:
-        """`encode` of each, on all cores."""
+        """Return `encode` of each text, on all cores."""
         ids: list[list[int]] = self._processor.encode(list(texts))
         return ids
 
     def sample_batch(self, texts: Sequence[str], seed: int) -> list[list[int]]:
-        """BPE: `dropout` is the share of merges left out. Unigram: the exponent of the distribution."""
+        """Sample with `dropout`, BPE's rate of skipped merges or unigram's exponent."""
         if not self._dropout or self.kind == "char":
             return self.encode_batch(texts)
         chance = Random(seed)
         return [[i for word in self._words(text) for i in self._sampled(word, chance)] for text in texts]
 
     def _words(self, text: str) -> list[str]:
-        """The stretches that no piece reaches out of, as sentencepiece writes them."""
+        """Return the words, which no token crosses, in sentencepiece's notation."""
         return _WORD.findall(SPACE + text.replace(" ", SPACE)) if text else []
 
     def _sampled(self, word: str, chance: Random) -> Iterator[int]:
@@ -203,17 +202,17 @@ class SentencePieceTokenizer:
         return kind(self._scores, self._dropout)
 
     def decode(self, ids: Sequence[int]) -> str:
-        """The text of these ids; special ids are skipped, bytes that are not UTF-8 become U+FFFD."""
+        """Return the text of these ids; special ids are skipped, invalid UTF-8 becomes U+FFFD."""
         return printable(self._processor.decode([i for i in ids if not self.vocabulary.is_special(i)]))
 
     def tokens(self, ids: Sequence[int]) -> list[str]:
-        """The pieces as they stand in the vocabulary: ▁ is a space, <0xE2> a byte."""
+        """Return the tokens as in the vocabulary: ▁ is a space, <0xE2> a byte."""
         return [printable(self.vocabulary.pieces[i]) for i in ids]
 
     def word_starts(self, ids: Sequence[int]) -> list[bool]:
-        """Which pieces begin a word; see `Tokenizer`."""
+        """Return which tokens begin a word; see `Tokenizer`."""
         starts = [False] * len(ids)
-        between, gap = True, 0  # between two words, and the first piece since the last one ended
+        between, gap = True, 0  # between two words, and the first token after the last word
         for n, i in enumerate(ids):
             if self.vocabulary.is_special(i):
                 starts[n], between, gap = True, True, n + 1
@@ -232,18 +231,18 @@ class SentencePieceTokenizer:
 
 
 def _explained(error: RuntimeError, vocab_size: int | None) -> Exception:
-    """What sentencepiece's message means for the person who set vocab_size; else the error itself."""
+    """Return a UserError for a wrong vocab_size; any other error of sentencepiece unchanged."""
     message = str(error)
     asked = f"data.tokenizer.vocab_size is {vocab_size}, but the training text"
     if found := re.search(r"size too high.*<= (\d+)", message):
-        return UserError(f"{asked} supports at most {found[1]} pieces; set it to {found[1]} or less")
+        return UserError(f"{asked} supports at most {found[1]} tokens; set it to {found[1]} or less")
     if found := re.search(r"smaller than required_chars\. \d+ vs (\d+)", message):
         return UserError(f"{asked} has so many characters that it needs {found[1]}; set it to that or more")
     return error
 
 
-def _drawn(texts: Iterable[str], most: int) -> list[str]:
-    """All texts, or `most` of them, each as likely as any other and always the same (Vitter 1985, R)."""
+def _sample(texts: Iterable[str], most: int) -> list[str]:
+    """Return all texts, or a uniform sample of `most`, always the same (Vitter 1985, algorithm R)."""
     kept: list[str] = []
     chance = Random(1)
     for n, text in enumerate(texts):
@@ -255,10 +254,10 @@ def _drawn(texts: Iterable[str], most: int) -> list[str]:
 
 
 class WordTokenizer:
-    """Words between white space, as in experiments on text that was tokenised before (Moses and others).
+    """Words between white space, for text that is already tokenised (by Moses or others).
 
-    Punctuation is not split off. Words outside the vocabulary are UNK, which a search may emit and which
-    is written `<unk>`; decode joins words by single spaces.
+    Punctuation is not split off. Words outside the vocabulary become UNK, which a search may emit as `<unk>`.
+    Decoding joins words by single spaces.
     """
 
     kind: Literal["word", "torchtext"] = "word"
@@ -273,9 +272,9 @@ class WordTokenizer:
     def train(
         cls, texts: Iterable[str], *, vocab_size: int | None, min_frequency: int, lowercase: bool
     ) -> Self:
-        """Keep the words seen `min_frequency` times or more, at most `vocab_size` with the special pieces.
+        """Keep words seen `min_frequency` times or more, at most `vocab_size` including special tokens.
 
-        UserError where no word is left.
+        Raises UserError if no word is left.
         """
         split = cls._splitter(lowercase=lowercase)
         counts: Counter[str] = Counter()
@@ -304,28 +303,28 @@ class WordTokenizer:
         return hashlib.sha256(parts.encode()).hexdigest()
 
     def encode(self, text: str) -> list[int]:
-        """The ids of the words, UNK for what is not in the vocabulary."""
+        """Return the ids of the words, UNK for those outside the vocabulary."""
         return [self.vocabulary.id(word) for word in self._split(text)]
 
     def encode_batch(self, texts: Sequence[str]) -> list[list[int]]:
-        """`encode` of each."""
+        """Return `encode` of each text."""
         return [self.encode(text) for text in texts]
 
     def sample_batch(self, texts: Sequence[str], seed: int) -> list[list[int]]:
-        """`encode` of each: a word is one piece whatever the seed."""
+        """Return `encode` of each text; words have one segmentation."""
         return self.encode_batch(texts)
 
     def decode(self, ids: Sequence[int]) -> str:
-        """The words joined by spaces; special tokens are skipped, UNK is `<unk>`."""
+        """Return the words joined by spaces; special tokens are skipped, UNK is `<unk>`."""
         special = self.vocabulary.is_special
         return " ".join(self.tokens([i for i in ids if i == UNK or not special(i)]))
 
     def tokens(self, ids: Sequence[int]) -> list[str]:
-        """The words as they stand in the vocabulary."""
+        """Return the words as in the vocabulary."""
         return [printable(self.vocabulary.pieces[i]) for i in ids]
 
     def word_starts(self, ids: Sequence[int]) -> list[bool]:
-        """Every piece is a word."""
+        """Return True for every token."""
         return [True] * len(ids)
 
     def save(self, folder: Path, side: str) -> None:
@@ -335,10 +334,10 @@ class WordTokenizer:
 
 
 class TorchtextTokenizer(WordTokenizer):
-    """Words and vocabulary as torchtext 0.6 makes them, to repeat older experiments (extra: torchtext).
+    """The words and vocabulary of torchtext 0.6, to repeat older experiments (extra: torchtext).
 
-    Lowercased text is split by `get_tokenizer("basic_english")`, other text by `get_tokenizer(None)`
-    (white space); `Vocab` keeps the words. UserError where the package is missing.
+    Lowercased text is split by `get_tokenizer("basic_english")`, other text by `get_tokenizer(None)` (white
+    space); `Vocab` keeps the words. Raises UserError if the package is missing.
     """
 
     kind = "torchtext"
@@ -368,7 +367,7 @@ def _torchtext(module: str) -> ModuleType:
 
 
 def load_tokenizer(folder: Path, side: str) -> Tokenizer:
-    """The tokenizer that `save` wrote as `side`; UserError naming the file that is missing or was changed."""
+    """Return the tokenizer that `save` wrote; raises UserError for a missing or changed file."""
     descriptor, path, data = read_tokenizer(folder, side)
     try:
         return _made(descriptor, data)
@@ -387,7 +386,7 @@ def _made(descriptor: Descriptor, data: bytes) -> Tokenizer:
 
 
 def save_tokenizers(folder: Path, src: Tokenizer, trg: Tokenizer) -> None:
-    """Write both sides into `folder`: `shared.*` where they are one object, else `src.*` and `trg.*`."""
+    """Write both sides into a folder: `shared.*` if they are one object, else `src.*` and `trg.*`."""
     if src is trg:
         src.save(folder, "shared")
     else:
@@ -397,7 +396,7 @@ def save_tokenizers(folder: Path, src: Tokenizer, trg: Tokenizer) -> None:
 
 
 def load_tokenizers(folder: Path) -> tuple[Tokenizer, Tokenizer]:
-    """What `save_tokenizers` wrote, as (src, trg); the same object twice where they are shared."""
+    """Return (src, trg) as written by `save_tokenizers`; the same object twice if they are shared."""
     if (folder / "shared.json").exists():
         shared = load_tokenizer(folder, "shared")
         return shared, shared

@@ -1,4 +1,4 @@
-"""How a tokenizer lies in a folder: SIDE.json, which describes it, beside SIDE.model or SIDE.pieces.json."""
+"""A tokenizer in a folder: SIDE.json describes it; SIDE.model or SIDE.pieces.json holds it."""
 
 import hashlib
 from pathlib import Path
@@ -11,12 +11,12 @@ from nmt.files import MB, read_regular, replace_bytes
 
 SubwordKind = Literal["bpe", "unigram", "char"]
 Kind = Literal[SubwordKind, "word", "torchtext"]
-_MOST = 256 * MB  # of a model or a list of pieces
-_MEND = "copy the tokenizer folder again from where the model was trained"
+_MOST = 256 * MB  # largest model or list of tokens
+_REPAIR = "copy the tokenizer folder again from where the model was trained"
 
 
 class Descriptor(BaseModel):
-    """What SIDE.json holds: all that a tokenizer is, apart from its model or its pieces."""
+    """The content of SIDE.json: everything but the model or list of tokens."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
     format: Literal[1] = 1
@@ -29,7 +29,7 @@ class Descriptor(BaseModel):
 def write_tokenizer(
     folder: Path, side: str, data: bytes, *, kind: Kind, dropout: float = 0.0, lowercase: bool = False
 ) -> None:
-    """Write `data` and then its description, each whole or not at all."""
+    """Write `data` and then its description, each atomically."""
     digest = hashlib.sha256(data).hexdigest()
     descriptor = Descriptor(kind=kind, sha256=digest, dropout=dropout, lowercase=lowercase)
     folder.mkdir(parents=True, exist_ok=True)
@@ -38,9 +38,9 @@ def write_tokenizer(
 
 
 def read_tokenizer(folder: Path, side: str) -> tuple[Descriptor, Path, bytes]:
-    """The description, and the path and content of the file described.
+    """Return the description, and path and content of the file it describes.
 
-    UserError naming the file that is missing, is no description, or is not the one that was written.
+    Raises UserError that names a file that is missing, invalid or changed.
     """
     path = folder / f"{side}.json"
     try:
@@ -48,14 +48,14 @@ def read_tokenizer(folder: Path, side: str) -> tuple[Descriptor, Path, bytes]:
     except ValidationError as error:
         first = error.errors()[0]
         where = ".".join(map(str, first["loc"])) or "content"
-        raise UserError(f"{path}: describes no tokenizer ({where}: {first['msg']}); {_MEND}") from None
+        raise UserError(f"{path}: describes no tokenizer ({where}: {first['msg']}); {_REPAIR}") from None
     path = _data_path(folder, side, descriptor.kind)
     data = _read(path, _MOST)
     found = hashlib.sha256(data).hexdigest()
     if found != descriptor.sha256:
         raise UserError(
             f"{path}: changed since it was written (sha256 {descriptor.sha256[:12]}… expected, "
-            f"{found[:12]}… found); {_MEND}"
+            f"{found[:12]}… found); {_REPAIR}"
         )
     return descriptor, path, data
 
@@ -68,4 +68,4 @@ def _read(path: Path, limit: int) -> bytes:
     try:
         return read_regular(path, limit, within=path.parent)
     except OSError as error:
-        raise UserError(f"{path}: cannot be read ({error.strerror}); {_MEND}") from None
+        raise UserError(f"{path}: cannot be read ({error.strerror}); {_REPAIR}") from None

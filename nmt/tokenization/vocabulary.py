@@ -14,14 +14,14 @@ from nmt.errors import UserError
 # The special tokens of every vocabulary, and their ids: a special token's place is its id.
 SPECIALS = ("<pad>", "<unk>", "<s>", "</s>")
 PAD, UNK, BOS, EOS = range(len(SPECIALS))
-# What ends a line for some reader, steers a terminal or is no character: all control characters but the tab,
-# U+2028, U+2029 and the halves of surrogate pairs.
+# What may end a line, control a terminal or is not a character: control characters except the tab, U+2028,
+# U+2029 and halves of surrogate pairs.
 _UNPRINTABLE = re.compile("[\x00-\x08\x0a-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
 _FILE = TypeAdapter(list[str] | dict[Literal["specials", "tokens"], list[str]])
 
 
 def printable(text: str) -> str:
-    """The text as part of a line: U+FFFD for a control character, line end or half of a surrogate pair."""
+    """Return the text with U+FFFD for control characters, line ends and halves of surrogate pairs."""
     return _UNPRINTABLE.sub("\ufffd", text)
 
 
@@ -38,7 +38,7 @@ class Vocabulary:
         first = self.pieces[: len(self.specials)]
         if first != self.specials:
             raise UserError(f"a vocabulary starts with {self.specials}, found {first}")
-        # The specials are left out: a text that spells "</s>" must not end the sentence.
+        # Without the special tokens: a text that spells "</s>" must not end the sentence.
         self._ids = {self.pieces[i]: i for i in self.text_ids}
         if len(self._ids) != len(self.text_ids) or len(set(self.specials)) != len(self.specials):
             raise UserError("a vocabulary holds every token once, found a token twice")
@@ -54,14 +54,14 @@ class Vocabulary:
 
     @classmethod
     def from_counts(cls, counts: Counter[str], *, size: int | None, min_frequency: int) -> Self:
-        """The most frequent pieces, ties by code point; `size` counts the specials, None keeps all."""
+        """Return the most frequent tokens, ties by code point; size includes specials, None keeps all."""
         kept = [p for p, n in counts.items() if n >= min_frequency and p not in SPECIALS]
         kept.sort(key=lambda p: (-counts[p], p))
         return cls([*SPECIALS, *kept][:size])
 
     @classmethod
     def from_json(cls, data: bytes) -> Self:
-        """The vocabulary that `to_json` wrote; UserError for anything else."""
+        """Return the vocabulary that `to_json` wrote; raises UserError for anything else."""
         try:
             content = _FILE.validate_json(data, strict=True)
         except ValidationError as error:
@@ -86,11 +86,11 @@ class Vocabulary:
 
     @property
     def unprintable(self) -> tuple[int, ...]:
-        """The ids of pieces that no line of text may hold; see `printable`."""
+        """The ids of tokens that no line of text may hold; see `printable`."""
         return tuple(i for i, piece in enumerate(self.pieces) if _UNPRINTABLE.search(piece))
 
     def id(self, piece: str) -> int:
-        """The id of a piece of text; UNK for what is not here, and for text that spells a special piece."""
+        """Return the id of a token; UNK if it is unknown or spells a special token."""
         return self._ids.get(piece, UNK)
 
     def __len__(self) -> int:

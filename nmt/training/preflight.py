@@ -38,7 +38,9 @@ class Preflight:
             end = now + timedelta(seconds=self.seconds_left)
             until = f", until {end:%H:%M}" + ("" if end.date() == now.date() else f" on {end:%Y-%m-%d}")
         # Without a source, src holds </s> only.
-        source = f"pairs of up to {self.src_tokens} source and" if self.src_tokens > 1 else "lines of up to"
+        source = (
+            f"pairs of up to {self.src_tokens} source and" if self.src_tokens > 1 else "sequences of up to"
+        )
         threads = f"with {self.threads} thread{'' if self.threads == 1 else 's'} " if self.threads else ""
         return (
             f"largest batch {self.pairs} {source} "

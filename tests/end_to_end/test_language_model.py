@@ -46,7 +46,7 @@ def trained(command: Command, folder: Path, *overrides: str, kind: str = "char")
     code, out, err = command("train", folder / "names.yaml", "--run", run, *sets)
     assert (code, err) == (0, "")
     assert f"next: nmt sample --model {run}" in out
-    assert "rows of up to" in out
+    assert "sequences of up to" in out
     return run
 
 

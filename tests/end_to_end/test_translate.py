@@ -230,7 +230,7 @@ def test_a_file_of_somebody_is_not_resumed(
         assert command(*job)[0] == 2
         code, _, err = command(*job, "--resume")
         assert code == 2
-        assert err.startswith(f"nmt: {thesis}: what it ends in is not what this command writes there; ")
+        assert err.startswith(f"nmt: {thesis}: its end is not what this command writes there; ")
         assert thesis.read_text() == content
 
 

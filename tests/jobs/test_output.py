@@ -55,7 +55,7 @@ def test_a_new_file_is_written_and_an_old_one_refused(tmp_path: Path) -> None:
     path = tmp_path / "out"
     work(path, plain, resume=False, lines=3)
     assert path.read_text() == "\nline 1\nline 2\n"
-    with pytest.raises(UserError, match=r"out exists; go on with it by --resume, or give another --output"):
+    with pytest.raises(UserError, match=r"out exists; continue it with --resume, or give another --output"):
         work(path, plain, resume=False)
     assert path.read_text() == "\nline 1\nline 2\n"
 

@@ -124,7 +124,7 @@ def no_more_files() -> Iterator[None]:
 
 @pytest.mark.usefixtures("no_more_files")
 def test_processes_that_cannot_be_started() -> None:
-    message = r"--workers 2: the system starts no more than 0 \(Too many open files\); take fewer"
+    message = r"--workers 2: the system starts only 0 \(Too many open files\); use fewer"
     with pytest.raises(UserError, match=message), in_order(doubles, 2):
         pytest.fail("entered")
 
@@ -180,10 +180,10 @@ def test_what_is_made_apart() -> None:
     assert in_subprocess(os.getpid, what="it") != os.getpid()
     with pytest.raises(UserError, match="no model"):
         in_subprocess(refuses_all, what="it")
-    with pytest.raises(UserError, match=r"^the maker ended by SIGKILL before it was done; .*memory"):
+    with pytest.raises(UserError, match=r"^the maker ended by SIGKILL before it was finished; .*memory"):
         in_subprocess(partial(signal.raise_signal, signal.SIGKILL), what="the maker")
     with pytest.raises(
-        UserError, match=r"^the maker ended with exit code 3 before it was done; (?!.*memory)"
+        UserError, match=r"^the maker ended with exit code 3 before it was finished; (?!.*memory)"
     ):
         in_subprocess(partial(sys.exit, 3), what="the maker")
 
