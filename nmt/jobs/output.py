@@ -43,7 +43,7 @@ class Output:
                 rest = rest[self._file.write(rest) :]
         except OSError as error:
             raise UserError(
-                f"{self._path}: cannot be written ({error.strerror}); free some space, then continue with --resume"
+                f"{self._path}: cannot be written ({error.strerror}); free space, then use --resume"
             ) from None
 
     def finish(self) -> None:

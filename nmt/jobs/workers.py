@@ -31,7 +31,7 @@ def in_order(
 
     Results come in the order of the jobs; at most 2 jobs per process are taken ahead. A UserError of the
     jobs' iterator or of the function, or the death of a process, is raised after the results before it; one
-    of `make` is raised on entry. On exit all processes have ended. All three must be picklable.
+    of `make` is raised on entry. `make`, jobs and results must be picklable. All processes end on exit.
     """
     if workers == 1:
         yield partial(map, make())

@@ -99,7 +99,7 @@ def test_nothing_is_written_through_what_is_no_file(tmp_path: Path, kind: str, r
     [
         ("line 0, of another model\n", plain, "is not what this command writes there"),
         ("\nline 1\nhalf", plain, "is not what this command writes there"),
-        ("\nline 1\nline 2\nline 3\n\nhalf", plain, "holds more lines than the input asks for"),
+        ("\nline 1\nline 2\nline 3\n\nhalf", plain, "holds more lines than the input"),
         ('{"thesis": 1}', plain, "is not what this command writes there"),
         ("x" * 3_000_000, plain, "is not what this command writes there"),
         ("\n" + "x" * 3_000_000, n_best, "line 1: expected 'NUMBER"),
@@ -139,7 +139,7 @@ def test_a_full_disk_is_one_line_and_the_job_can_go_on(tmp_path: Path) -> None:
     resource.setrlimit(resource.RLIMIT_FSIZE, (BLOCK * 12, hard))
     try:
         with pytest.raises(
-            UserError, match=r"out: cannot be written \(File too large\); make room, then go on"
+            UserError, match=r"out: cannot be written \(File too large\); free space, then use"
         ):
             work(path, plain, resume=False)
     finally:
