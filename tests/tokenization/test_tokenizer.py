@@ -253,7 +253,7 @@ def test_a_long_line_is_not_left_out_of_training() -> None:
 
 @pytest.mark.parametrize("kind", ["bpe", "unigram"])
 def test_a_vocabulary_larger_than_the_text_supports_names_the_largest(kind: SubwordKind) -> None:
-    with pytest.raises(UserError, match=r"vocab_size is 9000.*at most \d+ pieces") as caught:
+    with pytest.raises(UserError, match=r"vocab_size is 9000.*at most \d+ tokens") as caught:
         SentencePieceTokenizer.train(_texts(), kind=kind, vocab_size=9000)
     most = int(str(caught.value).split("at most ")[1].split()[0])
     assert len(SentencePieceTokenizer.train(_texts(), kind=kind, vocab_size=most).vocabulary) == most
