@@ -88,7 +88,7 @@ def check_drawing(context: typer.Context, temperature: float, top_p: float) -> N
     if not (isfinite(temperature) and temperature >= 0):
         raise UserError(f"--temperature {temperature}: expected a number from 0 on, such as 0.8")
     if not 0 < top_p <= 1:
-        raise UserError(f"--top-p {top_p}: expected a share above 0 and up to 1")
+        raise UserError(f"--top-p {top_p}: expected a probability above 0 and up to 1")
     if not temperature and (idle := given(context, "top_k", "top_p", "seed")):
         raise UserError(
             f"{idle}: no effect with --temperature 0, which takes the most probable; leave it out"

@@ -74,7 +74,7 @@ def sample(
     ):
         raise UserError(f"{of_draws}: an option of sampling, and --beam searches; give only one of them")
     if beam is not None and n_best > beam:
-        raise UserError(f"a beam of {beam} cannot give the {n_best} best; ask for a beam of {n_best} or more")
+        raise UserError(f"a beam of {beam} cannot give the {n_best} best; set --beam {n_best} or more")
     check_drawing(context, temperature, top_p)
     use_threads(threads)
     import torch
