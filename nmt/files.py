@@ -4,6 +4,7 @@ import contextlib
 import errno
 import hashlib
 import os
+import shutil
 import stat
 from collections.abc import Iterator
 from io import BufferedReader, FileIO
@@ -144,6 +145,15 @@ def replace_bytes(path: Path, content: bytes) -> None:
 def replace_text(path: Path, text: str) -> None:
     """Write `text` to `path` as UTF-8, see `replacing`."""
     replace_bytes(path, text.encode())
+
+
+def remove(path: Path) -> None:
+    """Remove a folder with all in it, a file or a link, as far as possible; rmtree would wait for a FIFO."""
+    if path.is_dir() and not path.is_symlink():
+        shutil.rmtree(path, ignore_errors=True)
+    else:
+        with contextlib.suppress(OSError):
+            path.unlink(missing_ok=True)
 
 
 def sync(path: Path) -> None:

@@ -18,7 +18,7 @@ from nmt import machine
 from nmt.config.experiment import Experiment
 from nmt.config.loading import dump_experiment, keys_of_model, load_experiment
 from nmt.errors import UserError
-from nmt.files import check_within, open_append, replace_text
+from nmt.files import check_within, open_append, remove, replace_text
 from nmt.layers.earlier_names import by_todays_names
 from nmt.training.checkpoint import DamagedCheckpoint, Header, read_header, read_tensors, write_tensors
 
@@ -114,13 +114,13 @@ class Run:
         """Replace the run's tokenizers by those of another folder; raises UserError if the disk is full."""
         new = self.folder / f".{self.tokenizer.name}.tmp"
         try:
-            shutil.rmtree(new, ignore_errors=True)
+            remove(new)
             shutil.copytree(source, new)
             # The whole folder: an old shared tokenizer would be read instead of new separate ones.
-            shutil.rmtree(self.tokenizer, ignore_errors=True)
+            remove(self.tokenizer)
             new.rename(self.tokenizer)
         except OSError as error:  # shutil.Error has no strerror but a list of failures
-            shutil.rmtree(new, ignore_errors=True)
+            remove(new)
             raise UserError(f"{self.tokenizer} could not be written: {error.strerror or error}") from error
 
     def save_model(

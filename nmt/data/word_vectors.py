@@ -1,7 +1,6 @@
 """Word vectors from a text file of word2vec, fastText or GloVe, for the pieces of a vocabulary."""
 
 from collections.abc import Iterator
-from math import isfinite
 from pathlib import Path
 from typing import TypeAlias
 
@@ -13,6 +12,7 @@ from nmt.errors import UserError
 from nmt.tokenization.tokenizer import SPACE
 from nmt.tokenization.vocabulary import Vocabulary
 
+LARGEST = float(np.finfo(np.float32).max)  # of an embedding's numbers
 Vector: TypeAlias = npt.NDArray[np.float64]
 
 
@@ -57,6 +57,10 @@ def check_word_vectors(path: Path, width: int) -> None:
 
 def _entries(path: Path, width: int) -> Iterator[tuple[int, str, str]]:
     """Yield the number of each line with a vector, its word, and its numbers as text, not looked at yet."""
+    if path.exists() and not path.is_file():
+        raise UserError(
+            f"{path}: expected a file of word vectors, found a folder, FIFO or device; give another"
+        )
     first = True
     for number, line in enumerate(read_lines(path, "replace"), start=1):
         line = line.rstrip(" ")
@@ -92,7 +96,7 @@ def _other_width(where: str, width: int, found: int) -> UserError:
 
 def _is_number(text: str) -> bool:
     try:
-        return isfinite(float(text))
+        return abs(float(text)) <= LARGEST
     except ValueError:
         return False
 

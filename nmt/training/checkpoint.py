@@ -15,7 +15,17 @@ from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
 from nmt.errors import UserError
-from nmt.files import MB, check_within, open_regular, read_regular, replace_bytes, replacing, sha256, sync
+from nmt.files import (
+    MB,
+    check_within,
+    open_regular,
+    read_regular,
+    remove,
+    replace_bytes,
+    replacing,
+    sha256,
+    sync,
+)
 
 _TYPES = ("F64", "F32", "BF16", "F16", "I64", "I32", "I16", "I8", "U8", "BOOL")
 _LONGEST_HEADER = 10 * MB
@@ -95,7 +105,8 @@ class Checkpoints:
 
     def steps(self) -> list[int]:
         """Return the updates that have a checkpoint, oldest first."""
-        found = (re.fullmatch("step-(0|[1-9][0-9]{0,17})", path.name) for path in self.folder.glob("step-*"))
+        folders = (path for path in self.folder.glob("step-*") if path.is_dir())
+        found = (re.fullmatch("step-(0|[1-9][0-9]{0,17})", path.name) for path in folders)
         return sorted(int(name[1]) for name in found if name)
 
     def due(self) -> list[int]:
@@ -122,7 +133,7 @@ class Checkpoints:
         temporary = self.folder / f".step-{step}.tmp"
         try:
             for left in (*self.folder.glob(".step-*.tmp"), *self.folder.glob(".step-*.old")):
-                shutil.rmtree(left, ignore_errors=True)
+                remove(left)
             temporary.mkdir(parents=True)
             for group, content in tensors.items():
                 write_tensors(temporary / f"{group}.safetensors", content)

@@ -108,18 +108,40 @@ class Saved(BaseModel):
 
 
 def check_tensors(
-    groups: Mapping[str, Mapping[str, Tensor]], parameters: Mapping[str, Tensor], *, ema: bool
+    groups: Mapping[str, Mapping[str, Tensor]], parameters: Mapping[str, Tensor], *, ema: bool, updates: int
 ) -> None:
-    """Raise ValueError if weights, averages or moments have another shape than the parameters.
+    """Raise ValueError unless weights, averages and moments are those of the parameters, and numbers.
 
-    A smaller shape would be broadcast silently.
+    A smaller shape would be broadcast silently, another type converted; a moment that lacks would begin anew.
+    updates: the most that a moment can have seen.
     """
     for group in ("model", "ema") if ema else ("model",):
+        if surplus := sorted({*groups[group]} - {*parameters}):
+            raise ValueError(f"{group}: {surplus[0]} should not be there")
         for name, parameter in parameters.items():
-            found = groups[group][name].shape
-            if found != parameter.shape:
-                raise ValueError(f"{group}: {name} should be {tuple(parameter.shape)}, found {tuple(found)}")
-    for key, slot in groups["optimizer"].items():
-        owner = parameters[key.rpartition("/")[0]]
-        if (slot.shape, slot.dtype) not in ((owner.shape, owner.dtype), ((), torch.float32)):
-            raise ValueError(f"optimizer: {key} should be {tuple(owner.shape)}, found {tuple(slot.shape)}")
+            _check_tensor(f"{group}: {name}", groups[group][name], parameter)
+    moments: dict[str, set[str]] = {}
+    for key, moment in groups["optimizer"].items():
+        name, _, slot = key.rpartition("/")
+        moments.setdefault(name, set()).add(slot)
+        if slot == "step":
+            _check_tensor(f"optimizer: {key}", moment, torch.empty(()))
+        else:
+            _check_tensor(f"optimizer: {key}", moment, parameters[name])
+        if slot != "exp_avg" and bool((moment < 0).any()):
+            raise ValueError(f"optimizer: {key} should be 0 or more, found less")
+        if slot == "step" and moment > updates:
+            raise ValueError(f"optimizer: {key} should be {updates} or less, found {moment}")
+    for name, found in moments.items():
+        if found != {"step", "exp_avg", "exp_avg_sq"}:
+            raise ValueError(f"optimizer: {name} should have step, exp_avg and exp_avg_sq, found {found}")
+    if updates and not moments:
+        raise ValueError("optimizer: expected its moments, found none")
+
+
+def _check_tensor(called: str, found: Tensor, expected: Tensor) -> None:
+    if (found.shape, found.dtype) != (expected.shape, expected.dtype):
+        wanted, given = (f"{tuple(each.shape)} of {each.dtype}" for each in (expected, found))
+        raise ValueError(f"{called} should be {wanted}, found {given}")
+    if not bool(found.isfinite().all()):
+        raise ValueError(f"{called} holds numbers that are not finite")

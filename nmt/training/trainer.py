@@ -138,9 +138,10 @@ class Trainer(Generic[M]):
                 "--nproc-per-node), or give another --run"
             )
         try:
-            check_tensors(groups, self.parameters, ema=bool(self.averaging.state()[0]))
+            ema = bool(self.averaging.state()[0])
+            check_tensors(groups, self.parameters, ema=ema, updates=state.at.update)
             self._load(groups, state)
-        except (KeyError, ValueError, RuntimeError) as error:
+        except (KeyError, ValueError, TypeError, RuntimeError) as error:
             reason = str(error).partition("\n")[0]
             raise UserError(
                 f"{self.checkpoints.path(step)} does not fit this run ({reason}); delete it or give "

@@ -1,6 +1,7 @@
 """nmt.data.word_vectors: the three formats, what of them is kept, and what is refused by file and line."""
 
 import gzip
+import os
 from pathlib import Path
 
 import pytest
@@ -105,3 +106,15 @@ def test_a_file_without_vectors_or_no_file_is_refused(tmp_path: Path) -> None:
         check_word_vectors(file(tmp_path, "0 3\n"), 3)
     with pytest.raises(UserError, match=r"none\.vec: cannot be read"):
         check_word_vectors(tmp_path / "none.vec", 3)
+
+
+@pytest.mark.parametrize("number", ["1e300", "-3.5e38"])
+def test_a_number_that_no_embedding_holds_is_refused(tmp_path: Path, number: str) -> None:
+    with pytest.raises(UserError, match="line 1: expected a finite number, found"):
+        read(file(tmp_path, f"the 1 2 {number}\n"))
+
+
+def test_a_fifo_is_not_waited_for(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "some.vec")
+    with pytest.raises(UserError, match=r"some\.vec: expected a file of word vectors"):
+        check_word_vectors(tmp_path / "some.vec", 3)

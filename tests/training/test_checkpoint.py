@@ -305,3 +305,14 @@ def test_random_numbers_go_on() -> None:
     torch.rand(7)
     set_rng_state(saved, cpu)
     assert torch.equal(torch.rand(5), expected)
+
+
+def test_a_fifo_in_the_place_of_a_checkpoint_is_not_waited_for(checkpoints: Checkpoints) -> None:
+    for name in ("step-9", ".step-3.tmp"):
+        os.mkfifo(checkpoints.folder / name)
+    newest = checkpoints.newest()
+    assert newest is not None
+    step, groups, state, damaged = newest
+    assert (step, damaged) == (max(checkpoints.steps()), [])
+    checkpoints.save(step + 1, groups, state)
+    assert max(checkpoints.steps()) == step + 1

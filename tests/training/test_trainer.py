@@ -661,6 +661,10 @@ def rewritten(folder: Path, change: Callable[[dict[str, Any], dict[str, dict[str
     checkpoints.save(step, groups, state)
 
 
+def change_all(groups: dict[str, dict[str, Tensor]], group: str, change: Callable[[Tensor], Tensor]) -> None:
+    groups[group] = {name: change(tensor) for name, tensor in groups[group].items()}
+
+
 @pytest.mark.parametrize(
     ("change", "reason"),
     [
@@ -693,6 +697,28 @@ def rewritten(folder: Path, change: Callable[[dict[str, Any], dict[str, dict[str
             "does not fit this run",
         ),
         (lambda state, groups: groups.pop("model"), "does not fit this run ('model')"),
+        (lambda state, groups: groups.update(rng={"cpu": torch.zeros(5056)}), "does not fit this run"),
+        (lambda state, groups: groups.update(optimizer={}), "(optimizer: expected its moments, found none"),
+        *(
+            (lambda state, groups, change=change, group=group: change_all(groups, group, change), problem)
+            for group, change, problem in (
+                ("model", Tensor.half, "(model: "),
+                ("model", lambda tensor: tensor * math.nan, "not finite"),
+                ("optimizer", lambda tensor: tensor * math.nan, "not finite"),
+                ("optimizer", lambda tensor: -1 - tensor.abs(), "should be 0 or more"),
+                ("optimizer", lambda tensor: tensor + 1e6, "should be 20 or less"),
+            )
+        ),
+        (
+            lambda state, groups: groups["model"].update(more=torch.zeros(2)),
+            "(model: more should not be there",
+        ),
+        (
+            lambda state, groups: groups.update(
+                optimizer={k: t for k, t in groups["optimizer"].items() if not k.endswith("/step")}
+            ),
+            "should have step, exp_avg and exp_avg_sq",
+        ),
         (
             lambda state, groups: groups["model"].update({n: t[:1] for n, t in groups["model"].items()}),
             "does not fit this run (model: ",
