@@ -29,7 +29,7 @@ def fill_embeddings(
 ) -> None:
     """Put word vectors in the place of what was drawn, and say what share of the vocabulary has one.
 
-    What the file lacks stays as drawn. UserError where it has no piece of the vocabulary at all.
+    Other tokens keep their random vectors. Raises UserError if the file has no token of the vocabulary.
     """
     for side, path in _files(experiment).items():
         tokenizer = prepared.src_tokenizer if side == "src" else prepared.trg_tokenizer
@@ -39,7 +39,7 @@ def fill_embeddings(
         pieces = len(vocabulary.text_ids)
         if not vectors:
             raise UserError(
-                f"{path}: none of the {pieces:,} {side} pieces is among its words; "
+                f"{path}: none of the {pieces:,} {side} tokens is among its words; "
                 "give word vectors of that language, and of the tokenizer's case"
             )
         weight = embedding.weight

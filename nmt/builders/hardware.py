@@ -27,7 +27,7 @@ def choose_device(name: str) -> torch.device:
 def choose_precision(name: TrainingPrecision, device: torch.device) -> torch.dtype:
     """Return the precision of a training's products; auto takes bfloat16 where there are units for it.
 
-    UserError where the device has no such products.
+    UserError if the device has no such products.
     """
     if name == "auto":
         if device.type == "cuda":
@@ -43,7 +43,7 @@ def choose_precision(name: TrainingPrecision, device: torch.device) -> torch.dty
 def choose_translation_precision(name: Precision, device: torch.device) -> Precision:
     """Return the precision that translation multiplies in; auto takes int8 on a CPU with units for it.
 
-    UserError where the device has no such products.
+    UserError if the device has no such products.
     """
     on_cpu = device.type == "cpu"
     has_int8 = on_cpu and machine.has_int8()

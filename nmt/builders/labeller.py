@@ -15,7 +15,7 @@ from nmt.tokenization.tokenizer import load_tokenizers
 
 
 def load_labeller(folder: Path, *, experiment: Experiment | None = None, device: str = "auto") -> Labeller:
-    """Return the classifier or tagger of a run; UserError where the folder holds none.
+    """Return the classifier or tagger of a run; raises UserError if the folder holds none.
 
     In float64, so that neighbours change nothing.
     """

@@ -44,7 +44,7 @@ def load_language_model(
 ) -> Trained:
     """Return the language model of a run.
 
-    UserError where the folder holds none, or its vocabulary lacks a part of the prompt that it is for.
+    UserError if the folder holds none, or its vocabulary lacks a part of the prompt that it is for.
     """
     run = Run(folder)
     where = choose_device(device)
@@ -86,7 +86,7 @@ def _check_prompt(encoder: TextEncoder, prompt: str) -> None:
     lacking = [repr(part) for part in dict.fromkeys(prompt.split() if words else prompt) if unknown(part)]
     more = ", …" if len(lacking) > SHOWN else ""
     raise UserError(
-        f"--prompt: the vocabulary of {len(encoder.tokenizer.vocabulary)} pieces lacks {len(lacking)} of its "
+        f"--prompt: the vocabulary of {len(encoder.tokenizer.vocabulary)} tokens lacks {len(lacking)} of its "
         f"{'words' if words else 'characters'}: {', '.join(lacking[:SHOWN])}{more}; "
         f"leave {'it' if len(lacking) == 1 else 'them'} out"
     )

@@ -26,7 +26,7 @@ def least_vocabularies(data: DataConfig) -> tuple[int, int]:
 
 
 def refuse_too_large(experiment: Experiment, src: int, trg: int, precision: torch.dtype, room: int) -> None:
-    """Raise UserError where weights, gradients and optimiser of a model alone need more than `room` bytes."""
+    """Raise UserError if weights, gradients and optimiser of a model alone need more than `room` bytes."""
     with torch.device("meta"):
         model = build_trained_model(experiment, src, trg)
     count = sum(parameter.numel() for parameter in model.parameters())

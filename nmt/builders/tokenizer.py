@@ -37,7 +37,7 @@ def train_tokenizer(section: LearntTokenizer, texts: Iterable[str]) -> Tokenizer
 def saved_tokenizers(section: config.SavedTokenizer, *, pairs: bool) -> tuple[Tokenizer, Tokenizer]:
     """The tokenizers of both sides that lie in the section's folder; for text the target's, twice.
 
-    UserError where there are none, or where for pairs they are not shared as the section says.
+    UserError if there are none, or where for pairs they are not shared as the section says.
     """
     src, trg = load_tokenizers(Path(section.path))
     if not pairs:

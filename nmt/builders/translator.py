@@ -115,7 +115,7 @@ def recorded(scorer: AnyScorer, *models: nn.Module) -> AnyScorer:
 
 
 def check_models(options: TranslationOptions) -> None:
-    """Raise UserError where the models cannot translate together; no weights are read."""
+    """Raise UserError if the models cannot translate together; no weights are read."""
     _members(options)
 
 

@@ -1,6 +1,6 @@
 """Batches of similar length under a token budget, in an order that can be resumed.
 
-Legend: B sentences, Tx and Ty lengths with the end piece counted.
+Legend: B sentences, Tx and Ty lengths including </s>.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -20,28 +20,28 @@ from nmt.tokenization.vocabulary import BOS, EOS, PAD
 
 
 class StreamState:
-    """The states that the R rows of one long text hand from one window to the next.
+    """The recurrent states of R parallel streams of one long text, from one BPTT window to the next.
 
-    A window may be computed in parts, and again: what it begins with stays until the next one's turn.
+    A window may be computed in parts, and again: its initial states stay until the next window's turn.
     """
 
     def __init__(self, rows: int, states: Tensor | None = None) -> None:
         self._rows, self._entering = rows, states
-        self.states = states  # (R, W) after the present window; None: nothing was read
+        self.states = states  # (R, W) after the current window; None: nothing was read
 
     def turn(self) -> None:
-        """Let the next window begin with what the present one left."""
+        """Start the next window with the states after the current one."""
         self._entering, self.states = self.states, None
 
     def enter(self, rows: Tensor) -> Tensor | None:
-        """The states (B, W) that these rows (B,) begin the window with; None at the beginning of the text."""
+        """Return the initial states (B, W) of these rows (B,); None at the beginning of the text."""
         if self._entering is None:
             return None
-        # A window that overflowed must not take all that follow along.
+        # Replace NaN and infinity, so that one overflow does not spoil all later windows.
         return self._entering.to(rows.device)[rows].nan_to_num(0.0, 0.0, 0.0)
 
     def leave(self, rows: Tensor, states: Tensor) -> None:
-        """Keeps the states (B, W) that these rows (B,) end the window with."""
+        """Store the states (B, W) of these rows (B,) after the window."""
         if self.states is None:
             self.states = states.new_zeros(self._rows, states.shape[1])
         self.states[rows] = states.detach()
@@ -56,8 +56,8 @@ class Batch:
     trg_in: Tensor  # (B, Ty) BOS + target
     trg_out: Tensor  # (B, Ty) target + EOS
     trg_len: Tensor  # (B,) EOS counted
-    indices: Tensor  # (B,) row numbers in the split, or of one long text in its rows
-    recurrent: StreamState | None = None  # what the rows read before this batch; None: they begin here
+    indices: Tensor  # (B,) numbers of the examples in the split, or of the streams of one long text
+    recurrent: StreamState | None = None  # states before this batch; None: every row starts here
 
     def __len__(self) -> int:
         return len(self.src)
@@ -68,18 +68,18 @@ class Batch:
         return self.trg_out != PAD
 
     def to(self, device: torch.device | str) -> Self:
-        """The same batch on a device; the host does not wait for it to arrive on a GPU."""
+        """Return the batch on a device; the host does not wait for the copy to a GPU."""
         tensors = {field.name: getattr(self, field.name) for field in fields(self)}
         del tensors["recurrent"]
         if torch.device(device).type == "cuda" and self.src.is_cpu:
-            # Only from pinned memory does a copy run beside the host.
+            # Only copies from pinned memory are asynchronous.
             tensors = {name: tensor.contiguous().pin_memory() for name, tensor in tensors.items()}
         return replace(
             self, **{name: tensor.to(device, non_blocking=True) for name, tensor in tensors.items()}
         )
 
     def micro_batches(self, count: int) -> list[Self]:
-        """The rows in at most `count` smaller batches of equal size, each no wider than it needs to be."""
+        """Return at most `count` micro-batches of equal size, each padded only as far as needed."""
         size = -(-len(self) // count)
         return [self._rows(slice(start, start + size)) for start in range(0, len(self), size)]
 
@@ -98,7 +98,7 @@ class Batch:
 
 
 def pad(rows: Sequence[Ids | Sequence[int]], *, first: int | None = None, last: int | None = None) -> Tensor:
-    """Rows of ids as one int64 tensor (B, longest row), PAD on the right; first and last enclose each row."""
+    """Return rows of ids as one int64 tensor (B, longest), padded right; first and last enclose each row."""
     head = [] if first is None else [first]
     tail = [] if last is None else [last]
     full = [np.concatenate((head, row, tail)) for row in rows]
@@ -111,7 +111,7 @@ def pad(rows: Sequence[Ids | Sequence[int]], *, first: int | None = None, last: 
 
 
 def collate(split: EncodedSplit, indices: NDArray[np.integer], epoch: int = 0) -> Batch:
-    """The batch of these rows of the split, in this order."""
+    """Return the batch of these examples of the split, in this order."""
     src, trg = split.rows(indices, epoch)
     return Batch(
         src=pad(src, last=EOS),
@@ -124,17 +124,17 @@ def collate(split: EncodedSplit, indices: NDArray[np.integer], epoch: int = 0) -
 
 
 class Plan(NamedTuple):
-    """Which rows stand in which batch: batch i holds rows[starts[i] : starts[i + 1]]."""
+    """The examples of each batch: batch i holds rows[starts[i] : starts[i + 1]]."""
 
     rows: NDArray[np.intp]
     starts: NDArray[np.int64]
-    padding_share: float  # padding among all positions, both sides together
+    padding_share: float  # fraction of positions that are padding, both sides together
 
     def __len__(self) -> int:
         return len(self.starts) - 1
 
     def batch(self, number: int) -> NDArray[np.intp]:
-        """The rows of one batch."""
+        """Return the examples of one batch."""
         return self.rows[self.starts[number] : self.starts[number + 1]]
 
 
@@ -144,11 +144,11 @@ def plan(
     tokens_per_batch: int,
     rng: np.random.Generator | None = None,
 ) -> Plan:
-    """Cuts rows, sorted by length, into batches whose longer side has at most tokens_per_batch positions.
+    """Sort examples by length and cut them into batches of at most tokens_per_batch positions a side.
 
-    Lengths come without EOS, which is added here. A pair longer than the budget is a batch alone.
-    With rng, rows of the same longer side change places (JITTER), so that each epoch has other batches;
-    the batches still stand in order of length. Without it, the plan depends on the lengths alone.
+    Lengths come without EOS, which is added here. A pair longer than the budget is a batch of its own. With
+    rng, examples with an equal longer side are shuffled (JITTER), so that each epoch has other batches; these
+    are still in order of length. Without it, the plan depends on the lengths only.
     """
     longer = np.maximum(src_lengths, trg_lengths) + 1
     rows = _by_length(longer, src_lengths - trg_lengths, rng)
@@ -156,15 +156,15 @@ def plan(
     return Plan(rows, starts, _padding_share(src_lengths[rows], trg_lengths[rows], starts))
 
 
-# While rows of the same longer side are sorted, the difference of the two sides may seem this many pieces
-# more or less than it is. At 0 a row of Multi30k (2048 tokens a batch) meets all its neighbours again in
-# every epoch and padding is 2.8 %; at 2 it meets 17 % of them and padding is 5.0 %.
+# Noise, in tokens, on the difference of the two sides when examples with an equal longer side are sorted.
+# With 0 an example of Multi30k (2048 tokens per batch) meets all its neighbours again in every epoch and
+# padding is 2.8 %; with 2 it meets 17 % of them and padding is 5.0 %.
 JITTER = 2.0
 
 
 def _by_length(longer: Lengths, difference: Lengths, rng: np.random.Generator | None) -> NDArray[np.intp]:
-    """Rows by the longer side, then by how much the sides differ, then at random (or by row number)."""
-    # Both in one integer (20 bits, 24 bits, 20 bits for what is drawn): half the time of a lexsort.
+    """Return the order by the longer side, then by the noisy difference of the sides, then by number."""
+    # One integer key (20 bits, 24 bits, 20 bits of noise) takes half the time of a lexsort.
     second = difference.astype(np.float64)
     if rng is not None:
         second += rng.uniform(-JITTER, JITTER, len(second))
@@ -173,9 +173,9 @@ def _by_length(longer: Lengths, difference: Lengths, rng: np.random.Generator | 
 
 
 def _cut(longer: Lengths, tokens_per_batch: int) -> NDArray[np.int64]:
-    """Where batches begin and end when each takes as many of the rows that follow as its budget allows.
+    """Return the limits of batches when each takes as many examples as its budget allows.
 
-    longer never falls from one row to the next, so the last row of a batch is as wide as the batch.
+    longer must not decrease, so the last example of a batch is as wide as the batch.
     """
     starts = [0]
     while (start := starts[-1]) < len(longer):
@@ -195,7 +195,7 @@ def _padding_share(src: Lengths, trg: Lengths, starts: NDArray[np.int64]) -> flo
 
 
 def _positions(src: Lengths, trg: Lengths, starts: NDArray[np.int64]) -> NDArray[np.int64]:
-    """Positions of every batch, padding and both sides counted."""
+    """Return the number of positions of every batch, both sides and padding included."""
     widths = np.maximum.reduceat(src, starts[:-1]) + np.maximum.reduceat(trg, starts[:-1]) + 2
     positions: NDArray[np.int64] = np.diff(starts) * widths
     return positions
@@ -205,52 +205,51 @@ ALL = slice(None)
 
 
 class TrainingBatches(Protocol):
-    """What a trainer asks of its batches: an order without end that can be resumed."""
+    """Training batches: an endless sequence that can be resumed."""
 
     @property
     def epoch(self) -> int:
-        """How many times everything has been handed out."""
+        """Number of complete passes over the data."""
 
     @property
     def position(self) -> int:
-        """How many batches of this epoch have been handed out."""
+        """Number of batches given in this epoch."""
 
     @property
     def per_epoch(self) -> int:
-        """Batches of this epoch."""
+        """Number of batches of this epoch."""
 
     @property
     def padding_share(self) -> float:
-        """Padding among all positions of this epoch, from 0 to 1."""
+        """Fraction of positions of this epoch that are padding."""
 
     def state(self) -> dict[str, int]:
-        """Where the next batch stands."""
+        """Return the position of the next batch."""
 
     def recurrent_state(self) -> dict[str, Tensor]:
-        """What the next batch needs of those before it, by name; nothing unless rows read on."""
+        """Return the recurrent states before the next batch, by name; empty except for one long text."""
 
     def load_state(self, state: dict[str, int], carried: Mapping[str, Tensor]) -> None:
-        """Goes to where state() and recurrent_state() were taken."""
+        """Continue from a saved position."""
 
     def __next__(self) -> Batch: ...
 
     def close(self) -> None:
-        """Lets go of what works ahead."""
+        """End the thread that prepares batches."""
 
     def largest(self) -> list[Batch]:
-        """The largest batches of this epoch, beside the order."""
+        """Return the largest batches of this epoch without changing the position."""
 
     def typical(self, count: int) -> list[Batch]:
-        """At most `count` batches of this epoch that stand for all, beside the order."""
+        """Return at most `count` typical batches of this epoch without changing the position."""
 
 
 class Batches:
-    """Training batches without end, epoch after epoch, each in an order drawn from (seed, epoch).
+    """Endless training batches, each epoch in a random order that follows from (seed, epoch).
 
-    state() names the batch that comes next; after load_state() the same ones follow as would have before.
-    epoch and position count the readings of the whole split and the batches handed out of this one.
-    A thread makes up to `ahead` of them before their turn, within an epoch; with 0 there is no thread.
-    rows: of every batch these alone are handed out, which may be none; all by default.
+    state() describes the next batch; after load_state() the same batches follow. A thread prepares up to
+    `ahead` batches of an epoch; with 0 there is no thread. rows: the part of every batch for this process,
+    possibly empty.
     """
 
     def __init__(
@@ -273,24 +272,24 @@ class Batches:
 
     @property
     def per_epoch(self) -> int:
-        """Batches of this epoch."""
+        """Number of batches of this epoch."""
         return len(self._plan)
 
     @property
     def padding_share(self) -> float:
-        """Padding among all positions of this epoch, source and target together, from 0 to 1."""
+        """Fraction of positions of this epoch that are padding, both sides together."""
         return self._plan.padding_share
 
     def state(self) -> dict[str, int]:
-        """Where the next batch stands: its epoch, and its position in the order of that epoch."""
+        """Return the epoch of the next batch and its position in that epoch."""
         return {"epoch": self.epoch, "position": self.position}
 
     def recurrent_state(self) -> dict[str, Tensor]:
-        """Nothing: every pair begins anew."""
+        """Return nothing: pairs are independent."""
         return {}
 
     def load_state(self, state: dict[str, int], carried: Mapping[str, Tensor] = MappingProxyType({})) -> None:
-        """Goes to where state() was taken; ValueError when this epoch has no such position."""
+        """Continue from a saved position; raises ValueError if the epoch has no such position."""
         self._begin(state["epoch"])
         if not 0 <= state["position"] < self.per_epoch:
             raise ValueError(f"position {state['position']} in an epoch of {self.per_epoch} batches")
@@ -307,7 +306,7 @@ class Batches:
         return batch
 
     def close(self) -> None:
-        """Ends the thread; the batches go on from here with a new one when the next is asked for."""
+        """End the thread; the next batch starts a new one."""
         self._go_to(self.position)
 
     def largest(self) -> list[Batch]:
@@ -320,7 +319,7 @@ class Batches:
         return [self._make(number) for number in sorted({most, self.per_epoch - 1})]
 
     def typical(self, count: int) -> list[Batch]:
-        """At most `count` batches of this epoch, evenly spread over the lengths, beside the order as well."""
+        """Return at most `count` batches, evenly spread over the lengths, without changing the position."""
         numbers = {self.per_epoch * (2 * i + 1) // (2 * count) for i in range(count)}
         return [self._make(number) for number in sorted(numbers)]
 
@@ -338,12 +337,12 @@ class Batches:
         self.position = position
         batches, part = self._plan, self._part
         rows = (batches.batch(number)[part] for number in self._order[position:])
-        # What came before is dropped, and its thread with it.
+        # Drop earlier batches and their thread.
         self._coming = map_ahead(partial(collate, self._split, epoch=self.epoch), rows, ahead=self._ahead)
 
 
 def ordered_batches(split: EncodedSplit, tokens_per_batch: int) -> Iterator[Batch]:
-    """Every row exactly once, sorted by length, nothing drawn; Batch.indices restores the order."""
+    """Yield every example once, sorted by length; Batch.indices restores the order."""
     batches = plan(*split.lengths(), tokens_per_batch)
     for number in range(len(batches)):
         yield collate(split, batches.batch(number))

@@ -86,7 +86,7 @@ class TextFile(NamedTuple):
     path: Path
 
     def lines(self) -> Iterator[str]:
-        """The lines of the file; UserError where there is none."""
+        """The lines of the file; raises UserError if there is none."""
         self._check()
         return read_lines(self.path)
 

@@ -1,4 +1,4 @@
-"""Encoded sentence pairs: piece ids in flat arrays, in memory or mapped from disk."""
+"""Encoded sentence pairs: token ids in flat arrays, in memory or mapped from disk."""
 
 from collections.abc import Sequence
 from itertools import chain
@@ -14,34 +14,34 @@ Lengths: TypeAlias = NDArray[np.int32]
 
 
 class Side(NamedTuple):
-    """One side of a split: row i is ids[offsets[i] : offsets[i + 1]], without begin and end pieces."""
+    """One side of a split: row i is ids[offsets[i] : offsets[i + 1]], without <s> and </s>."""
 
     ids: Ids
     offsets: NDArray[np.int64]
 
     @classmethod
     def of(cls, rows: Sequence[Sequence[int]]) -> "Side":
-        """The same rows, flat and in memory."""
+        """Return the rows as flat arrays in memory."""
         offsets = np.zeros(len(rows) + 1, np.int64)
         np.cumsum([len(row) for row in rows], out=offsets[1:])
         return cls(np.fromiter((i for row in rows for i in row), np.uint32, offsets[-1]), offsets)
 
     @classmethod
     def open(cls, path: Path, dtype: str) -> "Side":
-        """What a SideWriter wrote, mapped read-only from PATH.ids and PATH.offsets."""
+        """Map what a SideWriter wrote, read-only, from PATH.ids and PATH.offsets."""
         return cls(_map(_ids(path), dtype), _map(_offsets(path), "int64"))
 
     def rows(self, indices: Sequence[int] | NDArray[np.integer]) -> list[Ids]:
-        """The rows with these numbers, as views."""
+        """Return the rows with these numbers, as views."""
         return [self.ids[self.offsets[i] : self.offsets[i + 1]] for i in indices]
 
     def lengths(self) -> Lengths:
-        """Pieces of every row."""
+        """Number of tokens of every row."""
         return np.diff(self.offsets).astype(np.int32)
 
 
 class SideWriter:
-    """Writes rows to PATH.ids (in dtype) and PATH.offsets (int64) as they come; a context manager."""
+    """Context manager that appends rows to PATH.ids (in dtype) and PATH.offsets (int64)."""
 
     def __init__(self, path: Path, dtype: str) -> None:
         self._dtype = dtype
@@ -52,7 +52,7 @@ class SideWriter:
         self.pieces = 0
 
     def append(self, rows: Sequence[Sequence[int]]) -> None:
-        """Writes these rows after those before."""
+        """Append rows."""
         ends = self.pieces + np.cumsum([len(row) for row in rows], dtype=np.int64)
         if not len(ends):
             return
@@ -86,7 +86,7 @@ def _map(path: Path, dtype: str) -> NDArray[Any]:
 
 
 class EncodedSplit:
-    """The pairs of one split as piece ids; epoch e reads segmentation number e mod (how many there are).
+    """The pairs of one split as token ids; epoch e reads segmentation e mod their number.
 
     Validation, test, and training without subword regularisation have one segmentation.
     """
@@ -100,7 +100,7 @@ class EncodedSplit:
 
     @classmethod
     def of(cls, src: Sequence[Sequence[int]], trg: Sequence[Sequence[int]]) -> "EncodedSplit":
-        """A split in memory, of one segmentation."""
+        """Return a split in memory, with one segmentation."""
         return cls([Side.of(src)], [Side.of(trg)])
 
     def __len__(self) -> int:
@@ -108,33 +108,33 @@ class EncodedSplit:
 
     @property
     def segmentations(self) -> int:
-        """How many segmentations the epochs take turns in."""
+        """Number of segmentations, used in turn by the epochs."""
         return len(self._src)
 
     @property
     def src_lengths(self) -> Lengths:
-        """Pieces of every source of the first segmentation, without the end piece."""
+        """Number of tokens of every source in the first segmentation, without </s>."""
         return self.lengths()[0]
 
     @property
     def trg_lengths(self) -> Lengths:
-        """Pieces of every target of the first segmentation, without the end piece."""
+        """Number of tokens of every target in the first segmentation, without </s>."""
         return self.lengths()[1]
 
     def lengths(self, epoch: int = 0) -> tuple[Lengths, Lengths]:
-        """Pieces of every source and every target as this epoch reads them."""
+        """Return the numbers of tokens of every source and target in an epoch."""
         number = epoch % len(self._src)
         return self._src[number].lengths(), self._trg[number].lengths()
 
     def rows(
         self, indices: Sequence[int] | NDArray[np.integer], epoch: int = 0
     ) -> tuple[list[Ids], list[Ids]]:
-        """The sources and the targets of these rows as this epoch reads them."""
+        """Return the sources and targets of these examples in an epoch."""
         number = epoch % len(self._src)
         return self._src[number].rows(indices), self._trg[number].rows(indices)
 
     def targets(self, last: int, epoch: int = 0) -> Ids:
-        """All targets end to end, each followed by the piece `last`, as this epoch reads them."""
+        """Return all targets of an epoch, concatenated, each followed by the id `last`."""
         ids, offsets = self._trg[epoch % len(self._trg)]
         joined, of_text = (
             np.full(len(ids) + len(self), last, ids.dtype),

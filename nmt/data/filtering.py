@@ -1,4 +1,4 @@
-"""Which training pairs are left out, and why; a reason for each row, never the text itself.
+"""Which training pairs are dropped, and why; one reason per example, never the text itself.
 
 Rows are told apart by 64-bit hashes: among 5 million pairs two different ones meet with probability 1e-6.
 """
@@ -22,20 +22,20 @@ Reasons: TypeAlias = NDArray[np.uint8]
 
 
 class Reason(IntEnum):
-    """Why a training pair is left out; a pair has the first reason that holds."""
+    """Why a training pair is dropped; the first reason that holds counts."""
 
     KEPT = 0
-    EMPTY = 1  # nothing but white space on a side
+    EMPTY = 1  # only white space on one side
     IN_TEST = 2
     IN_VALIDATION = 3
-    DUPLICATE = 4  # of a pair further up
+    DUPLICATE = 4  # of an earlier pair
     TOO_LONG = 5
     RATIO = 6
 
 
 @dataclass(frozen=True)
 class Scan:
-    """What one reading of a split tells without a tokenizer."""
+    """What is known of a split after one pass without a tokenizer."""
 
     hashes: NDArray[np.uint64]  # (rows,) one for each pair
     empty: NDArray[np.bool_]  # (rows,)
@@ -47,12 +47,12 @@ class Scan:
 
 
 def scan(pairs: Iterable[Pair], *, monolingual: bool = False) -> Scan:
-    """Reads pairs once; 9 bytes a pair stay in memory. Of monolingual text there is only the target."""
+    """Read pairs once, keeping 9 bytes per pair in memory; monolingual text has only a target."""
     hashes, empty, digest, decomposed = array("Q"), bytearray(), hashlib.sha256(), 0
     for pair in pairs:
         src, trg = pair.src.encode(), pair.trg.encode()
         digest.update(b"%b\n" % trg if monolingual else b"%b\t%b\n" % (src, trg))
-        # 0xff stands in no UTF-8 text: no two pairs give the same bytes.
+        # 0xff never occurs in UTF-8, so different pairs give different bytes.
         short = hashlib.blake2b(b"%b\xff%b" % (src, trg), digest_size=8).digest()
         hashes.append(int.from_bytes(short, "little"))
         empty.append(not (monolingual or pair.src.strip()) or not pair.trg.strip())
@@ -61,7 +61,7 @@ def scan(pairs: Iterable[Pair], *, monolingual: bool = False) -> Scan:
 
 
 def by_text(scans: Mapping[Split, Scan], filters: Filters) -> tuple[Reasons, dict[Split, int]]:
-    """A reason for each training row as far as the text decides, and the overlap with test and validation.
+    """Return a reason per training example as far as the text decides, and the overlap with other splits.
 
     Overlap is counted whether or not the filters drop it; a row that stands in both is one of test.
     """
@@ -87,7 +87,7 @@ def by_text(scans: Mapping[Split, Scan], filters: Filters) -> tuple[Reasons, dic
 
 
 def by_length(src_lengths: Lengths, trg_lengths: Lengths, filters: Filters) -> Reasons:
-    """A reason for each row as far as its lengths in pieces decide."""
+    """Return a reason per example as far as its lengths in tokens decide."""
     longer = np.maximum(src_lengths, trg_lengths)
     shorter = np.maximum(np.minimum(src_lengths, trg_lengths), 1)
     reasons = np.where(longer > filters.max_ratio * shorter, np.uint8(Reason.RATIO), np.uint8(Reason.KEPT))
@@ -96,6 +96,6 @@ def by_length(src_lengths: Lengths, trg_lengths: Lengths, filters: Filters) -> R
 
 
 def counts(reasons: Reasons) -> dict[str, int]:
-    """How many rows each reason has, by its name in lower case; kept rows are not among them."""
+    """Return the number of examples dropped for each reason, by its name in lower case."""
     number = np.bincount(reasons, minlength=len(Reason))
     return {reason.name.lower(): int(number[reason]) for reason in Reason if reason is not Reason.KEPT}

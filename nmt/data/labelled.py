@@ -18,7 +18,7 @@ def check_labels(pair: Pair, *, each_word: bool, where: str) -> None:
             f"{where}: expected {expected}, found {words} words and {len(labels)} labels between spaces"
         )
     if special := sorted(set(labels) & set(SPECIALS)):
-        raise UserError(f"{where}: {special[0]} is the name of a special piece; call that label otherwise")
+        raise UserError(f"{where}: {special[0]} is the name of a special token; rename that label")
 
 
 def check_known(pairs: Iterable[Pair], labels: Tokenizer, where: str, *, dropped: str = "") -> None:

@@ -1,4 +1,4 @@
-"""How long the sources and their translations of a training were, kept beside the tokenizer."""
+"""The lengths of sources and translations in training, stored with the tokenizer."""
 
 from array import array
 from collections.abc import Sequence
@@ -12,28 +12,28 @@ from nmt.data.sentences import count_sentences
 from nmt.errors import UserError
 from nmt.files import read_regular, replace_text
 
-USUAL = 0.99  # of the training sources have no more tokens, and no more sentences, than is called usual
-RARE = 0.001  # of the training pairs have fewer target tokens for each source token than the least ratio
-LEAST = 10  # source tokens, from which on the ratio of a pair says something
+USUAL = 0.99  # fraction of training sources within the usual number of tokens and of sentences
+RARE = 0.001  # fraction of training pairs below the smallest ratio of target to source tokens
+LEAST = 10  # source tokens of a pair whose ratio counts
 _FILE, _MOST_BYTES = "lengths.json", 10_000
 
 
 class TrainingLengths(BaseModel):
-    """What training showed a translation model: the usual length of a source, and the least of a target."""
+    """The usual length of a source in training, and the smallest ratio of target to source."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
     tokens: int = Field(ge=1)  # of a source
     sentences: int = Field(1, ge=1)  # of a source
-    ratio: float = Field(0.0, ge=0)  # target tokens for each source token; 0 where it is not known
+    ratio: float = Field(0.0, ge=0)  # target tokens per source token; 0 if unknown
 
     def too_short(self, src: int, trg: int) -> bool:
-        """Say whether so many target tokens are far fewer than a source of so many has."""
+        """Return whether a target is much shorter than its source, in tokens."""
         return src >= LEAST and trg < self.ratio * src
 
     @classmethod
     def load(cls, tokenizers: Path) -> Self | None:
-        """What `save` left in a folder of tokenizers; None where there is nothing, as in older runs."""
+        """Return what `save` wrote into a folder of tokenizers; None if nothing, as in older runs."""
         path = tokenizers / _FILE
         mend = "restore it, or delete it to translate every sentence by itself"
         try:
@@ -53,19 +53,19 @@ class TrainingLengths(BaseModel):
 
 
 class Lengths:
-    """Takes in the pairs of a training; 12 bytes a pair stay in memory."""
+    """Collects lengths of training pairs; 12 bytes per pair stay in memory."""
 
     def __init__(self) -> None:
         self._src, self._trg, self._sentences = array("I"), array("I"), array("I")
 
     def add(self, texts: Sequence[str], src: Sequence[Sequence[int]], trg: Sequence[Sequence[int]]) -> None:
-        """Take in sources, as text and as ids, and the ids of their targets."""
+        """Add sources, as text and as ids, and the ids of their targets."""
         self._sentences.extend(map(count_sentences, texts))
         self._src.extend(map(len, src))
         self._trg.extend(map(len, trg))
 
     def measured(self) -> TrainingLengths:
-        """Return what all of them show; there must be one."""
+        """Return the lengths of all pairs, at least one."""
         src, trg = np.array(self._src), np.array(self._trg)
         long = src >= LEAST
         ratio = np.quantile(trg[long] / src[long], RARE, method="lower") if long.any() else 0.0

@@ -1,4 +1,4 @@
-"""Work done in a thread, a few items before it is asked for."""
+"""Work done in a thread, a few items ahead."""
 
 from collections import deque
 from collections.abc import Callable, Generator, Iterable

@@ -1,9 +1,9 @@
-"""Filter, encode, measure and hash a corpus once, into a memory-mapped folder that is reused.
+"""Filter, encode and hash a corpus once, into a memory-mapped folder that is reused.
 
     data.prepared/SRC-TRG-KEY/, or KEY where there are no languages
       meta.json               what was read, kept, dropped and why; checksums of itself and every other file
       tokenizer/              as tokenizer.save_tokenizers writes it, beside the lengths of lengths.py
-      SPLIT.N.SIDE.ids        segmentation N of one side of a split: the pieces of all rows, end to end
+      SPLIT.N.SIDE.ids        segmentation N of one side of a split: the tokens of all examples, concatenated
       SPLIT.N.SIDE.offsets    where each row begins and ends
       validation.jsonl, test.jsonl    the raw text, to score against
 
@@ -36,15 +36,15 @@ from nmt.errors import UserError
 from nmt.files import MB, read_regular, sha256
 from nmt.tokenization.tokenizer import Tokenizer, load_tokenizers, save_tokenizers
 
-FORMAT = 4  # of the folder; a change of what is written, or of how text is encoded, needs a new number
+FORMAT = 4  # of the folder; increase it if the files or the encoding of text change
 CHUNK = 4096  # pairs encoded at a time
 
-# From a function that reads the training pairs, as often as it is called, to the tokenizers of both sides.
+# Maps a function that reads the training pairs, and may be called repeatedly, to the two tokenizers.
 TrainTokenizers: TypeAlias = Callable[[Callable[[], Iterator[Pair]]], tuple[Tokenizer, Tokenizer]]
 
 
 class SplitMeta(BaseModel):
-    """One split as it was read and as it was written."""
+    """What was read and written of one split."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -52,40 +52,40 @@ class SplitMeta(BaseModel):
     read: int
     kept: int
     segmentations: int
-    src_pieces: int  # of the first segmentation, end pieces not counted
+    src_pieces: int  # tokens of the first segmentation, without </s>
     trg_pieces: int
 
 
 class Meta(BaseModel):
-    """What meta.json holds."""
+    """The content of meta.json."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     key: str
     corpus: str
     rows: Literal["pairs", "lines"]
-    src: str | None  # languages; null where nobody said them, and where the corpus is no translation
+    src: str | None  # languages; null if unknown, or if the corpus is no translation
     trg: str | None
-    dtype: Literal["uint16", "uint32"]  # of the pieces
+    dtype: Literal["uint16", "uint32"]  # of the ids
     splits: dict[Split, SplitMeta]
     dropped: dict[str, int]  # training pairs by reason
-    overlap: dict[Split, int]  # training pairs that also stand in test or validation, dropped or not
+    overlap: dict[Split, int]  # training pairs that are also in test or validation, dropped or not
     files: dict[str, str]  # sha256
-    checksum: str = ""  # sha256 of all the rest
+    checksum: str = ""  # sha256 of all other keys
 
     @property
     def seal(self) -> str:
-        """The checksum that belongs to it."""
+        """Return the correct checksum."""
         return hashlib.sha256(self.model_dump_json(exclude={"checksum"}).encode()).hexdigest()
 
     @property
     def data_hashes(self) -> dict[Split, str]:
-        """sha256 of the raw text of each split, for result.json."""
+        """Return the sha256 of the raw text of each split, for result.json."""
         return {split: meta.sha256 for split, meta in self.splits.items()}
 
 
 class Prepared:
-    """A prepared corpus on disk, read-only; UserError names the file when it is incomplete or damaged."""
+    """A prepared corpus on disk, read-only; raises UserError that names a missing or damaged file."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
@@ -107,11 +107,11 @@ class Prepared:
 
     @property
     def splits(self) -> tuple[Split, ...]:
-        """The splits there are, train first."""
+        """The existing splits, train first."""
         return tuple(self.meta.splits)
 
     def split(self, name: Split) -> EncodedSplit:
-        """The pairs of a split as piece ids, mapped from disk."""
+        """Return the pairs of a split as token ids, mapped from disk."""
         numbers = range(self.meta.splits[name].segmentations)
         return EncodedSplit(
             [Side.open(self.folder / f"{name}.{number}.src", self.meta.dtype) for number in numbers],
@@ -119,7 +119,7 @@ class Prepared:
         )
 
     def raw(self, name: Literal["validation", "test"]) -> list[Pair]:
-        """The text of a held-out split, every line of it in order."""
+        """Return the text of the validation or test split, all lines in order."""
         path = self.folder / f"{name}.jsonl"
         try:
             return list(read_pairs(path))
@@ -128,11 +128,11 @@ class Prepared:
 
     @property
     def dropped(self) -> str:
-        """How many training rows were left out and why; "" where none was."""
+        """How many training examples were dropped and why; "" for none."""
         return _said(self.meta.dropped)
 
     def summary(self) -> str:
-        """What was read, kept and dropped and why, as a few lines for a person."""
+        """Return what was read, kept and dropped and why, as a few lines for a person."""
         meta = self.meta
         languages = f", {meta.src} to {meta.trg}" if meta.src and meta.trg else ""
         lines = [f"{meta.corpus}{languages}, prepared in {self.folder}"]
@@ -141,7 +141,7 @@ class Prepared:
             src_pieces = f"{split.src_pieces:,} + " if split.src_pieces else ""
             lines.append(
                 f"  {name:<10} {split.read:>9,} {meta.rows} read, {split.kept:>9,} kept, "
-                f"{src_pieces}{split.trg_pieces:,} pieces{several}"
+                f"{src_pieces}{split.trg_pieces:,} tokens{several}"
             )
         lines.append(f"  dropped from train: {self.dropped or 'nothing'}")
         for name, count in meta.overlap.items():
@@ -172,7 +172,7 @@ def prepare(
     seed: int,
     log: Callable[[str], None] = lambda message: None,
 ) -> Prepared:
-    """The prepared corpus: the folder that is there already if nothing changed, or else a new one.
+    """Return the prepared corpus: the existing folder if nothing changed, else a new one.
 
     A new folder is written under another name and renamed when it is complete, so that neither an
     interruption nor a second process leaves half of one. A damaged folder is replaced. `say` hears one line
@@ -205,7 +205,7 @@ def _key(data: DataConfig, corpus: Corpus, seed: int) -> str:
         "packages": {name: _version(name) for name in ("sentencepiece", "torchtext")},
         **({"seed": seed} if _samples(data) else {}),
         "text": {split: corpus.fingerprint(split) for split in corpus.splits},
-        # Where the text lies is left out: the fingerprints say what it is.
+        # Without the paths of the text, which its fingerprints identify.
         **data.model_dump(mode="json", include={"src", "trg", "tokenizer", "normalize", "filters"}),
         "rows": corpus.rows,
         **({"continuous": True} if corpus.continuous else {}),
@@ -231,15 +231,15 @@ def _version(package: str) -> str | None:
 
 
 def _of_key(folder: Path, key: str) -> Prepared:
-    """The prepared corpus in a folder; UserError where it is damaged or another one."""
+    """Return the prepared corpus in a folder; raises UserError if it is damaged or another one."""
     prepared = Prepared(folder)
     if prepared.meta.key != key:
-        raise UserError(f"{folder}: holds another corpus than its name says; delete it")
+        raise UserError(f"{folder}: holds a different corpus than its name says; delete it")
     return prepared
 
 
 def _put(new: Path, folder: Path, key: str) -> Prepared:
-    """Renames new to folder; what another process finished first is taken instead."""
+    """Rename new to folder; if another process finished first, use its result."""
     try:
         new.rename(folder)
     except OSError:
@@ -261,7 +261,7 @@ def _write(
     seed: int,
     log: Callable[[str], None],
 ) -> None:
-    """Writes everything that a folder holds, meta.json last."""
+    """Write all files of a folder, meta.json last."""
     folder.mkdir()
     if corpus.streamed:
         corpus = SpooledCorpus(corpus, folder.with_name("spool"))
@@ -273,7 +273,7 @@ def _write(
             raise UserError(f"{corpus.describe(split)}: split {split} is empty; expected at least one pair")
         if split != "train" and scans[split].empty.all():
             raise UserError(
-                f"{corpus.describe(split)}: every row of split {split} has an empty side; "
+                f"{corpus.describe(split)}: every example of split {split} has an empty side; "
                 "check its files and the names of its columns"
             )
         if decomposed := scans[split].decomposed:
@@ -344,13 +344,13 @@ def _write(
 
 
 def _filters(filters: Filters, corpus: Corpus) -> Filters | None:
-    """The filters of the training rows; None where nothing may be left out."""
+    """Return the filters of the training examples; None if nothing may be dropped."""
     if corpus.continuous:
         return None
     chosen: dict[str, object] = {}
     if filters.drop_duplicates is None:
         chosen["drop_duplicates"] = corpus.rows == "pairs"
-    if corpus.rows != "pairs":  # a side that is no translation of the other may be as short as it is
+    if corpus.rows != "pairs":  # the ratio of lengths means something for translations only
         chosen["max_ratio"] = np.inf
     return filters.model_copy(update=chosen)
 
@@ -367,7 +367,7 @@ def _something_left(corpus: Corpus, reasons: Reasons) -> None:
 
 
 def _samples(data: DataConfig) -> int:
-    """How many segmentations of the training text are sampled, which is all that the seed decides."""
+    """Return the number of sampled segmentations of the training text; the seed affects only these."""
     match data.tokenizer:
         case SubwordTokenizer(dropout=dropout, samples=samples) if dropout > 0:
             return samples
@@ -375,7 +375,7 @@ def _samples(data: DataConfig) -> int:
 
 
 class _Written(NamedTuple):
-    """What was written of a split; reasons has an element for each pair that came in."""
+    """What was written of a split; reasons has one element per pair read."""
 
     reasons: Reasons
     segmentations: int
@@ -392,7 +392,7 @@ def _encode(
     samplers: Iterable[np.random.Generator] = (),
     lengths: Lengths | None = None,
 ) -> _Written:
-    """Writes FILES.N.SIDE: one segmentation for each sampler, or the plain one when there is none.
+    """Write FILES.N.SIDE: one segmentation per sampler, or the plain one if there is none.
 
     The filters look at the plain one in any case, so that what is kept does not depend on what is drawn;
     `lengths` takes in that of the rows that are kept.

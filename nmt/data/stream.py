@@ -1,6 +1,6 @@
-"""One long text as rows that are read side by side, window by window (truncated back-propagation).
+"""One long text as parallel streams that are read window by window (truncated back-propagation).
 
-Legend: B rows of a batch, R rows of the text, L pieces of a row, T positions of a window.
+Legend: B rows of a batch, R streams (rows) of the text, L tokens of a row, T positions of a window.
 """
 
 from collections.abc import Iterator, Mapping
@@ -16,7 +16,7 @@ from nmt.tokenization.vocabulary import EOS, PAD
 
 
 class Windows:
-    """A text cut into R rows of L consecutive pieces, and these into windows of at most T positions.
+    """A text cut into R rows of L consecutive tokens, and these into windows of at most T positions.
 
     The last row is padded. Every piece is predicted from the piece before it in the text, the first one
     from EOS, as if a line had ended there.
@@ -33,7 +33,7 @@ class Windows:
         return -(-self._out.shape[1] // self._width)
 
     def window(self, number: int, carried: StreamState | None = None, rows: slice = ALL) -> Batch:
-        """These rows of a window, of which `carried` knows what they read before; there is no source."""
+        """Return these rows of a window, with the recurrent states before it; there is no source."""
         columns = slice(number * self._width, (number + 1) * self._width)
         trg_in, out = (
             torch.from_numpy(side[rows, columns].astype(np.int64)) for side in (self._in, self._out)
@@ -49,7 +49,7 @@ class Windows:
         )
 
     def __iter__(self) -> Iterator[Batch]:
-        """All windows in order, each reading on from the one before."""
+        """Yield all windows in order, each with the recurrent states of the one before."""
         carried = StreamState(self.rows)
         for number in range(len(self)):
             yield self.window(number, carried)
@@ -57,7 +57,7 @@ class Windows:
 
 
 class StreamBatches:
-    """Windows of the whole split as one text, without end; each epoch reads it anew from the beginning.
+    """Endless windows of the whole split as one text; each epoch starts again from the beginning.
 
     R is tokens_per_batch // width rows, fewer where the text is short; up to R − 1 pieces at its end are
     left out, so that all rows are equally long. rows: of every batch these alone are handed out.
@@ -72,20 +72,20 @@ class StreamBatches:
 
     @property
     def per_epoch(self) -> int:
-        """Windows of this epoch."""
+        """Number of windows of this epoch."""
         return len(self._windows)
 
     @property
     def padding_share(self) -> float:
-        """None: all rows are equally long."""
+        """Return 0: all rows are equally long."""
         return 0.0
 
     def state(self) -> dict[str, int]:
-        """Which window is next."""
+        """Return the position of the next window."""
         return {"epoch": self.epoch, "position": self.position}
 
     def recurrent_state(self) -> dict[str, Tensor]:
-        """The states (R, W) that the next window begins with; nothing at the beginning of the text."""
+        """Return the states (R, W) before the next window; empty at the beginning of the text."""
         states = self._carried.states
         return {} if states is None else {"states": states}
 
@@ -109,14 +109,14 @@ class StreamBatches:
         return batch
 
     def close(self) -> None:
-        """Nothing works ahead."""
+        """Do nothing: there is no thread."""
 
     def largest(self) -> list[Batch]:
-        """The first window: none is larger. What comes next is as it was."""
+        """Return the first window, because none is larger, without changing the position."""
         return [self._windows.window(0, rows=self._part)]
 
     def typical(self, count: int) -> list[Batch]:
-        """At most `count` windows, beside the order as well."""
+        """Return at most `count` windows without changing the position."""
         numbers = range(0, self.per_epoch, -(-self.per_epoch // count))
         return [self._windows.window(number, rows=self._part) for number in numbers]
 

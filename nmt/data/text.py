@@ -1,4 +1,4 @@
-"""What of a raw text is read: the one way to ids that preparation, validation and translation share."""
+"""From raw text to ids: the one path shared by preparation, validation and translation."""
 
 import unicodedata
 from collections.abc import Iterator, Sequence
@@ -10,7 +10,7 @@ from nmt.tokenization.tokenizer import Tokenizer
 
 
 class Normalizer(NamedTuple):
-    """Raw text → the text that is read: no white space at the ends, in form NFC where asked for.
+    """Normalizes raw text: strips white space at both ends, and composes characters (NFC) if configured.
 
     strip: off for language models, which read a text as it stands.
     """
@@ -20,39 +20,39 @@ class Normalizer(NamedTuple):
 
     @classmethod
     def of(cls, data: DataConfig) -> "Normalizer":
-        """The normalizer of a run, by its data section."""
+        """Return the normalizer of a data section."""
         return cls(data.normalize, strip=data.text is None)
 
     def __call__(self, text: str) -> str:
-        """The text that is read; of that it is the same text again."""
+        """Return the normalized text; normalizing it again changes nothing."""
         if self.form == "nfc" and not text.isascii():
             text = unicodedata.normalize("NFC", text)
         return text.strip() if self.strip else text
 
 
 class TextEncoder(NamedTuple):
-    """Raw text → ids, the same wherever it is read."""
+    """Encodes raw text as ids, everywhere in the same way."""
 
     tokenizer: Tokenizer
     normalize: Normalizer = Normalizer()
 
     def encode(self, text: str) -> list[int]:
-        """The ids of a raw text, without BOS and EOS."""
+        """Return the ids of a raw text, without BOS and EOS."""
         return self.tokenizer.encode(self.normalize(text))
 
     def encode_batch(self, texts: Sequence[str]) -> list[list[int]]:
-        """`encode` of each, faster."""
+        """Return `encode` of each text, faster."""
         return self.tokenizer.encode_batch([self.normalize(text) for text in texts])
 
 
 class NormalizedCorpus(WrappedCorpus):
-    """A corpus whose texts are normalized as they are read; the key of what is prepared says how."""
+    """A corpus whose texts are normalized on reading; the key of the prepared data includes how."""
 
     def __init__(self, corpus: Corpus, normalize: Normalizer) -> None:
         super().__init__(corpus)
         self._normalize = normalize
 
     def pairs(self, split: Split) -> Iterator[Pair]:
-        """The pairs of a split in their order, both texts normalized."""
+        """Yield the pairs of a split in order, both texts normalized."""
         for src, trg in self.corpus.pairs(split):
             yield Pair(self._normalize(src), self._normalize(trg))

@@ -1,4 +1,4 @@
-"""Word vectors from a text file of word2vec, fastText or GloVe, for the pieces of a vocabulary."""
+"""Word vectors from a text file of word2vec, fastText or GloVe, for the tokens of a vocabulary."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -17,7 +17,7 @@ Vector: TypeAlias = npt.NDArray[np.float64]
 
 
 def read_word_vectors(path: Path, vocabulary: Vocabulary, width: int, *, subwords: bool) -> dict[int, Vector]:
-    """Return the vectors (width) of the pieces that the file has, by id; the special pieces have none.
+    """Return the vectors (width) of the tokens in the file, by id; special tokens have none.
 
     A line is a word and its numbers between single spaces; word2vec and fastText begin with a line
     "words width", GloVe does not. A name that ends in .gz is decompressed. Read line by line; only what the

@@ -55,9 +55,9 @@ class LabellingTask:
 def predicted(
     model: Tagger, texts: EncodedSplit, tokens_per_batch: int, device: torch.device
 ) -> list[list[int]]:
-    """Return the most probable labels of each text, as ids: one, or one for each of its pieces.
+    """Return the most probable labels of each text, as ids: one, or one for each token.
 
-    Raises Diverged where a score is not a number.
+    Raises Diverged if a score is not a number.
     """
     found: list[list[int]] = [[]] * len(texts)
     for cpu_batch in ordered_batches(texts, tokens_per_batch):
@@ -65,7 +65,7 @@ def predicted(
         logits = model.head(model(Source(batch.src, batch.src_len)))  # (B, Ty, V)
         if logits.isnan().any():
             raise Diverged.giving_no("label")
-        best = logits[..., EOS + 1 :].argmax(-1) + EOS + 1  # no special piece is a label
+        best = logits[..., EOS + 1 :].argmax(-1) + EOS + 1  # no special token is a label
         for row, ids, length in zip(*(x.tolist() for x in (batch.indices, best, batch.src_len)), strict=True):
             found[row] = ids[: length - 1]
     return found

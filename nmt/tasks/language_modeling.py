@@ -17,7 +17,7 @@ from nmt.tokenization.vocabulary import EOS
 
 @dataclass(frozen=True)
 class LanguageModelTask:
-    """Language modelling: cross-entropy of each piece and of </s>, which ends every line.
+    """Language modelling: cross-entropy of each token and of </s>, which ends every line.
 
     continuous: the text is one long one, read as `rows` rows side by side; the state of each row is carried
     from window to window and gradients stop between them. Otherwise every line begins anew.
@@ -34,7 +34,7 @@ class LanguageModelTask:
 
     @torch.inference_mode()
     def validate(self, model: LanguageModel) -> Validation:
-        """Return loss (nats a piece, label-smoothed), nll, ppl = exp(nll), bits_per_char."""
+        """Return loss (nats per token, label-smoothed), nll, ppl = exp(nll), bits_per_char."""
         losses = token_losses(model, read_forced, self._batches(), self.device, smoothing=self.smoothing)
         figures = {
             **losses.means(),

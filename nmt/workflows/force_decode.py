@@ -1,4 +1,4 @@
-"""Given targets, or given text → the log-probabilities of their pieces, as lines of JSON."""
+"""The log-probabilities of the tokens of given targets or text, as lines of JSON."""
 
 import json
 from collections.abc import Iterator, Sequence

@@ -18,7 +18,7 @@ from nmt.tokenization.vocabulary import EOS, UNK
 def samples(
     trained: Trained, sampling: Sampling, count: int, *, prompt: str, lines: int, limit: int, batch: int
 ) -> Iterator[tuple[str, Sampled]]:
-    """Yield `count` new sequences of up to `limit` pieces, each as text that begins with the prompt.
+    """Yield `count` new sequences of up to `limit` tokens, each as text that begins with the prompt.
 
     Sequence n is the same whatever count and batch are. UserError where a model of lines shall draw several.
     """

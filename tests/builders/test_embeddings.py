@@ -74,7 +74,7 @@ def test_a_fresh_run_begins_with_the_vectors_and_goes_on_without_the_file(
     vectors(file, known)
     config = experiment(prepared, embeddings={"trg": str(file)})
     trainer, _, said = build(tmp_path / "run", config)
-    assert f"vectors for 5 of {len(pieces) - 4} trg pieces ({5 / (len(pieces) - 4):.1%})" in said
+    assert f"vectors for 5 of {len(pieces) - 4} trg tokens ({5 / (len(pieces) - 4):.1%})" in said
     assert isinstance(trainer.model, Seq2Seq)
     assert isinstance(plain.model, Seq2Seq)
     weight = trainer.model.trg_embedding.weight
@@ -99,7 +99,7 @@ def test_a_fresh_run_begins_with_the_vectors_and_goes_on_without_the_file(
             f"1 {E + 1}\nder" + " 1" * (E + 1),
             f"line 1: expected vectors of model.embedding {E} numbers, found 9",
         ),
-        ("nowhere" + " 1" * E, "none of the .* src pieces is among its words"),
+        ("nowhere" + " 1" * E, "none of the .* src tokens is among its words"),
         (None, "cannot be read"),
     ],
 )
@@ -129,7 +129,7 @@ def test_a_language_model_has_one_file(tmp_path: Path) -> None:
         "training": {"best_by": "loss", "precision": "float64", "device": "cpu"},
     }
     trainer, prepared, said = build(tmp_path / "run", Experiment.model_validate(config))
-    assert "vectors for 2 of 5 trg pieces (40.0%)" in said
+    assert "vectors for 2 of 5 trg tokens (40.0%)" in said
     assert isinstance(trainer.model, LanguageModel)
     dog = trainer.model.embedding.weight[prepared.trg_tokenizer.vocabulary.id("dog")]
     assert dog.tolist() == [place / 8 for place in range(E)]

@@ -41,7 +41,7 @@ def test_what_was_read_as_texts_is_not_what_was_read_as_words(tmp_path: Path) ->
         (True, "\t", "found 0 words and 0 labels"),
         (False, "a b\tx y", "found 2 words and 2 labels"),
         (False, "\tx", "found 0 words and 1 labels"),
-        (False, "a\t</s>", "</s> is the name of a special piece"),
+        (False, "a\t</s>", "</s> is the name of a special token"),
     ],
 )
 def test_a_wrong_line_is_named(tmp_path: Path, each_word: bool, line: str, found: str) -> None:

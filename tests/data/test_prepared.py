@@ -237,7 +237,7 @@ def test_a_folder_under_the_name_of_another_is_prepared_again(tmp_path: Path) ->
     said: list[str] = []
     again, calls = run(other, said=said)
     assert (calls, text(again, "train")) == (1, kept)
-    assert "holds another corpus than its name says" in said[0]
+    assert "holds a different corpus than its name says" in said[0]
 
 
 def test_a_dtype_that_was_edited_is_found(tmp_path: Path) -> None:
@@ -259,7 +259,7 @@ def test_a_language_names_no_other_place(tmp_path: Path, name: str) -> None:
 def test_a_held_out_split_without_any_text_on_a_side_is_refused(tmp_path: Path) -> None:
     data = config(tmp_path)
     (tmp_path / "test.tsv").write_text("\tone\n \ttwo\n", encoding="utf-8")
-    with pytest.raises(UserError, match="every row of split test has an empty side"):
+    with pytest.raises(UserError, match="every example of split test has an empty side"):
         run(data)
 
 

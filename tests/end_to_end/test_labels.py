@@ -117,7 +117,7 @@ def test_standard_input_is_answered(command: Command, tmp_path: Path) -> None:
         ),
         ("classifier", "a\tx y", "line 11: expected a text with one label, found 1 words and 2 labels"),
         ("classifier", "\tx", "line 11: expected a text with one label, found 0 words and 1 labels"),
-        ("classifier", "a\t<unk>", "line 11: <unk> is the name of a special piece"),
+        ("classifier", "a\t<unk>", "line 11: <unk> is the name of a special token"),
         ("classifier", "a x", "line 11: expected a source, one tab and a target, found 0 tabs"),
     ],
 )

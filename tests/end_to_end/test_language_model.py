@@ -162,7 +162,7 @@ def test_what_the_vocabulary_lacks_is_named(command: Command, tmp_path: Path, ki
     code, out, err = command("sample", "--model", run, "--prompt", "aba zé zé")
     assert (code, out) == (2, "")
     lacking = "2 of its words: 'aba', 'zé'" if kind == "word" else "3 of its characters: ' ', 'z', 'é'"
-    assert re.search(rf"--prompt: the vocabulary of \d+ pieces lacks {lacking}; leave them out", err)
+    assert re.search(rf"--prompt: the vocabulary of \d+ tokens lacks {lacking}; leave them out", err)
     (run / "model.safetensors").write_bytes(b"")  # which is not read before that
     separator = " " if kind == "word" else ""
     err = command("sample", "--model", run, "--prompt", separator.join("123456123456"))[2]

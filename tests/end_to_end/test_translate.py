@@ -439,7 +439,10 @@ def test_no_worker_outlives_the_command(two_at_work: subprocess.Popen[bytes], en
         (["--model", "CUT"], "model.safetensors is damaged"),
         (["--model", "RUN", "--resume"], "--resume needs the lines as --input FILE"),
         (["--model", "RUN", "--shard", "1/2"], "--shard needs the lines as --input FILE"),
-        (["--model", "RUN", "--input", "/dev/null", "--shard", "1/2"], "expected a regular file as --input, found"),
+        (
+            ["--model", "RUN", "--input", "/dev/null", "--shard", "1/2"],
+            "expected a regular file as --input, found",
+        ),
         (["--model", "RUN", "--input", "setup.cfg", "--resume"], "as --output FILE"),
         (["--model", "RUN", "--input", "setup.cfg", "--shard", "0/2"], "expected i/n such as 1/4"),
         (["--model", "RUN", "--input", "setup.cfg", "--shard", "3/2"], "expected i/n such as 1/4"),
