@@ -20,7 +20,14 @@ from nmt.config.loading import dump_experiment, keys_of_model, load_experiment
 from nmt.errors import UserError
 from nmt.files import check_within, open_append, remove, replace_text
 from nmt.layers.earlier_names import by_todays_names
-from nmt.training.checkpoint import DamagedCheckpoint, Header, read_header, read_tensors, write_tensors
+from nmt.training.checkpoint import (
+    DamagedCheckpoint,
+    Header,
+    UnreadableCheckpoint,
+    read_header,
+    read_tensors,
+    write_tensors,
+)
 
 Model = TypeVar("Model", bound=nn.Module)
 _KEYS = TypeAdapter(dict[str, JsonValue])
@@ -146,7 +153,7 @@ class Run:
         Nothing is allocated before names and shapes in the file's header match the model, and the keys there
         match the experiment.
         """
-        if not self.model.is_file():
+        if not os.path.lexists(self.model):
             raise UserError(
                 f"{self.folder} holds no model yet: {self.model.name} is written at the first validation"
             )
@@ -165,9 +172,12 @@ class Run:
                     "use a larger machine or a smaller model"
                 )
             weights = read_tensors(self.model)
+        except UnreadableCheckpoint as error:
+            raise UserError(f"{self.model}: cannot be read ({self._reason(error)})") from error
         except DamagedCheckpoint as error:
             raise UserError(
-                f"{self.model} is damaged ({error}); restore it or continue training, which writes it again"
+                f"{self.model} is damaged ({self._reason(error)}); restore it or continue training, which "
+                "writes it again"
             ) from error
         # Early models have no checksum.
         if _checksums(header.metadata)[2:3] not in ([], [checksum(weights)]):
@@ -179,6 +189,10 @@ class Run:
                 )
         _fill(model, by_todays_names(weights))
         return model
+
+    def _reason(self, error: DamagedCheckpoint) -> str:
+        """Return what is wrong with the model's file, without the name of the file."""
+        return str(error).removeprefix(f"{self.model}: ")
 
     def _check_tokenizers(self, metadata: Mapping[str, str], tokenizers: tuple[str, str]) -> None:
         expected = _checksums(metadata)

@@ -1,5 +1,6 @@
 """The run folder: one process at a time, and a model that only comes back as what it was."""
 
+import os
 import resource
 import shutil
 import subprocess
@@ -306,6 +307,23 @@ def test_a_missing_or_damaged_model_is_one_line(tmp_path: Path) -> None:
         run.load_model(lambda: tied(2), TOKENIZERS)
     run.model.unlink()
     with pytest.raises(UserError, match="holds no model yet"):
+        run.load_model(lambda: tied(2), TOKENIZERS)
+
+
+@pytest.mark.parametrize("instead", ["folder", "fifo", "dangling link", "name"])
+def test_a_model_that_cannot_be_read_is_not_called_damaged(tmp_path: Path, instead: str) -> None:
+    folder = tmp_path / (os.fsdecode(b"run\xff") if instead == "name" else "run")
+    run = saved(folder)
+    path = run.model
+    if instead != "name":
+        path.unlink()
+    if instead == "folder":
+        path.mkdir()
+    elif instead == "fifo":
+        os.mkfifo(path)
+    elif instead == "dangling link":
+        path.symlink_to("elsewhere")
+    with pytest.raises(UserError, match=r"model\.safetensors: cannot be read \((?!.*model\.safetensors)"):
         run.load_model(lambda: tied(2), TOKENIZERS)
 
 

@@ -36,8 +36,8 @@ def train(
 ) -> None:
     """Train a model, or continue training.
 
-    The same command continues a stopped run. After SIGINT, SIGTERM, SIGUSR1 or SIGUSR2 the run finishes the
-    update, saves and exits with code 75.
+    The same command continues a stopped run. After SIGINT, SIGTERM, SIGHUP, SIGUSR1 or SIGUSR2 the run
+    finishes the update, saves and exits with code 75.
     """
     from contextlib import ExitStack
 
@@ -53,7 +53,9 @@ def train(
     if processes > 1:
         sets = [part for each in overrides or () for part in ("--set", each)]
         rest = [*sets, *(["--run", str(run)] if run else []), *(["--dry-run"] if dry_run else [])]
-        raise typer.Exit(launch(processes, [sys.executable, "-m", "nmt", "train", *rest, "--", str(config)]))
+        raise typer.Exit(
+            launch(processes, [sys.executable, "-P", "-m", "nmt", "train", *rest, "--", str(config)])
+        )
     if dry_run and run is not None:
         raise UserError(f"--run {run}: has no effect with --dry-run; give only one of them")
     with joined() as group, ExitStack() as held:

@@ -1,5 +1,6 @@
 """metrics.jsonl of several runs → one picture of their curves."""
 
+import math
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -26,7 +27,8 @@ def read_curves(metrics: Path) -> dict[str, tuple[list[int], list[float]]]:
                 if isinstance(value, int | float):
                     steps, values = curves.setdefault(name, ([], []))
                     steps.append(step)
-                    values.append(float(value))
+                    # So large that a picture has no room: a gap.
+                    values.append(float(value) if abs(value) < 1e100 else math.nan)
     except OSError as error:
         raise UserError(f"{metrics}: cannot be read ({error.strerror}); give the folder of a run") from None
     if not curves:

@@ -35,6 +35,10 @@ class DamagedCheckpoint(Exception):
     """Files of a checkpoint are missing, truncated or changed."""
 
 
+class UnreadableCheckpoint(DamagedCheckpoint):
+    """A file that the system, or the name it has, does not let us read; what is in it may be sound."""
+
+
 class _Content(BaseModel):
     """The content of state.json: the trainer's state, and the checksums of the other files."""
 
@@ -64,6 +68,12 @@ def write_tensors(path: Path, tensors: Mapping[str, Tensor], metadata: dict[str,
 def read_header(path: Path) -> Header:
     """Return the header of a safetensors file without its tensors; see `read_tensors`."""
     try:
+        str(path).encode()
+    except UnicodeEncodeError:
+        raise UnreadableCheckpoint(
+            f"{path}: a name that is not UTF-8, as safetensors needs; rename the file or folder"
+        ) from None
+    try:
         with open_regular(path, within=path.parent) as file:
             length = int.from_bytes(file.read(8), "little")
         if length > _LONGEST_HEADER:
@@ -74,7 +84,9 @@ def read_header(path: Path) -> Header:
             slices = {name: content.get_slice(name) for name in content.keys()}  # noqa: SIM118
             tensors = {name: (part.get_dtype(), tuple(part.get_shape())) for name, part in slices.items()}
             return Header(content.metadata() or {}, tensors)
-    except (OSError, SafetensorError) as error:
+    except OSError as error:
+        raise UnreadableCheckpoint(f"{path}: {error.strerror or error}") from error
+    except SafetensorError as error:
         raise DamagedCheckpoint(f"{path}: {error}") from error
 
 

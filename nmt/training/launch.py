@@ -9,7 +9,7 @@ from types import FrameType
 
 from nmt.errors import UserError
 from nmt.machine import cores
-from nmt.training.signals import STOPPING
+from nmt.training.signals import caught
 
 LOST = 2  # exit code of a process that reports the end of another
 
@@ -36,7 +36,7 @@ def launch(count: int, command: Sequence[str]) -> int:
         for process in started:
             process.send_signal(number)
 
-    kept = {each: signal.signal(each, pass_on) for each in STOPPING}
+    kept = {each: signal.signal(each, pass_on) for each in caught()}
     try:
         for rank in map(str, range(count)):
             here = {"RANK": rank, "LOCAL_RANK": rank}

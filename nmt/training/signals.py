@@ -7,8 +7,14 @@ from typing import Self, TypeVar
 
 Outcome = TypeVar("Outcome")
 
-# SIGUSR1 and SIGUSR2: Slurm and others send them before a job's time limit.
-STOPPING = (signal.SIGINT, signal.SIGTERM, signal.SIGUSR1, signal.SIGUSR2)
+# SIGHUP: the terminal has gone. SIGUSR1 and SIGUSR2: Slurm and others send them before a job's time limit.
+STOPPING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGUSR1, signal.SIGUSR2)
+
+
+def caught() -> list[signal.Signals]:
+    """Return the signals that ask to stop, without the SIGHUP that nohup ignores."""
+    hung_up = signal.getsignal(signal.SIGHUP)
+    return [each for each in STOPPING if each != signal.SIGHUP or hung_up != signal.SIG_IGN]
 
 
 class _CutOff(BaseException):
@@ -29,7 +35,7 @@ class Signals:
 
     def __enter__(self) -> Self:
         self.asked = False
-        self._kept = {each: signal.signal(each, self._note) for each in STOPPING}
+        self._kept = {each: signal.signal(each, self._note) for each in caught()}
         return self
 
     def __exit__(

@@ -98,7 +98,7 @@ def _shortened(experiment: Experiment, updates: int) -> Experiment:
 
 
 def _train(config: Path, run: Run, *, kill_after: int | None = None) -> None:
-    command = [sys.executable, "-m", "nmt", "train", str(config), "--run", str(run.folder)]
+    command = [sys.executable, "-P", "-m", "nmt", "train", str(config), "--run", str(run.folder)]
     with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True) as process:
         try:
             while kill_after is not None and process.poll() is None and _logged(run) <= kill_after:

@@ -1,5 +1,6 @@
 """What happened → result.json."""
 
+import os
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -40,16 +41,21 @@ class System:
     parameters: int | None = None
 
 
+def readable(name: str) -> str:
+    """Return the name of a file as JSON can hold it, bytes that are not UTF-8 as U+FFFD."""
+    return os.fsencode(name).decode("utf-8", "replace")
+
+
 def make_result(name: str, data: ScoredData, scores: Iterable[Score], system: System | None = None) -> Result:
     """Return the scores on some data; system: None of translations that only their file is known of."""
     experiment = system and system.experiment
     languages = corpus_of(experiment).languages if experiment else UNKNOWN
     return Result(
-        name=name,
+        name=readable(name),
         date=datetime.now(UTC),
         src=languages.src,
         trg=languages.trg,
-        dataset=data.dataset,
+        dataset=readable(data.dataset),
         split=data.split,
         sentences=data.sentences,
         scores=tuple(scores),
@@ -60,7 +66,7 @@ def make_result(name: str, data: ScoredData, scores: Iterable[Score], system: Sy
         commit=source_commit() if system else None,
         versions=Versions.installed(),
         machine=system and system.machine,
-        data_hashes=dict(data.hashes),
+        data_hashes={readable(key): each for key, each in data.hashes.items()},
         tokenizers=system.tokenizers if system else {},
     )
 

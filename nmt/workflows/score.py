@@ -30,7 +30,7 @@ from nmt.evaluation.metrics import label_scores, scores, text_scores
 from nmt.results import Decoding, Result, Score, read_result
 from nmt.run import Run
 from nmt.tasks.language_modeling import LanguageModelTask
-from nmt.workflows.result import ScoredData, System, machine, make_result
+from nmt.workflows.result import ScoredData, System, machine, make_result, readable
 
 # Of data and decoding, where all else of the section has no effect.
 USED_ANYWAY = ("data.src", "data.trg", "decoding.tokens_per_batch")
@@ -138,9 +138,9 @@ def score_run(
     translator = load_translator(options, experiment)
     together: dict[str, JsonValue] = {}
     if len(options.models) > 1:
-        together["models"] = [str(folder) for folder in options.models]
+        together["models"] = [readable(str(folder)) for folder in options.models]
     if options.lm:
-        together |= {"lm": str(options.lm), "lm_weight": options.weight}
+        together |= {"lm": readable(str(options.lm)), "lm_weight": options.weight}
     sources = [pair.src for pair in data.pairs]
     translator.translate(sources[:8])  # the first products pay for the kernels' making
     began = time.perf_counter()

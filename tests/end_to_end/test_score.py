@@ -1,5 +1,6 @@
 """`nmt score` and `nmt show`, run as a person runs them."""
 
+import os
 import shutil
 import subprocess
 import sys
@@ -290,6 +291,14 @@ def test_outputs_and_result_are_two_files(
     assert (code, out, len(err.splitlines())) == (2, "", 1)
     assert "one file" in err
     assert not Path(result).exists()
+
+
+def test_names_that_are_not_utf8_do_not_lose_the_result(files: Path, command: Command) -> None:
+    ref = files / os.fsdecode(b"ref\xff")
+    shutil.copy(files / "ref", ref)
+    code, _, err = command("score", "--hyp", files / "hyp", "--ref", ref, "--output", files / "new")
+    assert (code, err) == (0, "")
+    assert read_result(files / "new").dataset.endswith("ref\ufffd")
 
 
 def test_a_broken_result_is_told_before_anything_is_computed(

@@ -35,6 +35,7 @@ from nmt.training.averaging import Ema
 from nmt.training.checkpoint import Checkpoints, read_tensors, write_tensors
 from nmt.training.progress import Progress
 from nmt.training.recipe import Records
+from nmt.training.signals import Signals
 from nmt.training.tracking import Tracker
 from nmt.training.trainer import TIMES, Interrupted, Trainer
 
@@ -273,7 +274,7 @@ def test_minutes_end_a_run_and_count_over_resumes(tmp_path: Path) -> None:
     assert trainer.train().update == reached.update
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGUSR1, signal.SIGUSR2])
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGUSR1])
 def test_a_signal_ends_the_update_saves_and_is_given_back(tmp_path: Path, number: signal.Signals) -> None:
     before = signal.getsignal(number)
     trainer = make(tmp_path, settings(), Regression(events={5: lambda: asked_to_stop(number)}))
@@ -289,6 +290,17 @@ def test_a_signal_ends_the_update_saves_and_is_given_back(tmp_path: Path, number
     assert trainer.resume()
     trainer.train()
     assert [line["step"] for line in metrics(tmp_path) if "validation/figure" in line] == [5, 10, 15, 20]
+
+
+def test_under_nohup_a_terminal_that_goes_stops_nothing() -> None:
+    before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    try:
+        with Signals() as signals:
+            assert signal.getsignal(signal.SIGHUP) == signal.SIG_IGN
+            asked_to_stop(signal.SIGHUP)
+            assert not signals.asked
+    finally:
+        signal.signal(signal.SIGHUP, before)
 
 
 @pytest.mark.parametrize("averaging", AVERAGES, ids=lambda a: a.kind)
