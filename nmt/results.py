@@ -104,7 +104,7 @@ class Result(Record):
     trg: str | None = None
     dataset: str
     split: str | None = None
-    sentences: int
+    sentences: int = Field(ge=0, lt=2**63)
     scores: tuple[Score, ...]
     decoding: Decoding | None = None
     training: Training | None = None

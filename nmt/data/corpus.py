@@ -91,11 +91,11 @@ class TextFile(NamedTuple):
         return read_lines(self.path)
 
     def sha256(self) -> bytes:
-        """The checksum of the file as it lies on disk."""
+        """The checksum of the file as it lies on disk, and whether its name says that it is compressed."""
         self._check()
         try:
             with self.path.open("rb") as file:
-                return hashlib.file_digest(file, "sha256").digest()
+                return hashlib.file_digest(file, "sha256").digest() + bytes([self.path.suffix == ".gz"])
         except OSError as error:
             raise UserError(f"{self.path}: cannot be read ({error.strerror})") from error
 

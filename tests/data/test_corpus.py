@@ -237,3 +237,13 @@ def test_data_are_called_by_their_name_and_not_by_their_place(tmp_path: Path) ->
         ({"builtin": {}}, "builtin"),
     ):
         assert open_corpus(DataConfig.model_validate({"src": "de", "trg": "en", **data})).name == name
+
+
+def test_a_file_of_another_kind_is_another_text(tmp_path: Path) -> None:
+    """Plain text that is called .gz cannot be read: the preparation of the same bytes is not taken for it."""
+    prints = set()
+    for name in ("plain.tsv", "called.gz"):
+        (tmp_path / name).write_text("a\tb\n")
+        data = {"tsv": {"train": str(tmp_path / name), "validation": str(tmp_path / name)}}
+        prints.add(open_corpus(DataConfig.model_validate(data)).fingerprint("train"))
+    assert len(prints) == 2

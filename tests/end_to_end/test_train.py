@@ -215,3 +215,15 @@ def test_a_full_disk_is_one_line_and_the_run_goes_on_when_there_is_room(
     assert everything(run)["tensors"] == before["tensors"]
     assert command(*short)[0] == 0
     assert everything(run)["step"] == 14
+
+
+def test_a_budget_of_time_that_preparation_used_up_leaves_one_update(
+    config: Path, tmp_path: Path, command: Callable[..., tuple[object, str, str]]
+) -> None:
+    budget = ("--set", "training.max_updates=null", "--set", "training.max_minutes=1.0e-9")
+    elsewhere = ("--set", f"data.prepared={tmp_path / 'anew'}")
+    code, out, err = command("train", config, "--run", tmp_path / "run", *budget, *elsewhere)
+    assert (code, err) == (0, "")
+    assert "done: 1 updates" in out
+    assert (tmp_path / "run" / "model.safetensors").is_file()
+    assert (tmp_path / "run" / "result.json").is_file()
