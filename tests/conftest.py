@@ -12,7 +12,7 @@ from importlib.abc import MetaPathFinder
 from importlib.machinery import ModuleSpec, PathFinder
 from pathlib import Path
 from types import ModuleType
-from typing import Any, get_args
+from typing import Any, get_args, get_origin
 
 import pytest
 from beartype import beartype
@@ -70,7 +70,8 @@ def checking_shapes(function: Callable[..., Any]) -> Callable[..., Any]:
     """The function, with a check that all shapes of a call agree, if its annotations say any."""
     from torch import Tensor
 
-    shapes = {name: hint for name, hint in inspect.get_annotations(function).items() if says_a_shape(hint)}
+    hints = inspect.get_annotations(function)
+    shapes = {name: only_shapes(hint) for name, hint in hints.items() if says_a_shape(hint)}
     if not shapes:
         return function
     function.__annotations__ = shapes
@@ -92,6 +93,13 @@ def checking_shapes(function: Callable[..., Any]) -> Callable[..., Any]:
         return result
 
     return call
+
+
+def only_shapes(hint: Any) -> Any:
+    """The hint without what else is in a tuple, such as a recursive alias, at which beartype fails."""
+    if get_origin(hint) is not tuple:
+        return hint
+    return tuple[*(part if part is ... or says_a_shape(part) else Any for part in get_args(hint))]
 
 
 def says_a_shape(hint: object) -> bool:

@@ -1,10 +1,15 @@
-"""What a search keeps at a step: the best candidates, and how lengths are weighed against each other."""
+"""What a search keeps at a step: the best candidates, and how lengths are weighed against each other.
+
+N rows, W candidates in each, C of them kept.
+"""
 
 from dataclasses import dataclass
 from functools import lru_cache
 
 import torch
 from torch import Tensor
+
+from nmt.shapes import Float, Int
 
 
 @dataclass(frozen=True)
@@ -18,15 +23,17 @@ class LengthPenalty:
     alpha: float
     offset: float
 
-    def __call__(self, log_prob: Tensor, length: Tensor) -> Tensor:
+    def __call__(
+        self, log_prob: Float[Tensor, "*rows"], length: Int[Tensor, "*rows"]
+    ) -> Float[Tensor, "*rows"]:
         """Return the scores of hypotheses of the given log-probabilities and lengths."""
         # By way of log and exp: the last bit of torch's pow depends on where in a tensor a number stands.
         ratio = (self.offset + length.double()) / (self.offset + 1)
         return log_prob / (self.alpha * ratio.log()).exp().to(log_prob.dtype)
 
 
-def top(scores: Tensor, count: int) -> tuple[Tensor, Tensor]:
-    """Return the `count` largest of each row of scores (N, W) and their places, ties to the smaller place."""
+def top(scores: Float[Tensor, "N W"], count: int) -> tuple[Float[Tensor, "N C"], Int[Tensor, "N C"]]:
+    """Return the `count` largest of each row of scores and their places, ties to the smaller place."""
     count = min(count, scores.shape[-1])
     values, places = some_top(scores, count + 1)
     # torch.topk leaves open which of several equal values it takes, and in what order.
@@ -40,8 +47,8 @@ def top(scores: Tensor, count: int) -> tuple[Tensor, Tensor]:
 _CHUNKS = 512
 
 
-def some_top(scores: Tensor, count: int) -> tuple[Tensor, Tensor]:
-    """Return min(count, W) of the largest of each row of scores (N, W) and their places, ties as they come.
+def some_top(scores: Float[Tensor, "N W"], count: int) -> tuple[Float[Tensor, "N C"], Int[Tensor, "N C"]]:
+    """Return C = min(count, W) of the largest of each row of scores and their places, ties as they come.
 
     In a long row, chunk c is made of the places c, c + 512, c + 1024 …; the best are in the chunks with the
     largest maxima, or in what is left at the end of the row.
@@ -66,8 +73,10 @@ def _places(deep: int, size: int, device: torch.device) -> tuple[Tensor, Tensor]
     return torch.arange(0, whole, _CHUNKS, device=device), torch.arange(whole, size, device=device)
 
 
-def _exact_top(scores: Tensor, last: Tensor, count: int) -> tuple[Tensor, Tensor]:
-    """Return the `count` largest of each row, ties to the smaller place, given the last (n,)."""
+def _exact_top(
+    scores: Float[Tensor, "N W"], last: Float[Tensor, "N"], count: int
+) -> tuple[Float[Tensor, "N C"], Int[Tensor, "N C"]]:
+    """Return the `count` largest of each row, ties to the smaller place, given the last."""
     last = last.unsqueeze(1)
     above, equal = scores > last, scores == last
     room = count - above.sum(dim=1, keepdim=True)

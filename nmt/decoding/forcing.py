@@ -8,11 +8,14 @@ from torch import Tensor
 
 from nmt.decoding.search import Memory, Source, State, StepScorer
 from nmt.errors import Diverged
+from nmt.shapes import Float, Int
 
 
 @torch.inference_mode()
-def force(scorer: StepScorer[Source, Memory, State], source: Source, targets: Tensor, *, bos: int) -> Tensor:
-    """Return the log-probability (B, Ty) of each piece of the targets (B, Ty) after those before it.
+def force(
+    scorer: StepScorer[Source, Memory, State], source: Source, targets: Int[Tensor, "B Ty"], *, bos: int
+) -> Float[Tensor, "B Ty"]:
+    """Return the log-probability of each piece of the targets after those before it.
 
     The targets end in </s>; what is behind it is padding, and its log-probabilities mean nothing. For a
     search's own hypothesis they add up to its log_prob. Raises Diverged where one is not a number.

@@ -1,6 +1,6 @@
 """Logits processors: what a search or a sampler changes in the log-probabilities before it chooses a token.
 
-N rows (B sentences or sequences, K hypotheses each), V tokens.
+N rows (B sentences or sequences, K hypotheses each), V tokens, t tokens so far.
 """
 
 from collections.abc import Iterable, Sequence
@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from nmt.decoding.trees import Tree, select_rows
+from nmt.shapes import Float, Int
 
 State = TypeVar("State", bound=Tree)
 
@@ -17,11 +18,13 @@ State = TypeVar("State", bound=Tree)
 class LogitsProcessor(Protocol[State]):
     """A rule about the next token. Its state is a tree of tensors that is re-ordered with the hypotheses."""
 
-    def start(self, limits: Tensor) -> State:
-        """Return the first state (B rows); limits (B,): the longest output, </s> counted. None: no state."""
+    def start(self, limits: Int[Tensor, "B"]) -> State:
+        """Return the first state (B rows); limits: the longest output, </s> counted. None: no state."""
 
-    def __call__(self, log_probs: Tensor, ids: Tensor, state: State) -> tuple[Tensor, State]:
-        """Return changed log-probabilities (N, V) and the next state; ids (N, t) are the tokens so far.
+    def __call__(
+        self, log_probs: Float[Tensor, "N V"], ids: Int[Tensor, "N t"], state: State
+    ) -> tuple[Float[Tensor, "N V"], State]:
+        """Return changed log-probabilities and the next state; ids are the tokens so far.
 
         It may write into log_probs. To forbid a token is to set its log-probability to −∞.
         """
@@ -36,11 +39,13 @@ class Ban:
     def __init__(self, tokens: Iterable[int]) -> None:
         self._tokens = torch.tensor(sorted(tokens), dtype=torch.long)
 
-    def start(self, limits: Tensor) -> None:
+    def start(self, limits: Int[Tensor, "B"]) -> None:
         """Return None."""
         return None
 
-    def __call__(self, log_probs: Tensor, ids: Tensor, state: None) -> tuple[Tensor, None]:
+    def __call__(
+        self, log_probs: Float[Tensor, "N V"], ids: Int[Tensor, "N t"], state: None
+    ) -> tuple[Float[Tensor, "N V"], None]:
         """Return the log-probabilities with the banned tokens at −∞."""
         if len(self._tokens):
             self._tokens = self._tokens.to(log_probs.device)
@@ -49,16 +54,18 @@ class Ban:
 
 
 class LengthLimit:
-    """Where the longest output is reached, </s> is the only candidate. The state is the limits (N,)."""
+    """Where the longest output is reached, </s> is the only candidate. The state is the limits."""
 
     def __init__(self, eos: int) -> None:
         self.eos = eos
 
-    def start(self, limits: Tensor) -> Tensor:
-        """Return the limits (B,)."""
+    def start(self, limits: Int[Tensor, "B"]) -> Int[Tensor, "B"]:
+        """Return the limits."""
         return limits
 
-    def __call__(self, log_probs: Tensor, ids: Tensor, state: Tensor) -> tuple[Tensor, Tensor]:
+    def __call__(
+        self, log_probs: Float[Tensor, "N V"], ids: Int[Tensor, "N t"], state: Int[Tensor, "N"]
+    ) -> tuple[Float[Tensor, "N V"], Int[Tensor, "N"]]:
         """Return the log-probabilities with all but </s> at −∞ in the rows that are at their limit."""
         at_limit = state <= ids.shape[1] + 1
         if at_limit.any():
@@ -73,14 +80,14 @@ class Processors:
     def __init__(self, processors: Sequence[AnyProcessor]) -> None:
         self._processors = tuple(processors)
 
-    def start(self, limits: Tensor, rows: Tensor | None = None) -> tuple[Tree, ...]:
-        """Return the first states, of `rows` (N,) of the sentences where they are given."""
+    def start(self, limits: Int[Tensor, "B"], rows: Int[Tensor, "N"] | None = None) -> tuple[Tree, ...]:
+        """Return the first states, of `rows` of the sentences where they are given."""
         states = tuple(processor.start(limits) for processor in self._processors)
         return states if rows is None else select_rows(states, rows)
 
     def __call__(
-        self, log_probs: Tensor, ids: Tensor, state: tuple[Tree, ...]
-    ) -> tuple[Tensor, tuple[Tree, ...]]:
+        self, log_probs: Float[Tensor, "N V"], ids: Int[Tensor, "N t"], state: tuple[Tree, ...]
+    ) -> tuple[Float[Tensor, "N V"], tuple[Tree, ...]]:
         """Return what the last one returns, and the next states."""
         after = []
         for processor, before in zip(self._processors, state, strict=True):

@@ -10,8 +10,9 @@ from torch import Tensor, nn
 
 from nmt.decoding.search import Memory, Source, State, Step, StepScorer
 from nmt.decoding.trees import filled, tensors
+from nmt.shapes import Int
 
-Asked: TypeAlias = tuple[Tensor, Memory, State]
+Asked: TypeAlias = tuple[Int[Tensor, "N"], Memory, State]
 Replay: TypeAlias = Callable[[Sequence[Tensor]], Step[State]]  # of the tensors of what is asked
 
 _RECORDING = Lock()  # torch's tracer and Python's filters of warnings belong to the whole process
@@ -45,8 +46,8 @@ class RecordedScorer(Generic[Source, Memory, State]):
         """Start the scorer."""
         return self.scorer.start(source)
 
-    def step(self, y_prev: Tensor, memory: Memory, state: State) -> Step[State]:
-        """Score the next piece after y_prev (N,)."""
+    def step(self, y_prev: Int[Tensor, "N"], memory: Memory, state: State) -> Step[State]:
+        """Score the next piece after y_prev."""
         if self._left or len(y_prev) >= self._rows:
             self._left = max(self._left - 1, 0)
             return self.scorer.step(y_prev, memory, state)

@@ -15,6 +15,7 @@ from nmt.decoding.processors import AnyProcessor, Processors
 from nmt.decoding.search import Memory, Source, State, StepScorer
 from nmt.decoding.trees import select_rows
 from nmt.errors import Diverged
+from nmt.shapes import Float, Int
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -42,8 +43,10 @@ class Sampled(NamedTuple):
     ended: bool
 
 
-def distribution(log_probs: Tensor, settings: SamplingSettings) -> tuple[Tensor, Tensor]:
-    """Return the probabilities (N, V) that are drawn from, float64, the largest first, and their ids."""
+def distribution(
+    log_probs: Float[Tensor, "N V"], settings: SamplingSettings
+) -> tuple[Float[Tensor, "N V"], Int[Tensor, "N V"]]:
+    """Return the probabilities that are drawn from, float64, the largest first, and their ids."""
     values, ids = log_probs.double().sort(dim=-1, descending=True, stable=True)
     top_k = 1 if settings.temperature == 0 else settings.top_k
     values = (values - values[:, :1]) / (settings.temperature or 1.0)
@@ -57,8 +60,8 @@ def distribution(log_probs: Tensor, settings: SamplingSettings) -> tuple[Tensor,
     return probabilities / probabilities.sum(dim=-1, keepdim=True), ids
 
 
-def draw(probabilities: Tensor, uniform: Tensor) -> Tensor:
-    """Return the places (N,) that numbers (N,), uniform on [0, 1), fall on."""
+def draw(probabilities: Float[Tensor, "N V"], uniform: Float[Tensor, "N"]) -> Int[Tensor, "N"]:
+    """Return the places that numbers, uniform on [0, 1), fall on."""
     reached = probabilities.cumsum(dim=-1)
     places = (reached <= (uniform * reached[:, -1]).unsqueeze(1)).sum(dim=-1)
     # By rounding a number may fall on the very end, past the last piece that has a probability.
@@ -69,14 +72,14 @@ def draw(probabilities: Tensor, uniform: Tensor) -> Tensor:
 def sample(
     scorer: StepScorer[Source, Memory, State],
     source: Source,
-    limits: Tensor,
+    limits: Int[Tensor, "N"],
     settings: SamplingSettings,
     *,
     keys: Sequence[tuple[int, ...]],
 ) -> list[Sampled]:
     """Return a sequence for each row of the source (N).
 
-    limits (N,), at least 1: the most pieces of each, the last </s> not counted; there it is cut. keys (N):
+    limits, at least 1: the most pieces of each, the last </s> not counted; there it is cut. keys (N):
     what its random numbers, one a piece, are made from, such as (seed, n): which others are drawn beside it
     does not change it. Scores that do not sum to one, as those of a fusion, are weighed so that they do. A
     sequence leaves the batch when it ends. Raises Diverged where no piece has a probability above 0.

@@ -13,6 +13,7 @@ from nmt.errors import UserError
 from nmt.layers.activations import mean
 from nmt.layers.attention import Memory
 from nmt.models import LanguageModel, Seq2Seq, Source
+from nmt.shapes import Float, Int
 
 # What a member reads, its memory and its state; the state of a language model beside it.
 Reads = TypeVar("Reads")
@@ -31,8 +32,8 @@ class ModelScorer:
         """Encode the sources."""
         return self.model.start(source)
 
-    def step(self, y_prev: Tensor, memory: Memory, state: Tree) -> Step[Tree]:
-        """Score the next piece after y_prev (N,)."""
+    def step(self, y_prev: Int[Tensor, "N"], memory: Memory, state: Tree) -> Step[Tree]:
+        """Score the next piece after y_prev."""
         logits, alignment, state = self.model.step(y_prev, memory, state)
         return _step(logits, state, alignment)
 
@@ -54,8 +55,8 @@ class LanguageModelScorer:
             _, state = self.model.step(torch.full((source,), piece, device=device), state)
         return None, state
 
-    def step(self, y_prev: Tensor, memory: None, state: tuple[Tree, ...]) -> Step[tuple[Tree, ...]]:
-        """Score the next piece after y_prev (N,)."""
+    def step(self, y_prev: Int[Tensor, "N"], memory: None, state: tuple[Tree, ...]) -> Step[tuple[Tree, ...]]:
+        """Score the next piece after y_prev."""
         return _step(*self.model.step(y_prev, state), None)
 
 
@@ -75,9 +76,9 @@ class EnsembleScorer(Generic[Reads, Keeps, Moves]):
         return tuple(memory for memory, _ in started), tuple(state for _, state in started)
 
     def step(
-        self, y_prev: Tensor, memory: tuple[Keeps, ...], state: tuple[Moves, ...]
+        self, y_prev: Int[Tensor, "N"], memory: tuple[Keeps, ...], state: tuple[Moves, ...]
     ) -> Step[tuple[Moves, ...]]:
-        """Score the next piece after y_prev (N,)."""
+        """Score the next piece after y_prev."""
         asked = zip(self.members, memory, state, strict=True)
         steps = [member.step(y_prev, memory, state) for member, memory, state in asked]
         log_probs = torch.stack([step.log_probs for step in steps])  # (M, N, V)
@@ -87,7 +88,7 @@ class EnsembleScorer(Generic[Reads, Keeps, Moves]):
         combined = top + mean((log_probs - top).exp().unbind()).log()  # (N, V)
         return Step(combined, tuple(step.state for step in steps), self._align(steps))
 
-    def _align(self, steps: Sequence[Step[Moves]]) -> Tensor | None:
+    def _align(self, steps: Sequence[Step[Moves]]) -> Float[Tensor, "N Tx"] | None:
         found = [step.alignment for step in steps[: None if self.same_source else 1]]
         given = [alignment for alignment in found if alignment is not None]
         return mean(given) if given and len(given) == len(found) else None
@@ -115,15 +116,15 @@ class FusionScorer(Generic[Reads, Keeps, Moves, MovesToo]):
         return (memory, lm_memory), (state, lm_state)
 
     def step(
-        self, y_prev: Tensor, memory: tuple[Keeps, None], state: tuple[Moves, MovesToo]
+        self, y_prev: Int[Tensor, "N"], memory: tuple[Keeps, None], state: tuple[Moves, MovesToo]
     ) -> Step[tuple[Moves, MovesToo]]:
-        """Score the next piece after y_prev (N,)."""
+        """Score the next piece after y_prev."""
         translation = self.translation.step(y_prev, memory[0], state[0])
         lm = self.lm.step(y_prev, memory[1], state[1])
         scores = translation.log_probs + self.weight * lm.log_probs
         return Step(scores, (translation.state, lm.state), translation.alignment)
 
 
-def _step(logits: Tensor, state: Moves, alignment: Tensor | None) -> Step[Moves]:
+def _step(logits: Float[Tensor, "N V"], state: Moves, alignment: Float[Tensor, "N Tx"] | None) -> Step[Moves]:
     wide = torch.float64 if logits.dtype == torch.float64 else torch.float32
     return Step(logits.log_softmax(dim=-1, dtype=wide), state, alignment)

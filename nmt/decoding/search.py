@@ -14,6 +14,7 @@ from torch import Tensor
 from nmt.decoding.candidates import LengthPenalty, some_top, top
 from nmt.decoding.processors import AnyProcessor, LengthLimit, Processors
 from nmt.decoding.trees import Tree, select_rows
+from nmt.shapes import Bool, Float, Int
 
 Source = TypeVar("Source", contravariant=True)
 Memory = TypeVar("Memory", bound=Tree)
@@ -21,14 +22,14 @@ State = TypeVar("State", bound=Tree)
 
 
 class Step(NamedTuple, Generic[State]):
-    """log-probabilities (N, V) of the next piece, the next state, alignment (N, Tx).
+    """log-probabilities of the next piece, the next state, alignment.
 
     log_probs are in float32 at least and the search's own: it may write into them.
     """
 
-    log_probs: Tensor
+    log_probs: Float[Tensor, "N V"]
     state: State
-    alignment: Tensor | None
+    alignment: Float[Tensor, "N Tx"] | None
 
 
 class StepScorer(Protocol[Source, Memory, State]):
@@ -37,8 +38,8 @@ class StepScorer(Protocol[Source, Memory, State]):
     def start(self, source: Source) -> tuple[Memory, State]:
         """Return what is fixed for the sentences (B rows) and the first state (B rows)."""
 
-    def step(self, y_prev: Tensor, memory: Memory, state: State) -> Step[State]:
-        """Score the next piece after y_prev (N,)."""
+    def step(self, y_prev: Int[Tensor, "N"], memory: Memory, state: State) -> Step[State]:
+        """Score the next piece after y_prev."""
 
 
 AnyScorer: TypeAlias = StepScorer[Any, Any, Any]  # whatever it reads and keeps
@@ -61,14 +62,14 @@ class SearchSettings:
     max_extra: int = 10
     early_stop: bool = True
 
-    def limits(self, lengths: Tensor) -> Tensor:
-        """Return the longest output (B,) for sources of these lengths, </s> counted on both sides."""
+    def limits(self, lengths: Int[Tensor, "B"]) -> Int[Tensor, "B"]:
+        """Return the longest output for sources of these lengths, </s> counted on both sides."""
         return ((lengths * self.max_ratio).long() + self.max_extra).clamp(min=1)
 
 
 @dataclass(frozen=True)
 class Hypothesis:
-    """ids without </s>; score: penalised log-probability; alignment (Ty, Tx), </s> counted in Ty.
+    """ids without </s>; score: penalised log-probability; alignment: </s> counted in Ty.
 
     Tx is the width of the batch: beyond the sentence's own length the alignment is 0.
     """
@@ -76,12 +77,12 @@ class Hypothesis:
     ids: list[int]
     score: float
     log_prob: float
-    alignment: Tensor | None = field(default=None, compare=False)
+    alignment: Float[Tensor, "Ty Tx"] | None = field(default=None, compare=False)
 
 
-# Told, for each decision, which sentences (B',) it was about and how close it was (B',): the gap between what
-# was kept and what was dropped, in log-probabilities at a step and in scores at the end.
-Observer = Callable[[Tensor, Tensor], None]
+# Told, for each decision, which sentences it was about and how close it was: the gap between what was kept
+# and what was dropped, in log-probabilities at a step and in scores at the end.
+Observer = Callable[[Int[Tensor, "B"], Float[Tensor, "B"]], None]
 
 
 class _Beam:
@@ -91,7 +92,7 @@ class _Beam:
     are fewer continuations than slots some stay so.
     """
 
-    def __init__(self, limits: Tensor, settings: SearchSettings, dtype: torch.dtype) -> None:
+    def __init__(self, limits: Int[Tensor, "B"], settings: SearchSettings, dtype: torch.dtype) -> None:
         device, shape, size = limits.device, (len(limits), settings.beam), int(limits.max())
         self.settings, self.limits = settings, limits
         self.rows = torch.arange(len(limits), device=device)
@@ -106,15 +107,17 @@ class _Beam:
         slots = torch.arange(1, settings.beam + 1, dtype=dtype, device=device)
         self.itself = torch.finfo(dtype).max / slots  # (K,)
 
-    def tokens(self, position: int) -> Tensor:
-        """Return the tokens (N, position) of every hypothesis before a position."""
+    def tokens(self, position: int) -> Int[Tensor, "N t"]:
+        """Return the tokens of every hypothesis before a position."""
         return self.ids.flatten(0, 1)[:, :position]
 
-    def advance(self, log_probs: Tensor, alignment: Tensor | None, position: int) -> tuple[Tensor, Tensor]:
+    def advance(
+        self, log_probs: Float[Tensor, "N V"], alignment: Float[Tensor, "N Tx"] | None, position: int
+    ) -> tuple[Int[Tensor, "N"], Float[Tensor, "B"]]:
         """Extend every live hypothesis by its best tokens and keep K a sentence.
 
         A finished hypothesis keeps its slot: its only candidate is itself, and comes before all others.
-        So with one slot this is greedy search. Returns the rows kept (N,), and the gap (B,) between the last
+        So with one slot this is greedy search. Returns the rows kept, and the gap between the last
         candidate kept and the first dropped, ∞ or NaN where one of them does not exist.
         """
         settings, (size, beam) = self.settings, self.log_probs.shape
@@ -147,8 +150,8 @@ class _Beam:
             self._align(alignment, origin, position)
         return origin, gap
 
-    def _rank(self, log_probs: Tensor) -> Tensor:
-        """Return the log-probabilities (B, K · V) of all candidates, over those of the last piece (N, V)."""
+    def _rank(self, log_probs: Float[Tensor, "N V"]) -> Float[Tensor, "B KV"]:
+        """Return the log-probabilities of all K · V candidates, over those of the last piece."""
         before = self.log_probs
         if self.some_finished:
             before = before.masked_fill(self.finished, float("-inf"))
@@ -158,15 +161,15 @@ class _Beam:
             ends.copy_(torch.where(self.finished, self.itself, ends))
         return rank.flatten(1)
 
-    def _align(self, alignment: Tensor, origin: Tensor, position: int) -> None:
+    def _align(self, alignment: Float[Tensor, "N Tx"], origin: Int[Tensor, "N"], position: int) -> None:
         if self.alignments is None:
             shape = (*self.log_probs.shape, self.ids.shape[-1], alignment.shape[-1])
             self.alignments = alignment.new_zeros(shape)
         self.alignments = self.alignments.flatten(0, 1)[origin].view_as(self.alignments)
         self.alignments[:, :, position] = alignment[origin].view(*self.log_probs.shape, -1)
 
-    def done(self) -> Tensor:
-        """Return which sentences (B,) need no further step: nothing is live, or nothing better can come.
+    def done(self) -> Bool[Tensor, "B"]:
+        """Return which sentences need no further step: nothing is live, or nothing better can come.
 
         To be asked once something is finished.
         """
@@ -178,21 +181,21 @@ class _Beam:
         worst_kept = self._scores().topk(count).values[:, -1]
         return none_live | (worst_kept > self.settings.penalty(live, self.limits))
 
-    def _scores(self) -> Tensor:
-        """Return the scores (B, K), −∞ where nothing is finished."""
+    def _scores(self) -> Float[Tensor, "B K"]:
+        """Return the scores, −∞ where nothing is finished."""
         scores = self.settings.penalty(self.log_probs, self.lengths)
         return scores.masked_fill(~self.finished, float("-inf"))
 
-    def final_gaps(self) -> Tensor:
-        """Return the gap (B,) between the best two finished scores, NaN or ∞ without two."""
+    def final_gaps(self) -> Float[Tensor, "B"]:
+        """Return the gap between the best two finished scores, NaN or ∞ without two."""
         scores = self._scores()
         if scores.shape[1] < 2:
             return scores.new_full((len(scores),), inf)
         best, second = scores.topk(2).values.unbind(dim=1)
         return best - second
 
-    def leave(self, done: Tensor, results: list[list[Hypothesis]]) -> Tensor:
-        """Write the sentences that are done into results; return the sentences that stay (B',)."""
+    def leave(self, done: Bool[Tensor, "B"], results: list[list[Hypothesis]]) -> Int[Tensor, "staying"]:
+        """Write the sentences that are done into results; return the sentences that stay."""
         scores = self._scores()
         best = scores.argsort(dim=1, descending=True, stable=True)[:, : self.settings.n_best]
         for b in done.nonzero().squeeze(1).tolist():
@@ -216,7 +219,7 @@ class _Beam:
 def beam_search(
     scorer: StepScorer[Source, Memory, State],
     source: Source,
-    limits: Tensor,
+    limits: Int[Tensor, "B"],
     settings: SearchSettings,
     *,
     alignments: bool = False,
@@ -224,7 +227,7 @@ def beam_search(
 ) -> list[list[Hypothesis]]:
     """Return for each sentence up to n_best finished hypotheses, all different, the best first.
 
-    limits (B,), at least 1: the longest output of each sentence, </s> counted; there </s> is the only
+    limits, at least 1: the longest output of each sentence, </s> counted; there </s> is the only
     candidate. There is one hypothesis at least unless all that the search reached has probability 0.
     A sentence leaves the batch as soon as no live hypothesis can beat its finished ones: a live
     log-probability can only fall and is at best divided by the penalty at the limit, so that nothing

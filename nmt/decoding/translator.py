@@ -22,6 +22,7 @@ from nmt.errors import Diverged
 from nmt.evaluation.alignment import Attended, Link, attended, best_links
 from nmt.machine import Precision
 from nmt.models import Source
+from nmt.shapes import Int
 from nmt.tokenization.tokenizer import Tokenizer
 from nmt.tokenization.vocabulary import EOS
 
@@ -268,7 +269,7 @@ class Translator:
 
         return tuple(source(of) for of in (rows, *others)) if others else source(rows)
 
-    def _limits(self, rows: Sequence[list[int]], chosen: Sequence[int]) -> Tensor:
+    def _limits(self, rows: Sequence[list[int]], chosen: Sequence[int]) -> Int[Tensor, "B"]:
         return self.search.limits(torch.tensor([len(rows[i]) + 1 for i in chosen], device=self.device))
 
     def _text(self, parts: list[Part], found: list[list[int]]) -> str:

@@ -5,6 +5,8 @@ from typing import TypeAlias, TypeVar
 
 from torch import Tensor
 
+from nmt.shapes import Int
+
 Tree: TypeAlias = "Tensor | tuple[Tree, ...] | None"
 T = TypeVar("T", bound=Tree)
 
@@ -28,6 +30,6 @@ def filled(tree: T, others: Iterator[Tensor]) -> T:
     return tree
 
 
-def select_rows(tree: T, index: Tensor) -> T:
+def select_rows(tree: T, index: Int[Tensor, "N"]) -> T:
     """Return the tree with the given rows of each tensor."""
     return filled(tree, (tensor.index_select(0, index) for tensor in tensors(tree)))

@@ -52,10 +52,10 @@ def settings(*processors: Any, beam: int = 3) -> SearchSettings:
 
 
 def test_a_ban_is_minus_infinity() -> None:
-    log_probs, state = Ban({3, 1})(torch.zeros(2, 4), torch.empty(2, 0), None)
+    log_probs, state = Ban({3, 1})(torch.zeros(2, 4), torch.empty(2, 0, dtype=torch.long), None)
     assert log_probs.tolist() == [[0, -INF, 0, -INF]] * 2
     assert state is None
-    assert Ban(())(torch.zeros(1, 2), torch.empty(1, 0), None)[0].tolist() == [[0, 0]]
+    assert Ban(())(torch.zeros(1, 2), torch.empty(1, 0, dtype=torch.long), None)[0].tolist() == [[0, 0]]
 
 
 @pytest.mark.parametrize(("so_far", "ended"), [(0, [False, False]), (1, [True, False]), (4, [True, True])])

@@ -31,7 +31,7 @@ class Counting:
 
 def run(scorer: Any, rows: int, steps: int) -> list[list[float]]:
     memory, state = scorer.start(rows)
-    y_prev, found = torch.ones(rows), []
+    y_prev, found = torch.ones(rows, dtype=torch.long), []
     for _ in range(steps):
         step = scorer.step(y_prev, memory, state)
         state = step.state

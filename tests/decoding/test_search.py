@@ -75,7 +75,7 @@ class Case(NamedTuple):
         self, settings: SearchSettings, sentences: Sequence[int] | None = None
     ) -> list[list[Hypothesis]]:
         chosen = range(len(self.limits)) if sentences is None else sentences
-        limits = torch.tensor([self.limits[s] for s in chosen])
+        limits = torch.tensor([self.limits[s] for s in chosen], dtype=torch.long)
         return beam_search(Chain(self.logits), torch.tensor(chosen), limits, settings, alignments=True)
 
     def log_probs(self, sentence: int, ids: Sequence[int]) -> list[float]:
