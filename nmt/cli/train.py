@@ -95,7 +95,7 @@ def _train(experiment: "Experiment", place: "Run", console: "Console", group: "P
     with Signals() as signals:
         built = signals.unless_stopped(ready)
     if built is None or signals.asked:
-        console.print("stopped before the first update; the same command starts again")
+        console.print("stopped before the first update; the same command continues from there")
         raise typer.Exit(SAVED)
     trainer, prepared, tracker = built
     before = trainer.at.update

@@ -107,7 +107,7 @@ def test_processes_that_nmt_started_are_stopped_by_a_signal_and_end_with_75(
     out, err = both.communicate(timeout=300)
     assert (both.returncode, err) == (75, "")
     (update,) = Checkpoints(run / "checkpoints", keep=1, every=1).steps()
-    assert f"stopped at update {update}; the same command goes on" in out
+    assert f"stopped at update {update}; the same command continues" in out
 
 
 def test_a_mistake_in_processes_that_nmt_started_is_one_line(
