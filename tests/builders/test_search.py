@@ -33,7 +33,7 @@ def test_settings_come_from_the_section_and_the_tokenizer() -> None:
     settings = build_search(config, WORDS, beam=7, n_best=3)
     assert (settings.beam, settings.n_best, settings.bos, settings.eos) == (7, 3, BOS, EOS)
     ban, *_ = settings.processors
-    log_probs, _ = ban(torch.zeros(1, 6), torch.empty(1, 0), None)
+    log_probs, _ = ban(torch.zeros(1, 6), torch.empty(1, 0, dtype=torch.long), None)
     assert (log_probs[0] == -torch.inf).nonzero().flatten().tolist() == [PAD, BOS]
     assert settings.limits(torch.tensor([10])).tolist() == [18]
     assert settings.penalty == build_penalty(NoPenalty())
