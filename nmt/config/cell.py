@@ -73,7 +73,7 @@ class _ForgettingCellConfig(_CellConfig):
     def _one_way_to_begin(self) -> Self:
         if self.chrono is not None and self.forget_bias != 1.0:
             raise ValueError(
-                f"chrono {self.chrono} samples the forget gate's bias, and forget_bias sets it to "
+                f"chrono {self.chrono} initialises the forget gate's bias, and forget_bias sets it to "
                 f"{self.forget_bias}; leave one out"
             )
         return self

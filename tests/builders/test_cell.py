@@ -110,12 +110,15 @@ def test_a_deep_transition_has_the_cells_it_says() -> None:
     [
         (
             {"kind": "irnn", "recurrent": "glorot"},
-            "irnn cannot have recurrent: its recurrent matrix begins as",
+            "irnn cannot have recurrent: its recurrent matrix is initialised",
         ),
         ({"kind": "sru", "recurrent": "glorot"}, "sru cannot have recurrent: no matrix multiplies its state"),
         ({"kind": "gru", "chrono": 20}, "gru cannot have chrono: it has no forget gate; leave chrono out"),
         ({"kind": "rnn", "forget_bias": 1.0}, "rnn cannot have forget_bias: it has no gates"),
-        ({"kind": "lstm", "chrono": 20, "forget_bias": 2.0}, "chrono 20 draws the forget gate's bias, and"),
+        (
+            {"kind": "lstm", "chrono": 20, "forget_bias": 2.0},
+            "chrono 20 initialises the forget gate's bias",
+        ),
         ({"kind": "lstm", "chrono": 2}, "greater than or equal to 3"),
         ({"kind": "deep_transition", "cell": "sru"}, "cannot have cell sru: no matrix multiplies its state"),
         ({"kind": "deep_transition", "chrono": 9}, "cannot have chrono: it belongs to the cells inside"),

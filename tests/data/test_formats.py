@@ -220,7 +220,7 @@ def test_a_broken_stream_is_one_line(tmp_path: Path) -> None:
 
 
 def test_streaming_is_for_a_dataset() -> None:
-    with pytest.raises(ValueError, match=r"streaming: true is for data\.dataset alone"):
+    with pytest.raises(ValueError, match=r"streaming: true needs data\.dataset"):
         DataConfig.model_validate({"builtin": {}, "src": "de", "trg": "en", "streaming": True})
 
 

@@ -147,7 +147,7 @@ def test_models_that_read_other_pieces_translate_together(
         "--output", tmp_path / "dealt", "--resume",
     )  # fmt: skip
     assert code == 2
-    assert "resume with the model, input and options" in err
+    assert "resume with the same model, input and options" in err
 
 
 def test_the_score_of_models_together_says_which(

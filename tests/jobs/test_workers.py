@@ -185,7 +185,7 @@ def test_what_is_made_apart() -> None:
     with pytest.raises(
         UserError, match=r"^the maker ended with exit code 3 before it was finished; (?!.*memory)"
     ):
-        in_subprocess(partial(sys.exit, 3), what="the maker")
+        in_subprocess(leave, what="the maker")
 
 
 def fail(job: int) -> int:

@@ -49,5 +49,5 @@ def test_it_prints_parameters_memory_and_time_and_leaves_the_prepared_corpus_alo
     weights = 8 * total / 1e6
     megabytes = [float(size) for size in re.findall(r"([0-9.]+) MB[,;\n]", text)][:5]
     assert megabytes == pytest.approx([weights, weights, 2 * weights, weights, 5 * weights], abs=0.06)
-    assert re.search(r"largest batch \d+ pairs .* target tokens/s, .* to go", text)
+    assert re.search(r"largest batch \d+ pairs .* target tokens/s, .* left without validations", text)
     assert [path.name for path in tmp_path.iterdir()] == ["prepared"]
