@@ -115,7 +115,8 @@ class TrainingConfig(Section):
         "labels, loss for any model",
     )
     precision: TrainingPrecision = Field(
-        "auto", description="number format of matrix products; auto = the fastest on this machine, not int8"
+        "auto",
+        description="format of matrix products; auto = bfloat16 on a device with units for it, else float32",
     )
     device: Name = Field("auto", description="auto, cpu, cuda, cuda:1 …; auto = a GPU if there is one")
     threads: int | None = Field(None, ge=1, le=1_024, description="CPU threads; null = all cores")
