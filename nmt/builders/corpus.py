@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TypeVar, assert_never
 
-from nmt.builders.tokenizer import saved_tokenizers, train_tokenizer
+from nmt.builders.tokenizer import build_normalizer, saved_tokenizers, train_tokenizer
 from nmt.config import data as config
 from nmt.config.experiment import Experiment
 from nmt.config.model import TaggerConfig
@@ -22,7 +22,7 @@ from nmt.data.corpus import (
 )
 from nmt.data.dataset import DatasetCorpus
 from nmt.data.labelled import LabelledCorpus
-from nmt.data.text import NormalizedCorpus, Normalizer
+from nmt.data.text import NormalizedCorpus
 from nmt.tokenization.tokenizer import Tokenizer, WordTokenizer
 
 T = TypeVar("T")
@@ -31,7 +31,7 @@ T = TypeVar("T")
 def corpus_of(experiment: Experiment) -> Corpus:
     """Return the corpus that an experiment names, its texts normalized; nothing is read yet."""
     corpus = open_corpus(experiment.data, each_word=isinstance(experiment.model, TaggerConfig))
-    return NormalizedCorpus(corpus, Normalizer.of(experiment.data))
+    return NormalizedCorpus(corpus, build_normalizer(experiment.data))
 
 
 def open_corpus(data: config.DataConfig, *, each_word: bool = False) -> Corpus:

@@ -12,6 +12,7 @@ from torch import nn
 
 from nmt.builders.model import build_labeller, build_language_model, build_model
 from nmt.builders.search import build_search
+from nmt.builders.tokenizer import build_normalizer
 from nmt.builders.translator import source_limits
 from nmt.config.experiment import Experiment
 from nmt.config.model import AnyModelConfig, ClassifierConfig, LanguageModelConfig, ModelConfig, TaggerConfig
@@ -21,7 +22,7 @@ from nmt.data.encoded import EncodedSplit
 from nmt.data.labelled import check_known
 from nmt.data.prepared import Prepared
 from nmt.data.stream import StreamBatches
-from nmt.data.text import Normalizer, TextEncoder
+from nmt.data.text import TextEncoder
 from nmt.decoding.scorers import ModelScorer
 from nmt.decoding.translator import Translator
 from nmt.errors import UserError
@@ -164,7 +165,7 @@ def _translate(
     """Translate lines as `nmt translate` does, with a model that is being trained."""
     src, trg = prepared.src_tokenizer, prepared.trg_tokenizer
     limits = source_limits(experiment, prepared.folder / "tokenizer")
-    encoder = TextEncoder(src, Normalizer.of(experiment.data))
+    encoder = TextEncoder(src, build_normalizer(experiment.data))
     translator = Translator(
         ModelScorer(model),
         (limits.reader(encoder),),

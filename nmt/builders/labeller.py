@@ -6,8 +6,10 @@ import torch
 
 from nmt.builders.hardware import choose_device
 from nmt.builders.model import build_labeller
+from nmt.builders.tokenizer import build_normalizer
 from nmt.config.experiment import Experiment
 from nmt.config.model import ClassifierConfig, TaggerConfig
+from nmt.data.text import TextEncoder
 from nmt.decoding.labeler import Labeller
 from nmt.errors import UserError
 from nmt.run import Run
@@ -34,4 +36,6 @@ def load_labeller(folder: Path, *, experiment: Experiment | None = None, device:
         (text.fingerprint, labels.fingerprint),
         experiment,
     )
-    return Labeller(model.eval().to(where, torch.float64), text, labels, experiment, where)
+    encoder = TextEncoder(text, build_normalizer(experiment.data))
+    tokens = experiment.decoding.tokens_per_batch
+    return Labeller(model.eval().to(where, torch.float64), encoder, labels, tokens, where)

@@ -8,9 +8,10 @@ import torch
 
 from nmt.builders.hardware import choose_device
 from nmt.builders.model import build_language_model
+from nmt.builders.tokenizer import build_normalizer
 from nmt.config.experiment import Experiment
 from nmt.config.model import LanguageModelConfig
-from nmt.data.text import Normalizer, TextEncoder
+from nmt.data.text import TextEncoder
 from nmt.errors import UserError
 from nmt.models import LanguageModel
 from nmt.run import Run
@@ -31,7 +32,7 @@ class Trained(NamedTuple):
     @property
     def encoder(self) -> TextEncoder:
         """Text → ids, as in its training."""
-        return TextEncoder(self.tokenizer, Normalizer.of(self.experiment.data))
+        return TextEncoder(self.tokenizer, build_normalizer(self.experiment.data))
 
 
 def load_language_model(
@@ -55,7 +56,7 @@ def load_language_model(
             "see nmt translate, nmt predict, or nmt score without --text"
         )
     tokenizer, _ = load_tokenizers(run.tokenizer)
-    _check_prompt(TextEncoder(tokenizer, Normalizer.of(experiment.data)), prompt)
+    _check_prompt(TextEncoder(tokenizer, build_normalizer(experiment.data)), prompt)
     config = experiment.model
     model = run.load_model(
         lambda: build_language_model(config, len(tokenizer.vocabulary)),

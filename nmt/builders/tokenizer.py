@@ -1,10 +1,11 @@
-"""data.tokenizer → tokenizers."""
+"""The data section → tokenizers, and the normalizer of what they read."""
 
 from collections.abc import Iterable
 from pathlib import Path
 from typing import assert_never
 
 from nmt.config import data as config
+from nmt.data.text import Normalizer
 from nmt.errors import UserError
 from nmt.tokenization.tokenizer import (
     SentencePieceTokenizer,
@@ -17,6 +18,11 @@ from nmt.tokenization.tokenizer import (
 LearntTokenizer = (
     config.SubwordTokenizer | config.CharTokenizer | config.WordTokenizer | config.TorchtextTokenizer
 )
+
+
+def build_normalizer(data: config.DataConfig) -> Normalizer:
+    """Return how raw text is normalized."""
+    return Normalizer(data.normalize, strip=data.text is None)
 
 
 def train_tokenizer(section: LearntTokenizer, texts: Iterable[str]) -> Tokenizer:

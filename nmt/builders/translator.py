@@ -1,6 +1,7 @@
 """A run folder, or several → a translator."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple, TypeVar
 
@@ -10,10 +11,11 @@ from torch import nn
 from nmt.builders.hardware import choose_device, choose_translation_precision
 from nmt.builders.model import build_model
 from nmt.builders.search import build_search
+from nmt.builders.tokenizer import build_normalizer
 from nmt.config.experiment import Experiment
 from nmt.config.model import LanguageModelConfig, ModelConfig
 from nmt.data.lengths import TrainingLengths
-from nmt.data.text import Normalizer, TextEncoder
+from nmt.data.text import TextEncoder
 from nmt.decoding.options import TranslationOptions
 from nmt.decoding.recorded import RecordedScorer
 from nmt.decoding.scorers import EnsembleScorer, FusionScorer, LanguageModelScorer, ModelScorer
@@ -51,7 +53,9 @@ def load_translator(options: TranslationOptions, experiment: Experiment | None =
     return Translator(
         _scorer(options, members, where, precision),
         tuple(
-            limit.reader(TextEncoder(member.src, Normalizer.of(member.experiment.data)), split=options.split)
+            limit.reader(
+                TextEncoder(member.src, build_normalizer(member.experiment.data)), split=options.split
+            )
             for member, limit in zip(members, limits, strict=True)
         ),
         first.trg,
@@ -106,7 +110,7 @@ def source_limits(experiment: Experiment, tokenizers: Path, max_source: int | No
     """
     most = max_source or experiment.decoding.max_source
     lengths = TrainingLengths.load(tokenizers) or TrainingLengths(tokens=most)
-    return SourceLimits(most, lengths.model_copy(update={"tokens": max_source}) if max_source else lengths)
+    return SourceLimits(most, replace(lengths, tokens=max_source) if max_source else lengths)
 
 
 def recorded(scorer: AnyScorer, *models: nn.Module) -> AnyScorer:

@@ -1,16 +1,18 @@
 """The lengths of sources and translations in training, stored with the tokenizer."""
 
+import json
 from array import array
 from collections.abc import Sequence
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Self
 
 import numpy as np
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from nmt.data.sentences import count_sentences
 from nmt.errors import UserError
 from nmt.files import read_regular, replace_text
+from nmt.records import Record
 
 USUAL = 0.99  # fraction of training sources within the usual number of tokens and of sentences
 RARE = 0.001  # fraction of training pairs below the smallest ratio of target to source tokens
@@ -18,14 +20,13 @@ LEAST = 10  # source tokens of a pair whose ratio counts
 _FILE, _MOST_BYTES = "lengths.json", 10_000
 
 
-class TrainingLengths(BaseModel):
+@dataclass(frozen=True, kw_only=True)
+class TrainingLengths:
     """The usual length of a source in training, and the smallest ratio of target to source."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
-
-    tokens: int = Field(ge=1)  # of a source
-    sentences: int = Field(1, ge=1)  # of a source
-    ratio: float = Field(0.0, ge=0)  # target tokens per source token; 0 if unknown
+    tokens: int  # of a source, at least 1
+    sentences: int = 1  # of a source, at least 1
+    ratio: float = 0.0  # target tokens per source token; 0 if unknown
 
     def too_short(self, src: int, trg: int) -> bool:
         """Return whether a target is much shorter than its source, in tokens."""
@@ -37,19 +38,24 @@ class TrainingLengths(BaseModel):
         path = tokenizers / _FILE
         mend = "restore it, or delete it to translate every sentence by itself"
         try:
-            return cls.model_validate_json(read_regular(path, _MOST_BYTES, within=path.parent))
+            record = Record(read_regular(path, _MOST_BYTES, within=path.parent))
+            found = cls(
+                tokens=record.whole("tokens", least=1),
+                sentences=record.whole("sentences", 1, least=1),
+                ratio=record.number("ratio", 0.0, least=0),
+            )
+            record.end()
         except FileNotFoundError:
             return None
         except OSError as error:
             raise UserError(f"{path}: cannot be read ({error.strerror}); {mend}") from None
-        except ValidationError as error:
-            first = error.errors()[0]
-            where = ".".join(map(str, first["loc"])) or "content"
-            raise UserError(f"{path}: holds no lengths ({where}: {first['msg']}); {mend}") from None
+        except ValueError as error:
+            raise UserError(f"{path}: holds no lengths ({error}); {mend}") from None
+        return found
 
     def save(self, tokenizers: Path) -> None:
         """Write it into a folder of tokenizers."""
-        replace_text(tokenizers / _FILE, self.model_dump_json(indent=2) + "\n")
+        replace_text(tokenizers / _FILE, json.dumps(asdict(self), indent=2) + "\n")
 
 
 class Lengths:

@@ -2,9 +2,8 @@
 
 import unicodedata
 from collections.abc import Iterator, Sequence
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
-from nmt.config.data import DataConfig, Normalization
 from nmt.data.corpus import Corpus, Pair, Split, WrappedCorpus
 from nmt.tokenization.tokenizer import Tokenizer
 
@@ -15,13 +14,8 @@ class Normalizer(NamedTuple):
     strip: off for language models, which read a text as it stands.
     """
 
-    form: Normalization = "none"
+    form: Literal["none", "nfc"] = "none"
     strip: bool = True
-
-    @classmethod
-    def of(cls, data: DataConfig) -> "Normalizer":
-        """Return the normalizer of a data section."""
-        return cls(data.normalize, strip=data.text is None)
 
     def __call__(self, text: str) -> str:
         """Return the normalized text; normalizing it again changes nothing."""

@@ -5,9 +5,8 @@ from typing import NamedTuple
 
 import torch
 
-from nmt.config.experiment import Experiment
 from nmt.data.encoded import EncodedSplit
-from nmt.data.text import Normalizer, TextEncoder
+from nmt.data.text import TextEncoder
 from nmt.models import Tagger
 from nmt.tasks.labeling import predicted
 from nmt.tokenization.tokenizer import Tokenizer
@@ -17,16 +16,14 @@ class Labeller(NamedTuple):
     """A classifier or tagger in evaluation mode and what belongs to it."""
 
     model: Tagger
-    tokenizer: Tokenizer
+    encoder: TextEncoder
     labels: Tokenizer
-    experiment: Experiment
+    tokens_per_batch: int
     device: torch.device
 
     def label(self, lines: Sequence[str]) -> list[str]:
         """Return the label of each line, or those of its words between spaces; of a blank line none."""
         texts = [line for line in lines if line.strip()]
-        encoder = TextEncoder(self.tokenizer, Normalizer.of(self.experiment.data))
-        split = EncodedSplit.of(encoder.encode_batch(texts), [[]] * len(texts))
-        width = self.experiment.decoding.tokens_per_batch
-        found = map(self.labels.decode, predicted(self.model, split, width, self.device))
+        split = EncodedSplit.of(self.encoder.encode_batch(texts), [[]] * len(texts))
+        found = map(self.labels.decode, predicted(self.model, split, self.tokens_per_batch, self.device))
         return [next(found) if line.strip() else "" for line in lines]

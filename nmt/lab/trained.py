@@ -8,12 +8,12 @@ from pathlib import Path
 import torch
 
 from nmt.builders.language_model import load_language_model
+from nmt.builders.tokenizer import build_normalizer
 from nmt.builders.translator import load_translator
 from nmt.config.experiment import Experiment
 from nmt.config.model import LanguageModelConfig
 from nmt.data.corpus import Pair
 from nmt.data.lines import read_lines
-from nmt.data.text import Normalizer
 from nmt.decoding.options import TranslationOptions
 from nmt.decoding.scorers import ModelScorer
 from nmt.decoding.translator import Translator
@@ -71,7 +71,7 @@ def lines_of(trained: Trained, file: Path | None, split: str, count: int) -> lis
     Raises UserError if all are blank.
     """
     if file is not None:
-        normalize = Normalizer.of(trained.experiment.data)
+        normalize = build_normalizer(trained.experiment.data)
         lines = list(islice((normalize(line) for line in read_lines(file) if line.strip()), count))
     else:
         sided = pairs_of(trained, split, count)

@@ -1,29 +1,49 @@
 """A tokenizer in a folder: SIDE.json describes it; SIDE.model or SIDE.pieces.json holds it."""
 
 import hashlib
+import json
+from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Literal
-
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from typing import Literal, Self, get_args
 
 from nmt.errors import UserError
 from nmt.files import MB, read_regular, replace_bytes
+from nmt.records import Record
 
 SubwordKind = Literal["bpe", "unigram", "char"]
 Kind = Literal[SubwordKind, "word", "torchtext"]
+_KINDS: tuple[Kind, ...] = get_args(Kind)
 _MOST = 256 * MB  # largest model or list of tokens
 _REPAIR = "copy the tokenizer folder again from where the model was trained"
 
 
-class Descriptor(BaseModel):
+@dataclass(frozen=True, kw_only=True)
+class Descriptor:
     """The content of SIDE.json: everything but the model or list of tokens."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
     format: Literal[1] = 1
     kind: Kind
     sha256: str
-    dropout: float = Field(0.0, ge=0, lt=1, allow_inf_nan=False)
+    dropout: float = 0.0  # at least 0, less than 1
     lowercase: bool = False
+
+    @classmethod
+    def from_json(cls, data: bytes) -> Self:
+        """Return the description that `to_json` wrote; raises ValueError for anything else."""
+        record = Record(data)
+        found = cls(
+            format=record.choice("format", (1,), 1),
+            kind=record.choice("kind", _KINDS),
+            sha256=record.text("sha256"),
+            dropout=record.number("dropout", 0.0, least=0, below=1),
+            lowercase=record.flag("lowercase", False),
+        )
+        record.end()
+        return found
+
+    def to_json(self) -> bytes:
+        """Return the fields as a JSON object, one a line."""
+        return (json.dumps(asdict(self), indent=2) + "\n").encode()
 
 
 def write_tokenizer(
@@ -34,7 +54,7 @@ def write_tokenizer(
     descriptor = Descriptor(kind=kind, sha256=digest, dropout=dropout, lowercase=lowercase)
     folder.mkdir(parents=True, exist_ok=True)
     replace_bytes(_data_path(folder, side, kind), data)
-    replace_bytes(folder / f"{side}.json", (descriptor.model_dump_json(indent=2) + "\n").encode())
+    replace_bytes(folder / f"{side}.json", descriptor.to_json())
 
 
 def read_tokenizer(folder: Path, side: str) -> tuple[Descriptor, Path, bytes]:
@@ -44,11 +64,9 @@ def read_tokenizer(folder: Path, side: str) -> tuple[Descriptor, Path, bytes]:
     """
     path = folder / f"{side}.json"
     try:
-        descriptor = Descriptor.model_validate_json(_read(path, MB))
-    except ValidationError as error:
-        first = error.errors()[0]
-        where = ".".join(map(str, first["loc"])) or "content"
-        raise UserError(f"{path}: describes no tokenizer ({where}: {first['msg']}); {_REPAIR}") from None
+        descriptor = Descriptor.from_json(_read(path, MB))
+    except ValueError as error:
+        raise UserError(f"{path}: describes no tokenizer ({error}); {_REPAIR}") from None
     path = _data_path(folder, side, descriptor.kind)
     data = _read(path, _MOST)
     found = hashlib.sha256(data).hexdigest()

@@ -5,11 +5,10 @@ import json
 import re
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from typing import Literal, Self
-
-from pydantic import TypeAdapter, ValidationError
+from typing import Self, TypeGuard
 
 from nmt.errors import UserError
+from nmt.records import parse_json
 
 # The special tokens of every vocabulary, and their ids: a special token's place is its id.
 SPECIALS = ("<pad>", "<unk>", "<s>", "</s>")
@@ -17,7 +16,6 @@ PAD, UNK, BOS, EOS = range(len(SPECIALS))
 # What may end a line, control a terminal or is not a character: control characters except the tab, U+2028,
 # U+2029 and halves of surrogate pairs.
 _UNPRINTABLE = re.compile("[\x00-\x08\x0a-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
-_FILE = TypeAdapter(list[str] | dict[Literal["specials", "tokens"], list[str]])
 
 
 def printable(text: str) -> str:
@@ -63,13 +61,17 @@ class Vocabulary:
     def from_json(cls, data: bytes) -> Self:
         """Return the vocabulary that `to_json` wrote; raises UserError for anything else."""
         try:
-            content = _FILE.validate_json(data, strict=True)
-        except ValidationError as error:
-            raise UserError(f"not a JSON list of tokens ({error.errors()[0]['msg']})") from None
-        if isinstance(content, list):
+            content = parse_json(data)
+        except ValueError as error:
+            raise UserError(f"not a JSON list of tokens ({error})") from None
+        if _are_tokens(content):
             return cls(content)
-        specials = content.get("specials", [])
-        return cls([*specials, *content.get("tokens", [])], specials)
+        if not isinstance(content, dict) or not content.keys() <= {"specials", "tokens"}:
+            raise UserError("not a JSON list of tokens (Input should be a valid list)")
+        specials, tokens = content.get("specials", []), content.get("tokens", [])
+        if not _are_tokens(specials) or not _are_tokens(tokens):
+            raise UserError("not a JSON list of tokens (Input should be a valid string)")
+        return cls([*specials, *tokens], specials)
 
     def to_json(self) -> bytes:
         """A JSON list of the tokens, one a line; with tags an object of two lists, specials and tokens."""
@@ -95,3 +97,7 @@ class Vocabulary:
 
     def __len__(self) -> int:
         return len(self.pieces)
+
+
+def _are_tokens(content: object) -> TypeGuard[list[str]]:
+    return isinstance(content, list) and all(isinstance(each, str) for each in content)

@@ -13,6 +13,7 @@ from pydantic import JsonValue
 from nmt.builders.corpus import corpus_of
 from nmt.builders.labeller import load_labeller
 from nmt.builders.language_model import load_language_model
+from nmt.builders.tokenizer import build_normalizer
 from nmt.builders.translator import load_translator
 from nmt.config.data import DataConfig
 from nmt.config.experiment import Experiment
@@ -23,7 +24,7 @@ from nmt.data.encoded import EncodedSplit
 from nmt.data.filtering import scan
 from nmt.data.labelled import check_known, check_labels
 from nmt.data.lines import in_memory, read_lines
-from nmt.data.text import NormalizedCorpus, Normalizer
+from nmt.data.text import NormalizedCorpus
 from nmt.decoding.options import TranslationOptions
 from nmt.errors import UserError
 from nmt.evaluation.metrics import label_scores, scores, text_scores
@@ -84,7 +85,7 @@ def held_out(experiment: Experiment, split: str, *, instead: str = "") -> list[P
 def pairs_of_files(src: Path, ref: Path, data: DataConfig) -> list[Pair]:
     """Return the pairs of two text files, normalized as the run's own are."""
     corpus = TextCorpus({"train": (TextFile("--src", src), TextFile("--ref", ref))})
-    return in_memory(NormalizedCorpus(corpus, Normalizer.of(data)).pairs("train"), f"{src} and {ref}")
+    return in_memory(NormalizedCorpus(corpus, build_normalizer(data)).pairs("train"), f"{src} and {ref}")
 
 
 def read_together(*paths: Path) -> list[list[str]]:
@@ -207,7 +208,7 @@ def score_labels(
         check_labels(pair, each_word=each_word, where=f"{data.dataset}: line {number}")
     check_known(data.pairs, labeller.labels, data.dataset)
     outputs = labeller.label([pair.src for pair in data.pairs])
-    tokenizers = {"src": labeller.tokenizer.fingerprint, "trg": labeller.labels.fingerprint}
+    tokenizers = {"src": labeller.encoder.tokenizer.fingerprint, "trg": labeller.labels.fingerprint}
     system = System(experiment=experiment, machine=machine(labeller.device), tokenizers=tokenizers)
     found = label_scores(outputs, [pair.trg for pair in data.pairs])
     return _result(trained, data, found, system), outputs

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from nmt.builders.corpus import corpus_of
+from nmt.builders.tokenizer import build_normalizer
 from nmt.config import Experiment
 from nmt.data.text import Normalizer, TextEncoder
 from nmt.tokenization.tokenizer import SentencePieceTokenizer
@@ -60,7 +61,7 @@ def test_preparation_reads_a_line_as_the_encoder_does(tmp_path: Path, form: str)
     config = experiment(tmp_path, normalize=form)
     prepared = prepare_data(config, lambda message: None)
     lines = [line.split("\t") for line in LINES]
-    normalize = Normalizer.of(config.data)
+    normalize = build_normalizer(config.data)
     for split in ("train", "validation"):
         encoded = prepared.split(split)  # type: ignore[arg-type]
         src, trg = encoded.rows(range(len(encoded)))

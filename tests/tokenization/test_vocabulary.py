@@ -57,6 +57,10 @@ def test_fingerprint_depends_on_pieces_and_order() -> None:
         b"[" * 100_000,
         b'["\\ud800"]',
         json.dumps([*SPECIALS, 1]).encode(),
+        json.dumps([*SPECIALS, "\ud800"]).encode(),
+        json.dumps({"specials": SPECIALS, "tokens": ["a"], "other": []}).encode(),
+        json.dumps({"specials": SPECIALS, "tokens": {"a": 1}}).encode(),
+        json.dumps({"specials": SPECIALS, "tokens": "ab"}).encode(),
     ],
 )
 def test_anything_else_is_refused(data: bytes) -> None:
