@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from nmt.decoding.torch_engine import TorchEngine
     from nmt.decoding.translator import Translator
 
 # oneDNN keeps a kernel with its scratch memory for each shape it has met, 1024 of them unless told
@@ -25,7 +26,7 @@ def load(
     lm_weight: float | None = None,
     max_source: int | None = None,
     split: bool = True,
-) -> "Translator":
+) -> "Translator[TorchEngine]":
     """Return the translator of a trained run: `nmt.load("runs/demo").translate(["…"])`.
 
     Several runs are an ensemble; lm is a run of a language model, fused with lm_weight (0.2). max_source:

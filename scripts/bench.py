@@ -319,15 +319,15 @@ def bench_gnmt_search(folder: Path, args: argparse.Namespace, precision: str, be
         TranslationOptions(models=(folder,), beam=beam, device=args.device, precision=precision)
     )
     # rows · the longest
-    translator = replace(translator, tokens_per_batch=args.sentences * beam * 2 * MEAN_LENGTH)
+    engine = replace(translator.engine, tokens_per_batch=args.sentences * beam * 2 * MEAN_LENGTH)
     generator = random.Random(1)
     rows = [translator.parts(sentence(generator, args))[0].ids for _ in range(args.sentences)]
 
     def speed(batches: list[list[list[int]]]) -> float:
         """Source and target tokens a second."""
-        found = [hypotheses[0] for batch in batches for hypotheses in translator.hypotheses(batch)]
+        found = [hypotheses[0] for batch in batches for hypotheses in engine.hypotheses(batch)]
         tokens = sum(len(row) + 1 for batch in batches for row in batch) + sum(len(h.ids) + 1 for h in found)
-        return tokens / best(lambda: [translator.hypotheses(batch) for batch in batches])
+        return tokens / best(lambda: [engine.hypotheses(batch) for batch in batches])
 
     print(
         f"beam {beam}, {precision}: {speed([rows]):,.0f} tokens/s, {len(rows)} sentences at once; "

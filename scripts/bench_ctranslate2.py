@@ -273,8 +273,8 @@ def trained(folder: Path, overrides: list[str], sentences: int) -> System:
         bleu = result.score("BLEU", CASED)
         name += f", {result.parameters:,} parameters" if result.parameters else ""
         name += f", BLEU {bleu.score:.1f}" if bleu else ""
-    scorers = {p: translators[p].scorer for p in PRECISIONS}
-    return System(name, scorers, first.search, ours, theirs, fixed=False)
+    scorers = {p: translators[p].engine.scorer for p in PRECISIONS}
+    return System(name, scorers, first.engine.search, ours, theirs, fixed=False)
 
 
 def untrained(config: Path, overrides: list[str], sentences: int) -> System:

@@ -24,6 +24,7 @@ from nmt.data.prepared import Prepared
 from nmt.data.stream import StreamBatches
 from nmt.data.text import TextEncoder
 from nmt.decoding.scorers import ModelScorer
+from nmt.decoding.torch_engine import TorchEngine
 from nmt.decoding.translator import Translator
 from nmt.errors import UserError
 from nmt.evaluation.alignment import Attended
@@ -166,16 +167,14 @@ def _translate(
     src, trg = prepared.src_tokenizer, prepared.trg_tokenizer
     limits = source_limits(experiment, prepared.folder / "tokenizer")
     encoder = TextEncoder(src, build_normalizer(experiment.data))
-    translator = Translator(
+    engine = TorchEngine(
         ModelScorer(model),
-        (limits.reader(encoder),),
-        trg,
         build_search(experiment.decoding, trg, beam=experiment.training.validation_beam),
         tokens_per_batch=tokens_per_batch,
         device=device,
         precision=experiment.training.precision,
-        lengths=limits.lengths,
     )
+    translator = Translator(engine, (limits.reader(encoder),), trg, lengths=limits.lengths)
     found = translator.translations(lines, attention=attention)
     return [each.text for each in found], [part for each in found for part in each.attended]
 

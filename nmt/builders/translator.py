@@ -20,6 +20,7 @@ from nmt.decoding.options import TranslationOptions
 from nmt.decoding.recorded import RecordedScorer
 from nmt.decoding.scorers import EnsembleScorer, FusionScorer, LanguageModelScorer, ModelScorer
 from nmt.decoding.search import AnyScorer
+from nmt.decoding.torch_engine import TorchEngine
 from nmt.decoding.translator import SourceReader, Translator
 from nmt.errors import UserError
 from nmt.layers.decoders import ConditionalDecoder
@@ -33,7 +34,9 @@ AFTER = 32  # steps, before which recording one does not pay: a single line
 Model = TypeVar("Model", Seq2Seq, LanguageModel)
 
 
-def load_translator(options: TranslationOptions, experiment: Experiment | None = None) -> Translator:
+def load_translator(
+    options: TranslationOptions, experiment: Experiment | None = None
+) -> Translator[TorchEngine]:
     """Return the translator that the options describe.
 
     experiment: the first run's configuration with overrides.
@@ -50,8 +53,15 @@ def load_translator(options: TranslationOptions, experiment: Experiment | None =
     first = members[0]
     decoding, n_best = first.experiment.decoding, options.n_best
     limits = [member.limits(options.max_source) for member in members]
-    return Translator(
+    engine = TorchEngine(
         _scorer(options, members, where, precision),
+        build_search(decoding, first.trg, beam=options.beam or max(decoding.beam, n_best), n_best=n_best),
+        tokens_per_batch=decoding.tokens_per_batch,
+        device=where,
+        precision=precision,
+    )
+    return Translator(
+        engine,
         tuple(
             limit.reader(
                 TextEncoder(member.src, build_normalizer(member.experiment.data)), split=options.split
@@ -59,10 +69,6 @@ def load_translator(options: TranslationOptions, experiment: Experiment | None =
             for member, limit in zip(members, limits, strict=True)
         ),
         first.trg,
-        build_search(decoding, first.trg, beam=options.beam or max(decoding.beam, n_best), n_best=n_best),
-        tokens_per_batch=decoding.tokens_per_batch,
-        device=where,
-        precision=precision,
         lengths=limits[0].lengths,
     )
 

@@ -4,7 +4,7 @@ B sentences, K hypotheses a sentence, N = B · K rows, V pieces, Tx source posit
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from math import inf
 from typing import Any, Generic, NamedTuple, Protocol, TypeAlias, TypeVar
 
@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 
 from nmt.decoding.candidates import LengthPenalty, some_top, top
+from nmt.decoding.engine import Hypothesis
 from nmt.decoding.processors import AnyProcessor, LengthLimit, Processors
 from nmt.decoding.trees import Tree, select_rows
 from nmt.shapes import Bool, Float, Int
@@ -65,19 +66,6 @@ class SearchSettings:
     def limits(self, lengths: Int[Tensor, "B"]) -> Int[Tensor, "B"]:
         """Return the longest output for sources of these lengths, </s> counted on both sides."""
         return ((lengths * self.max_ratio).long() + self.max_extra).clamp(min=1)
-
-
-@dataclass(frozen=True)
-class Hypothesis:
-    """ids without </s>; score: penalised log-probability; alignment: </s> counted in Ty.
-
-    Tx is the width of the batch: beyond the sentence's own length the alignment is 0.
-    """
-
-    ids: list[int]
-    score: float
-    log_prob: float
-    alignment: Float[Tensor, "Ty Tx"] | None = field(default=None, compare=False)
 
 
 # Told, for each decision, which sentences it was about and how close it was: the gap between what was kept
@@ -209,7 +197,12 @@ class _Beam:
 
     def _hypothesis(self, b: int, k: int, score: float) -> Hypothesis:
         length = int(self.lengths[b, k])
-        alignment = None if self.alignments is None else self.alignments[b, k, :length].cpu()
+        alignment = None
+        if self.alignments is not None:
+            looked = self.alignments[b, k, :length]  # (Ty, Tx)
+            # NumPy has no bfloat16.
+            looked = looked.to(torch.promote_types(looked.dtype, torch.float32))
+            alignment = looked.cpu().numpy()
         return Hypothesis(
             self.ids[b, k, : length - 1].tolist(), score, float(self.log_probs[b, k]), alignment
         )

@@ -1,4 +1,4 @@
-"""Lines of text in, lines of text out: in order, one for one."""
+"""Lines of text in, lines of text out: in order, one for one. Needs no torch, whichever engine translates."""
 
 import re
 from collections.abc import Callable, Iterator, Sequence
@@ -6,25 +6,19 @@ from dataclasses import KW_ONLY, dataclass
 from heapq import nlargest
 from itertools import pairwise, product
 from math import inf
-from typing import NamedTuple
+from typing import Generic, NamedTuple, TypeVar
 
-import torch
-from torch import Tensor
+import numpy as np
 
-from nmt.data.batches import pad
 from nmt.data.lengths import TrainingLengths
 from nmt.data.sentences import count_sentences, sentence_ends
 from nmt.data.text import TextEncoder
-from nmt.decoding.forcing import force
-from nmt.decoding.sampling import SamplingSettings, sample
-from nmt.decoding.search import AnyScorer, Hypothesis, SearchSettings, beam_search
-from nmt.errors import Diverged
+from nmt.decoding.engine import Engine, ForcingEngine, Hypothesis, SamplingEngine
 from nmt.evaluation.alignment import Attended, Link, attended, best_links
-from nmt.machine import Precision
-from nmt.models import Source
-from nmt.shapes import Int
 from nmt.tokenization.tokenizer import Tokenizer
 from nmt.tokenization.vocabulary import EOS
+
+AnyEngine = TypeVar("AnyEngine", bound=Engine, covariant=True)
 
 _TIGHT = "。！？、，；：」』）】》"  # no space stands behind these
 _CLAUSE = re.compile(r"(?<=[,;:–—、，；：])\s+|(?<=[、，；：])")
@@ -107,22 +101,18 @@ class SourceReader(NamedTuple):
 
 
 @dataclass(frozen=True)
-class Translator:
-    """Translates text with any step scorer over sources; float results do not depend on the neighbours.
+class Translator(Generic[AnyEngine]):
+    """Translates text with any engine; it samples and forces with one that can.
 
     It keeps nothing of a text, so that several threads may use one. readers: how each model of an ensemble
-    reads a source; with several, the scorer's source is a tuple. Limits, batches and alignments go by the
-    tokens of the first. lengths: what training showed, by which a translation is called short.
+    reads a source; alignments go by the tokens of the first. lengths: what training showed, by which a
+    translation is called short.
     """
 
-    scorer: AnyScorer
+    engine: AnyEngine
     readers: tuple[SourceReader, ...]
     trg_tokenizer: Tokenizer
-    search: SearchSettings
     _: KW_ONLY
-    tokens_per_batch: int
-    device: torch.device
-    precision: Precision
     lengths: TrainingLengths | None = None
 
     @property
@@ -149,11 +139,11 @@ class Translator:
         parts = self._parts(lines)
         flat = [part for line in parts for part in line]
         others = zip(*(part.others for part in flat), strict=True)
-        found = iter(self.hypotheses([part.ids for part in flat], *others, attention=attention))
+        found = iter(self.engine.hypotheses([part.ids for part in flat], *others, attention=attention))
         return [self._join(line, [next(found) for _ in line]) for line in parts]
 
-    def draw(
-        self,
+    def sample(
+        self: "Translator[SamplingEngine]",
         lines: Sequence[str],
         *,
         seed: int,
@@ -162,33 +152,40 @@ class Translator:
         top_k: int | None = None,
         top_p: float = 1.0,
     ) -> list[str]:
-        """Return a translation of each line, drawn as `SamplingSettings` says, not searched.
+        """Return a translation of each line, sampled as `SamplingSettings` says, not searched.
 
         first: the number of the first line. The random numbers belong to seed, number of the line and place
-        of the part in it, so that neither batch nor neighbours change what is drawn. Where a search would
-        have to end, a translation is cut. Raises Diverged where no piece has a probability above 0.
+        of the part in it, so that neither batch nor neighbours change what is sampled. Where a search would
+        have to end, a translation is cut. Raises Diverged where no token has a probability above 0.
         """
         parts = self._parts(lines)
         flat = [part for line in parts for part in line]
-        rows, others = [part.ids for part in flat], list(zip(*(part.others for part in flat), strict=True))
+        others = zip(*(part.others for part in flat), strict=True)
         keys = [(seed, n, place) for n, line in enumerate(parts, first) for place in range(len(line))]
-        of = self.search
-        settings = SamplingSettings(
-            bos=of.bos,
-            eos=of.eos,
-            processors=of.processors,
-            temperature=temperature,
-            top_k=top_k,
-            top_p=top_p,
+        found = iter(
+            self.engine.sample(
+                [part.ids for part in flat],
+                *others,
+                keys=keys,
+                temperature=temperature,
+                top_k=top_k,
+                top_p=top_p,
+            )
         )
-        results: list[list[int]] = [[]] * len(rows)
-        for chosen in by_length(rows, self.tokens_per_batch):
-            source, limits = self._source(rows, others, chosen), self._limits(rows, chosen) - 1
-            drawn = sample(self.scorer, source, limits.clamp(min=1), settings, keys=[keys[i] for i in chosen])
-            for i, found in zip(chosen, drawn, strict=True):
-                results[i] = found.ids
-        found_ids = iter(results)
-        return [self._text(line, [next(found_ids) for _ in line]) for line in parts]
+        return [self._text(line, [next(found) for _ in line]) for line in parts]
+
+    def force(self: "Translator[ForcingEngine]", pairs: Sequence[tuple[str, str]]) -> list[Forced]:
+        """Return the log-probabilities of the given targets, token by token, each after those before it.
+
+        pairs: source and target. Of a fusion they are its scores. No source is cut: one of more than
+        `max_source` tokens is read as a whole.
+        """
+        sources = [text for text, _ in pairs]
+        rows, *others = (reader.encoder.encode_batch(sources) for reader in self.readers)
+        trg_encoder = TextEncoder(self.trg_tokenizer, self.readers[0].encoder.normalize)
+        targets = [[*ids, EOS] for ids in trg_encoder.encode_batch([text for _, text in pairs])]
+        log_probs = self.engine.force(rows, *others, targets=targets)
+        return [Forced(ids, each) for ids, each in zip(targets, log_probs, strict=True)]
 
     def _parts(self, lines: Sequence[str]) -> list[list[Part]]:
         if isinstance(lines, str):  # which is a sequence of strings too, each a character
@@ -220,58 +217,6 @@ class Translator:
         """Return the ids of a text, as each model reads it."""
         return [reader.encoder.encode(text) for reader in self.readers]
 
-    def hypotheses(
-        self, rows: list[list[int]], *others: Sequence[list[int]], attention: bool = False
-    ) -> list[list[Hypothesis]]:
-        """Return what the search finds for each row of source ids, in order, something for each.
-
-        others: the same sources as the further models of an ensemble read them.
-        Raises Diverged where all that the search reached has probability 0 or none (not a number).
-        """
-        results: list[list[Hypothesis]] = [[]] * len(rows)
-        for chosen in by_length(rows, self.tokens_per_batch // self.search.beam):
-            source = self._source(rows, others, chosen)
-            limits = self._limits(rows, chosen)
-            found = beam_search(self.scorer, source, limits, self.search, alignments=attention)
-            for i, hypotheses in zip(chosen, found, strict=True):
-                results[i] = hypotheses
-        if not all(results):
-            raise Diverged.giving_no("translation")
-        return results
-
-    def force(self, pairs: Sequence[tuple[str, str]]) -> list[Forced]:
-        """Return the log-probabilities of the given targets, piece by piece, each after those before it.
-
-        pairs: source and target. Of a fusion they are its scores. No source is cut: one of more than
-        `max_source` pieces is read as a whole.
-        """
-        sources = [text for text, _ in pairs]
-        src, *others = (reader.encoder.encode_batch(sources) for reader in self.readers)
-        trg_encoder = TextEncoder(self.trg_tokenizer, self.readers[0].encoder.normalize)
-        trg = [[*ids, EOS] for ids in trg_encoder.encode_batch([text for _, text in pairs])]
-        results: list[Forced] = [Forced([], [])] * len(pairs)
-        both = [[*read, *written] for read, written in zip(src, trg, strict=True)]
-        for chosen in by_length(both, self.tokens_per_batch):
-            source, targets = self._source(src, others, chosen), pad([trg[i] for i in chosen])
-            log_probs = force(self.scorer, source, targets.to(self.device), bos=self.search.bos).tolist()
-            for i, found in zip(chosen, log_probs, strict=True):
-                results[i] = Forced(trg[i], found[: len(trg[i])])
-        return results
-
-    def _source(
-        self, rows: Sequence[list[int]], others: Sequence[Sequence[list[int]]], chosen: Sequence[int]
-    ) -> Source | tuple[Source, ...]:
-        """Return the chosen rows as the scorer reads them: of one model, or a tuple of each one's."""
-
-        def source(of: Sequence[list[int]]) -> Source:
-            lengths = torch.tensor([len(of[i]) + 1 for i in chosen], device=self.device)
-            return Source(pad([of[i] for i in chosen], last=EOS).to(self.device), lengths)
-
-        return tuple(source(of) for of in (rows, *others)) if others else source(rows)
-
-    def _limits(self, rows: Sequence[list[int]], chosen: Sequence[int]) -> Int[Tensor, "B"]:
-        return self.search.limits(torch.tensor([len(rows[i]) + 1 for i in chosen], device=self.device))
-
     def _text(self, parts: list[Part], found: list[list[int]]) -> str:
         """Return the line that these ids of its parts are."""
         texts = [self.trg_tokenizer.decode(ids) for ids in found]
@@ -283,7 +228,7 @@ class Translator:
             return Translation([Ranked("", 0.0)], [])
         ranked = [
             Ranked(self._text(parts, [hypothesis.ids for hypothesis in chosen]), score)
-            for score, chosen in best_of_each(found, self.search.n_best)
+            for score, chosen in best_of_each(found, self.engine.n_best)
         ]
         looked = [
             self._attended(part, hypotheses[0])
@@ -297,7 +242,7 @@ class Translator:
     def _attended(self, part: Part, best: Hypothesis) -> Attended:
         assert best.alignment is not None
         tokenizers = self.src_tokenizer, self.trg_tokenizer
-        weights = best.alignment.double().numpy()
+        weights = best.alignment.astype(np.float64)
         apart = part.apart(self.trg_tokenizer.decode(best.ids))
         return attended(tokenizers, part.ids, best.ids, weights, spaced=part.spaced, apart=apart)
 
@@ -313,20 +258,6 @@ def best_of_each(found: Sequence[list[Hypothesis]], count: int) -> list[tuple[fl
         longer = ((score + each.score, [*chosen, each]) for (score, chosen), each in ways)
         best = nlargest(count, longer, key=lambda way: way[0])
     return best
-
-
-def by_length(rows: Sequence[list[int]], tokens: int) -> Iterator[list[int]]:
-    """Yield row numbers in batches of similar length and so many pieces, the longest first."""
-    batch: list[int] = []
-    width = 0
-    for i in sorted(range(len(rows)), key=lambda i: -len(rows[i])):
-        if batch and (len(batch) + 1) * width > tokens:
-            yield batch
-            batch = []
-        width = len(rows[i]) + 1 if not batch else width
-        batch.append(i)
-    if batch:
-        yield batch
 
 
 def split_text(

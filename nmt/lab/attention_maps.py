@@ -7,6 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nmt.config.model import ModelConfig, MultiHeadAttentionConfig
+from nmt.decoding.engine import Engine
 from nmt.decoding.translator import Translator
 from nmt.errors import UserError
 from nmt.evaluation.alignment import Attended, attended
@@ -32,12 +33,12 @@ class Map(NamedTuple):
     translation: str
 
 
-def attention_map(translator: Translator, line: str) -> Map:
+def attention_map(translator: Translator[Engine], line: str) -> Map:
     """Return where the model looked while it translated a line, or the first part of a line in parts."""
     src = translator.parts(line)[0].ids
-    ((best, *_),) = translator.hypotheses([src], attention=True)
+    ((best, *_),) = translator.engine.hypotheses([src], attention=True)
     assert best.alignment is not None
-    weights = best.alignment.double().numpy()  # </s> counted on both sides
+    weights = best.alignment.astype(np.float64)  # </s> counted on both sides
     tokenizers = translator.src_tokenizer, translator.trg_tokenizer
     shown = [
         [token.replace("▁", "_") for token in tokenizer.tokens(ids)] + [END]

@@ -87,7 +87,7 @@ def read(trained: Trained, line: str) -> list[Read]:
     assert trained.translator is not None
     src_tokenizer = trained.translator.src_tokenizer
     src = src_tokenizer.encode(line)
-    ((best, *_),) = trained.translator.hypotheses([src])
+    ((best, *_),) = trained.translator.engine.hypotheses([src])
     src, trg = [*src, EOS], [BOS, *best.ids]
     with observed(model) as steps:
         model(Source(torch.tensor([src]), torch.tensor([len(src)])), torch.tensor([trg]))

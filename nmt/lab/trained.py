@@ -16,6 +16,7 @@ from nmt.data.corpus import Pair
 from nmt.data.lines import read_lines
 from nmt.decoding.options import TranslationOptions
 from nmt.decoding.scorers import ModelScorer
+from nmt.decoding.torch_engine import TorchEngine
 from nmt.decoding.translator import Translator
 from nmt.errors import UserError
 from nmt.models import LanguageModel, Seq2Seq
@@ -31,9 +32,9 @@ class Trained:
     experiment: Experiment
     model: Seq2Seq | LanguageModel
     tokenizer: Tokenizer  # of its output
-    translator: Translator | None
+    translator: Translator[TorchEngine] | None
 
-    def translating(self, what: str) -> tuple[Seq2Seq, Translator]:
+    def translating(self, what: str) -> tuple[Seq2Seq, Translator[TorchEngine]]:
         """Return the model and its translator; raises UserError, which names `what`, if it has none."""
         if not isinstance(self.model, Seq2Seq) or self.translator is None:
             raise UserError(
@@ -55,8 +56,9 @@ def load_trained(folder: Path, overrides: Sequence[str] = (), *, read: Path | No
     # In float64 weights are not prepacked, so the model keeps its own cells.
     options = TranslationOptions(models=(folder,), beam=1, device="cpu", precision="float64")
     translator = load_translator(options, experiment)
-    assert isinstance(translator.scorer, ModelScorer)
-    return Trained(folder, experiment, translator.scorer.model, translator.trg_tokenizer, translator)
+    scorer = translator.engine.scorer
+    assert isinstance(scorer, ModelScorer)
+    return Trained(folder, experiment, scorer.model, translator.trg_tokenizer, translator)
 
 
 def pairs_of(trained: Trained, split: str, count: int) -> list[Pair]:

@@ -19,12 +19,14 @@ from nmt.builders.translator import load_translator
 from nmt.data.batches import pad
 from nmt.decoding.options import TranslationOptions
 from nmt.decoding.search import beam_search
+from nmt.decoding.torch_engine import TorchEngine
 from nmt.decoding.translator import Translator
 from nmt.jobs.blocks import BLOCK
 from nmt.machine import Precision
 from nmt.models import Source
 from nmt.tokenization.vocabulary import EOS
 
+TorchTranslator: TypeAlias = Translator[TorchEngine]
 Order: TypeAlias = Literal["as it is", "reversed", "shuffled"]
 Batch: TypeAlias = Literal["usual", "an eighth", "one"]
 
@@ -102,7 +104,7 @@ def ways(precisions: Sequence[Precision]) -> list[Way]:
 def check_run(options: TranslationOptions, lines: Sequence[str]) -> Iterator[Outcome]:
     """Yield the outcome of each way to decode the lines with a run's model, as soon as it is there."""
 
-    def load(precision: Precision) -> Translator:
+    def load(precision: Precision) -> TorchTranslator:
         return load_translator(replace(options, precision=precision))
 
     shipped = choose_translation_precision("auto", choose_device(options.device))
@@ -110,7 +112,9 @@ def check_run(options: TranslationOptions, lines: Sequence[str]) -> Iterator[Out
 
 
 def check(
-    load: Callable[[Precision], Translator], lines: Sequence[str], precisions: Sequence[Precision]
+    load: Callable[[Precision], TorchTranslator],
+    lines: Sequence[str],
+    precisions: Sequence[Precision],
 ) -> Iterator[Outcome]:
     """Yield the outcome of each way in the precisions for the translators that `load` gives."""
     exact = load("float64")
@@ -135,48 +139,49 @@ def check(
         yield Outcome(way, len(lines), differences, gap, judged=not rounded)
 
 
-def _decode(translator: Translator, lines: Sequence[str], order: Order, batch: Batch) -> list[_Decoded]:
+def _decode(translator: TorchTranslator, lines: Sequence[str], order: Order, batch: Batch) -> list[_Decoded]:
     numbers = list(range(len(lines)))
     if order == "reversed":
         numbers.reverse()
     elif order == "shuffled":
         Random(1).shuffle(numbers)
-    usual = translator.tokens_per_batch
-    translator = replace(
-        translator, tokens_per_batch={"usual": usual, "an eighth": usual // 8, "one": 0}[batch]
+    usual = translator.engine.tokens_per_batch
+    engine = replace(
+        translator.engine, tokens_per_batch={"usual": usual, "an eighth": usual // 8, "one": 0}[batch]
     )
     decoded: dict[int, _Decoded] = {}
     for begin in range(0, len(numbers), BLOCK):
         block = numbers[begin : begin + BLOCK]
         parts = {i: [part.ids for part in translator.parts(lines[i])] for i in block}
-        found = iter(translator.hypotheses([ids for rows in parts.values() for ids in rows]))
+        found = iter(engine.hypotheses([ids for rows in parts.values() for ids in rows]))
         for i, rows in parts.items():
             best = [next(found)[0] for _ in rows]
             decoded[i] = _Decoded([each.ids for each in best], sum(each.score for each in best))
     return [decoded[i] for i in range(len(lines))]
 
 
-def _pieces(translator: Translator, decoded: _Decoded) -> str:
+def _pieces(translator: TorchTranslator, decoded: _Decoded) -> str:
     return " ".join(piece for ids in decoded.ids for piece in translator.trg_tokenizer.tokens(ids))
 
 
-def closest_decision(translator: Translator, line: str) -> float:
+def closest_decision(translator: TorchTranslator, line: str) -> float:
     """Return the smallest gap between what the search for a line kept and what it dropped for it.
 
     That is, of log-probabilities, at each step between the last candidate kept and the first dropped, and at
     the end, of scores, between the best two.
     """
-    return min((_closest(translator, part.ids) for part in translator.parts(line)), default=float("inf"))
+    parts = translator.parts(line)
+    return min((_closest(translator.engine, part.ids) for part in parts), default=float("inf"))
 
 
-def _closest(translator: Translator, src: list[int]) -> float:
+def _closest(engine: TorchEngine, src: list[int]) -> float:
     gaps = [float("inf")]
-    lengths = torch.tensor([len(src) + 1], device=translator.device)
-    source = Source(pad([src], last=EOS).to(translator.device), lengths)
-    settings = replace(translator.search, n_best=1)
+    lengths = torch.tensor([len(src) + 1], device=engine.device)
+    source = Source(pad([src], last=EOS).to(engine.device), lengths)
+    settings = replace(engine.search, n_best=1)
 
     def observe(rows: Tensor, found: Tensor) -> None:
         gaps.extend(gap for gap in found.tolist() if isfinite(gap))
 
-    beam_search(translator.scorer, source, settings.limits(lengths), settings, observer=observe)
+    beam_search(engine.scorer, source, settings.limits(lengths), settings, observer=observe)
     return min(gaps)

@@ -11,14 +11,15 @@ from nmt.builders.language_model import first_token, load_language_model
 from nmt.config.experiment import Experiment
 from nmt.data.batches import pad
 from nmt.data.corpus import Pair
+from nmt.decoding.engine import ForcingEngine, by_length
 from nmt.decoding.forcing import force
 from nmt.decoding.scorers import LanguageModelScorer
-from nmt.decoding.translator import Forced, Translator, by_length
+from nmt.decoding.translator import Forced, Translator
 from nmt.tokenization.tokenizer import Tokenizer
 from nmt.tokenization.vocabulary import EOS
 
 
-def force_pairs(translator: Translator, pairs: Sequence[Pair]) -> Iterator[str]:
+def force_pairs(translator: Translator[ForcingEngine], pairs: Sequence[Pair]) -> Iterator[str]:
     """Yield a line for each pair: how probable the model finds the target, by piece."""
     for forced in translator.force(pairs):
         yield forced_line(forced, translator.trg_tokenizer)

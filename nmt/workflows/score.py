@@ -150,16 +150,16 @@ def score_run(
     references = ([pair.trg for pair in data.pairs], *data.more_references)
     system = System(
         experiment=experiment,
-        machine=machine(translator.device),
+        machine=machine(translator.engine.device),
         tokenizers={"src": translator.src_tokenizer.fingerprint, "trg": translator.trg_tokenizer.fingerprint},
         decoding=Decoding(
             settings={
                 **experiment.decoding.model_dump(mode="json"),
-                "beam": translator.search.beam,
+                "beam": translator.engine.search.beam,
                 **together,
             },
             sentences_per_second=len(data.pairs) / seconds,
-            precision=translator.precision,
+            precision=translator.engine.precision,
         ),
     )
     found = scores(outputs, *references, metrics=metrics, tokenize=tokenize)

@@ -53,7 +53,7 @@ def load_block_translator(options: TranslationOptions, *, alignments: bool) -> C
     def translated(block: Block) -> Translated:
         first, texts = block
         if options.sampling:
-            sampled = translator.draw(texts, first=first, **options.sampling._asdict())
+            sampled = translator.sample(texts, first=first, **options.sampling._asdict())
             return Translated("".join(f"{each}\n" for each in sampled), [])
         found = list(enumerate(translator.translations(texts, attention=alignments), first))
         text = "".join(f"{line}\n" for number, each in found for line in lines(number, each))

@@ -31,16 +31,17 @@ def test_a_folder_is_a_translator(tiny_run: Path) -> None:
 
 def test_what_is_not_given_is_as_the_run_says(tiny_run: Path) -> None:
     translator = load_translator(TranslationOptions(models=(tiny_run,)))
-    assert (translator.search.beam, translator.search.n_best, translator.max_source) == (2, 1, 40)
-    assert load_translator(TranslationOptions(models=(tiny_run,), beam=4)).search.beam == 4
-    assert load_translator(TranslationOptions(models=(tiny_run,), n_best=6)).search.beam == 6
+    search = translator.engine.search
+    assert (search.beam, search.n_best, translator.max_source) == (2, 1, 40)
+    assert load_translator(TranslationOptions(models=(tiny_run,), beam=4)).engine.search.beam == 4
+    assert load_translator(TranslationOptions(models=(tiny_run,), n_best=6)).engine.search.beam == 6
 
 
 def test_overrides_of_the_configuration_hold(tiny_run: Path) -> None:
     changed = load_experiment(
         tiny_run / "config.yaml", ["decoding.beam=3", "decoding.length_penalty={kind: none}"]
     )
-    search = load_translator(TranslationOptions(models=(tiny_run,)), changed).search
+    search = load_translator(TranslationOptions(models=(tiny_run,)), changed).engine.search
     assert search.beam == 3
     assert search.penalty.alpha == 0
 

@@ -19,9 +19,11 @@ from nmt.data.lengths import TrainingLengths
 from nmt.data.sentences import sentences
 from nmt.data.text import TextEncoder
 from nmt.decoding.candidates import LengthPenalty
+from nmt.decoding.engine import Hypothesis
 from nmt.decoding.options import TranslationOptions
 from nmt.decoding.processors import Ban
-from nmt.decoding.search import Hypothesis, SearchSettings, Step
+from nmt.decoding.search import SearchSettings, Step
+from nmt.decoding.torch_engine import TorchEngine
 from nmt.decoding.translator import Ranked, SourceReader, Translator, best_of_each, split_text
 from nmt.evaluation.alignment import Link
 from nmt.machine import Precision
@@ -74,7 +76,7 @@ def copier(
     tokens_per_batch: int = 500,
     lengths: TrainingLengths | None = None,
     split: bool = True,
-) -> Translator:
+) -> Translator[TorchEngine]:
     settings = SearchSettings(
         beam=beam,
         penalty=LengthPenalty(alpha=1.0, offset=5.0),
@@ -85,16 +87,19 @@ def copier(
     )
     limits = SourceLimits(max_source, lengths) if lengths else None
     reader = SourceReader(TextEncoder(tokenizer), max_source)
-    return Translator(
+    engine = TorchEngine(
         Copier(len(tokenizer.vocabulary)),
-        (limits.reader(reader.encoder, split=split) if limits else reader,),
-        tokenizer,
         settings,
         tokens_per_batch=tokens_per_batch,
         precision="float32",
         device=torch.device("cpu"),
-        lengths=lengths,
     )
+    reader = limits.reader(reader.encoder, split=split) if limits else reader
+    return Translator(engine, (reader,), tokenizer, lengths=lengths)
+
+
+def with_engine(translator: Translator[TorchEngine], **changes: object) -> Translator[TorchEngine]:
+    return replace(translator, engine=replace(translator.engine, **changes))
 
 
 # sentencepiece writes the space as U+2581, so that this one character comes back as a space.
@@ -161,7 +166,7 @@ def test_order_and_batch_size_change_nothing(tiny_run: Path) -> None:
     lines = [*ODD, "der Hund läuft.", "the dog runs quickly across a street " * 4, "die"]
     together = translator.translate(lines)
     assert translator.translate(lines[::-1])[::-1] == together
-    assert replace(translator, tokens_per_batch=1).translate(lines) == together
+    assert with_engine(translator, tokens_per_batch=1).translate(lines) == together
     assert [text for line in lines for text in translator.translate([line])] == together
     assert [bool(text) for text in together] == [bool(line.strip()) for line in lines]
 
@@ -172,9 +177,9 @@ def test_eight_threads_translate_as_one(tiny_run: Path, precision: Precision) ->
     lines = [*ODD, "der Hund läuft.", "the dog runs quickly across a street " * 4, "die", PARAGRAPH]
     jobs = [lines[n:] + lines[:n] for n in range(8)]
 
-    def results(translator: Translator, job: list[str]) -> tuple[list[list[Ranked]], list[str]]:
+    def results(translator: Translator[TorchEngine], job: list[str]) -> tuple[list[list[Ranked]], list[str]]:
         found = translator.translations(job, attention=True)
-        return [each.ranked for each in found], translator.draw(job, seed=1)
+        return [each.ranked for each in found], translator.sample(job, seed=1)
 
     alone = load_translator(options)
     expected = [results(alone, job) for job in jobs]
@@ -183,37 +188,37 @@ def test_eight_threads_translate_as_one(tiny_run: Path, precision: Precision) ->
         assert list(threads.map(partial(results, shared), jobs)) == expected
 
 
-def test_what_is_drawn_belongs_to_seed_line_and_part(tiny_run: Path) -> None:
+def test_what_is_sampled_belongs_to_seed_line_and_part(tiny_run: Path) -> None:
     translator = load_translator(TranslationOptions(models=(tiny_run,), precision="float64"))
     lines = [*ODD, "der Hund läuft.", "der Hund läuft.", "die Straße, " * 60]
     assert [len(translator.parts(line)) > 1 for line in lines[-3:]] == [False, False, True]
-    drawn = translator.draw(lines, seed=3, first=7)
-    assert drawn == [translator.draw([line], seed=3, first=n)[0] for n, line in enumerate(lines, 7)]
-    assert drawn[4:] == translator.draw(lines[4:], seed=3, first=11)
-    assert replace(translator, tokens_per_batch=1).draw(lines, seed=3, first=7) == drawn
-    assert drawn[-3] != drawn[-2]  # one line, two numbers
-    assert translator.draw(lines, seed=4, first=7)[-2] != drawn[-2]
-    assert [bool(text) for text in drawn] == [bool(line.strip()) for line in lines]
+    sampled = translator.sample(lines, seed=3, first=7)
+    assert sampled == [translator.sample([line], seed=3, first=n)[0] for n, line in enumerate(lines, 7)]
+    assert sampled[4:] == translator.sample(lines[4:], seed=3, first=11)
+    assert with_engine(translator, tokens_per_batch=1).sample(lines, seed=3, first=7) == sampled
+    assert sampled[-3] != sampled[-2]  # one line, two numbers
+    assert translator.sample(lines, seed=4, first=7)[-2] != sampled[-2]
+    assert [bool(text) for text in sampled] == [bool(line.strip()) for line in lines]
     with pytest.raises(TypeError, match="expected a list of lines"):
-        translator.draw("der Hund", seed=3)
+        translator.sample("der Hund", seed=3)
 
 
-def test_the_parts_of_a_line_are_drawn_apart(tiny_run: Path) -> None:
+def test_the_parts_of_a_line_are_sampled_apart(tiny_run: Path) -> None:
     options = TranslationOptions(models=(tiny_run,), precision="float64")
     line = "der Hund läuft schnell über die Straße. "
     max_source = len(load_translator(options).src_tokenizer.encode(line))
     translator = load_translator(replace(options, max_source=max_source))
     first, second = translator.parts(line * 2)
     assert first.ids == second.ids
-    (drawn,), (alone,) = translator.draw([line * 2], seed=1), translator.draw([line], seed=1)
-    assert drawn.startswith(alone + " ")
-    assert drawn != f"{alone} {alone}"
+    (sampled,), (alone,) = translator.sample([line * 2], seed=1), translator.sample([line], seed=1)
+    assert sampled.startswith(alone + " ")
+    assert sampled != f"{alone} {alone}"
 
 
 def test_the_most_probable_at_every_step_is_greedy_search(tiny_run: Path) -> None:
     translator = load_translator(TranslationOptions(models=(tiny_run,), precision="float64", beam=1))
     lines = [*ODD, "der Hund läuft.", "the dog runs quickly across a street " * 4]
-    assert translator.draw(lines, seed=1, temperature=0.0) == translator.translate(lines)
+    assert translator.sample(lines, seed=1, temperature=0.0) == translator.translate(lines)
 
 
 def test_the_n_best_are_ranked_and_blank_lines_have_one() -> None:
@@ -246,7 +251,7 @@ def test_a_part_without_output_keeps_the_places_of_the_others() -> None:
     words = WordTokenizer(Vocabulary([*SPECIALS, "a", "b", "c", "d"]), lowercase=False)
     translator = copier(words, max_source=2)
     silent = Copier(len(words.vocabulary), silent=words.vocabulary.id("c"))
-    translator = replace(translator, scorer=silent)
+    translator = with_engine(translator, scorer=silent)
     (found,) = translator.translations(["a b c d b a"], attention=True)
     assert found.text == "a b b a"
     assert found.links() == [Link(0, 0), Link(1, 1), Link(4, 2), Link(5, 3)]
@@ -316,11 +321,14 @@ def test_translated_sentences_have_a_space_between_them_where_the_target_has(
     translator = copier(lengths=TrainingLengths(tokens=1000))
     outputs = [SUBWORDS.encode(text.strip()) for text in (first, second)]
 
-    class Fixed(Translator):
-        def hypotheses(self, *_: object, **__: object) -> list[list[Hypothesis]]:
+    class Fixed:
+        n_best = 1
+
+        def hypotheses(self, *_: object, attention: bool = False) -> list[list[Hypothesis]]:
             return [[Hypothesis(ids, 0.0, 0.0)] for ids in outputs]
 
-    assert Fixed(**vars(translator)).translate([source]) == [target]
+    fixed = Translator(Fixed(), translator.readers, SUBWORDS, lengths=translator.lengths)
+    assert fixed.translate([source]) == [target]
 
 
 def test_the_n_best_of_parts_are_the_best_of_all_combinations() -> None:
@@ -336,7 +344,7 @@ def test_an_output_far_shorter_than_its_source_is_told() -> None:
     lengths = TrainingLengths(tokens=100, ratio=0.5)
     translator = copier(words, lengths=lengths)
     silent = Copier(len(words.vocabulary), silent=words.vocabulary.id("c"))
-    translator = replace(translator, scorer=silent)
+    translator = with_engine(translator, scorer=silent)
     lines = ["a " * 4 + "c " + "b " * 20, "a " * 20, "a c b", "c " * 9, ""]
     assert [found.short for found in translator.translations(lines)] == [True, False, False, False, False]
 

@@ -349,7 +349,7 @@ def test_a_line_is_drawn_alike_wherever_it_is_drawn(
 
 
 def test_lines_are_drawn_one_by_one_as_all_together(tiny_run: Path) -> None:
-    whole = load_translator(TranslationOptions(models=(tiny_run,), precision="float64")).draw(
+    whole = load_translator(TranslationOptions(models=(tiny_run,), precision="float64")).sample(
         ["der Hund"] * 4, seed=1
     )
     assert len(set(whole)) > 1

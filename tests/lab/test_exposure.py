@@ -37,14 +37,14 @@ def test_before_the_first_piece_the_two_are_one(tiny_run: Path) -> None:
 def test_where_the_reference_is_the_models_own_the_two_never_part(tiny_run: Path) -> None:
     trained = load_trained(tiny_run)
     model, translator = trained.translating("")
-    own = [best.ids for (best, *_) in translator.hypotheses(SRC)]
+    own = [best.ids for (best, *_) in translator.engine.hypotheses(SRC)]
     banned = translator.trg_tokenizer.banned
     found = expose(model, source(), pad(own, last=EOS), banned)
     # A translation that the limit cut short ends in a piece that the model would not have chosen.
     whole = [
         row
         for row, ids in enumerate(own)
-        if len(ids) < int(translator.search.limits(source().lengths)[row]) - 1
+        if len(ids) < int(translator.engine.search.limits(source().lengths)[row]) - 1
     ]
     for row, ids in enumerate(own):
         length = len(ids) + (row in whole)

@@ -21,6 +21,7 @@ from nmt.decoding.candidates import LengthPenalty
 from nmt.decoding.processors import Ban
 from nmt.decoding.scorers import ModelScorer
 from nmt.decoding.search import SearchSettings
+from nmt.decoding.torch_engine import TorchEngine
 from nmt.decoding.translator import SourceReader, Translator
 from nmt.evaluation.alignment import Attended
 from nmt.evaluation.metrics import corpus_bleu
@@ -64,15 +65,10 @@ def translate(
     search = SearchSettings(
         beam=2, penalty=LengthPenalty(alpha=0.0, offset=0.0), bos=BOS, eos=EOS, processors=(Ban(TRG.banned),)
     )
-    translator = Translator(
-        ModelScorer(network),
-        (SourceReader(TextEncoder(SRC), 100),),
-        TRG,
-        search,
-        tokens_per_batch=16,
-        device=torch.device("cpu"),
-        precision="float64",
+    engine = TorchEngine(
+        ModelScorer(network), search, tokens_per_batch=16, device=torch.device("cpu"), precision="float64"
     )
+    translator = Translator(engine, (SourceReader(TextEncoder(SRC), 100),), TRG)
     found = translator.translations(lines, attention=attention)
     return [each.text for each in found], [part for each in found for part in each.attended]
 

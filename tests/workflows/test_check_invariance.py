@@ -10,6 +10,7 @@ from torch import Tensor
 from nmt.builders.translator import load_translator
 from nmt.decoding.options import TranslationOptions
 from nmt.decoding.search import Step
+from nmt.decoding.torch_engine import TorchEngine
 from nmt.decoding.translator import Translator
 from nmt.machine import has_int8
 from nmt.models import Source
@@ -49,12 +50,13 @@ class Swayed:
 
 def swayed(
     run: Path, gap: float, *, exact: float, rough: float, beam: int = 1
-) -> dict[Precision, Translator]:
-    found: dict[Precision, Translator] = {}
+) -> dict[Precision, Translator[TorchEngine]]:
+    found: dict[Precision, Translator[TorchEngine]] = {}
     for precision, sway in (("float64", exact), ("float32", rough)):
         translator = load_translator(TranslationOptions(models=(run,), beam=beam))
         scorer = Swayed(len(translator.trg_tokenizer.vocabulary), gap, sway=sway)
-        found[precision] = replace(translator, scorer=scorer)  # type: ignore[index]
+        engine = replace(translator.engine, scorer=scorer)
+        found[precision] = replace(translator, engine=engine)  # type: ignore[index]
     return found
 
 
@@ -126,7 +128,7 @@ def test_the_closest_decision_is_between_the_last_kept_and_the_first_dropped(
     tiny_run: Path, beam: int, gap: float, closest: float
 ) -> None:
     translator = swayed(tiny_run, gap, exact=0.0, rough=0.0, beam=beam)["float64"]
-    two_steps = replace(translator.search, max_ratio=0.01, max_extra=2)
-    translator = replace(translator, search=two_steps)
+    two_steps = replace(translator.engine.search, max_ratio=0.01, max_extra=2)
+    translator = replace(translator, engine=replace(translator.engine, search=two_steps))
     assert closest_decision(translator, "der Hund") == pytest.approx(closest)
     assert closest_decision(translator, " ") == float("inf")

@@ -1,0 +1,94 @@
+"""What a translator needs of an engine: ids in, hypotheses out. The engines themselves stand elsewhere.
+
+Needs no torch. Ty target and Tx source positions.
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+
+@dataclass(frozen=True)
+class Hypothesis:
+    """What a search found: ids without </s>, its scores, and where the model looked.
+
+    score: the penalised log-probability. alignment: (Ty, Tx) in float32 or float64, </s> counted in Ty; Tx is
+    the width of the batch at most: beyond the sentence's own length, </s> counted, the alignment is 0.
+    """
+
+    ids: list[int]
+    score: float
+    log_prob: float
+    alignment: NDArray[np.floating] | None = field(default=None, compare=False)
+
+
+class Engine(Protocol):
+    """A model, an ensemble or a fusion together with a search; several threads may use one."""
+
+    @property
+    def n_best(self) -> int:
+        """The most hypotheses it returns for a source."""
+        ...
+
+    def hypotheses(
+        self, rows: Sequence[list[int]], *others: Sequence[list[int]], attention: bool = False
+    ) -> list[list[Hypothesis]]:
+        """Return what the search finds for each row of source ids, in order: at least one, the best first.
+
+        rows: ids without </s>, as the first model reads them; none at all give an empty list. others: the
+        same sources as the further models of an ensemble read them. attention: the hypotheses hold their
+        alignments. The engine makes its own batches; they, and neighbours, change no result.
+        Raises Diverged where all that the search reached has probability 0 or none (not a number).
+        """
+        ...
+
+
+class SamplingEngine(Engine, Protocol):
+    """An engine that also samples."""
+
+    def sample(
+        self,
+        rows: Sequence[list[int]],
+        *others: Sequence[list[int]],
+        keys: Sequence[tuple[int, ...]],
+        temperature: float = 1.0,
+        top_k: int | None = None,
+        top_p: float = 1.0,
+    ) -> list[list[int]]:
+        """Return target ids for each row of source ids, without </s>, sampled as `SamplingSettings` says.
+
+        keys: what each row's random numbers are made from, so that neither batch nor neighbours change what
+        is sampled. Where a search would have to end, the ids are cut.
+        Raises Diverged where no token has a probability above 0.
+        """
+        ...
+
+
+class ForcingEngine(Engine, Protocol):
+    """An engine that also says how probable a given target is."""
+
+    def force(
+        self, rows: Sequence[list[int]], *others: Sequence[list[int]], targets: Sequence[list[int]]
+    ) -> list[list[float]]:
+        """Return the log-probability of each target id after those before it; targets end in </s>.
+
+        Of a fusion they are its scores. Raises Diverged where one is not a number.
+        """
+        ...
+
+
+def by_length(rows: Sequence[list[int]], tokens: int) -> Iterator[list[int]]:
+    """Yield row numbers in batches of similar length and so many tokens, the longest first."""
+    batch: list[int] = []
+    width = 0
+    for i in sorted(range(len(rows)), key=lambda i: -len(rows[i])):
+        if batch and (len(batch) + 1) * width > tokens:
+            yield batch
+            batch = []
+        width = len(rows[i]) + 1 if not batch else width
+        batch.append(i)
+    if batch:
+        yield batch

@@ -1,0 +1,110 @@
+"""The engine in torch: any step scorer under the one search, by itself, sampled from or forced."""
+
+from collections.abc import Sequence
+from dataclasses import KW_ONLY, dataclass
+
+import torch
+from torch import Tensor
+
+from nmt.data.batches import pad
+from nmt.decoding.engine import Hypothesis, by_length
+from nmt.decoding.forcing import force
+from nmt.decoding.sampling import SamplingSettings, sample
+from nmt.decoding.search import AnyScorer, SearchSettings, beam_search
+from nmt.errors import Diverged
+from nmt.machine import Precision
+from nmt.models import Source
+from nmt.shapes import Int
+from nmt.tokenization.vocabulary import EOS
+
+
+@dataclass(frozen=True)
+class TorchEngine:
+    """Searches, samples and forces with any step scorer over sources; it keeps nothing of a source.
+
+    With an ensemble the scorer's source is a tuple. Limits and batches go by the ids of the first model.
+    device, precision: where and in what the scorer computes. tokens_per_batch: source tokens, times the beam.
+    """
+
+    scorer: AnyScorer
+    search: SearchSettings
+    _: KW_ONLY
+    tokens_per_batch: int
+    device: torch.device
+    precision: Precision
+
+    @property
+    def n_best(self) -> int:
+        """The most hypotheses that a search returns for a source."""
+        return self.search.n_best
+
+    def hypotheses(
+        self, rows: Sequence[list[int]], *others: Sequence[list[int]], attention: bool = False
+    ) -> list[list[Hypothesis]]:
+        """Return what the search finds for each row of source ids; see `Engine`."""
+        results: list[list[Hypothesis]] = [[]] * len(rows)
+        for chosen in by_length(rows, self.tokens_per_batch // self.search.beam):
+            source = self._source(rows, others, chosen)
+            limits = self._limits(rows, chosen)
+            found = beam_search(self.scorer, source, limits, self.search, alignments=attention)
+            for i, hypotheses in zip(chosen, found, strict=True):
+                results[i] = hypotheses
+        if not all(results):
+            raise Diverged.giving_no("translation")
+        return results
+
+    def sample(
+        self,
+        rows: Sequence[list[int]],
+        *others: Sequence[list[int]],
+        keys: Sequence[tuple[int, ...]],
+        temperature: float = 1.0,
+        top_k: int | None = None,
+        top_p: float = 1.0,
+    ) -> list[list[int]]:
+        """Return sampled target ids for each row of source ids; see `SamplingEngine`."""
+        of = self.search
+        settings = SamplingSettings(
+            bos=of.bos,
+            eos=of.eos,
+            processors=of.processors,
+            temperature=temperature,
+            top_k=top_k,
+            top_p=top_p,
+        )
+        results: list[list[int]] = [[]] * len(rows)
+        for chosen in by_length(rows, self.tokens_per_batch):
+            source, limits = self._source(rows, others, chosen), self._limits(rows, chosen) - 1
+            sampled = sample(
+                self.scorer, source, limits.clamp(min=1), settings, keys=[keys[i] for i in chosen]
+            )
+            for i, found in zip(chosen, sampled, strict=True):
+                results[i] = found.ids
+        return results
+
+    def force(
+        self, rows: Sequence[list[int]], *others: Sequence[list[int]], targets: Sequence[list[int]]
+    ) -> list[list[float]]:
+        """Return the log-probability of each target id after those before it; see `ForcingEngine`."""
+        results: list[list[float]] = [[]] * len(rows)
+        both = [[*read, *written] for read, written in zip(rows, targets, strict=True)]
+        for chosen in by_length(both, self.tokens_per_batch):
+            source, trg = self._source(rows, others, chosen), pad([targets[i] for i in chosen])
+            log_probs = force(self.scorer, source, trg.to(self.device), bos=self.search.bos).tolist()
+            for i, found in zip(chosen, log_probs, strict=True):
+                results[i] = found[: len(targets[i])]
+        return results
+
+    def _source(
+        self, rows: Sequence[list[int]], others: Sequence[Sequence[list[int]]], chosen: Sequence[int]
+    ) -> Source | tuple[Source, ...]:
+        """Return the chosen rows as the scorer reads them: of one model, or a tuple of each one's."""
+
+        def source(of: Sequence[list[int]]) -> Source:
+            lengths = torch.tensor([len(of[i]) + 1 for i in chosen], device=self.device)
+            return Source(pad([of[i] for i in chosen], last=EOS).to(self.device), lengths)
+
+        return tuple(source(of) for of in (rows, *others)) if others else source(rows)
+
+    def _limits(self, rows: Sequence[list[int]], chosen: Sequence[int]) -> Int[Tensor, "B"]:
+        return self.search.limits(torch.tensor([len(rows[i]) + 1 for i in chosen], device=self.device))
