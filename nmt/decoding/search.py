@@ -129,8 +129,9 @@ class _Beam:
             self.log_probs, self.lengths = ranks, self.lengths + 1
         self.finished = pieces == settings.eos
         self.some_finished = bool(self.finished.any())
-        if self.some_finished:  # an empty slot never counts as such, or it would keep a real one's place
-            self.finished &= self.log_probs != float("-inf")
+        if self.some_finished:
+            # An empty slot never counts as such, or it would keep a real one's place; nor does what is NaN.
+            self.finished &= self.log_probs > float("-inf")
         origin = (self.first_row[:size] + slots).flatten()
         self.ids = self.ids.flatten(0, 1).index_select(0, origin).view_as(self.ids)
         self.ids[:, :, position] = pieces

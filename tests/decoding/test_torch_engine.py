@@ -91,7 +91,7 @@ def test_numpy_has_no_bfloat16() -> None:
     assert (found.alignment == 0.25).all()
 
 
-@pytest.mark.parametrize("log_prob", [float("-inf")])
+@pytest.mark.parametrize("log_prob", [float("nan"), float("-inf")])
 def test_a_model_that_gives_no_number_is_an_error(log_prob: float) -> None:
     with pytest.raises(Diverged, match="gives no translation"):
         made(Scorer(log_prob)).hypotheses([[5], [5, 5]])
