@@ -162,14 +162,16 @@ ENGINES: dict[str, Build] = {
 
 
 def installed() -> dict[str, Build]:
-    """Return the engines whose packages are there; a line tells of each that is left out."""
+    """Return the engines whose packages are there and that this CPU runs; print a line for each other one."""
     found = {}
     for name, build in ENGINES.items():
         try:
-            build(torch.randn(64, 64))
+            build(torch.randn(64, 64))(torch.randn(3, 64))
             found[name] = build
         except ImportError as error:
             print(f"{name}: left out, {error.name} is not installed\n")
+        except RuntimeError as error:
+            print(f"{name}: left out, not on this CPU ({str(error).splitlines()[0]})\n")
     return found
 
 
