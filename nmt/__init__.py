@@ -13,6 +13,9 @@ if TYPE_CHECKING:
 os.environ.setdefault("ONEDNN_PRIMITIVE_CACHE_CAPACITY", "64")
 # torch keeps a second such cache above it, 1024 products unless told otherwise.
 os.environ.setdefault("LRU_CACHE_CAPACITY", "16")
+# When another process of a run has ended, torch prints a C++ stack as a warning, before the one line of ours
+# that says so. Errors are still printed.
+os.environ.setdefault("TORCH_CPP_LOG_LEVEL", "ERROR")
 
 __all__ = ["__version__", "load"]
 

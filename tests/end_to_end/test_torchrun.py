@@ -58,9 +58,7 @@ def start_two(stack: ExitStack, *arguments: str | Path) -> list[subprocess.Popen
         s.bind(("127.0.0.1", 0))
         port = str(s.getsockname()[1])
     there = {"WORLD_SIZE": "2", "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": port}
-    return [
-        start(stack, "-m", "nmt", "train", *arguments, RANK=rank, LOCAL_RANK=rank, **there) for rank in "01"
-    ]
+    return [start(stack, *arguments, RANK=rank, LOCAL_RANK=rank, **there) for rank in "01"]
 
 
 def test_two_processes_leave_one_run(
@@ -123,7 +121,9 @@ def test_a_mistake_in_processes_that_nmt_started_is_one_line(
 def test_a_mistake_is_one_line_and_exit_code_2_in_both(
     config: Path, tmp_path: Path, started: ExitStack
 ) -> None:
-    two = start_two(started, config, "--run", tmp_path / "run", "--set", "training.max_update=5")
+    two = start_two(
+        started, "-m", "nmt", "train", config, "--run", tmp_path / "run", "--set", "training.max_update=5"
+    )
     told = "".join(process.communicate(timeout=300)[1] for process in two)
     (line,) = told.splitlines()
     assert [process.returncode for process in two] == [2, 2]
@@ -131,9 +131,32 @@ def test_a_mistake_is_one_line_and_exit_code_2_in_both(
     assert "did you mean training.max_updates?" in line
 
 
+STORE = """
+import nmt, os, torch.distributed
+rank, port = int(os.environ["RANK"]), int(os.environ["MASTER_PORT"])
+store = torch.distributed.TCPStore("127.0.0.1", port, world_size=2, is_master=rank == 0)
+if rank == 0:
+    store.wait(["connected"])
+    os._exit(0)
+try:
+    while True:
+        store.add("connected", 1)
+except RuntimeError:
+    print("gone")
+"""
+
+
+def test_torch_logs_no_stack_if_another_process_has_ended(started: ExitStack) -> None:
+    holder, other = start_two(started, "-c", STORE)
+    assert other.communicate(timeout=60) == ("gone\n", "")
+    assert (holder.wait(), other.returncode) == (0, 0)
+
+
 def test_when_one_is_killed_the_other_ends_too(config: Path, tmp_path: Path, started: ExitStack) -> None:
     run = tmp_path / "run"
-    two = start_two(started, config, "--run", run, "--set", "training.max_updates=100000")
+    two = start_two(
+        started, "-m", "nmt", "train", config, "--run", run, "--set", "training.max_updates=100000"
+    )
     checkpoints = Checkpoints(run / "checkpoints", keep=1, every=1)
     while not checkpoints.steps():
         assert [process.poll() for process in two] == [None, None]
