@@ -49,7 +49,7 @@ class Stack(nn.Module):
         """
         super().__init__()
         self.dropout = options.dropout
-        self._residual_from = 1 if options.residual else residual_from or options.layers
+        self.residual_from = 1 if options.residual else residual_from or options.layers
         norms = [nn.LayerNorm(width or options.hidden_size) for _ in range(options.layers - 1)]
         self.norms = nn.ModuleList(norms) if options.layer_norm else None
         self.cells = nn.ModuleList(cells)
@@ -100,7 +100,7 @@ class Stack(nn.Module):
         self, layer: int, x: Float[Tensor, "*rows W"], y: Float[Tensor, "*rows H"]
     ) -> Float[Tensor, "*rows H"]:
         """Return what a layer passes on, from the output x of the one below and its own output y."""
-        return x + y if layer >= self._residual_from else y
+        return x + y if layer >= self.residual_from else y
 
     def masks(self, like: Float[Tensor, "N W"]) -> list[Float[Tensor, "N W"] | None]:
         """Return for a loop over positions the dropout mask of each layer above the first."""

@@ -1,0 +1,64 @@
+"""Encoders, and the bridge to the decoder.
+
+B sentences, Tx source positions, E embedding, M encoder width, H decoder width.
+"""
+
+from typing import NamedTuple
+
+import numpy as np
+from onnx import TensorProto
+
+from nmt.graphs.cells import sequence
+from nmt.graphs.graph import Graph, Value, int64
+from nmt.graphs.linear import as_float, linear, zeros
+from nmt.graphs.stack import after, before
+from nmt.layers.encoders import Bridge, RecurrentEncoder
+
+
+class Encoded(NamedTuple):
+    """outputs (B, Tx, M); last (B, M): the last output of each direction; mask (B, Tx): True = a real token."""
+
+    outputs: Value
+    last: Value
+    mask: Value
+
+
+def encode(g: Graph, encoder: RecurrentEncoder, x: Value, lengths: Value) -> Encoded:
+    """Encode embedded sources (Tx, B, E) of lengths (B,)."""
+    for layer, cell in enumerate(encoder.stack.layers):
+        inputs = before(g, encoder.stack, layer, x)
+        y = sequence(g, cell, inputs, lengths)
+        if encoder.bidirectional:
+            backward = encoder.backward_cells[layer]
+            y = g.concat(y, sequence(g, backward, inputs, lengths, backward=True))
+        x = after(g, encoder.stack, layer, x, y)  # (Tx, B, M)
+    outputs = g.op("Transpose", x, attributes={"perm": [1, 0, 2]})
+    outputs = outputs.within_one() if x.bounded else outputs
+    positions = g.op("Range", np.int64(0), g.op("Squeeze", g.size(x, 0)), np.int64(1))
+    mask = g.op("Less", positions, g.op("Unsqueeze", lengths, int64(1)))  # (B, Tx)
+    return Encoded(outputs, _last(g, encoder, x, lengths), mask)
+
+
+def _last(g: Graph, encoder: RecurrentEncoder, x: Value, lengths: Value) -> Value:
+    """Return the output of each direction at the end of its reading (B, M), of x (Tx, B, M)."""
+    width = encoder.stack.layers[0].hidden_size
+    parts = g.split(x, *[width] * (2 if encoder.bidirectional else 1))
+    rows = g.op("Range", np.int64(0), g.op("Squeeze", g.size(lengths, 0)), np.int64(1))
+    ends = g.op("Sub", lengths, np.int64(1))
+    places = g.concat(*(g.op("Unsqueeze", each, int64(1)) for each in (ends, rows)))  # (B, 2)
+    last = [g.op("GatherND", parts[0], places), *(g.op("Gather", part, np.int64(0)) for part in parts[1:])]
+    return g.concat(*(each.within_one() if x.bounded else each for each in last))
+
+
+def bridge(g: Graph, layer: Bridge, encoded: Encoded) -> list[Value]:
+    """Return the decoder's first h (B, H) of each layer."""
+    if layer.project is None:
+        return [zeros(g, g.size(encoded.last, 0), layer.hidden_size)] * layer.layers
+    s = encoded.last
+    if layer.summary == "mean":
+        mask = g.op("Unsqueeze", as_float(g, encoded.mask), int64(2))  # (B, Tx, 1)
+        sums = g.op("ReduceSum", g.op("Mul", encoded.outputs, mask), int64(1), attributes={"keepdims": 0})
+        s = g.op("Div", sums, g.op("ReduceSum", mask, int64(1), attributes={"keepdims": 0}))
+        s = s.within_one() if encoded.outputs.bounded else s
+    h = g.op("Tanh", linear(g, s, layer.project)).within_one()
+    return g.split(h, *[layer.hidden_size] * layer.layers)

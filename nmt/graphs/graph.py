@@ -1,0 +1,272 @@
+"""An ONNX graph under construction: operators by call, weights in float32 or in 8 bits.
+
+8-bit weights are unsigned with zero point 128, and so are the numbers that they multiply: only such products are
+exact on every CPU (signed ones saturate without VNNI, or are slow).
+"""
+
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import count
+from typing import Literal, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+from onnx import GraphProto, ModelProto, NodeProto, TensorProto, helper, numpy_helper
+from torch import Tensor
+
+Array: TypeAlias = "NDArray[np.generic]"
+Attribute: TypeAlias = "int | float | str | Sequence[int] | GraphProto"
+Precision = Literal["float32", "int8"]
+
+MICROSOFT = "com.microsoft"
+OPSET, MICROSOFT_OPSET, IR = 21, 1, 10
+ZERO = np.uint8(128)
+TINY = np.float32(1e-30)
+
+
+@dataclass(frozen=True)
+class Value:
+    """A tensor of the graph, by its name.
+
+    bounded: its numbers lie in [−1, 1], so that one fixed scale quantises them. constant: it depends on weights
+    alone, so that ONNX Runtime computes it once, when it loads the graph.
+    """
+
+    name: str
+    bounded: bool = False
+    constant: bool = False
+
+    def within_one(self) -> "Value":
+        """Return the same tensor, known to lie in [−1, 1]."""
+        return Value(self.name, bounded=True, constant=self.constant)
+
+
+Declared: TypeAlias = "tuple[str, int, Sequence[str] | None]"  # name, type of number, dimensions where known
+Input: TypeAlias = "Value | Array | None"  # None: an optional input that is left out
+
+
+def int64(*numbers: int) -> Array:
+    """Return a list of whole numbers, as shapes and axes are given."""
+    return np.array(numbers, np.int64)
+
+
+class Graph:
+    """Nodes in the order in which they were added. A body (of a Loop, Scan or If) sees the values around it."""
+
+    def __init__(self, precision: Precision, around: "Graph | None" = None) -> None:
+        self.precision: Precision = precision
+        self._nodes: list[NodeProto] = []
+        self._root: Graph = around._root if around else self
+        self._around = around
+        self._quantised: dict[str, Value] = {}
+        self._numbers: Iterator[int] = around._numbers if around else count(1)
+        # Of the root alone: bodies refer to its weights.
+        self._initializers: list[TensorProto] = []
+        self._constants: dict[tuple[str, tuple[int, ...], bytes], Value] = {}
+        self._weights: dict[tuple[int, str], tuple[Tensor, Value]] = {}
+
+    def body(self) -> "Graph":
+        """Return a graph inside this one."""
+        return Graph(self.precision, self)
+
+    def number(self) -> int:
+        """Return a number that is new in the whole graph."""
+        return next(self._numbers)
+
+    def constant(self, array: Array) -> Value:
+        """Return an array as a value; equal arrays are kept once."""
+        root = self._root
+        array = np.asarray(array)
+        key = (array.dtype.str, array.shape, array.tobytes())
+        if key not in root._constants:
+            name = f"c{next(self._numbers)}"
+            root._initializers.append(numpy_helper.from_array(np.ascontiguousarray(array).reshape(array.shape), name))
+            root._constants[key] = Value(name, constant=True)
+        return root._constants[key]
+
+    def ops(
+        self,
+        kind: str,
+        *inputs: Input,
+        outputs: int,
+        attributes: Mapping[str, Attribute] | None = None,
+        domain: str = "",
+    ) -> list[Value]:
+        """Add a node with several outputs and return them."""
+        given = [each if isinstance(each, Value) or each is None else self.constant(each) for each in inputs]
+        constant = all(each is None or each.constant for each in given) and bool(given)
+        names = [f"{kind}_{next(self._numbers)}" for _ in range(outputs)]
+        node = helper.make_node(kind, [each.name if each else "" for each in given], names, domain=domain)
+        for key, value in (attributes or {}).items():
+            node.attribute.append(helper.make_attribute(key, value))
+        # What depends on weights alone is computed outside of any loop.
+        (self._root if constant else self)._nodes.append(node)
+        return [Value(name, constant=constant) for name in names]
+
+    def op(
+        self,
+        kind: str,
+        *inputs: Input,
+        attributes: Mapping[str, Attribute] | None = None,
+        domain: str = "",
+    ) -> Value:
+        """Add a node and return its one output."""
+        return self.ops(kind, *inputs, outputs=1, attributes=attributes, domain=domain)[0]
+
+    def split(self, x: Value, *sizes: int, axis: int = -1) -> list[Value]:
+        """Return parts of x of the given sizes; they lie in [−1, 1] where x does."""
+        if len(sizes) == 1:
+            return [x]
+        parts = self.ops("Split", x, int64(*sizes), outputs=len(sizes), attributes={"axis": axis})
+        return [part.within_one() if x.bounded else part for part in parts]
+
+    def concat(self, *parts: Value, axis: int = -1) -> Value:
+        """Return parts side by side; they lie in [−1, 1] where all of them do."""
+        if len(parts) == 1:
+            return parts[0]
+        both = self.op("Concat", *parts, attributes={"axis": axis})
+        return both.within_one() if all(part.bounded for part in parts) else both
+
+    def size(self, x: Value, axis: int) -> Value:
+        """Return the size of one dimension, as a list of one number."""
+        return self.op("Shape", x, attributes={"start": axis, "end": axis + 1})
+
+    def cast(self, x: Value, kind: int) -> Value:
+        """Return x as another type of number."""
+        return self.op("Cast", x, attributes={"to": kind})
+
+    def all_of(self, x: Value) -> Value:
+        """Return whether all of a tensor of truth values hold, as one."""
+        low = self.op("ReduceMin", self.cast(x, TensorProto.INT32), attributes={"keepdims": 0})
+        return self.cast(low, TensorProto.BOOL)
+
+    def array(self, parameter: Tensor) -> Array:
+        """Return a parameter as an array in float32."""
+        found: Array = parameter.detach().float().cpu().numpy()
+        return found
+
+    def weight(self, parameter: Tensor) -> Value:
+        """Return a matrix (out, in) as (in, out) in float32, kept in 8 bits where the graph is in int8."""
+        if not self.in_int8(parameter):
+            return self._once(parameter, "float", lambda: self.constant(self.array(parameter).T))
+        integers, scales = self.integers(parameter)
+        return self._once(parameter, "float", lambda: self._dequantised(integers, scales))
+
+    def in_int8(self, parameter: Tensor) -> bool:
+        """Say whether the graph keeps a matrix in 8 bits: one that is worth it."""
+        return self.precision == "int8" and min(parameter.shape) >= 64
+
+    def integers(self, parameter: Tensor) -> tuple[Value, Value]:
+        """Return a matrix (out, in) as 8-bit numbers (in, out) and a scale for each output (out,)."""
+        w = self.array(parameter)
+        scales = (np.maximum(np.abs(w).max(axis=1), TINY) / 127).astype(np.float32)
+
+        def made() -> Value:
+            rounded = np.clip(np.rint(w / scales[:, None]), -127, 127) + 128
+            return self.constant(rounded.astype(np.uint8).T)
+
+        return self._once(parameter, "integers", made), self.constant(scales)
+
+    def quantised(self, x: Value) -> Value:
+        """Return numbers in [−1, 1] as 8-bit ones of scale 1/127."""
+        graph: Graph | None = self
+        while graph:
+            if x.name in graph._quantised:
+                return graph._quantised[x.name]
+            graph = graph._around
+        self._quantised[x.name] = self.op("QuantizeLinear", x, np.float32(1 / 127), ZERO)
+        return self._quantised[x.name]
+
+    def model(
+        self, inputs: Sequence[Declared], outputs: Sequence[tuple[Value, str, int]]
+    ) -> ModelProto:
+        """Return the whole as a model with named inputs and outputs."""
+        graph = self.closed("nmt", inputs, outputs)
+        graph.initializer.extend(self._initializers)
+        opsets = [helper.make_opsetid("", OPSET), helper.make_opsetid(MICROSOFT, MICROSOFT_OPSET)]
+        return helper.make_model(graph, opset_imports=opsets, ir_version=IR)
+
+    def closed(
+        self, name: str, inputs: Sequence[Declared], outputs: Sequence[tuple[Value, str, int]]
+    ) -> GraphProto:
+        """Return the nodes as a graph with named inputs and outputs: (name, type, dimensions)."""
+        nodes = _live(self._nodes, [value.name for value, _, _ in outputs])
+        nodes += [helper.make_node("Identity", [value.name], [given]) for value, given, _ in outputs]
+        return helper.make_graph(
+            nodes,
+            name,
+            [helper.make_tensor_value_info(given, kind, shape) for given, kind, shape in inputs],
+            [helper.make_tensor_value_info(given, kind, None) for _, given, kind in outputs],
+        )
+
+    def _once(self, parameter: Tensor, form: str, make: Callable[[], Value]) -> Value:
+        """Return what `make` returns for a parameter, made on the first call."""
+        key = (id(parameter), form)
+        if key not in self._root._weights:
+            self._root._weights[key] = (parameter, make())
+        return self._root._weights[key][1]
+
+    def _dequantised(self, integers: Value, scales: Value) -> Value:
+        centred = self.op("Sub", self.cast(integers, TensorProto.FLOAT), np.float32(ZERO))
+        return self.op("Mul", centred, scales)
+
+
+def loop(
+    g: Graph,
+    limit: Value,
+    carried: Sequence[tuple[Value, int]],
+    step: Callable[[Graph, Value, list[Value]], tuple[Value, Sequence[Value]]],
+) -> list[Value]:
+    """Repeat a step, `limit` times at most, and return what it carried out of the last round.
+
+    carried: first values with their types of number; they may change shape. step: from a graph, the number of
+    the round (from 0) and the carried values to whether there is another round, and the values after.
+    """
+    body, n = g.body(), g.number()
+    round_, inside = Value(f"round_{n}"), [Value(f"carried_{g.number()}") for _ in carried]
+    going, after = step(body, round_, inside)
+    inputs: list[Declared] = [(round_.name, TensorProto.INT64, ()), (f"go_{n}", TensorProto.BOOL, ())]
+    inputs += [(value.name, kind, None) for value, (_, kind) in zip(inside, carried, strict=True)]
+    outputs = [(going, f"going_{n}", TensorProto.BOOL)]
+    for value, then, (_, kind) in zip(inside, after, carried, strict=True):
+        outputs.append((then, f"after_{value.name}", kind))
+    first = [value for value, _ in carried]
+    closed = body.closed(f"body_{n}", inputs, outputs)
+    return g.ops("Loop", limit, np.array(True), *first, outputs=len(first), attributes={"body": closed})
+
+
+def scan(
+    g: Graph,
+    x: Value,
+    first: Sequence[Value],
+    step: Callable[[Graph, Value, list[Value]], tuple[Value, Sequence[Value]]],
+) -> Value:
+    """Return y of every position of x (T, …), in float32, from a step (x_t, state) → (y_t, state)."""
+    body, n = g.body(), g.number()
+    inside = [Value(f"state_{g.number()}") for _ in first]
+    x_t = Value(f"x_{n}")
+    y, after = step(body, x_t, inside)
+    kind = TensorProto.FLOAT
+    inputs: list[Declared] = [(value.name, kind, None) for value in (*inside, x_t)]
+    outputs = [(then, f"after_{value.name}", kind) for value, then in zip(inside, after, strict=True)]
+    closed = body.closed(f"body_{n}", inputs, [*outputs, (y, f"y_{n}", kind)])
+    attributes: dict[str, Attribute] = {"body": closed, "num_scan_inputs": 1}
+    return g.ops("Scan", *first, x, outputs=len(first) + 1, attributes=attributes)[-1]
+
+
+def _live(nodes: Sequence[NodeProto], wanted: Iterable[str]) -> list[NodeProto]:
+    """Return the nodes that the wanted values depend on, in their order."""
+    needed, kept = set(wanted), []
+    for node in reversed(nodes):
+        if needed.intersection(node.output):
+            kept.append(node)
+            needed.update(_read(node))
+    return kept[::-1]
+
+
+def _read(node: NodeProto) -> Iterator[str]:
+    """Yield the names that a node reads, those in its bodies too."""
+    yield from node.input
+    for attribute in node.attribute:
+        for inner in attribute.g.node:
+            yield from _read(inner)

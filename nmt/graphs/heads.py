@@ -1,0 +1,26 @@
+"""Heads: features become logits.
+
+N rows, H feature width, V vocabulary.
+"""
+
+from nmt.graphs.attention import Memory
+from nmt.graphs.cells import cannot_export
+from nmt.graphs.graph import Graph, Value
+from nmt.graphs.linear import linear
+from nmt.layers.heads import Head, PlainHead, TiedHead
+
+
+def keeps(g: Graph, head: Head, embedded: Value) -> Value | None:
+    """Return what the memory keeps of the embedded source (B, Tx, E)."""
+    return None
+
+
+def logits(g: Graph, head: Head, features: Value, alignment: Value, memory: Memory) -> Value:
+    """Return logits (N, V) of features (N, H) and alignment (N, Tx)."""
+    match head:
+        case PlainHead():
+            return linear(g, features, head.output)
+        case TiedHead():
+            return linear(g, linear(g, features, head.project), head.output)
+        case _:
+            raise cannot_export(head)
