@@ -1,7 +1,7 @@
 """Attention: where in the source to look.
 
-B sentences, K queries a sentence, N = B · K rows, Tx source positions, M encoder width, H decoder width, A the
-width of what is compared.
+B sentences, K queries a sentence, N = B · K rows, Tx source positions, M encoder width, H decoder width, A
+the width of what is compared.
 """
 
 from typing import NamedTuple
@@ -26,6 +26,10 @@ class Memory(NamedTuple):
     bias: Value
     words: Value | None = None
 
+    def parts(self) -> list[Value]:
+        """Return all that there is, in order."""
+        return [each for each in self if each is not None]
+
 
 AttentionState = Value | None
 
@@ -35,7 +39,10 @@ def remember(g: Graph, attention: Attention, encoded: Encoded) -> Memory:
     bias = g.op("Where", g.op("Unsqueeze", encoded.mask, int64(1)), np.float32(0), np.float32("-inf"))
     match attention:
         case GeneralAttention():
-            keys, values = linear(g, encoded.outputs, attention.key), linear(g, encoded.outputs, attention.value)
+            keys, values = (
+                linear(g, encoded.outputs, attention.key),
+                linear(g, encoded.outputs, attention.value),
+            )
             return Memory(g.op("Transpose", keys, attributes={"perm": [0, 2, 1]}), values, bias)
         case _:
             raise cannot_export(attention)
@@ -47,15 +54,19 @@ def start(g: Graph, attention: Attention, memory: Memory) -> AttentionState:
 
 
 def attend(
-    g: Graph, attention: Attention, query: Value, memory: Memory, state: AttentionState
+    g: Graph, attention: Attention, query: Value, memory: Memory, state: AttentionState, beam: Value
 ) -> tuple[Value, Value, AttentionState]:
-    """Return context (N, H), alignment (N, Tx) and the next state for queries (N, H)."""
+    """Return context (N, H), alignment (N, Tx) and the next state for queries (N, H).
+
+    beam: K, as a list of one number.
+    """
     match attention:
         case GeneralAttention():
-            rows = grouped(g, query, memory)  # (B, K, H)
-            scores = g.op("MatMul", rows, memory.keys)
+            width = attention.value.out_features
+            scores = g.op("MatMul", grouped(g, query, beam, width), memory.keys)
             alignment = normalized(g, attention, g.op("Add", scores, memory.bias))  # (B, K, Tx)
-            return flat(g, g.op("MatMul", alignment, memory.values)), flat(g, alignment), None
+            context = g.op("Reshape", g.op("MatMul", alignment, memory.values), int64(-1, width))
+            return context, flat(g, alignment), None
         case _:
             raise cannot_export(attention)
 
@@ -67,13 +78,13 @@ def normalized(g: Graph, attention: Attention, scores: Value) -> Value:
     raise cannot_export(attention)
 
 
-def grouped(g: Graph, x: Value, memory: Memory) -> Value:
-    """Return rows (N, W) by sentence: (B, K, W)."""
-    sentences = g.size(memory.bias, 0)
-    width = g.size(x, 1)
-    return g.op("Reshape", x, g.concat(sentences, g.constant(int64(-1)), width, axis=0))
+def grouped(g: Graph, x: Value, beam: Value, *sizes: int) -> Value:
+    """Return rows (N, W) by sentence, with the given sizes in place of W: (B, K, …)."""
+    shape = g.concat(g.constant(int64(-1)), beam, g.constant(int64(*sizes)), axis=0)
+    return g.op("Reshape", x, shape)
 
 
-def flat(g: Graph, x: Value) -> Value:
-    """Return what stands by sentence (B, K, W) as rows (N, W)."""
-    return g.op("Reshape", x, g.concat(g.constant(int64(-1)), g.size(x, 2), axis=0))
+def flat(g: Graph, alignment: Value) -> Value:
+    """Return an alignment by sentence (B, K, Tx) as rows (N, Tx)."""
+    shape = g.concat(g.constant(int64(-1)), g.size(alignment, 2), axis=0)
+    return g.op("Reshape", alignment, shape)

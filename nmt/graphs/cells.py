@@ -59,7 +59,9 @@ def step(
 
 def cannot_export(part: object) -> UserError:
     """Return the error for a layer without an ONNX graph."""
-    return UserError(f"{type(part).__name__} cannot be exported: there is no ONNX graph for it; translate with torch")
+    return UserError(
+        f"{type(part).__name__} cannot be exported: there is no ONNX graph for it; translate with torch"
+    )
 
 
 def _gru(
@@ -111,7 +113,10 @@ def sequence(g: Graph, cell: Cell[Any], x: Value, lengths: Value, *, backward: b
         return _fused(g, "LSTM", cell, x, lengths, backward=backward)
     mirror = {"batch_axis": 1, "time_axis": 0}
     x = g.op("ReverseSequence", x, lengths, attributes=mirror) if backward else x
-    projected, first = project(g, cell, x), initial_state(g, cell, zeros(g, g.size(lengths, 0), cell.hidden_size))
+    projected, first = (
+        project(g, cell, x),
+        initial_state(g, cell, zeros(g, g.size(lengths, 0), cell.hidden_size)),
+    )
 
     def one(body: Graph, x_t: Value, state: list[Value]) -> tuple[Value, State]:
         return step(body, cell, x_t, tuple(state))
@@ -142,13 +147,14 @@ def _fused(g: Graph, kind: str, cell: Any, x: Value, lengths: Value, *, backward
         return by_gate(g.op("Transpose", g.weight(layer.weight), attributes={"perm": [1, 0]}))
 
     of_input = np.zeros(gates * width, np.float32)
-    attributes: dict[str, Attribute] = {"hidden_size": width, "direction": "reverse" if backward else "forward"}
+    attributes: dict[str, Attribute] = {
+        "hidden_size": width,
+        "direction": "reverse" if backward else "forward",
+    }
     if kind == "GRU":
         of_input[2 * width :] = g.array(cell.bias_n)
         attributes["linear_before_reset"] = 1
     biases = [by_gate(g.constant(each)) for each in (of_input, g.array(cell.recurrent_proj.bias))]
     weights = matrix(cell.input_proj), matrix(cell.recurrent_proj)
-    y = g.op(
-        kind, x, *weights, g.concat(*biases), g.cast(lengths, TensorProto.INT32), attributes=attributes
-    )
+    y = g.op(kind, x, *weights, g.concat(*biases), g.cast(lengths, TensorProto.INT32), attributes=attributes)
     return g.op("Squeeze", y, int64(1)).within_one()  # (T, 1, B, H) → (T, B, H)

@@ -3,7 +3,6 @@
 N = B · K rows, Tx source positions, H hidden width.
 """
 
-from collections.abc import Iterator
 from typing import NamedTuple
 
 from nmt.graphs import attention as attentions
@@ -17,7 +16,7 @@ from nmt.models import Seq2Seq
 
 
 class DecoderState(NamedTuple):
-    """cells: a state a layer; fed: the features of the step before, attention: its state, where there are such."""
+    """cells: a state a layer; fed: the features of the step before; attention: its state."""
 
     cells: tuple[State, ...]
     fed: Value | None = None
@@ -70,14 +69,14 @@ def first_state(g: Graph, decoder: Decoder, h: list[Value], memory: Memory) -> D
 
 
 def decode(
-    g: Graph, decoder: Decoder, tokens: Tokens, y: Value, memory: Memory, state: DecoderState
+    g: Graph, decoder: Decoder, tokens: Tokens, y: Value, memory: Memory, state: DecoderState, beam: Value
 ) -> tuple[Output, DecoderState]:
-    """Take one step from tokens y (N,)."""
+    """Take one step from tokens y (N,). beam: K, as a list of one number."""
     match decoder:
         case LayerParallelDecoder():
             bottom = decoder.stack.layers[0]
             h, first = step(g, bottom, tokens.projected(g, y), state.cells[0])
-            context, alignment, _ = attentions.attend(g, decoder.attention, h, memory, None)
+            context, alignment, _ = attentions.attend(g, decoder.attention, h, memory, None, beam)
             h, above = run(g, decoder.stack, h, state.cells, first=1, context=context)
             features = combine(g, decoder, context, h)
             return Output(features, alignment), DecoderState((first, *above))

@@ -3,20 +3,20 @@
 B sentences, Tx source positions, E embedding, M encoder width, H decoder width.
 """
 
-from typing import NamedTuple
+from typing import Any, NamedTuple, cast
 
 import numpy as np
-from onnx import TensorProto
 
 from nmt.graphs.cells import sequence
 from nmt.graphs.graph import Graph, Value, int64
 from nmt.graphs.linear import as_float, linear, zeros
 from nmt.graphs.stack import after, before
+from nmt.layers.cells import Cell
 from nmt.layers.encoders import Bridge, RecurrentEncoder
 
 
 class Encoded(NamedTuple):
-    """outputs (B, Tx, M); last (B, M): the last output of each direction; mask (B, Tx): True = a real token."""
+    """outputs (B, Tx, M); last (B, M): the last output of each direction; mask (B, Tx): True = real."""
 
     outputs: Value
     last: Value
@@ -29,7 +29,7 @@ def encode(g: Graph, encoder: RecurrentEncoder, x: Value, lengths: Value) -> Enc
         inputs = before(g, encoder.stack, layer, x)
         y = sequence(g, cell, inputs, lengths)
         if encoder.bidirectional:
-            backward = encoder.backward_cells[layer]
+            backward = cast("Cell[Any]", encoder.backward_cells[layer])
             y = g.concat(y, sequence(g, backward, inputs, lengths, backward=True))
         x = after(g, encoder.stack, layer, x, y)  # (Tx, B, M)
     outputs = g.op("Transpose", x, attributes={"perm": [1, 0, 2]})

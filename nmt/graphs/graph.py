@@ -1,11 +1,11 @@
 """An ONNX graph under construction: operators by call, weights in float32 or in 8 bits.
 
-8-bit weights are unsigned with zero point 128, and so are the numbers that they multiply: only such products are
-exact on every CPU (signed ones saturate without VNNI, or are slow).
+8-bit weights are signed and lie in [−64, 64]; what they multiply is unsigned with zero point 128. Then no sum
+of two products exceeds 16 bits, where a CPU without VNNI would saturate: products are exact on every CPU.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from itertools import count
 from typing import Literal, TypeAlias
 
@@ -14,13 +14,14 @@ from numpy.typing import NDArray
 from onnx import GraphProto, ModelProto, NodeProto, TensorProto, helper, numpy_helper
 from torch import Tensor
 
-Array: TypeAlias = "NDArray[np.generic]"
+Array: TypeAlias = "NDArray[np.generic] | np.generic"
 Attribute: TypeAlias = "int | float | str | Sequence[int] | GraphProto"
 Precision = Literal["float32", "int8"]
 
 MICROSOFT = "com.microsoft"
 OPSET, MICROSOFT_OPSET, IR = 21, 1, 10
-ZERO = np.uint8(128)
+ZERO = np.uint8(128)  # zero point of what is multiplied
+LARGEST = 64  # of a weight
 TINY = np.float32(1e-30)
 
 
@@ -28,46 +29,56 @@ TINY = np.float32(1e-30)
 class Value:
     """A tensor of the graph, by its name.
 
-    bounded: its numbers lie in [−1, 1], so that one fixed scale quantises them. constant: it depends on weights
-    alone, so that ONNX Runtime computes it once, when it loads the graph.
+    bounded: its numbers lie in [−1, 1], so that one fixed scale quantises them. constant: it depends on
+    weights alone, so that ONNX Runtime computes it once, when it loads the graph.
     """
 
     name: str
+    graph: "Graph" = field(repr=False)
     bounded: bool = False
     constant: bool = False
 
     def within_one(self) -> "Value":
         """Return the same tensor, known to lie in [−1, 1]."""
-        return Value(self.name, bounded=True, constant=self.constant)
+        return replace(self, bounded=True)
 
 
-Declared: TypeAlias = "tuple[str, int, Sequence[str] | None]"  # name, type of number, dimensions where known
+Declared: TypeAlias = (
+    "tuple[str, int, Sequence[str | int] | None]"  # name, type of number, dimensions where known
+)
+Named: TypeAlias = "tuple[Value, str, int]"  # an output: its value, its name, its type of number
 Input: TypeAlias = "Value | Array | None"  # None: an optional input that is left out
 
 
-def int64(*numbers: int) -> Array:
+def int64(*numbers: int) -> NDArray[np.int64]:
     """Return a list of whole numbers, as shapes and axes are given."""
     return np.array(numbers, np.int64)
 
 
 class Graph:
-    """Nodes in the order in which they were added. A body (of a Loop, Scan or If) sees the values around it."""
+    """Nodes in the order in which they were added. A body (of a Loop, Scan or If) sees the values around it.
 
-    def __init__(self, precision: Precision, around: "Graph | None" = None) -> None:
+    A node goes into the outermost graph that has its inputs: a loop repeats nothing that stays the same.
+    """
+
+    def __init__(self, precision: Precision, around: "Graph | None" = None, *, lazy: bool = False) -> None:
+        """lazy: its nodes stay inside, because it does not always run."""
         self.precision: Precision = precision
+        self._lazy = lazy
+        self.depth: int = around.depth + 1 if around else 0
         self._nodes: list[NodeProto] = []
         self._root: Graph = around._root if around else self
-        self._around = around
         self._quantised: dict[str, Value] = {}
         self._numbers: Iterator[int] = around._numbers if around else count(1)
         # Of the root alone: bodies refer to its weights.
         self._initializers: list[TensorProto] = []
         self._constants: dict[tuple[str, tuple[int, ...], bytes], Value] = {}
+        self._joined: dict[tuple[int, int], tuple[Tensor, Tensor, Tensor]] = {}
         self._weights: dict[tuple[int, str], tuple[Tensor, Value]] = {}
 
-    def body(self) -> "Graph":
+    def body(self, *, lazy: bool = False) -> "Graph":
         """Return a graph inside this one."""
-        return Graph(self.precision, self)
+        return Graph(self.precision, self, lazy=lazy)
 
     def number(self) -> int:
         """Return a number that is new in the whole graph."""
@@ -80,8 +91,10 @@ class Graph:
         key = (array.dtype.str, array.shape, array.tobytes())
         if key not in root._constants:
             name = f"c{next(self._numbers)}"
-            root._initializers.append(numpy_helper.from_array(np.ascontiguousarray(array).reshape(array.shape), name))
-            root._constants[key] = Value(name, constant=True)
+            root._initializers.append(
+                numpy_helper.from_array(np.ascontiguousarray(array).reshape(array.shape), name)
+            )
+            root._constants[key] = Value(name, root, constant=True)
         return root._constants[key]
 
     def ops(
@@ -94,14 +107,20 @@ class Graph:
     ) -> list[Value]:
         """Add a node with several outputs and return them."""
         given = [each if isinstance(each, Value) or each is None else self.constant(each) for each in inputs]
-        constant = all(each is None or each.constant for each in given) and bool(given)
-        names = [f"{kind}_{next(self._numbers)}" for _ in range(outputs)]
+        bodies = any(isinstance(value, GraphProto) for value in (attributes or {}).values())
+        constant = not bodies and all(each is None or each.constant for each in given)
+        if constant:
+            owner = self._root
+        elif bodies or self._lazy:
+            owner = self
+        else:
+            owner = max((each.graph for each in given if each is not None), key=lambda graph: graph.depth)
+        names = [f"{kind}_{self.number()}" for _ in range(outputs)]
         node = helper.make_node(kind, [each.name if each else "" for each in given], names, domain=domain)
         for key, value in (attributes or {}).items():
             node.attribute.append(helper.make_attribute(key, value))
-        # What depends on weights alone is computed outside of any loop.
-        (self._root if constant else self)._nodes.append(node)
-        return [Value(name, constant=constant) for name in names]
+        owner._nodes.append(node)
+        return [Value(name, owner, constant=constant) for name in names]
 
     def op(
         self,
@@ -140,9 +159,9 @@ class Graph:
         low = self.op("ReduceMin", self.cast(x, TensorProto.INT32), attributes={"keepdims": 0})
         return self.cast(low, TensorProto.BOOL)
 
-    def array(self, parameter: Tensor) -> Array:
+    def array(self, parameter: Tensor) -> NDArray[np.float32]:
         """Return a parameter as an array in float32."""
-        found: Array = parameter.detach().float().cpu().numpy()
+        found: NDArray[np.float32] = parameter.detach().float().cpu().numpy()
         return found
 
     def weight(self, parameter: Tensor) -> Value:
@@ -159,36 +178,36 @@ class Graph:
     def integers(self, parameter: Tensor) -> tuple[Value, Value]:
         """Return a matrix (out, in) as 8-bit numbers (in, out) and a scale for each output (out,)."""
         w = self.array(parameter)
-        scales = (np.maximum(np.abs(w).max(axis=1), TINY) / 127).astype(np.float32)
+        scales = (np.maximum(np.abs(w).max(axis=1), TINY) / LARGEST).astype(np.float32)
 
         def made() -> Value:
-            rounded = np.clip(np.rint(w / scales[:, None]), -127, 127) + 128
-            return self.constant(rounded.astype(np.uint8).T)
+            return self.constant(np.rint(w / scales[:, None]).clip(-LARGEST, LARGEST).astype(np.int8).T)
 
         return self._once(parameter, "integers", made), self.constant(scales)
 
+    def joined(self, left: Tensor, right: Tensor) -> Tensor:
+        """Return the product of two matrices as a weight of its own, the same one for the same two."""
+        key = (id(left), id(right))
+        made = self._root._joined
+        if key not in made:
+            made[key] = (left, right, (left.detach() @ right.detach()))
+        return made[key][2]
+
     def quantised(self, x: Value) -> Value:
         """Return numbers in [−1, 1] as 8-bit ones of scale 1/127."""
-        graph: Graph | None = self
-        while graph:
-            if x.name in graph._quantised:
-                return graph._quantised[x.name]
-            graph = graph._around
-        self._quantised[x.name] = self.op("QuantizeLinear", x, np.float32(1 / 127), ZERO)
-        return self._quantised[x.name]
+        known = x.graph._quantised
+        if x.name not in known:
+            known[x.name] = self.op("QuantizeLinear", x, np.float32(1 / 127), ZERO)
+        return known[x.name]
 
-    def model(
-        self, inputs: Sequence[Declared], outputs: Sequence[tuple[Value, str, int]]
-    ) -> ModelProto:
+    def model(self, inputs: Sequence[Declared], outputs: Sequence[Named]) -> ModelProto:
         """Return the whole as a model with named inputs and outputs."""
         graph = self.closed("nmt", inputs, outputs)
         graph.initializer.extend(self._initializers)
         opsets = [helper.make_opsetid("", OPSET), helper.make_opsetid(MICROSOFT, MICROSOFT_OPSET)]
         return helper.make_model(graph, opset_imports=opsets, ir_version=IR)
 
-    def closed(
-        self, name: str, inputs: Sequence[Declared], outputs: Sequence[tuple[Value, str, int]]
-    ) -> GraphProto:
+    def closed(self, name: str, inputs: Sequence[Declared], outputs: Sequence[Named]) -> GraphProto:
         """Return the nodes as a graph with named inputs and outputs: (name, type, dimensions)."""
         nodes = _live(self._nodes, [value.name for value, _, _ in outputs])
         nodes += [helper.make_node("Identity", [value.name], [given]) for value, given, _ in outputs]
@@ -207,8 +226,7 @@ class Graph:
         return self._root._weights[key][1]
 
     def _dequantised(self, integers: Value, scales: Value) -> Value:
-        centred = self.op("Sub", self.cast(integers, TensorProto.FLOAT), np.float32(ZERO))
-        return self.op("Mul", centred, scales)
+        return self.op("Mul", self.cast(integers, TensorProto.FLOAT), scales)
 
 
 def loop(
@@ -223,16 +241,36 @@ def loop(
     the round (from 0) and the carried values to whether there is another round, and the values after.
     """
     body, n = g.body(), g.number()
-    round_, inside = Value(f"round_{n}"), [Value(f"carried_{g.number()}") for _ in carried]
+    round_, inside = Value(f"round_{n}", body), [Value(f"carried_{g.number()}", body) for _ in carried]
     going, after = step(body, round_, inside)
     inputs: list[Declared] = [(round_.name, TensorProto.INT64, ()), (f"go_{n}", TensorProto.BOOL, ())]
     inputs += [(value.name, kind, None) for value, (_, kind) in zip(inside, carried, strict=True)]
-    outputs = [(going, f"going_{n}", TensorProto.BOOL)]
+    outputs: list[Named] = [(going, f"going_{n}", TensorProto.BOOL)]
     for value, then, (_, kind) in zip(inside, after, carried, strict=True):
         outputs.append((then, f"after_{value.name}", kind))
     first = [value for value, _ in carried]
     closed = body.closed(f"body_{n}", inputs, outputs)
     return g.ops("Loop", limit, np.array(True), *first, outputs=len(first), attributes={"body": closed})
+
+
+def branch(
+    g: Graph,
+    condition: Value,
+    then: Callable[[Graph], Sequence[Value]],
+    otherwise: Callable[[Graph], Sequence[Value]],
+    kinds: Sequence[int],
+) -> list[Value]:
+    """Return the values of one of two graphs, of which only that one runs. kinds: their types of number."""
+    closed = {}
+    for name, make in (("then_branch", then), ("else_branch", otherwise)):
+        n, body = g.number(), g.body(lazy=True)
+        values = make(body)
+        outputs = [
+            (value, f"{name}_{n}_{i}", kind)
+            for i, (value, kind) in enumerate(zip(values, kinds, strict=True))
+        ]
+        closed[name] = body.closed(f"{name}_{n}", [], outputs)
+    return g.ops("If", condition, outputs=len(kinds), attributes=closed)
 
 
 def scan(
@@ -243,8 +281,8 @@ def scan(
 ) -> Value:
     """Return y of every position of x (T, …), in float32, from a step (x_t, state) → (y_t, state)."""
     body, n = g.body(), g.number()
-    inside = [Value(f"state_{g.number()}") for _ in first]
-    x_t = Value(f"x_{n}")
+    inside = [Value(f"state_{g.number()}", body) for _ in first]
+    x_t = Value(f"x_{n}", body)
     y, after = step(body, x_t, inside)
     kind = TensorProto.FLOAT
     inputs: list[Declared] = [(value.name, kind, None) for value in (*inside, x_t)]

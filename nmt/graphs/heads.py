@@ -6,7 +6,7 @@ N rows, H feature width, V vocabulary.
 from nmt.graphs.attention import Memory
 from nmt.graphs.cells import cannot_export
 from nmt.graphs.graph import Graph, Value
-from nmt.graphs.linear import linear
+from nmt.graphs.linear import linear, product
 from nmt.layers.heads import Head, PlainHead, TiedHead
 
 
@@ -21,6 +21,15 @@ def logits(g: Graph, head: Head, features: Value, alignment: Value, memory: Memo
         case PlainHead():
             return linear(g, features, head.output)
         case TiedHead():
-            return linear(g, linear(g, features, head.project), head.output)
+            return _tied(g, head, features)
         case _:
             raise cannot_export(head)
+
+
+def _tied(g: Graph, head: TiedHead, features: Value) -> Value:
+    """Return E (P f) + b, in 8 bits (E P) f + b where that is hardly more work: f has one fixed scale."""
+    between, width = head.project.weight.shape
+    if not g.in_int8(head.output.weight) or width > 1.5 * between:
+        return linear(g, linear(g, features, head.project), head.output)
+    joined = g.joined(head.output.weight, head.project.weight)
+    return product(g, features, joined, head.output.bias)

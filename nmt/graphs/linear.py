@@ -15,7 +15,7 @@ LARGEST_TABLE = 16_000_000  # numbers: what an embedding becomes in the layer ab
 def linear(g: Graph, x: Value, layer: nn.Linear) -> Value:
     """Return W x + b for x (…, D): (…, O).
 
-    In 8 bits each row of x has a scale of its own, or 1/127 where x lies in [−1, 1], so that no row depends on
+    In 8 bits each row of x has a scale of its own, or 1/127 where x lies in [−1, 1]: no row depends on
     another.
     """
     return product(g, x, layer.weight, layer.bias)
@@ -39,8 +39,7 @@ def product(g: Graph, x: Value, weight: Tensor, bias: Tensor | None = None) -> V
 def _integer_product(g: Graph, x: Value, weight: Tensor, bias: Input) -> Value:
     """Return W x + b in float32 for 8-bit x of scale 1/127."""
     integers, scales = g.integers(weight)
-    zeros = np.full(len(weight), ZERO)
-    inputs = x, integers, np.float32(1 / 127), scales, ZERO, zeros
+    inputs: list[Input] = [x, integers, np.float32(1 / 127), scales, ZERO, np.int8(0)]
     return g.op("MatMulIntegerToFloat", *inputs, *([] if bias is None else [bias]), domain=MICROSOFT)
 
 

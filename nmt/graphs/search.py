@@ -1,7 +1,7 @@
 """Beam search in the graph: the choices of `nmt.decoding.search`, ties included.
 
-B sentences, K hypotheses a sentence, N = B · K rows, V vocabulary, t tokens so far, b sentences that are still
-searched.
+B sentences, K hypotheses a sentence, N = B · K rows, V vocabulary, t tokens so far, b sentences that are
+still searched.
 """
 
 from collections.abc import Callable, Sequence
@@ -10,7 +10,7 @@ from typing import NamedTuple
 import numpy as np
 from onnx import TensorProto
 
-from nmt.graphs.graph import Graph, Value, int64, loop
+from nmt.graphs.graph import Graph, Value, branch, int64, loop
 from nmt.tokenization.vocabulary import BOS, EOS
 
 NEVER = np.float32("-inf")
@@ -35,28 +35,28 @@ class Settings(NamedTuple):
 
 
 class Found(NamedTuple):
-    """The n best of each sentence: tokens (B, n, T), </s> from their end on; lengths (B, n), </s> counted.
+    """The n best of each sentence: tokens (B, n, 1 + T) from <s> on, </s> from their end on; scores (B, n).
 
-    scores, log_probs (B, n): −∞ where there are fewer than n.
+    A score is −∞ where there are fewer than n.
     """
 
     tokens: Value
-    lengths: Value
     scores: Value
-    log_probs: Value
 
-    KINDS = (_INT, _INT, _FLOAT, _FLOAT)
+
+KINDS_OF_FOUND = (_INT, _FLOAT)
 
 
 class Beam(NamedTuple):
-    """The hypotheses of b sentences: tokens (N, 1 + t) from <s> on, the rest (b, K)."""
+    """The hypotheses of b sentences.
+
+    tokens (N, 1 + t) from <s> on; live (b, K): log-probabilities, −∞ of what is finished or empty; finished
+    (b, K): scores, −∞ of what is not.
+    """
 
     tokens: Value
-    log_probs: Value
+    live: Value
     finished: Value
-    lengths: Value
-
-    KINDS = (_INT, _FLOAT, _BOOL, _INT)
 
 
 class Sentences(NamedTuple):
@@ -66,33 +66,28 @@ class Sentences(NamedTuple):
     limits: Value
     penalties: Value
 
-    KINDS = (_INT, _INT, _FLOAT)
-
 
 class Searcher:
     """Emits the search of one model."""
 
-    def __init__(self, g: Graph, settings: Settings, step: Step) -> None:
-        self.settings, self._step = settings, step
-        scalar = int64()
-        self.beam = g.op("Squeeze", settings.beam)
+    def __init__(self, g: Graph, settings: Settings, step: Step, vocabulary: int) -> None:
+        self.settings, self._step, self._vocabulary = settings, step, vocabulary
         self.longest = g.op("ReduceMax", settings.limits, attributes={"keepdims": 0})
-        lengths = g.op("Range", np.int64(0), g.op("Add", self.longest, np.int64(1)), np.int64(1))
+        lengths = g.op("Range", np.int64(0), g.op("Add", self.longest, np.int64(2)), np.int64(1))
         self.penalties = self._penalties(g, lengths)  # by length
-        slots = g.op("Range", np.int64(0), self.beam, np.int64(1))
+        self.slots = g.op("Range", np.int64(0), g.op("Squeeze", settings.beam), np.int64(1))  # (K,)
         # A finished hypothesis ranks before everything else, in the order of slots.
-        places = g.cast(g.op("Add", slots, np.int64(1)), _FLOAT)
-        self.itself = g.op("Div", np.finfo(np.float32).max, places)  # (K,)
-        self.slots, self.one_list = slots, scalar
-        self.candidates = g.op("Mul", settings.beam, settings.beam)  # of a sentence
-        self.by_slot = g.concat(g.constant(int64(-1)), settings.beam, settings.beam, axis=0)
-        self.by_sentence = g.concat(g.constant(int64(-1)), settings.beam, axis=0)
-        self.flat = g.concat(g.constant(int64(-1)), self.candidates, axis=0)
+        self.itself = g.op(
+            "Div", np.finfo(np.float32).max, g.cast(g.op("Add", self.slots, np.int64(1)), _FLOAT)
+        )
+        self.most = g.op("Min", settings.beam, int64(vocabulary))  # candidates of a slot
+        self.live_candidates = g.op("Mul", settings.beam, self.most)  # of a sentence
 
     def _penalties(self, g: Graph, lengths: Value) -> Value:
         """Return ((offset + length) / (offset + 1))^alpha."""
         offset = self.settings.offset
-        ratio = g.op("Div", g.op("Add", g.cast(lengths, TensorProto.DOUBLE), offset), g.op("Add", offset, np.array([1.0])))
+        longer = g.op("Add", g.cast(lengths, TensorProto.DOUBLE), offset)
+        ratio = g.op("Div", longer, g.op("Add", offset, np.array([1.0])))
         return g.cast(g.op("Exp", g.op("Mul", self.settings.alpha, g.op("Log", ratio))), _FLOAT)
 
     def run(self, g: Graph, memory: Sequence[Value], state: Sequence[Value]) -> Found:
@@ -101,25 +96,31 @@ class Searcher:
         Sentences that are done leave when they are a quarter of those that are searched: the others go on in
         smaller products.
         """
-        size = g.size(self.settings.limits, 0)
+        limits, beam = self.settings.limits, self.settings.beam
+        size = g.size(limits, 0)
+        shape = g.concat(size, beam, axis=0)
         rows = g.op("Range", np.int64(0), g.op("Squeeze", size), np.int64(1))
-        repeated = g.op("Reshape", g.op("Expand", g.op("Unsqueeze", rows, int64(1)), g.concat(size, self.settings.beam, axis=0)), int64(-1))
-        shape = g.concat(size, self.settings.beam, axis=0)
-        first_slot = g.op("Equal", self.slots, np.int64(0))
-        beam = Beam(
-            tokens=g.op("Expand", np.array([[BOS]]), g.concat(g.size(repeated, 0), g.constant(int64(1)), axis=0)),
-            log_probs=g.op("Expand", g.op("Where", first_slot, np.float32(0), NEVER), shape),
-            finished=g.op("Expand", np.array([[False]]), shape),
-            lengths=g.op("Expand", np.array([[0]]), shape),
+        repeated = g.op("Reshape", g.op("Expand", g.op("Unsqueeze", rows, int64(1)), shape), int64(-1))
+        start = g.op("Where", g.op("Equal", self.slots, np.int64(0)), np.float32(0), NEVER)
+        hypotheses = Beam(
+            tokens=g.op(
+                "Expand", np.array([[BOS]]), g.concat(g.size(repeated, 0), g.constant(int64(1)), axis=0)
+            ),
+            live=g.op("Expand", start, shape),
+            finished=g.op("Expand", np.array([[NEVER]]), shape),
         )
-        limits = self.settings.limits
         sentences = Sentences(rows, limits, g.op("Gather", self.penalties, limits))
-        found = self._nothing(g, size)
+        best = g.concat(size, self.settings.n_best, axis=0)
+        width = g.op("Add", g.op("Unsqueeze", self.longest, int64(0)), int64(1))
+        nothing = Found(
+            g.op("Expand", np.array([[[EOS]]]), g.concat(best, width, axis=0)),
+            g.op("Expand", np.array([[NEVER]]), best),
+        )
         carried = [
             (g.constant(np.int64(0)), _INT),
-            *zip(found, Found.KINDS, strict=True),
-            *zip(sentences, Sentences.KINDS, strict=True),
-            *zip(beam, Beam.KINDS, strict=True),
+            *zip(nothing, KINDS_OF_FOUND, strict=True),
+            *zip(sentences, (_INT, _INT, _FLOAT), strict=True),
+            *zip(hypotheses, (_INT, _FLOAT, _FLOAT), strict=True),
             *((value, _FLOAT) for value in memory),
             *((g.op("Gather", value, repeated), _FLOAT) for value in state),
         ]
@@ -127,134 +128,171 @@ class Searcher:
         def phase(body: Graph, _: Value, inside: list[Value]) -> tuple[Value, list[Value]]:
             return self._phase(body, inside, len(memory))
 
-        return Found(*loop(g, self.longest, carried, phase)[1:5])
-
-    def _nothing(self, g: Graph, size: Value) -> Found:
-        shape = g.concat(size, self.settings.n_best, axis=0)
-        width = g.op("Add", g.op("Unsqueeze", self.longest, int64(0)), int64(1))
-        return Found(
-            g.op("Expand", np.array([[[EOS]]]), g.concat(shape, width, axis=0)),
-            g.op("Expand", np.array([[0]]), shape),
-            g.op("Expand", np.array([[NEVER]]), shape),
-            g.op("Expand", np.array([[NEVER]]), shape),
-        )
+        return Found(*loop(g, self.longest, carried, phase)[1:3])
 
     def _phase(self, g: Graph, inside: list[Value], memories: int) -> tuple[Value, list[Value]]:
         """Take steps until enough sentences are done; write those down and go on with the others."""
-        position, found, sentences, beam = inside[0], Found(*inside[1:5]), Sentences(*inside[5:8]), Beam(*inside[8:12])
-        memory, state = inside[12 : 12 + memories], inside[12 + memories :]
+        position, found = inside[0], Found(*inside[1:3])
+        sentences, beam = Sentences(*inside[3:6]), Beam(*inside[6:9])
+        memory, state = inside[9 : 9 + memories], inside[9 + memories :]
         size = g.size(sentences.limits, 0)
-        first_row = g.op("Mul", g.op("Range", np.int64(0), g.op("Squeeze", size), np.int64(1)), self.beam)
-        first_row = g.op("Unsqueeze", first_row, int64(1))  # (b, 1)
-        nobody = g.op("Expand", np.array([False]), size)
+        rows = g.op("Range", np.int64(0), g.op("Squeeze", size), np.int64(1))
+        first_row = g.op("Unsqueeze", g.op("Mul", rows, self.settings.beam), int64(1))  # (b, 1)
         enough = g.op("Div", g.op("Add", g.op("Squeeze", size), np.int64(3)), np.int64(4))
 
         def step(body: Graph, round_: Value, carried: list[Value]) -> tuple[Value, list[Value]]:
-            at = body.op("Add", position, round_)
-            before = Beam(*carried[1:5])
-            after, state, done = self._advance(body, at, sentences, before, memory, carried[5:], first_row)
+            length = body.op("Add", body.op("Add", position, np.int64(1)), round_)
+            before = Beam(*carried[1:4])
+            after, states, done = self._advance(
+                body, length, sentences, before, memory, carried[4:], first_row
+            )
             count = body.op("ReduceSum", body.cast(done, _INT), attributes={"keepdims": 0})
-            return body.op("Less", count, enough), [done, *after, *state]
+            return body.op("Less", count, enough), [done, *after, *states]
 
         carried = [
-            (nobody, _BOOL),
-            *zip(beam, Beam.KINDS, strict=True),
+            (g.op("Expand", np.array([False]), size), _BOOL),
+            *zip(beam, (_INT, _FLOAT, _FLOAT), strict=True),
             *((value, _FLOAT) for value in state),
         ]
         done, *rest = loop(g, g.op("Sub", self.longest, position), carried, step)
-        beam, state = Beam(*rest[:4]), rest[4:]
+        beam, state = Beam(*rest[:3]), rest[3:]
         position = g.op("Sub", g.op("Squeeze", g.size(beam.tokens, 1)), np.int64(1))
-        leaving, staying = (g.op("Reshape", g.op("NonZero", each), int64(-1)) for each in (done, g.op("Not", done)))
+        leaving, staying = (
+            g.op("Reshape", g.op("NonZero", each), int64(-1)) for each in (done, g.op("Not", done))
+        )
         found = self._write(g, found, sentences, beam, leaving, first_row)
         kept = g.op("Reshape", g.op("Add", g.op("Gather", first_row, staying), self.slots), int64(-1))
         going = g.op("Greater", g.op("Squeeze", g.size(staying, 0)), np.int64(0))
-        by_sentence = [*sentences, beam.log_probs, beam.finished, beam.lengths, *memory]
-        a, b, c, log_probs, finished, lengths, *memory = (g.op("Gather", each, staying) for each in by_sentence)
+        by_sentence = [
+            g.op("Gather", each, staying) for each in (*sentences, beam.live, beam.finished, *memory)
+        ]
         tokens, *state = (g.op("Gather", each, kept) for each in (beam.tokens, *state))
-        return going, [position, *found, a, b, c, tokens, log_probs, finished, lengths, *memory, *state]
+        return going, [position, *found, *by_sentence[:3], tokens, *by_sentence[3:], *state]
 
     def _advance(
         self,
         g: Graph,
-        at: Value,
+        length: Value,
         sentences: Sentences,
         beam: Beam,
         memory: Sequence[Value],
         state: Sequence[Value],
         first_row: Value,
     ) -> tuple[Beam, list[Value], Value]:
-        """Extend every live hypothesis, keep the K best of a sentence; say which sentences are done."""
+        """Extend every live hypothesis, keep the K best of a sentence; say which sentences are done.
+
+        length: of the hypotheses that end in this step.
+        """
         y = g.op("Gather", beam.tokens, np.int64(-1), attributes={"axis": 1})
-        scored, state = self._step(g, y, memory, state)
-        candidates, tokens = self._candidates(g, at, sentences, beam, scored)
-        # Of equal candidates the smaller token comes first, then the smaller slot.
-        keys = g.op("Reshape", g.op("Add", g.op("Mul", tokens, self.beam), g.op("Unsqueeze", self.slots, int64(1))), self.flat)
-        _, order = g.ops("TopK", keys, self.candidates, outputs=2, attributes={"largest": 0})
-        candidates, tokens = (g.op("Reshape", each, self.flat) for each in (candidates, tokens))
-        ranks, places = g.ops("TopK", self._pick(g, candidates, order), self.settings.beam, outputs=2)
-        best = self._pick(g, order, places)  # (b, K)
-        slots, chosen = g.op("Div", best, self.beam), self._pick(g, tokens, best)
-        real = g.op("Greater", ranks, NEVER)
-        was = g.op("And", self._pick_bool(g, beam.finished, slots), real)
-        log_probs = g.op("Where", was, self._pick(g, beam.log_probs, slots), ranks)
-        lengths = g.op("Add", self._pick(g, beam.lengths, slots), g.cast(g.op("Not", was), _INT))
-        finished = g.op("And", g.op("Equal", chosen, np.int64(EOS)), real)
+        scored, states = self._step(g, y, memory, state)
+        candidates, keys = self._candidates(g, length, sentences, beam, scored)
+        # Behind them stand the finished hypotheses, each in the place of its slot.
+        stays = g.op("Where", g.op("Greater", beam.finished, NEVER), self.itself, NEVER)
+        ends = g.op("Expand", self._keys(g, g.constant(np.int64(EOS)), self.slots), g.op("Shape", beam.live))
+        ranks, places = g.ops("TopK", g.concat(candidates, stays), self.settings.beam, outputs=2)
+        chosen, slots = self._of_keys(g, _pick(g, g.concat(keys, ends), places))  # (b, K)
+        ended, was = (
+            g.op("Equal", chosen, np.int64(EOS)),
+            g.op("GreaterOrEqual", places, self.live_candidates),
+        )
+        scores = g.op("Div", ranks, g.op("Gather", self.penalties, length))
+        scores = g.op("Where", was, _pick(g, beam.finished, slots), g.op("Where", ended, scores, NEVER))
         origin = g.op("Reshape", g.op("Add", slots, first_row), int64(-1))
         ids = g.concat(g.op("Gather", beam.tokens, origin), g.op("Reshape", chosen, int64(-1, 1)), axis=1)
-        after = Beam(ids, log_probs, finished, lengths)
-        return after, [g.op("Gather", each, origin) for each in state], self._done(g, sentences, after)
+        after = Beam(ids, g.op("Where", ended, NEVER, ranks), scores)
+        return after, [g.op("Gather", each, origin) for each in states], self._done(g, sentences, after)
 
     def _candidates(
-        self, g: Graph, at: Value, sentences: Sentences, beam: Beam, scored: Value
+        self, g: Graph, length: Value, sentences: Sentences, beam: Beam, scored: Value
     ) -> tuple[Value, Value]:
-        """Return the log-probabilities of the K best continuations of each slot, and their tokens: (b, K, K).
+        """Return the log-probabilities of continuations (b, C) and their keys, which say tokens and slots.
 
-        A finished hypothesis has one, itself; one at its limit has one, </s>.
+        C are the best of each slot; of a slot at its limit </s> alone.
         """
-        best, ids = g.ops("TopK", scored, self.settings.beam, outputs=2)
-        before = g.op("Unsqueeze", beam.log_probs, int64(2))
-        candidates = g.op("Add", g.op("Reshape", best, self.by_slot), before)
-        ends = g.op("Reshape", g.op("Gather", scored, np.int64(EOS), attributes={"axis": 1}), self.by_sentence)
-        only = g.op("Where", beam.finished, self.itself, g.op("Add", beam.log_probs, ends))
-        only = g.op("Where", g.op("Equal", self.slots, np.int64(0)), g.op("Unsqueeze", only, int64(2)), NEVER)
-        limits = g.op("Unsqueeze", sentences.limits, int64(1, 2))
-        at_limit = g.op("LessOrEqual", limits, g.op("Add", at, np.int64(1)))
-        alone = g.op("Or", at_limit, g.op("Unsqueeze", beam.finished, int64(2)))
-        tokens = g.op("Where", alone, np.int64(EOS), g.op("Reshape", ids, self.by_slot))
-        return g.op("Where", alone, only, candidates), tokens
+        best, ids = self._top(g, scored)
+        shape = g.concat(g.constant(int64(-1)), self.settings.beam, self.most, axis=0)
+        candidates = g.op("Add", g.op("Reshape", best, shape), g.op("Unsqueeze", beam.live, int64(2)))
+        keys = self._keys(
+            g, g.op("Reshape", ids, shape), g.op("Unsqueeze", self.slots, int64(1))
+        )  # (b, K, C / K)
+
+        def only_end(body: Graph) -> list[Value]:
+            at = g.op("LessOrEqual", g.op("Unsqueeze", sentences.limits, int64(1, 2)), length)
+            ends = body.op("Gather", scored, np.int64(EOS), attributes={"axis": 1})
+            ends = body.op("Add", body.op("Reshape", ends, body.op("Shape", beam.live)), beam.live)
+            first = body.op(
+                "Equal",
+                body.op("Range", np.int64(0), body.op("Squeeze", self.most), np.int64(1)),
+                np.int64(0),
+            )
+            alone = body.op("Where", first, body.op("Unsqueeze", ends, int64(2)), NEVER)
+            of_end = self._keys(
+                body, body.constant(np.int64(EOS)), body.op("Unsqueeze", self.slots, int64(1))
+            )
+            return [body.op("Where", at, alone, candidates), body.op("Where", at, of_end, keys)]
+
+        at_limit = g.op(
+            "LessOrEqual", g.op("ReduceMin", sentences.limits, attributes={"keepdims": 0}), length
+        )
+        candidates, keys = branch(g, at_limit, only_end, lambda _: [candidates, keys], (_FLOAT, _INT))
+        flat = g.concat(g.constant(int64(-1)), self.live_candidates, axis=0)
+        # Of equal candidates the smaller token comes first, then the smaller slot.
+        smallest = {"largest": 0}
+        keys, order = g.ops(
+            "TopK", g.op("Reshape", keys, flat), self.live_candidates, outputs=2, attributes=smallest
+        )
+        return _pick(g, g.op("Reshape", candidates, flat), order), keys
+
+    def _top(self, g: Graph, scored: Value) -> tuple[Value, Value]:
+        """Return the best log-probabilities of each row and their tokens: (N, C / K) each.
+
+        In a long row, chunk c is made of the tokens c, c + width, c + 2 · width …; the best are in the chunks
+        with the largest maxima.
+        """
+        widths = range(min(1024, self._vocabulary // 4), 127, -1)
+        width = next((width for width in widths if self._vocabulary % width == 0), 0)
+        if not width:
+            best, ids = g.ops("TopK", scored, self.most, outputs=2)
+            return best, ids
+        chunks = g.op("Reshape", scored, int64(0, self._vocabulary // width, width))
+        highest = g.op("ReduceMax", chunks, int64(1), attributes={"keepdims": 0})
+        count = g.op("Min", self.most, int64(width))
+        _, which = g.ops("TopK", highest, count, outputs=2, attributes={"sorted": 0})
+        inside = np.arange(0, self._vocabulary, width, dtype=np.int64)[:, None]
+        places = g.op("Reshape", g.op("Add", g.op("Unsqueeze", which, int64(1)), inside), int64(0, -1))
+        best, chosen = g.ops("TopK", _pick(g, scored, places), self.most, outputs=2)
+        return best, _pick(g, places, chosen)
+
+    def _keys(self, g: Graph, tokens: Value, slots: Value) -> Value:
+        """Return numbers in whose order candidates stand that are equal otherwise."""
+        return g.op("Add", g.op("Mul", tokens, self.settings.beam), slots)
+
+    def _of_keys(self, g: Graph, keys: Value) -> tuple[Value, Value]:
+        """Return the tokens and slots of `_keys`."""
+        return g.op("Div", keys, self.settings.beam), g.op("Mod", keys, self.settings.beam)
 
     def _done(self, g: Graph, sentences: Sentences, beam: Beam) -> Value:
         """Return which sentences need no further step: nothing is live, or nothing better can come."""
-        live = g.op("Where", beam.finished, NEVER, beam.log_probs)
-        live = g.op("ReduceMax", live, int64(1), attributes={"keepdims": 0})
-        kept, _ = g.ops("TopK", self._scores(g, beam), self.settings.n_best, outputs=2)
+        live = g.op("ReduceMax", beam.live, int64(1), attributes={"keepdims": 0})
+        kept, _ = g.ops("TopK", beam.finished, self.settings.n_best, outputs=2)
         worst = g.op("Gather", kept, np.int64(-1), attributes={"axis": 1})
         settled = g.op("Greater", worst, g.op("Div", live, sentences.penalties))
         return g.op("Or", g.op("Equal", live, NEVER), settled)
-
-    def _scores(self, g: Graph, beam: Beam) -> Value:
-        scores = g.op("Div", beam.log_probs, g.op("Gather", self.penalties, beam.lengths))
-        return g.op("Where", beam.finished, scores, NEVER)
 
     def _write(
         self, g: Graph, found: Found, sentences: Sentences, beam: Beam, leaving: Value, first_row: Value
     ) -> Found:
         """Return the results with the n best of the leaving sentences in their places."""
-        scores = g.op("Gather", self._scores(g, beam), leaving)
+        scores = g.op("Gather", beam.finished, leaving)
         scores, slots = g.ops("TopK", scores, self.settings.n_best, outputs=2)  # (m, n)
-        rows = g.op("Add", slots, g.op("Gather", first_row, leaving))
-        tokens = g.op("Gather", beam.tokens, rows)  # (m, n, 1 + t)
+        tokens = g.op("Gather", beam.tokens, g.op("Add", slots, g.op("Gather", first_row, leaving)))
         missing = g.op("Sub", g.size(found.tokens, 2), g.size(beam.tokens, 1))
         padding = g.op("Expand", np.array([[[EOS]]]), g.concat(g.op("Shape", slots), missing, axis=0))
-        lengths, log_probs = (
-            self._pick(g, g.op("Gather", each, leaving), slots) for each in (beam.lengths, beam.log_probs)
-        )
         places = g.op("Unsqueeze", g.op("Gather", sentences.numbers, leaving), int64(1))
-        new = g.concat(tokens, padding, axis=2), lengths, scores, log_probs
-        return Found(*(g.op("ScatterND", old, places, each) for old, each in zip(found, new, strict=True)))
+        tokens = g.op("ScatterND", found.tokens, places, g.concat(tokens, padding, axis=2))
+        return Found(tokens, g.op("ScatterND", found.scores, places, scores))
 
-    def _pick(self, g: Graph, x: Value, places: Value) -> Value:
-        return g.op("GatherElements", x, places, attributes={"axis": 1})
 
-    def _pick_bool(self, g: Graph, x: Value, places: Value) -> Value:
-        return g.op("GatherElements", x, places, attributes={"axis": 1})
+def _pick(g: Graph, x: Value, places: Value) -> Value:
+    """Return the elements of x (N, W) at places (N, C)."""
+    return g.op("GatherElements", x, places, attributes={"axis": 1})

@@ -4,6 +4,9 @@ N rows, W input width, H hidden width.
 """
 
 from collections.abc import Sequence
+from typing import cast
+
+from torch.nn import LayerNorm
 
 from nmt.graphs.cells import State, initial_state, project, step
 from nmt.graphs.graph import Graph, Value
@@ -40,7 +43,7 @@ def run(
 def before(g: Graph, stack: Stack, layer: int, x: Value) -> Value:
     """Return what a layer reads of x (…, W)."""
     if layer and stack.norms is not None:
-        return layer_norm(g, x, stack.norms[layer - 1])
+        return layer_norm(g, x, cast("LayerNorm", stack.norms[layer - 1]))
     return x
 
 

@@ -14,7 +14,7 @@ from nmt.graphs.encoders import bridge, encode
 from nmt.graphs.graph import Graph, Precision, Value
 from nmt.graphs.heads import logits
 from nmt.graphs.linear import embedding, rows_of
-from nmt.graphs.search import NEVER, Found, Searcher, Settings
+from nmt.graphs.search import KINDS_OF_FOUND, NEVER, Found, Searcher, Settings
 from nmt.models import Seq2Seq
 
 _FLOAT, _INT = TensorProto.FLOAT, TensorProto.INT64
@@ -35,7 +35,7 @@ def translation_graph(model: Seq2Seq, banned: Iterable[int], precision: Precisio
     banned: tokens that never occur. Raises UserError that names a layer which cannot be exported.
     """
     g = Graph(precision)
-    ids, lengths, limits, beam, n_best, alpha, offset = (Value(name) for name in INPUTS)
+    ids, lengths, limits, beam, n_best, alpha, offset = (Value(name, g) for name in INPUTS)
     by_position = g.op("Transpose", ids, attributes={"perm": [1, 0]})
     embedded = rows_of(g, embedding(g, model.src_embedding), by_position)  # (Tx, B, E)
     encoded = encode(g, model.encoder, embedded, lengths)
@@ -49,12 +49,14 @@ def translation_graph(model: Seq2Seq, banned: Iterable[int], precision: Precisio
         g: Graph, y: Value, memory: Sequence[Value], state: Sequence[Value]
     ) -> tuple[Value, Sequence[Value]]:
         kept = Memory(*memory)
-        output, after = decode(g, model.decoder, tokens, y, kept, first.filled(list(state)))
+        output, after = decode(g, model.decoder, tokens, y, kept, first.filled(list(state)), beam)
         scores = logits(g, model.head, output.features, output.alignment, kept)
         log_probs = g.op("LogSoftmax", scores, attributes={"axis": -1})
         return g.op("Add", log_probs, ban), after.values()
 
-    searcher = Searcher(g, Settings(limits, beam, n_best, alpha, offset), step)
-    found = searcher.run(g, [each for each in memory if each is not None], first.values())
-    outputs = [(value, name, kind) for value, name, kind in zip(found, Found._fields, Found.KINDS, strict=True)]
+    searcher = Searcher(g, Settings(limits, beam, n_best, alpha, offset), step, len(ban))
+    found = searcher.run(g, memory.parts(), first.values())
+    outputs = [
+        (value, name, kind) for value, name, kind in zip(found, Found._fields, KINDS_OF_FOUND, strict=True)
+    ]
     return g.model([(name, kind, shape) for name, (kind, shape) in INPUTS.items()], outputs)
