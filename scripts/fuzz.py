@@ -39,8 +39,8 @@ from nmt.cli import app
 from nmt.config import Experiment, load_experiment
 from nmt.config.loading import dump_experiment
 from nmt.config.model import ModelConfig
-from nmt.data.corpus import Split, TextCorpus, TextFile, TsvCorpus
-from nmt.data.labelled import LabelledCorpus
+from nmt.data.corpus import TextFile, read_aligned, read_tsv
+from nmt.data.labelled import read_labelled
 from nmt.data.word_vectors import check_word_vectors, read_word_vectors
 from nmt.decoding.options import TranslationOptions
 from nmt.errors import UserError
@@ -245,19 +245,19 @@ class Readers:
             shutil.copyfile(path, self.place / name)
             file = TextFile("data.files", self.place / name)
             with suppress(UserError):
-                for pair in TextCorpus({"train": (file, file)}).pairs("train"):
+                for pair in read_aligned(file, file):
                     assert "\n" not in pair.src + pair.trg
                     pair.src.encode()
 
     def tsv(self, path: Path) -> None:
-        for pair in TsvCorpus({"train": TextFile("data.tsv", path)}).pairs("train"):
+        for pair in read_tsv(TextFile("data.tsv", path)):
             assert "\n" not in pair.src + pair.trg
 
     def labelled(self, path: Path) -> None:
-        files: dict[Split, TextFile] = {"train": TextFile("data.labelled", path)}
+        file = TextFile("data.labelled", path)
         for each_word in (False, True):
             with suppress(UserError):
-                for pair in LabelledCorpus(files, each_word=each_word).pairs("train"):
+                for pair in read_labelled(file, each_word=each_word):
                     assert len(pair.trg.split()) == (len(pair.src.split()) if each_word else 1)
 
     def vectors(self, path: Path) -> None:

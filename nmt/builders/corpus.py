@@ -11,14 +11,15 @@ from nmt.config.model import TaggerConfig
 from nmt.data.corpus import (
     BuiltinCorpus,
     Corpus,
+    FileCorpus,
     Languages,
     MonolingualCorpus,
     Pair,
     Rows,
     Split,
-    TextCorpus,
     TextFile,
-    TsvCorpus,
+    read_aligned,
+    read_tsv,
 )
 from nmt.data.dataset import DatasetCorpus
 from nmt.data.labelled import LabelledCorpus
@@ -52,18 +53,9 @@ def open_corpus(data: config.DataConfig, *, each_word: bool = False) -> Corpus:
                 streaming=section.streaming,
             )
         case config.TextFiles():
-            return TextCorpus(
-                {
-                    split: (
-                        TextFile(f"data.files.{split}.src", Path(pair.src)),
-                        TextFile(f"data.files.{split}.trg", Path(pair.trg)),
-                    )
-                    for split, pair in _named(section.train, section.validation, section.test).items()
-                },
-                languages,
-            )
+            return FileCorpus(_files("files", section), read_aligned, "text files", languages)
         case config.TsvFiles():
-            return TsvCorpus(_files("tsv", section), languages)
+            return FileCorpus(_files("tsv", section), read_tsv, "TSV file", languages)
         case config.LabelledText():
             return LabelledCorpus(_files("labelled", section), each_word=each_word)
         case config.PlainText(held_out=held_out, lines=lines):
@@ -81,10 +73,15 @@ def _named(train: T, validation: T, test: T | None) -> dict[Split, T]:
     return found if test is None else {**found, "test": test}
 
 
-def _files(key: str, section: config.SplitFiles | config.PlainText) -> dict[Split, TextFile]:
-    """Return the file of each split; where a part of train is held out, validation has the same one."""
-    names = _named(section.train, section.validation or section.train, section.test)
-    return {split: TextFile(f"data.{key}.{split}", Path(name)) for split, name in names.items()}
+def _files(
+    key: str, section: config.TextFiles | config.SplitFiles | config.PlainText
+) -> dict[Split, list[TextFile]]:
+    """Return the files of each split; where a part of train is held out, validation has the same one."""
+    found: dict[Split, list[TextFile]] = {}
+    for split, names in _named(section.train, section.validation or section.train, section.test).items():
+        by_end = {"": names} if isinstance(names, str) else {".src": names.src, ".trg": names.trg}
+        found[split] = [TextFile(f"data.{key}.{split}{end}", Path(name)) for end, name in by_end.items()]
+    return found
 
 
 def train_tokenizers(

@@ -2,7 +2,7 @@
 
 import hashlib
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import cached_property
 from itertools import accumulate, islice, takewhile, zip_longest
 from pathlib import Path
@@ -106,71 +106,70 @@ class TextFile(NamedTuple):
             raise UserError(f"{self.key}: expected a text file, found {found}: {self.path}")
 
 
-class TextCorpus(Corpus):
-    """Two text files for each split, line n of one translating line n of the other."""
+class FileCorpus(Corpus):
+    """Text files for each split, whose pairs one function reads.
+
+    read: yields the pairs of a split's files, in order. kind: what such a file is called in messages.
+    """
 
     def __init__(
-        self, files: Mapping[Split, tuple[TextFile, TextFile]], languages: Languages = UNKNOWN
+        self,
+        files: Mapping[Split, Sequence[TextFile]],
+        read: Callable[..., Iterator[Pair]],
+        kind: str,
+        languages: Languages = UNKNOWN,
     ) -> None:
-        self._files, self.languages = files, languages
+        self._files, self._read, self._kind, self.languages = files, read, kind, languages
         self.splits = tuple(files)
         self.name = files["train"][0].path.name
 
     def pairs(self, split: Split) -> Iterator[Pair]:
-        """Line n of both files; UserError with both counts when one has more lines."""
-        src_file, trg_file = self._files[split]
-        src_count = trg_count = 0
-        for src, trg in zip_longest(src_file.lines(), trg_file.lines()):
-            src_count += src is not None
-            trg_count += trg is not None
-            if src_count == trg_count:
-                yield Pair(src, trg)
-        if src_count != trg_count:
-            raise UserError(
-                f"{src_file.path} has {src_count} lines and {trg_file.path} has {trg_count}; "
-                "line n of one must translate line n of the other"
-            )
+        """The pairs of the split's files."""
+        return self._read(*self._files[split])
 
     def fingerprint(self, split: Split) -> str:
-        """sha256 over both files as they lie on disk."""
-        return _hash_files(self._files[split])
+        """sha256 over the files as they lie on disk."""
+        return hashlib.sha256(b"".join(file.sha256() for file in self._files[split])).hexdigest()
 
     def describe(self, split: Split = "train") -> str:
         """The names of the files."""
-        return f"text files {' and '.join(str(file.path) for file in self._files[split])}"
+        return f"{self._kind} {' and '.join(str(file.path) for file in self._files[split])}"
 
 
-class TsvCorpus(Corpus):
-    """One file for each split; a line is a source, one tab, a target."""
-
-    def __init__(self, files: Mapping[Split, TextFile], languages: Languages = UNKNOWN) -> None:
-        self._files, self.languages = files, languages
-        self.splits = tuple(files)
-        self.name = files["train"].path.name
-
-    def pairs(self, split: Split) -> Iterator[Pair]:
-        """Each line as a pair; UserError names a line without exactly one tab."""
-        file = self._files[split]
-        for number, line in enumerate(file.lines(), 1):
-            columns = line.split("\t")
-            if len(columns) != 2:
-                raise UserError(
-                    f"{file.path}: line {number}: expected a source, one tab and a target, "
-                    f"found {len(columns) - 1} tabs"
-                )
-            yield Pair(*columns)
-
-    def fingerprint(self, split: Split) -> str:
-        """sha256 over the file as it lies on disk."""
-        return _hash_files([self._files[split]])
-
-    def describe(self, split: Split = "train") -> str:
-        """The name of the file."""
-        return f"TSV file {self._files[split].path}"
+def read_aligned(src_file: TextFile, trg_file: TextFile) -> Iterator[Pair]:
+    """Line n of both files; UserError with both counts when one has more lines."""
+    src_count = trg_count = 0
+    for src, trg in zip_longest(src_file.lines(), trg_file.lines()):
+        src_count += src is not None
+        trg_count += trg is not None
+        if src_count == trg_count:
+            yield Pair(src, trg)
+    if src_count != trg_count:
+        raise UserError(
+            f"{src_file.path} has {src_count} lines and {trg_file.path} has {trg_count}; "
+            "line n of one must translate line n of the other"
+        )
 
 
-class MonolingualCorpus(Corpus):
-    """Lines of one language, each a pair without a source.
+def read_tsv(file: TextFile) -> Iterator[Pair]:
+    """Each line as a source, one tab and a target; UserError names a line without exactly one tab."""
+    for number, line in enumerate(file.lines(), 1):
+        columns = line.split("\t")
+        if len(columns) != 2:
+            raise UserError(
+                f"{file.path}: line {number}: expected a source, one tab and a target, "
+                f"found {len(columns) - 1} tabs"
+            )
+        yield Pair(*columns)
+
+
+def read_text(file: TextFile) -> Iterator[Pair]:
+    """Each line as a pair without a source."""
+    return (Pair("", line) for line in file.lines())
+
+
+class MonolingualCorpus(FileCorpus):
+    """Lines of one language, each a pair without a source, in one file for each split.
 
     held_out: the fraction of train that is validation; None where validation has a file of its own.
     continuous: whether the lines are one long text, of which the end is held out.
@@ -179,27 +178,28 @@ class MonolingualCorpus(Corpus):
     rows = "text"
 
     def __init__(
-        self, files: Mapping[Split, TextFile], *, held_out: float | None = None, continuous: bool = False
+        self,
+        files: Mapping[Split, Sequence[TextFile]],
+        *,
+        held_out: float | None = None,
+        continuous: bool = False,
     ) -> None:
-        self._files, self._held_out, self.continuous = files, held_out, continuous
-        self.splits = tuple(files)
-        self.name = files["train"].path.name
+        super().__init__(files, read_text, "text file")
+        self._held_out, self.continuous = held_out, continuous
 
     def pairs(self, split: Split) -> Iterator[Pair]:
-        """Each line of the split, in order."""
-        lines = enumerate(self._files[split].lines())
-        for _, line in lines if self._held_out is None or split == "test" else self._part(lines, split):
-            yield Pair("", line)
+        """Each line of the split, in order.
 
-    def _part(self, lines: Iterator[tuple[int, str]], split: Split) -> Iterator[tuple[int, str]]:
-        """Of one long text the end is held out; of lines one every so often, since lists may be sorted."""
-        assert self._held_out is not None
-        held_out = self._held_out
+        Of one long text the end is held out; of lines one every so often, since lists may be sorted.
+        """
+        pairs, held_out = super().pairs(split), self._held_out
+        if held_out is None or split == "test":
+            return pairs
         if self.continuous:
-            return islice(lines, None, self._kept) if split == "train" else islice(lines, self._kept, None)
+            return islice(pairs, None, self._kept) if split == "train" else islice(pairs, self._kept, None)
         return (
-            (i, line)
-            for i, line in lines
+            pair
+            for i, pair in enumerate(pairs)
             if (int((i + 1) * held_out) > int(i * held_out)) != (split == "train")
         )
 
@@ -207,18 +207,15 @@ class MonolingualCorpus(Corpus):
         """sha256 over the file as it lies on disk, and the share of it that is held out."""
         spread = "" if self.continuous else " of the lines"
         share = "" if self._held_out is None or split == "test" else f":{self._held_out}{spread}"
-        return _hash_files([self._files[split]]) + share
-
-    def describe(self, split: Split = "train") -> str:
-        """The name of the file."""
-        return f"text file {self._files[split].path}"
+        return super().fingerprint(split) + share
 
     @cached_property
     def _kept(self) -> int:
         """How many lines of one long text are not held out."""
         assert self._held_out is not None
-        kept = (1 - self._held_out) * sum(len(line) + 1 for line in self._files["train"].lines())
-        ends = accumulate(len(line) + 1 for line in self._files["train"].lines())
+        (file,) = self._files["train"]
+        kept = (1 - self._held_out) * sum(len(line) + 1 for line in file.lines())
+        ends = accumulate(len(line) + 1 for line in file.lines())
         return sum(1 for _ in takewhile(lambda end: end <= kept, ends))
 
 
@@ -256,8 +253,3 @@ class BuiltinCorpus(Corpus):
     def describe(self, split: Split = "train") -> str:
         """Which seed."""
         return f"the builtin corpus, seed {self._seed}"
-
-
-def _hash_files(files: Iterable[TextFile]) -> str:
-    """sha256 over the checksums of the files, one after the other."""
-    return hashlib.sha256(b"".join(file.sha256() for file in files)).hexdigest()

@@ -19,7 +19,7 @@ from nmt.config.data import DataConfig
 from nmt.config.experiment import Experiment
 from nmt.config.loading import changed_keys, load_experiment
 from nmt.config.model import LanguageModelConfig, ModelConfig, TaggerConfig
-from nmt.data.corpus import Pair, TextCorpus, TextFile
+from nmt.data.corpus import FileCorpus, Pair, TextFile, read_aligned
 from nmt.data.encoded import EncodedSplit
 from nmt.data.filtering import scan
 from nmt.data.labelled import check_known, check_labels
@@ -84,7 +84,8 @@ def held_out(experiment: Experiment, split: str, *, instead: str = "") -> list[P
 
 def pairs_of_files(src: Path, ref: Path, data: DataConfig) -> list[Pair]:
     """Return the pairs of two text files, normalized as the run's own are."""
-    corpus = TextCorpus({"train": (TextFile("--src", src), TextFile("--ref", ref))})
+    files = (TextFile("--src", src), TextFile("--ref", ref))
+    corpus = FileCorpus({"train": files}, read_aligned, "text files")
     return in_memory(NormalizedCorpus(corpus, build_normalizer(data)).pairs("train"), f"{src} and {ref}")
 
 

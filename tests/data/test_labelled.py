@@ -15,8 +15,8 @@ from nmt.workflows.prepare import prepare_data
 def corpus(folder: Path, *lines: str, each_word: bool) -> LabelledCorpus:
     path = folder / "labels.tsv"
     path.write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
-    file = TextFile("data.labelled", path)
-    return LabelledCorpus({"train": file, "validation": file}, each_word=each_word)
+    files = [TextFile("data.labelled", path)]
+    return LabelledCorpus({"train": files, "validation": files}, each_word=each_word)
 
 
 def test_a_line_is_a_text_and_its_labels(tmp_path: Path) -> None:
