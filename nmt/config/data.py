@@ -99,6 +99,7 @@ class BuiltinCorpus(Section):
 
 CorpusConfig: TypeAlias = HubDataset | TextFiles | TsvFiles | BuiltinCorpus | PlainText | LabelledText
 CORPORA = ("dataset", "files", "tsv", "builtin", "text", "labelled")  # the keys of data that name one
+MULTILINGUAL = ("dataset", "builtin")  # those whose texts are found by language
 
 
 class SubwordTokenizer(Section):
@@ -231,17 +232,17 @@ class DataConfig(Section):
 
     @model_validator(mode="after")
     def _languages_are_said(self) -> Self:
-        if self.dataset is None and self.builtin is None:
-            return self
-        given = "dataset" if self.dataset is not None else "builtin"
-        missing = [key for key in ("src", "trg") if getattr(self, key) is None]
-        if missing:
-            raise ValueError(
-                f"{' and '.join(f'data.{key}' for key in missing)} missing: data.{given} holds several "
-                "languages; say which is translated into which, such as src: de and trg: en"
-            )
-        if self.src == self.trg:
-            raise ValueError(f"src and trg are both {self.src!r}; a translation needs two sides")
+        for given in MULTILINGUAL:
+            if getattr(self, given) is None:
+                continue
+            missing = [key for key in ("src", "trg") if getattr(self, key) is None]
+            if missing:
+                raise ValueError(
+                    f"{' and '.join(f'data.{key}' for key in missing)} missing: data.{given} holds several "
+                    "languages; say which is translated into which, such as src: de and trg: en"
+                )
+            if self.src == self.trg:
+                raise ValueError(f"src and trg are both {self.src!r}; a translation needs two sides")
         return self
 
     @model_validator(mode="after")

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, TypeAlias
 
 from nmt.data.corpus import Corpus, Languages, Pair, Split
+from nmt.data.lines import one_line
 from nmt.errors import UserError
 
 if TYPE_CHECKING:
@@ -122,7 +123,7 @@ class DatasetCorpus(Corpus):
                     f"{self.describe()}, split {self._names[split]}: expected text in columns {self._src} "
                     f"and {self._trg}, found {type(src).__name__} and {type(trg).__name__}"
                 )
-            yield Pair(_one_line(src), _one_line(trg))
+            yield Pair(one_line(src), one_line(trg))
 
     @cached_property
     def _folder(self) -> Path | None:
@@ -195,7 +196,3 @@ def _by_language(row: object) -> dict[str, object]:
         return row
     texts = zip(row["language"] or (), row["translation"] or (), strict=False)
     return dict(reversed(list(texts)))
-
-
-def _one_line(text: str) -> str:
-    return text.replace("\r\n", " ").replace("\n", " ")

@@ -86,6 +86,11 @@ def decode_lines(file: Lines, name: str, errors: Errors = "strict") -> Iterator[
             ) from None
 
 
+def one_line(text: str) -> str:
+    """Return a text from elsewhere as one line, its line ends as spaces."""
+    return text.replace("\r\n", " ").replace("\n", " ")
+
+
 def in_memory(lines: Iterable[Text], name: str) -> list[Text]:
     """All lines or pairs of lines of a source; UserError where they would take more than MOST_TEXT bytes."""
     kept, size = list[Text](), 0
