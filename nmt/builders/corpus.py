@@ -1,6 +1,7 @@
 """The data section → a corpus and the tokenizers of its texts."""
 
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import TypeVar, assert_never
 
@@ -22,7 +23,7 @@ from nmt.data.corpus import (
     read_tsv,
 )
 from nmt.data.dataset import DatasetCorpus
-from nmt.data.labelled import LabelledCorpus
+from nmt.data.labelled import read_labelled
 from nmt.data.text import NormalizedCorpus
 from nmt.tokenization.tokenizer import Tokenizer, WordTokenizer
 
@@ -57,7 +58,10 @@ def open_corpus(data: config.DataConfig, *, each_word: bool = False) -> Corpus:
         case config.TsvFiles():
             return FileCorpus(_files("tsv", section), read_tsv, "TSV file", languages)
         case config.LabelledText():
-            return LabelledCorpus(_files("labelled", section), each_word=each_word)
+            read = partial(read_labelled, each_word=each_word)
+            # What was read was checked, for the one or the other.
+            way = ":words" if each_word else ":texts"
+            return FileCorpus(_files("labelled", section), read, "TSV file", rows="labels", way=way)
         case config.PlainText(held_out=held_out, lines=lines):
             return MonolingualCorpus(_files("text", section), held_out=held_out, continuous=not lines)
         case config.BuiltinCorpus(seed=seed):
@@ -73,9 +77,7 @@ def _named(train: T, validation: T, test: T | None) -> dict[Split, T]:
     return found if test is None else {**found, "test": test}
 
 
-def _files(
-    key: str, section: config.TextFiles | config.SplitFiles | config.PlainText
-) -> dict[Split, list[TextFile]]:
+def _files(key: str, section: config.FilesConfig) -> dict[Split, list[TextFile]]:
     """Return the files of each split; where a part of train is held out, validation has the same one."""
     found: dict[Split, list[TextFile]] = {}
     for split, names in _named(section.train, section.validation or section.train, section.test).items():

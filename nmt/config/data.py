@@ -97,9 +97,15 @@ class BuiltinCorpus(Section):
     seed: Seed = Field(1, description="random seed of the sentences")
 
 
-CorpusConfig: TypeAlias = HubDataset | TextFiles | TsvFiles | BuiltinCorpus | PlainText | LabelledText
-CORPORA = ("dataset", "files", "tsv", "builtin", "text", "labelled")  # the keys of data that name one
-MULTILINGUAL = ("dataset", "builtin")  # those whose texts are found by language
+FilesConfig: TypeAlias = TextFiles | TsvFiles | PlainText | LabelledText
+CORPORA = {  # the keys of data that name a corpus, and whether its texts are found by language
+    "dataset": True,
+    "files": False,
+    "tsv": False,
+    "builtin": True,
+    "text": False,
+    "labelled": False,
+}
 
 
 class SubwordTokenizer(Section):
@@ -188,7 +194,7 @@ class Filters(Section):
 
 
 class DataConfig(Section):
-    """One corpus: exactly one of dataset, files, tsv, builtin, text, labelled."""
+    """One corpus, under exactly one key that says its kind, such as tsv, and how its text is prepared."""
 
     dataset: PathName | None = Field(None, description="id of a dataset on the hub, or a local folder")
     dataset_config: Name | None = Field(None, description="the hub's config name, such as de-en")
@@ -232,8 +238,8 @@ class DataConfig(Section):
 
     @model_validator(mode="after")
     def _languages_are_said(self) -> Self:
-        for given in MULTILINGUAL:
-            if getattr(self, given) is None:
+        for given, by_language in CORPORA.items():
+            if not by_language or getattr(self, given) is None:
                 continue
             missing = [key for key in ("src", "trg") if getattr(self, key) is None]
             if missing:
@@ -255,7 +261,7 @@ class DataConfig(Section):
         return self
 
     @property
-    def corpus(self) -> CorpusConfig:
+    def corpus(self) -> HubDataset | BuiltinCorpus | FilesConfig:
         """The one corpus that is given."""
         if self.dataset is not None:
             return HubDataset(
@@ -265,7 +271,7 @@ class DataConfig(Section):
                 splits=self.splits,
                 streaming=self.streaming,
             )
-        given: CorpusConfig
+        given: BuiltinCorpus | FilesConfig
         (given,) = (section for key in CORPORA if (section := getattr(self, key)) is not None)
         return given
 

@@ -110,6 +110,7 @@ class FileCorpus(Corpus):
     """Text files for each split, whose pairs one function reads.
 
     read: yields the pairs of a split's files, in order. kind: what such a file is called in messages.
+    way: how the files are read, for the fingerprint, if they can be read in several ways.
     """
 
     def __init__(
@@ -118,8 +119,11 @@ class FileCorpus(Corpus):
         read: Callable[..., Iterator[Pair]],
         kind: str,
         languages: Languages = UNKNOWN,
+        rows: Rows = "pairs",
+        way: str = "",
     ) -> None:
-        self._files, self._read, self._kind, self.languages = files, read, kind, languages
+        self._files, self._read, self._kind, self._way = files, read, kind, way
+        self.languages, self.rows = languages, rows
         self.splits = tuple(files)
         self.name = files["train"][0].path.name
 
@@ -128,8 +132,9 @@ class FileCorpus(Corpus):
         return self._read(*self._files[split])
 
     def fingerprint(self, split: Split) -> str:
-        """sha256 over the files as they lie on disk."""
-        return hashlib.sha256(b"".join(file.sha256() for file in self._files[split])).hexdigest()
+        """sha256 over the files as they lie on disk, and how they are read."""
+        digest = hashlib.sha256(b"".join(file.sha256() for file in self._files[split])).hexdigest()
+        return f"{digest}{self._way}"
 
     def describe(self, split: Split = "train") -> str:
         """The names of the files."""
@@ -175,8 +180,6 @@ class MonolingualCorpus(FileCorpus):
     continuous: whether the lines are one long text, of which the end is held out.
     """
 
-    rows = "text"
-
     def __init__(
         self,
         files: Mapping[Split, Sequence[TextFile]],
@@ -184,7 +187,7 @@ class MonolingualCorpus(FileCorpus):
         held_out: float | None = None,
         continuous: bool = False,
     ) -> None:
-        super().__init__(files, read_text, "text file")
+        super().__init__(files, read_text, "text file", rows="text")
         self._held_out, self.continuous = held_out, continuous
 
     def pairs(self, split: Split) -> Iterator[Pair]:

@@ -1,9 +1,8 @@
 """Labelled text: a label for each text, or for each of its words."""
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from functools import partial
+from collections.abc import Iterable, Iterator
 
-from nmt.data.corpus import FileCorpus, Pair, Split, TextFile, read_tsv
+from nmt.data.corpus import Pair, TextFile, read_tsv
 from nmt.errors import UserError
 from nmt.tokenization.tokenizer import Tokenizer
 from nmt.tokenization.vocabulary import SPECIALS, UNK
@@ -38,22 +37,11 @@ def check_known(pairs: Iterable[Pair], labels: Tokenizer, where: str, *, dropped
                 )
 
 
-class LabelledCorpus(FileCorpus):
-    """One file for each split; a line is a text, one tab, its label, or with each_word one for each word."""
-
-    rows = "labels"
-
-    def __init__(self, files: Mapping[Split, Sequence[TextFile]], *, each_word: bool) -> None:
-        super().__init__(files, partial(read_labelled, each_word=each_word), "TSV file")
-        self._each_word = each_word
-
-    def fingerprint(self, split: Split) -> str:
-        """sha256 over the file as it lies on disk, and what a label is for: what was read was checked."""
-        return f"{super().fingerprint(split)}:{'words' if self._each_word else 'texts'}"
-
-
 def read_labelled(file: TextFile, *, each_word: bool) -> Iterator[Pair]:
-    """Each line as a text and its labels; UserError names one with another number of labels."""
+    """Each line as a text, one tab, its label, or with each_word one for each word.
+
+    UserError names a line with another number of labels.
+    """
     for number, pair in enumerate(read_tsv(file), 1):
         check_labels(pair, each_word=each_word, where=f"{file.path}: line {number}")
         yield pair

@@ -2,6 +2,7 @@
 
 import gzip
 import json
+import re
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -35,11 +36,15 @@ def text_files(folder: Path) -> DataConfig:
     return DataConfig.model_validate({"files": files})
 
 
-def tsv_files(folder: Path) -> DataConfig:
-    files = {split: str(folder / f"{split}.tsv") for split in PAIRS}
+def one_file(folder: Path, key: str, line: Callable[[str, str], str]) -> DataConfig:
+    files = {split: str(folder / f"{split}.{key}") for split in PAIRS}
     for split, pairs in PAIRS.items():
-        Path(files[split]).write_text("".join(f"{s}\t{t}\n" for s, t in pairs), "utf-8", newline="\n")
-    return DataConfig.model_validate({"tsv": files})
+        Path(files[split]).write_text("".join(f"{line(*p)}\n" for p in pairs), "utf-8", newline="\n")
+    return DataConfig.model_validate({key: files, "src": "de", "trg": "en"})
+
+
+def tsv_files(folder: Path) -> DataConfig:
+    return one_file(folder, "tsv", "{}\t{}".format)
 
 
 def _dataset(folder: Path, row: Callable[[str, str], object]) -> DataConfig:
@@ -60,6 +65,11 @@ def translation_column(folder: Path) -> DataConfig:
 
 
 SOURCES = [text_files, tsv_files, plain_columns, translation_column]
+WRONG_LINES = [
+    (tsv_files, "no tab", "found 0 tabs"),
+    (tsv_files, "a\tb\tc", "found 2 tabs"),
+    (tsv_files, "", "found 0 tabs"),
+]
 
 
 def read(corpus: Corpus) -> dict[Split, list[tuple[str, str]]]:
@@ -152,11 +162,15 @@ def test_files_of_unequal_length_are_refused_with_both_counts(tmp_path: Path) ->
         list(open_corpus(data).pairs("train"))
 
 
-@pytest.mark.parametrize(("line", "tabs"), [("no tab", 0), ("a\tb\tc", 2), ("", 0)])
-def test_a_tsv_line_has_exactly_one_tab(tmp_path: Path, line: str, tabs: int) -> None:
-    data = tsv_files(tmp_path)
-    (tmp_path / "train.tsv").write_text(f"a\tb\n{line}\n", "utf-8")
-    with pytest.raises(UserError, match=rf"train\.tsv: line 2: .* found {tabs} tabs"):
+@pytest.mark.parametrize(("source", "line", "found"), WRONG_LINES)
+def test_a_wrong_line_is_named(
+    tmp_path: Path, source: Callable[[Path], DataConfig], line: str, found: str
+) -> None:
+    data = source(tmp_path)
+    (train,) = tmp_path.glob("train.*")
+    first = train.read_text("utf-8").splitlines()[0]
+    train.write_text(f"{first}\n{line}\n", "utf-8")
+    with pytest.raises(UserError, match=rf"{re.escape(train.name)}: line 2: .*{found}"):
         list(open_corpus(data).pairs("train"))
 
 

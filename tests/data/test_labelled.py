@@ -5,18 +5,18 @@ import pytest
 from nmt.builders.corpus import open_corpus
 from nmt.config import Experiment
 from nmt.config.data import DataConfig
-from nmt.data.corpus import Pair, TextFile
-from nmt.data.labelled import LabelledCorpus, check_known
+from nmt.data.corpus import Corpus, Pair
+from nmt.data.labelled import check_known
 from nmt.errors import UserError
 from nmt.tokenization.tokenizer import WordTokenizer
 from nmt.workflows.prepare import prepare_data
 
 
-def corpus(folder: Path, *lines: str, each_word: bool) -> LabelledCorpus:
+def corpus(folder: Path, *lines: str, each_word: bool) -> Corpus:
     path = folder / "labels.tsv"
     path.write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
-    files = [TextFile("data.labelled", path)]
-    return LabelledCorpus({"train": files, "validation": files}, each_word=each_word)
+    section = {"train": str(path), "validation": str(path)}
+    return open_corpus(DataConfig.model_validate({"labelled": section}), each_word=each_word)
 
 
 def test_a_line_is_a_text_and_its_labels(tmp_path: Path) -> None:
