@@ -27,6 +27,7 @@ import time
 import traceback
 from collections.abc import Callable
 from contextlib import redirect_stderr, redirect_stdout, suppress
+from functools import partial
 from io import StringIO
 from pathlib import Path
 
@@ -39,8 +40,8 @@ from nmt.cli import app
 from nmt.config import Experiment, load_experiment
 from nmt.config.loading import dump_experiment
 from nmt.config.model import ModelConfig
-from nmt.data.corpus import TextFile, read_aligned, read_tsv
-from nmt.data.labelled import read_labelled
+from nmt.data.corpus import FileCorpus, Pair, TextFile, parse_tsv
+from nmt.data.labelled import parse_labelled
 from nmt.data.word_vectors import check_word_vectors, read_word_vectors
 from nmt.decoding.options import TranslationOptions
 from nmt.errors import UserError
@@ -245,19 +246,21 @@ class Readers:
             shutil.copyfile(path, self.place / name)
             file = TextFile("data.files", self.place / name)
             with suppress(UserError):
-                for pair in read_aligned(file, file):
+                for pair in FileCorpus({"train": (file, file)}, Pair, "text files").pairs("train"):
                     assert "\n" not in pair.src + pair.trg
                     pair.src.encode()
 
     def tsv(self, path: Path) -> None:
-        for pair in read_tsv(TextFile("data.tsv", path)):
+        file = TextFile("data.tsv", path)
+        for pair in FileCorpus({"train": [file]}, parse_tsv, "TSV file").pairs("train"):
             assert "\n" not in pair.src + pair.trg
 
     def labelled(self, path: Path) -> None:
         file = TextFile("data.labelled", path)
         for each_word in (False, True):
+            parse = partial(parse_labelled, each_word=each_word)
             with suppress(UserError):
-                for pair in read_labelled(file, each_word=each_word):
+                for pair in FileCorpus({"train": [file]}, parse, "TSV file").pairs("train"):
                     assert len(pair.trg.split()) == (len(pair.src.split()) if each_word else 1)
 
     def vectors(self, path: Path) -> None:

@@ -19,11 +19,10 @@ from nmt.data.corpus import (
     Rows,
     Split,
     TextFile,
-    read_aligned,
-    read_tsv,
+    parse_tsv,
 )
 from nmt.data.dataset import DatasetCorpus
-from nmt.data.labelled import read_labelled
+from nmt.data.labelled import parse_labelled
 from nmt.data.text import NormalizedCorpus
 from nmt.tokenization.tokenizer import Tokenizer, WordTokenizer
 
@@ -54,14 +53,13 @@ def open_corpus(data: config.DataConfig, *, each_word: bool = False) -> Corpus:
                 streaming=section.streaming,
             )
         case config.TextFiles():
-            return FileCorpus(_files("files", section), read_aligned, "text files", languages)
+            return FileCorpus(_files("files", section), Pair, "text files", languages)
         case config.TsvFiles():
-            return FileCorpus(_files("tsv", section), read_tsv, "TSV file", languages)
+            return FileCorpus(_files("tsv", section), parse_tsv, "TSV file", languages)
         case config.LabelledText():
-            read = partial(read_labelled, each_word=each_word)
-            # What was read was checked, for the one or the other.
+            parse = partial(parse_labelled, each_word=each_word)
             way = ":words" if each_word else ":texts"
-            return FileCorpus(_files("labelled", section), read, "TSV file", rows="labels", way=way)
+            return FileCorpus(_files("labelled", section), parse, "TSV file", rows="labels", way=way)
         case config.PlainText(held_out=held_out, lines=lines):
             return MonolingualCorpus(_files("text", section), held_out=held_out, continuous=not lines)
         case config.BuiltinCorpus(seed=seed):

@@ -30,6 +30,15 @@ class HubDataset(Section):
     streaming: bool
 
 
+class BuiltinCorpus(Section):
+    """The corpus in the package: English–German pairs from a synchronous grammar."""
+
+    train: int = Field(20000, ge=100, le=10**9, description="number of training pairs")
+    validation: int = Field(500, ge=10, le=10**9, description="number of validation pairs")
+    test: int = Field(500, ge=10, le=10**9, description="number of test pairs")
+    seed: Seed = Field(1, description="random seed of the sentences")
+
+
 class FilePair(Section):
     """Two text files in which line n of one translates line n of the other; plain or .gz."""
 
@@ -86,15 +95,6 @@ class PlainText(Section):
 
 class LabelledText(SplitFiles):
     """One file for each split: text, tab, its label or one label per word; plain or .gz."""
-
-
-class BuiltinCorpus(Section):
-    """The corpus in the package: English–German pairs from a synchronous grammar."""
-
-    train: int = Field(20000, ge=100, le=10**9, description="number of training pairs")
-    validation: int = Field(500, ge=10, le=10**9, description="number of validation pairs")
-    test: int = Field(500, ge=10, le=10**9, description="number of test pairs")
-    seed: Seed = Field(1, description="random seed of the sentences")
 
 
 FilesConfig: TypeAlias = TextFiles | TsvFiles | PlainText | LabelledText

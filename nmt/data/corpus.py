@@ -107,32 +107,46 @@ class TextFile(NamedTuple):
 
 
 class FileCorpus(Corpus):
-    """Text files for each split, whose pairs one function reads.
+    """Text files for each split: line n of all of them is a pair.
 
-    read: yields the pairs of a split's files, in order. kind: what such a file is called in messages.
-    way: how the files are read, for the fingerprint, if they can be read in several ways.
+    parse: returns the pair of the lines, one from each file, or raises ValueError. kind: what such a file is
+    called in messages. way: how lines are parsed, for the fingerprint, if there are several ways.
     """
 
     def __init__(
         self,
         files: Mapping[Split, Sequence[TextFile]],
-        read: Callable[..., Iterator[Pair]],
+        parse: Callable[..., Pair],
         kind: str,
         languages: Languages = UNKNOWN,
         rows: Rows = "pairs",
         way: str = "",
     ) -> None:
-        self._files, self._read, self._kind, self._way = files, read, kind, way
+        self._files, self._parse, self._kind, self._way = files, parse, kind, way
         self.languages, self.rows = languages, rows
         self.splits = tuple(files)
         self.name = files["train"][0].path.name
 
     def pairs(self, split: Split) -> Iterator[Pair]:
-        """The pairs of the split's files."""
-        return self._read(*self._files[split])
+        """The pair of each line; UserError names a wrong line, or counts the lines where files differ."""
+        files = self._files[split]
+        readers = [file.lines() for file in files]
+        for number, lines in enumerate(zip_longest(*readers), 1):
+            if None in lines:
+                counts = [
+                    f"{file.path} has {number - (line is None) + sum(1 for _ in reader)}"
+                    for file, line, reader in zip(files, lines, readers, strict=True)
+                ]
+                raise UserError(
+                    f"{' lines and '.join(counts)}; line n of one must translate line n of the other"
+                )
+            try:
+                yield self._parse(*lines)
+            except ValueError as error:
+                raise UserError(f"{files[0].path}: line {number}: {error}") from None
 
     def fingerprint(self, split: Split) -> str:
-        """sha256 over the files as they lie on disk, and how they are read."""
+        """sha256 over the files as they lie on disk, and how they are parsed."""
         digest = hashlib.sha256(b"".join(file.sha256() for file in self._files[split])).hexdigest()
         return f"{digest}{self._way}"
 
@@ -141,36 +155,12 @@ class FileCorpus(Corpus):
         return f"{self._kind} {' and '.join(str(file.path) for file in self._files[split])}"
 
 
-def read_aligned(src_file: TextFile, trg_file: TextFile) -> Iterator[Pair]:
-    """Line n of both files; UserError with both counts when one has more lines."""
-    src_count = trg_count = 0
-    for src, trg in zip_longest(src_file.lines(), trg_file.lines()):
-        src_count += src is not None
-        trg_count += trg is not None
-        if src_count == trg_count:
-            yield Pair(src, trg)
-    if src_count != trg_count:
-        raise UserError(
-            f"{src_file.path} has {src_count} lines and {trg_file.path} has {trg_count}; "
-            "line n of one must translate line n of the other"
-        )
-
-
-def read_tsv(file: TextFile) -> Iterator[Pair]:
-    """Each line as a source, one tab and a target; UserError names a line without exactly one tab."""
-    for number, line in enumerate(file.lines(), 1):
-        columns = line.split("\t")
-        if len(columns) != 2:
-            raise UserError(
-                f"{file.path}: line {number}: expected a source, one tab and a target, "
-                f"found {len(columns) - 1} tabs"
-            )
-        yield Pair(*columns)
-
-
-def read_text(file: TextFile) -> Iterator[Pair]:
-    """Each line as a pair without a source."""
-    return (Pair("", line) for line in file.lines())
+def parse_tsv(line: str) -> Pair:
+    """Return a source, one tab and a target as a pair; ValueError where there is not exactly one tab."""
+    columns = line.split("\t")
+    if len(columns) != 2:
+        raise ValueError(f"expected a source, one tab and a target, found {len(columns) - 1} tabs")
+    return Pair(*columns)
 
 
 class MonolingualCorpus(FileCorpus):
@@ -187,7 +177,7 @@ class MonolingualCorpus(FileCorpus):
         held_out: float | None = None,
         continuous: bool = False,
     ) -> None:
-        super().__init__(files, read_text, "text file", rows="text")
+        super().__init__(files, lambda line: Pair("", line), "text file", rows="text")
         self._held_out, self.continuous = held_out, continuous
 
     def pairs(self, split: Split) -> Iterator[Pair]:

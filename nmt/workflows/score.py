@@ -19,7 +19,7 @@ from nmt.config.data import DataConfig
 from nmt.config.experiment import Experiment
 from nmt.config.loading import changed_keys, load_experiment
 from nmt.config.model import LanguageModelConfig, ModelConfig, TaggerConfig
-from nmt.data.corpus import FileCorpus, Pair, TextFile, read_aligned
+from nmt.data.corpus import FileCorpus, Pair, TextFile
 from nmt.data.encoded import EncodedSplit
 from nmt.data.filtering import scan
 from nmt.data.labelled import check_known, check_labels
@@ -85,7 +85,7 @@ def held_out(experiment: Experiment, split: str, *, instead: str = "") -> list[P
 def pairs_of_files(src: Path, ref: Path, data: DataConfig) -> list[Pair]:
     """Return the pairs of two text files, normalized as the run's own are."""
     files = (TextFile("--src", src), TextFile("--ref", ref))
-    corpus = FileCorpus({"train": files}, read_aligned, "text files")
+    corpus = FileCorpus({"train": files}, Pair, "text files")
     return in_memory(NormalizedCorpus(corpus, build_normalizer(data)).pairs("train"), f"{src} and {ref}")
 
 
@@ -206,7 +206,10 @@ def score_labels(
     labeller = load_labeller(folder, experiment=experiment, device=device)
     each_word = isinstance(experiment.model, TaggerConfig)
     for number, pair in enumerate(data.pairs, 1):
-        check_labels(pair, each_word=each_word, where=f"{data.dataset}: line {number}")
+        try:
+            check_labels(pair, each_word=each_word)
+        except ValueError as error:
+            raise UserError(f"{data.dataset}: line {number}: {error}") from None
     check_known(data.pairs, labeller.labels, data.dataset)
     outputs = labeller.label([pair.src for pair in data.pairs])
     tokenizers = {"src": labeller.encoder.tokenizer.fingerprint, "trg": labeller.labels.fingerprint}

@@ -168,7 +168,7 @@ def test_a_wrong_line_is_named(
 ) -> None:
     data = source(tmp_path)
     (train,) = tmp_path.glob("train.*")
-    first = train.read_text("utf-8").splitlines()[0]
+    first = train.read_text("utf-8").split("\n")[0]
     train.write_text(f"{first}\n{line}\n", "utf-8")
     with pytest.raises(UserError, match=rf"{re.escape(train.name)}: line 2: .*{found}"):
         list(open_corpus(data).pairs("train"))

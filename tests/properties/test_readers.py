@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 import nmt
 from nmt.config import Experiment, load_experiment
 from nmt.config.loading import dump_experiment
-from nmt.data.corpus import Pair, TextFile, read_aligned, read_tsv
+from nmt.data.corpus import FileCorpus, Pair, TextFile, parse_tsv
 from nmt.errors import UserError
 from nmt.jobs.output import open_output
 from nmt.results import Result, Score, Versions, read_result
@@ -49,8 +49,9 @@ def test_files_of_text(tmp_path: Path, src: bytes, trg: bytes, name: str, cut: i
         (tmp_path / f"{side}.x").write_bytes(content)
         (tmp_path / f"{side}.x.gz").write_bytes(content if cut > 30 else whole[: len(whole) - cut])
     src, trg = (TextFile("data.files", tmp_path / f"{side}.{name}") for side in ("src", "trg"))
-    for read in (lambda: list(read_aligned(src, trg)), lambda: list(read_tsv(src))):
-        for pair in attempt(read) or []:
+    for files, parse in (([src, trg], Pair), ([src], parse_tsv)):
+        corpus = FileCorpus({"train": files}, parse, "file")
+        for pair in attempt(lambda corpus=corpus: list(corpus.pairs("train"))) or []:
             assert isinstance(pair, Pair)
             assert "\n" not in pair.src + pair.trg
             pair.src.encode()
