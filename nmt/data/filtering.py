@@ -99,3 +99,18 @@ def counts(reasons: Reasons) -> dict[str, int]:
     """Return the number of examples dropped for each reason, by its name in lower case."""
     number = np.bincount(reasons, minlength=len(Reason))
     return {reason.name.lower(): int(number[reason]) for reason in Reason if reason is not Reason.KEPT}
+
+
+_WORDS = {
+    "empty": "with an empty side",
+    "in_test": "also in test",
+    "in_validation": "also in validation",
+    "duplicate": "exact duplicates",
+    "too_long": "too long",
+    "ratio": "with sides of too different length",
+}
+
+
+def describe(dropped: Mapping[str, int]) -> str:
+    """Return what `counts` counted in words; "" for nothing."""
+    return ", ".join(f"{count:,} {_WORDS[reason]}" for reason, count in dropped.items() if count)

@@ -6,7 +6,8 @@ from pathlib import Path
 
 from nmt.builders.corpus import corpus_of, train_tokenizers
 from nmt.config.experiment import Experiment
-from nmt.data.prepared import Prepared, prepare
+from nmt.data.preparation import prepare
+from nmt.data.prepared import Prepared
 from nmt.jobs.workers import in_subprocess
 
 
