@@ -2,7 +2,7 @@
 
 It holds what makes translation more than copying: articles and adjectives that agree, verbs in second
 and in last place, separable verbs, compounds, numbers and dates in words, pronouns that follow the
-gender of their noun. `lexicon` has the words, `grammar` turns phrases and clauses into either language,
+gender of their noun. `tables` and `lexicon` have the words, `grammar` turns phrases and clauses into either language,
 `clauses` fills them by luck, `sentences` joins them; here stand the splits.
 
 The splits hold out *combinations*. Every adjective with its noun and every verb with its object belongs,
