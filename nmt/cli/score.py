@@ -1,10 +1,7 @@
 """nmt score: BLEU, chrF, TER, perplexity or F1 with their signatures; log-probabilities of given text."""
 
-import os
-import sys
-from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal, NamedTuple
+from typing import Annotated
 
 import typer
 
@@ -19,24 +16,13 @@ from nmt.cli.arguments import (
     given,
     use_threads,
 )
+from nmt.cli.score_files import Files, check_apart, check_files, score_files
+from nmt.cli.score_run import Job, Way, run_job, way_of
 from nmt.decoding.options import TranslationOptions
 from nmt.errors import UserError
 from nmt.machine import Precision
 
-if TYPE_CHECKING:
-    from nmt.config.experiment import Experiment
-    from nmt.results import Result
-    from nmt.workflows.score import EvaluationSet
-
 # The options of each way to score; others would have no effect and are refused.
-Way = Literal[
-    "--hyp",
-    "a model that translates",
-    "a language model",
-    "a classifier or tagger",
-    "--force",
-    "--force and a language model",
-]
 OF_A_RUN = "model overrides split device threads"
 TAKES: dict[Way, str] = {
     "--hyp": "hyp ref baseline metrics tokenize trg output",
@@ -140,7 +126,7 @@ def score(
     language model computes in float64, other models in --precision.
     """
     files = Files(hyp, ref or [], baseline, src, text, output, save)
-    _check_files(files, model or [], lm)
+    check_files(files, model or [], lm)
     check_weight(lm, lm_weight)
     chosen = _metrics(metrics)
     if idle := given(context, "tokenize", "trg") if "bleu" not in chosen else "":
@@ -151,12 +137,12 @@ def score(
         raise UserError("--trg and --tokenize: both choose BLEU's tokenizer; give only one of them")
     if hyp is not None:
         _refuse(context, "--hyp")
-        _score_files(files, chosen, tokenize, trg)
+        score_files(files, chosen, tokenize, trg)
         return
     options = TranslationOptions(
         models=tuple(model or ()), lm=lm, lm_weight=lm_weight, beam=beam, device=device, precision=precision
     )
-    way, experiment = _way(options, overrides or (), files, forced=forced)
+    way, experiment = way_of(options, overrides or (), files, forced=forced)
     _refuse(context, way)
     if (src or text) and given(context, "split"):
         raise UserError(f"--split {split}: has no effect with --src, --ref or --text; give only one of them")
@@ -165,185 +151,10 @@ def score(
         from nmt.builders.translator import check_models
 
         check_models(options)
-    job = Job(options, experiment, files, split)
+    job = Job(way, options, experiment, files, split)
     if not forced and save is not None:
-        _check_apart(save, f"the result, {job.place},", job.place)
-    match way:
-        case "--force":
-            _force(job)
-        case "--force and a language model":
-            _force_text(job)
-        case "a language model":
-            _score_text(job)
-        case "a classifier or tagger":
-            _score_labels(job)
-        case _:
-            _score_run(job, chosen, tokenize)
-
-
-class Files(NamedTuple):
-    """The files of a command line."""
-
-    hyp: Path | None
-    ref: list[Path]
-    baseline: Path | None
-    src: Path | None
-    text: Path | None
-    output: Path | None
-    save: Path | None
-
-
-class Job(NamedTuple):
-    """A run to score: its models, the first one's configuration, and the files or the split to score on."""
-
-    options: TranslationOptions
-    experiment: "Experiment"
-    files: Files
-    split: str
-
-    @property
-    def folder(self) -> Path:
-        return self.options.models[0]
-
-    def data(self, way: Way) -> "EvaluationSet":
-        """Read what is scored."""
-        from nmt.builders.corpus import corpus_of
-        from nmt.data.corpus import Pair
-        from nmt.data.lines import in_memory, read_lines
-        from nmt.workflows.score import EvaluationSet, held_out, pairs_of_files
-
-        src, ref, text = self.files.src, self.files.ref, self.files.text
-        if src:
-            if len(ref) > 1 and way != "a model that translates":
-                raise UserError(f"--ref: given {len(ref)} times, and {way} takes one; leave out the others")
-            pairs, *more = (pairs_of_files(src, each, self.experiment.data) for each in ref)
-            references = [[pair.trg for pair in each] for each in more]
-            return EvaluationSet(pairs, " ".join(map(str, ref)), more_references=references)
-        if text:
-            lines = in_memory(read_lines(text), str(text))
-            return EvaluationSet([Pair("", line) for line in lines], str(text))
-        instead = "--text FILE" if "language model" in way else "--src FILE --ref FILE"
-        pairs = held_out(self.experiment, self.split, instead=instead)
-        return EvaluationSet(pairs, corpus_of(self.experiment).name, self.split)
-
-    @property
-    def place(self) -> Path:
-        """Where the result goes."""
-        of = self.files.ref[0].name if self.files.src else self.files.text and self.files.text.name
-        of = of or ("" if self.split == "test" else self.split)
-        return self.files.output or self.folder / f"result{of and '-'}{of}.json"
-
-    def write(self, result: "Result", outputs: Sequence[str] = ()) -> None:
-        """Print the scores, save the outputs and write the result where they shall be."""
-        _print_scores(result)
-        try:
-            if self.files.save:
-                _save(self.files.save, outputs)
-        finally:
-            _write(result, self.place)
-
-
-def _score_run(job: Job, metrics: tuple[str, ...], tokenize: str | None) -> None:
-    from nmt.workflows.score import score_run
-
-    data = job.data("a model that translates")
-    tokenize = _tokenizer(tokenize, job.experiment.data.trg, [pair.trg for pair in data.pairs])
-    job.write(*score_run(job.options, job.experiment, data, metrics=metrics, tokenize=tokenize))
-
-
-def _score_text(job: Job) -> None:
-    from nmt.workflows.score import score_text
-
-    data = job.data("a language model")
-    job.write(score_text(job.folder, job.experiment, data, device=job.options.device))
-
-
-def _score_labels(job: Job) -> None:
-    from nmt.workflows.score import score_labels
-
-    data = job.data("a classifier or tagger")
-    job.write(*score_labels(job.folder, job.experiment, data, device=job.options.device))
-
-
-def _force(job: Job) -> None:
-    from nmt.builders.translator import load_translator
-    from nmt.workflows.force_decode import force_pairs
-
-    data = job.data("--force")
-    _save(job.files.save, force_pairs(load_translator(job.options, job.experiment), data.pairs))
-
-
-def _force_text(job: Job) -> None:
-    from nmt.workflows.force_decode import force_text
-
-    lines = [pair.trg for pair in job.data("--force and a language model").pairs]
-    _save(job.files.save, force_text(job.folder, job.experiment, lines, device=job.options.device))
-
-
-def _check_files(files: Files, models: list[Path], lm: Path | None) -> None:
-    """Raise UserError if the files fit no way to score, or if an output file exists."""
-    from nmt.files import check_new
-
-    match (bool(models), files.hyp, files.src, bool(files.ref), files.text):
-        case (False, Path(), None, True, None):
-            pass
-        case (True, None, None, False, _) | (True, None, Path(), True, None):
-            pass
-        case _:
-            raise UserError(
-                "give --model RUN, or --model RUN --src FILE --ref FILE, or --hyp FILE --ref FILE, "
-                "or --model RUN --text FILE"
-            )
-    if files.baseline and not files.hyp:
-        raise UserError("--baseline compares two files of translations: give it with --hyp and --ref")
-    if lm and not models:
-        raise UserError("--lm translates along with a model: give it with --model RUN")
-    for name, path in (("--output", files.output), ("--save", files.save)):
-        if path is not None:
-            check_new(path, name)
-    if files.output is not None and files.save is not None:
-        _check_apart(files.save, "--output", files.output)
-
-
-def _check_apart(save: Path, name: str, result: Path) -> None:
-    """Raise UserError if the translations and the result would be written to one file."""
-    if os.path.realpath(save) == os.path.realpath(result):
-        raise UserError(f"{name} and --save are one file, {save}; give another --save")
-
-
-def _way(
-    options: TranslationOptions, overrides: Sequence[str], files: Files, *, forced: bool
-) -> tuple[Way, "Experiment"]:
-    """Return how the first run is scored, and its configuration.
-
-    UserError where several models, or one with a language model, cannot be.
-    """
-    from nmt.workflows.score import run_experiment
-
-    together = options.lm is not None or len(options.models) > 1
-    if together and not (forced or files.output):
-        raise UserError("--output: a score of several models belongs to none of their folders; give a FILE")
-    folder = options.models[0]
-    idle = [
-        *(["data"] if files.src or files.text else []),
-        *(["decoding"] if forced else ["decoding.beam"] if options.beam else []),
-    ]
-    experiment = run_experiment(folder, overrides, idle)
-    way: Way
-    match experiment.model.kind:
-        case "language_model":
-            way = "a language model"
-        case "classifier" | "tagger":
-            way = "a classifier or tagger"
-        case _:
-            way = "a model that translates"
-    if together and way != "a model that translates":
-        raise UserError(f"{folder} is {way}: one model alone; give a single --model and no --lm")
-    if forced and way == "a model that translates":
-        way = "--force"
-    elif forced and way == "a language model":
-        way = "--force and a language model"
-    return way, experiment
+        check_apart(save, f"the result, {job.place},", job.place)
+    run_job(job, chosen, tokenize)
 
 
 def _refuse(context: typer.Context, way: Way) -> None:
@@ -358,66 +169,3 @@ def _metrics(text: str) -> tuple[str, ...]:
     if not set(found) <= {*known}:
         raise UserError(f"--metrics {text}: expected some of {','.join(known)}, such as bleu,ter")
     return found
-
-
-def _tokenizer(name: str | None, language: str | None, texts: Sequence[str]) -> str:
-    """Return BLEU's tokenizer: the given one, else that of the language of the texts."""
-    from nmt.evaluation.metrics import bleu_tokenizer, check_tokenizer
-
-    if name is not None:
-        check_tokenizer(name)
-        return name
-    name, remark = bleu_tokenizer(language, texts)
-    if remark:
-        print(f"nmt: {remark}", file=sys.stderr)
-    return name
-
-
-def _score_files(files: Files, metrics: tuple[str, ...], tokenize: str | None, trg: str | None) -> None:
-    from nmt.evaluation.metrics import compare
-    from nmt.workflows.score import read_together, score_texts
-
-    assert files.hyp is not None
-    others = [files.baseline] if files.baseline else []
-    outputs, *texts = read_together(files.hyp, *others, *files.ref)
-    references = dict(zip(files.ref, texts[len(others) :], strict=True))
-    endings = files.ref[0].name.removesuffix(".gz").split(".")
-    language = trg or (endings[-1] if len(endings) > 1 and len(endings[-1]) == 2 else None)
-    tokenize = _tokenizer(tokenize, language, texts[-1])
-    result = score_texts(files.hyp, outputs, references, metrics=metrics, tokenize=tokenize)
-    _print_scores(result)
-    if files.output:
-        _write(result, files.output)
-    if files.baseline:
-        systems = {files.hyp.name: outputs}
-        for found in compare([*references.values()], texts[0], systems, metrics=metrics, tokenize=tokenize):
-            difference = (
-                f"{found.metric:<6} {found.difference:+.2f} to {files.baseline.name}, p = {found.p_value:.4f}"
-            )
-            print(f"{difference}   {found.signature}")
-
-
-def _print_scores(result: "Result") -> None:
-    for each in result.scores:
-        print(f"{each.label:<26} {each.score:6.2f}   {each.signature}")
-    if result.decoding and result.decoding.sentences_per_second:
-        print(f"{result.sentences} sentences, {result.decoding.sentences_per_second:.1f} per second")
-    sys.stdout.flush()
-
-
-def _save(path: Path | None, lines: Iterable[str]) -> None:
-    """Write lines to a file, or to standard output if there is none."""
-    from nmt.files import replace_text
-
-    text = "".join(f"{line}\n" for line in lines)
-    if path:
-        replace_text(path, text)
-    else:
-        sys.stdout.write(text)
-
-
-def _write(result: "Result", path: Path) -> None:
-    from nmt.results import write_result
-
-    write_result(path, result)
-    print(f"written to {path}")

@@ -2,8 +2,8 @@
 
 It holds what makes translation more than copying: articles and adjectives that agree, verbs in second
 and in last place, separable verbs, compounds, numbers and dates in words, pronouns that follow the
-gender of their noun. `tables` and `lexicon` have the words, `grammar` turns phrases and clauses into either language,
-`clauses` fills them by luck, `sentences` joins them; here stand the splits.
+gender of their noun. `tables` and `lexicon` have the words, `grammar` turns phrases and clauses into either
+language, `clauses` fills them by luck, `sentences` joins them; here stand the splits.
 
 The splits hold out *combinations*. Every adjective with its noun and every verb with its object belongs,
 by a hash of the two words, to train (5 of 6), validation or test (1 of 12 each). A training sentence has

@@ -1,0 +1,121 @@
+"""nmt score, the files: which go together, a file of translations against references, the output."""
+
+import os
+import sys
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple
+
+from nmt.errors import UserError
+
+if TYPE_CHECKING:
+    from nmt.results import Result
+
+
+class Files(NamedTuple):
+    """The files of a command line."""
+
+    hyp: Path | None
+    ref: list[Path]
+    baseline: Path | None
+    src: Path | None
+    text: Path | None
+    output: Path | None
+    save: Path | None
+
+
+def check_files(files: Files, models: list[Path], lm: Path | None) -> None:
+    """Raise UserError if the files fit no way to score, or if an output file exists."""
+    from nmt.files import check_new
+
+    match (bool(models), files.hyp, files.src, bool(files.ref), files.text):
+        case (False, Path(), None, True, None):
+            pass
+        case (True, None, None, False, _) | (True, None, Path(), True, None):
+            pass
+        case _:
+            raise UserError(
+                "give --model RUN, or --model RUN --src FILE --ref FILE, or --hyp FILE --ref FILE, "
+                "or --model RUN --text FILE"
+            )
+    if files.baseline and not files.hyp:
+        raise UserError("--baseline compares two files of translations: give it with --hyp and --ref")
+    if lm and not models:
+        raise UserError("--lm translates along with a model: give it with --model RUN")
+    for name, path in (("--output", files.output), ("--save", files.save)):
+        if path is not None:
+            check_new(path, name)
+    if files.output is not None and files.save is not None:
+        check_apart(files.save, "--output", files.output)
+
+
+def check_apart(save: Path, name: str, result: Path) -> None:
+    """Raise UserError if the translations and the result would be written to one file."""
+    if os.path.realpath(save) == os.path.realpath(result):
+        raise UserError(f"{name} and --save are one file, {save}; give another --save")
+
+
+def score_files(files: Files, metrics: tuple[str, ...], tokenize: str | None, trg: str | None) -> None:
+    """Score the lines of --hyp against those of --ref, and compare them with --baseline."""
+    from nmt.evaluation.metrics import compare
+    from nmt.workflows.score import read_together, score_texts
+
+    assert files.hyp is not None
+    others = [files.baseline] if files.baseline else []
+    outputs, *texts = read_together(files.hyp, *others, *files.ref)
+    references = dict(zip(files.ref, texts[len(others) :], strict=True))
+    endings = files.ref[0].name.removesuffix(".gz").split(".")
+    language = trg or (endings[-1] if len(endings) > 1 and len(endings[-1]) == 2 else None)
+    tokenize = tokenizer_of(tokenize, language, texts[-1])
+    result = score_texts(files.hyp, outputs, references, metrics=metrics, tokenize=tokenize)
+    print_scores(result)
+    if files.output:
+        write_scores(result, files.output)
+    if files.baseline:
+        systems = {files.hyp.name: outputs}
+        for found in compare([*references.values()], texts[0], systems, metrics=metrics, tokenize=tokenize):
+            difference = (
+                f"{found.metric:<6} {found.difference:+.2f} to {files.baseline.name}, p = {found.p_value:.4f}"
+            )
+            print(f"{difference}   {found.signature}")
+
+
+def tokenizer_of(name: str | None, language: str | None, texts: Sequence[str]) -> str:
+    """Return BLEU's tokenizer: the given one, else that of the language of the texts."""
+    from nmt.evaluation.metrics import bleu_tokenizer, check_tokenizer
+
+    if name is not None:
+        check_tokenizer(name)
+        return name
+    name, remark = bleu_tokenizer(language, texts)
+    if remark:
+        print(f"nmt: {remark}", file=sys.stderr)
+    return name
+
+
+def print_scores(result: "Result") -> None:
+    """Print each score with its signature, and the speed where it is known."""
+    for each in result.scores:
+        print(f"{each.label:<26} {each.score:6.2f}   {each.signature}")
+    if result.decoding and result.decoding.sentences_per_second:
+        print(f"{result.sentences} sentences, {result.decoding.sentences_per_second:.1f} per second")
+    sys.stdout.flush()
+
+
+def save(path: Path | None, lines: Iterable[str]) -> None:
+    """Write lines to a file, or to standard output if there is none."""
+    from nmt.files import replace_text
+
+    text = "".join(f"{line}\n" for line in lines)
+    if path:
+        replace_text(path, text)
+    else:
+        sys.stdout.write(text)
+
+
+def write_scores(result: "Result", path: Path) -> None:
+    """Write a result as JSON and tell where."""
+    from nmt.results import write_result
+
+    write_result(path, result)
+    print(f"written to {path}")

@@ -1,0 +1,163 @@
+"""nmt score, a run: what is scored of which kind of model, and how."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal, NamedTuple
+
+from nmt.cli.score_files import Files, print_scores, save, tokenizer_of, write_scores
+from nmt.decoding.options import TranslationOptions
+from nmt.errors import UserError
+
+if TYPE_CHECKING:
+    from nmt.config.experiment import Experiment
+    from nmt.results import Result
+    from nmt.workflows.score import EvaluationSet
+
+Way = Literal[
+    "--hyp",
+    "a model that translates",
+    "a language model",
+    "a classifier or tagger",
+    "--force",
+    "--force and a language model",
+]
+
+
+class Job(NamedTuple):
+    """A run to score: how, with which models, the first one's configuration, and on which files or split."""
+
+    way: Way
+    options: TranslationOptions
+    experiment: "Experiment"
+    files: Files
+    split: str
+
+    @property
+    def folder(self) -> Path:
+        return self.options.models[0]
+
+    def data(self) -> "EvaluationSet":
+        """Read what is scored."""
+        from nmt.builders.corpus import corpus_of
+        from nmt.data.corpus import Pair
+        from nmt.data.lines import in_memory, read_lines
+        from nmt.workflows.score import EvaluationSet, held_out, pairs_of_files
+
+        src, ref, text = self.files.src, self.files.ref, self.files.text
+        if src:
+            if len(ref) > 1 and self.way != "a model that translates":
+                raise UserError(
+                    f"--ref: given {len(ref)} times, and {self.way} takes one; leave out the others"
+                )
+            pairs, *more = (pairs_of_files(src, each, self.experiment.data) for each in ref)
+            references = [[pair.trg for pair in each] for each in more]
+            return EvaluationSet(pairs, " ".join(map(str, ref)), more_references=references)
+        if text:
+            lines = in_memory(read_lines(text), str(text))
+            return EvaluationSet([Pair("", line) for line in lines], str(text))
+        instead = "--text FILE" if "language model" in self.way else "--src FILE --ref FILE"
+        pairs = held_out(self.experiment, self.split, instead=instead)
+        return EvaluationSet(pairs, corpus_of(self.experiment).name, self.split)
+
+    @property
+    def place(self) -> Path:
+        """Where the result goes."""
+        of = self.files.ref[0].name if self.files.src else self.files.text and self.files.text.name
+        of = of or ("" if self.split == "test" else self.split)
+        return self.files.output or self.folder / f"result{of and '-'}{of}.json"
+
+    def write(self, result: "Result", outputs: Sequence[str] = ()) -> None:
+        """Print the scores, save the outputs and write the result where they shall be."""
+        print_scores(result)
+        try:
+            if self.files.save:
+                save(self.files.save, outputs)
+        finally:
+            write_scores(result, self.place)
+
+
+def way_of(
+    options: TranslationOptions, overrides: Sequence[str], files: Files, *, forced: bool
+) -> tuple[Way, "Experiment"]:
+    """Return how the first run is scored, and its configuration.
+
+    UserError where several models, or one with a language model, cannot be.
+    """
+    from nmt.workflows.score import run_experiment
+
+    together = options.lm is not None or len(options.models) > 1
+    if together and not (forced or files.output):
+        raise UserError("--output: a score of several models belongs to none of their folders; give a FILE")
+    folder = options.models[0]
+    idle = [
+        *(["data"] if files.src or files.text else []),
+        *(["decoding"] if forced else ["decoding.beam"] if options.beam else []),
+    ]
+    experiment = run_experiment(folder, overrides, idle)
+    way: Way
+    match experiment.model.kind:
+        case "language_model":
+            way = "a language model"
+        case "classifier" | "tagger":
+            way = "a classifier or tagger"
+        case _:
+            way = "a model that translates"
+    if together and way != "a model that translates":
+        raise UserError(f"{folder} is {way}: one model alone; give a single --model and no --lm")
+    if forced and way == "a model that translates":
+        way = "--force"
+    elif forced and way == "a language model":
+        way = "--force and a language model"
+    return way, experiment
+
+
+def run_job(job: Job, metrics: tuple[str, ...], tokenize: str | None) -> None:
+    """Score, print and write; the way says what. metrics and tokenize: those of translations."""
+    match job.way:
+        case "--force":
+            _force(job)
+        case "--force and a language model":
+            _force_text(job)
+        case "a language model":
+            _score_text(job)
+        case "a classifier or tagger":
+            _score_labels(job)
+        case _:
+            _score_run(job, metrics, tokenize)
+
+
+def _score_run(job: Job, metrics: tuple[str, ...], tokenize: str | None) -> None:
+    from nmt.workflows.score import score_run
+
+    data = job.data()
+    tokenize = tokenizer_of(tokenize, job.experiment.data.trg, [pair.trg for pair in data.pairs])
+    job.write(*score_run(job.options, job.experiment, data, metrics=metrics, tokenize=tokenize))
+
+
+def _score_text(job: Job) -> None:
+    from nmt.workflows.score import score_text
+
+    data = job.data()
+    job.write(score_text(job.folder, job.experiment, data, device=job.options.device))
+
+
+def _score_labels(job: Job) -> None:
+    from nmt.workflows.score import score_labels
+
+    data = job.data()
+    job.write(*score_labels(job.folder, job.experiment, data, device=job.options.device))
+
+
+def _force(job: Job) -> None:
+    from nmt.builders.translator import load_translator
+    from nmt.workflows.force_decode import force_pairs
+
+    data = job.data()
+    save(job.files.save, force_pairs(load_translator(job.options, job.experiment), data.pairs))
+
+
+def _force_text(job: Job) -> None:
+    from nmt.workflows.force_decode import force_text
+
+    lines = [pair.trg for pair in job.data().pairs]
+    save(job.files.save, force_text(job.folder, job.experiment, lines, device=job.options.device))
