@@ -1,42 +1,53 @@
 """Recurrent cells: one step, and a whole sequence.
 
-B sentences (in a step N rows), T positions, D input width, H hidden width, G width of all gates. A state is a
-tuple of values, in the order of the cell's own.
+B sentences (in a step N rows), T positions, D input width, S step-input width, H hidden width, G width of all
+gates. A state is a tuple of values, in the order of the cell's own.
 """
 
-from typing import Any
+from typing import Any, NamedTuple, cast
 
 import numpy as np
 from onnx import TensorProto
-from torch import nn
+from torch import Tensor, nn
+from torch.nn import functional as F
 
 from nmt.errors import UserError
 from nmt.graphs.graph import Attribute, Graph, Value, int64, scan
-from nmt.graphs.linear import linear, zeros
+from nmt.graphs.linear import layer_norm, linear, product, zeros
 from nmt.layers.cells import Cell, LSTMCell
+from nmt.layers.deep_transition import DeepTransitionCell
 from nmt.layers.gru import GRUCell
+from nmt.layers.ln_lstm import LayerNormLSTMCell
+from nmt.layers.rnn import RNNCell
+from nmt.layers.sru import HIGHWAY, SRUCell
 
 State = tuple[Value, ...]
 
 
 def project(g: Graph, cell: Cell[Any], x: Value) -> Value:
     """Return what x (…, D) gives to the gates: (…, G)."""
-    assert cell.input_proj is not None
     match cell:
+        case DeepTransitionCell():
+            return project(g, cell.first, x)
         case GRUCell():
-            bias = np.zeros(3 * cell.hidden_size, np.float32)
-            bias[2 * cell.hidden_size :] = g.array(cell.bias_n)
-            return g.op("Add", linear(g, x, cell.input_proj), bias)
-        case LSTMCell():
-            return linear(g, x, cell.input_proj)
+            return product(g, x, _input(cell).weight, _gru_bias(cell))
+        case SRUCell():
+            return _sru_products(g, cell, _input(cell), x, F.pad(cell.bias, (0, 2 * cell.hidden_size)))
+        case LayerNormLSTMCell():
+            assert cell.input_norm is not None
+            return layer_norm(g, linear(g, x, _input(cell)), cell.input_norm)
+        case LSTMCell() | RNNCell():
+            return linear(g, x, _input(cell))
         case _:
             raise cannot_export(cell)
 
 
 def initial_state(g: Graph, cell: Cell[Any], h: Value) -> State:
-    """Return the state that begins with h (N, H)."""
+    """Return the state that begins with h (N, H); its other parts are zero."""
     match cell:
-        case GRUCell():
+        case DeepTransitionCell():
+            return initial_state(g, cell.first, h)
+        case GRUCell() | RNNCell() | SRUCell():
             return (h,)
         case LSTMCell():
             return h, zeros(g, g.size(h, 0), cell.hidden_size)
@@ -47,14 +58,37 @@ def initial_state(g: Graph, cell: Cell[Any], h: Value) -> State:
 def step(
     g: Graph, cell: Cell[Any], projected: Value | None, state: State, step_input: Value | None = None
 ) -> tuple[Value, State]:
-    """Return y (N, H) and the next state. projected: of `project`, None for a cell without x."""
+    """Return y (N, H) and the next state.
+
+    projected: of `project`, None for a cell without x. step_input (N, S): None for a cell without one.
+    """
     match cell:
+        case DeepTransitionCell():
+            y, state = step(g, cell.first, projected, state, step_input)
+            for following in cell.following:
+                y, state = step(g, cast("Cell[Any]", following), None, state)
+            return y, state
         case GRUCell():
             return _gru(g, cell, projected, state, step_input)
         case LSTMCell():
             return _lstm(g, cell, projected, state, step_input)
+        case RNNCell():
+            return _rnn(g, cell, projected, state, step_input)
+        case SRUCell():
+            return _sru(g, cell, projected, state, step_input)
         case _:
             raise cannot_export(cell)
+
+
+def bounded(cell: Cell[Any]) -> bool:
+    """Say whether what a cell gives lies in [−1, 1] when its first h does."""
+    match cell:
+        case DeepTransitionCell():
+            return bounded(cell.first)
+        case RNNCell():
+            return cell.activation == "tanh"
+        case _:  # c, which is all that an SRU has, is an average of products
+            return isinstance(cell, GRUCell | LSTMCell)
 
 
 def cannot_export(part: object) -> UserError:
@@ -64,42 +98,105 @@ def cannot_export(part: object) -> UserError:
     )
 
 
+def _input(cell: Cell[Any]) -> nn.Linear:
+    assert cell.input_proj is not None
+    return cell.input_proj
+
+
+def _joined(g: Graph, step_input: Value | None, h: Value) -> Value:
+    """Return [step_input; h], which one matrix multiplies."""
+    return h if step_input is None else g.concat(step_input, h)
+
+
+def _rnn(
+    g: Graph, cell: RNNCell, projected: Value | None, state: State, step_input: Value | None
+) -> tuple[Value, State]:
+    h = state[0].within_one() if bounded(cell) else state[0]
+    a = linear(g, _joined(g, step_input, h), cell.recurrent_proj)  # (N, H)
+    if projected is not None:
+        a = g.op("Add", a, projected)
+    y = g.op("Tanh", a).within_one() if bounded(cell) else g.op("Relu", a)
+    return y, (y,)
+
+
 def _gru(
     g: Graph, cell: GRUCell, projected: Value | None, state: State, step_input: Value | None
 ) -> tuple[Value, State]:
-    width = cell.hidden_size
-    h = state[0].within_one()
-    a, u = _gru_inputs(g, cell, projected, step_input), linear(g, h, cell.recurrent_proj)  # (N, 3H)
-    a_gates, a_n = g.split(a, 2 * width, width)
-    u_gates, u_n = g.split(u, 2 * width, width)
-    r, z = g.split(g.op("Sigmoid", g.op("Add", a_gates, u_gates)), width, width)
+    width, h = cell.hidden_size, state[0].within_one()
+    u_gates, u_n = g.split(linear(g, h, cell.recurrent_proj), 2 * width, width)
+    a = _gru_inputs(g, cell, projected, step_input)  # (N, 3H)
+    if a is None:
+        gates, a_n = u_gates, g.constant(g.array(cell.bias_n))
+    else:
+        a_gates, a_n = g.split(a, 2 * width, width)
+        gates = g.op("Add", a_gates, u_gates)
+    r, z = g.split(g.op("Sigmoid", gates), width, width)
     n = g.op("Tanh", g.op("Add", a_n, g.op("Mul", r, u_n)))
-    after = g.op("Add", n, g.op("Mul", z, g.op("Sub", h, n))).within_one()
-    return after, (after,)
+    y = g.op("Add", n, g.op("Mul", z, g.op("Sub", h, n))).within_one()
+    return y, (y,)
 
 
-def _gru_inputs(g: Graph, cell: GRUCell, projected: Value | None, step_input: Value | None) -> Value:
-    parts = [] if projected is None else [projected]
-    if cell.step_input_proj is not None and step_input is not None:
-        parts.append(linear(g, step_input, cell.step_input_proj))
-    if projected is None:  # `project` adds it
-        parts.append(g.constant(np.pad(g.array(cell.bias_n), (2 * cell.hidden_size, 0))))
-    return parts[0] if len(parts) == 1 else g.op("Add", *parts)
+def _gru_inputs(g: Graph, cell: GRUCell, projected: Value | None, step_input: Value | None) -> Value | None:
+    """Return what both inputs and the bias give to the gates (N, 3H), None for a cell without inputs."""
+    if cell.step_input_proj is None or step_input is None:
+        return projected
+    weight = cell.step_input_proj.weight
+    if projected is None:
+        return product(g, step_input, weight, _gru_bias(cell))
+    return g.op("Add", projected, product(g, step_input, weight))
+
+
+def _gru_bias(cell: GRUCell) -> Tensor:
+    """Return the bias of what enters the gates (3H,): n alone has one."""
+    return F.pad(cell.bias_n, (2 * cell.hidden_size, 0))
 
 
 def _lstm(
     g: Graph, cell: LSTMCell, projected: Value | None, state: State, step_input: Value | None
 ) -> tuple[Value, State]:
-    width = cell.hidden_size
-    h, c = state[0].within_one(), state[1]
-    a = linear(g, h if step_input is None else g.concat(step_input, h), cell.recurrent_proj)  # (N, 4H)
+    width, h, c = cell.hidden_size, state[0].within_one(), state[1]
+    a = linear(g, _joined(g, step_input, h), cell.recurrent_proj)  # (N, 4H)
+    if isinstance(cell, LayerNormLSTMCell):
+        a = layer_norm(g, a, cell.recurrent_norm)
     if projected is not None:
         a = g.op("Add", a, projected)
     gates, candidate, out = g.split(a, 2 * width, width, width)
     i, f = g.split(g.op("Sigmoid", gates), width, width)
     c = g.op("Add", g.op("Mul", f, c), g.op("Mul", i, g.op("Tanh", candidate)))
-    y = g.op("Mul", g.op("Sigmoid", out), g.op("Tanh", c)).within_one()
+    shown = layer_norm(g, c, cell.cell_norm) if isinstance(cell, LayerNormLSTMCell) else c
+    y = g.op("Mul", g.op("Sigmoid", out), g.op("Tanh", shown)).within_one()
     return y, (y, c)
+
+
+def _sru(
+    g: Graph, cell: SRUCell, projected: Value | None, state: State, step_input: Value | None
+) -> tuple[Value, State]:
+    width, (c,) = cell.hidden_size, state
+    u = _sru_inputs(g, cell, projected, step_input)  # (N, 4H)
+    u_gates, candidate, highway = g.split(u, 2 * width, width, width)
+    of_c = g.op("Mul", g.concat(c, c), g.array(cell.weight_c))  # (N, 2H)
+    f, r = g.split(g.op("Sigmoid", g.op("Add", u_gates, of_c)), width, width)
+    c = g.op("Add", candidate, g.op("Mul", f, g.op("Sub", c, candidate)))
+    return g.op("Add", highway, g.op("Mul", r, g.op("Sub", c, highway))), (c,)
+
+
+def _sru_inputs(g: Graph, cell: SRUCell, projected: Value | None, step_input: Value | None) -> Value:
+    """Return the products of both inputs and the gates' biases (N, 4H)."""
+    if cell.step_input_proj is None or step_input is None:
+        assert projected is not None
+        return projected
+    bias = F.pad(cell.bias, (0, 2 * cell.hidden_size)) if projected is None else None
+    products = _sru_products(g, cell, cell.step_input_proj, step_input, bias)
+    return products if projected is None else g.op("Add", products, projected)
+
+
+def _sru_products(g: Graph, cell: SRUCell, layer: nn.Linear, x: Value, bias: Tensor | None) -> Value:
+    """Return the products of an input (…, 4H); the fourth is the input itself where it is passed on."""
+    rows = len(layer.weight)
+    products = product(g, x, layer.weight, None if bias is None else bias[:rows])
+    if rows == 4 * cell.hidden_size:
+        return products
+    return g.concat(products, g.op("Mul", x, np.float32(HIGHWAY)))
 
 
 def sequence(g: Graph, cell: Cell[Any], x: Value, lengths: Value, *, backward: bool = False) -> Value:
@@ -107,54 +204,63 @@ def sequence(g: Graph, cell: Cell[Any], x: Value, lengths: Value, *, backward: b
 
     Where ONNX has the cell, one operator runs all positions; else a loop does.
     """
-    if type(cell) is GRUCell:
-        return _fused(g, "GRU", cell, x, lengths, backward=backward)
-    if type(cell) is LSTMCell:
-        return _fused(g, "LSTM", cell, x, lengths, backward=backward)
-    mirror = {"batch_axis": 1, "time_axis": 0}
-    x = g.op("ReverseSequence", x, lengths, attributes=mirror) if backward else x
-    projected, first = (
-        project(g, cell, x),
-        initial_state(g, cell, zeros(g, g.size(lengths, 0), cell.hidden_size)),
-    )
+    if type(cell) in _FUSED:
+        return _fused(g, cell, x, lengths, backward=backward)
+    first = initial_state(g, cell, zeros(g, g.size(lengths, 0), cell.hidden_size))
+    projected = project(g, cell, _reversed(g, x, lengths) if backward else x)
 
     def one(body: Graph, x_t: Value, state: list[Value]) -> tuple[Value, State]:
         return step(body, cell, x_t, tuple(state))
 
     y = scan(g, projected, first, one)
-    y = g.op("ReverseSequence", y, lengths, attributes=mirror) if backward else y
-    return y.within_one() if bounded(cell) else y
+    y = y.within_one() if bounded(cell) else y
+    return _reversed(g, y, lengths) if backward else y
 
 
-def bounded(cell: Cell[Any]) -> bool:
-    """Say whether what a cell gives lies in [−1, 1] when its first h does."""
-    return isinstance(cell, GRUCell | LSTMCell)
+def _reversed(g: Graph, x: Value, lengths: Value) -> Value:
+    """Return x (T, B, …) with each row reversed within its own length."""
+    y = g.op("ReverseSequence", x, lengths, attributes={"batch_axis": 1, "time_axis": 0})
+    return y.within_one() if x.bounded else y
 
 
-# The order of the gates in ONNX, by their places in torch.
-_ORDER = {"GRU": (1, 0, 2), "LSTM": (0, 3, 1, 2)}
+class _Fused(NamedTuple):
+    """An operator of ONNX. gates: the order of its gates, by their places in torch."""
+
+    kind: str
+    gates: tuple[int, ...]
 
 
-def _fused(g: Graph, kind: str, cell: Any, x: Value, lengths: Value, *, backward: bool) -> Value:
-    """Return y by ONNX's operator of this kind; its weights are in float32 when it runs."""
-    gates, width = len(_ORDER[kind]), cell.hidden_size
+_FUSED: dict[type[Cell[Any]], _Fused] = {
+    GRUCell: _Fused("GRU", (1, 0, 2)),
+    LSTMCell: _Fused("LSTM", (0, 3, 1, 2)),
+    RNNCell: _Fused("RNN", (0,)),
+}
+
+
+def _fused(g: Graph, cell: Any, x: Value, lengths: Value, *, backward: bool) -> Value:
+    """Return y by ONNX's operator for the cell; its weights are in float32 when it runs."""
+    (kind, order), width = _FUSED[type(cell)], cell.hidden_size
 
     def by_gate(x: Value) -> Value:
-        parts = g.split(x, *[width] * gates, axis=0)
-        return g.op("Unsqueeze", g.concat(*(parts[i] for i in _ORDER[kind]), axis=0), int64(0))
+        parts = g.split(x, *[width] * len(order), axis=0)
+        return g.op("Unsqueeze", g.concat(*(parts[i] for i in order), axis=0), int64(0))
 
     def matrix(layer: nn.Linear) -> Value:
         return by_gate(g.op("Transpose", g.weight(layer.weight), attributes={"perm": [1, 0]}))
 
-    of_input = np.zeros(gates * width, np.float32)
+    of_input = np.zeros(len(order) * width, np.float32)
     attributes: dict[str, Attribute] = {
         "hidden_size": width,
         "direction": "reverse" if backward else "forward",
     }
-    if kind == "GRU":
-        of_input[2 * width :] = g.array(cell.bias_n)
-        attributes["linear_before_reset"] = 1
+    match cell:
+        case GRUCell():
+            of_input = g.array(_gru_bias(cell))
+            attributes["linear_before_reset"] = 1
+        case RNNCell():
+            attributes["activations"] = ["Tanh" if cell.activation == "tanh" else "Relu"]
     biases = [by_gate(g.constant(each)) for each in (of_input, g.array(cell.recurrent_proj.bias))]
     weights = matrix(cell.input_proj), matrix(cell.recurrent_proj)
     y = g.op(kind, x, *weights, g.concat(*biases), g.cast(lengths, TensorProto.INT32), attributes=attributes)
-    return g.op("Squeeze", y, int64(1)).within_one()  # (T, 1, B, H) → (T, B, H)
+    y = g.op("Squeeze", y, int64(1))  # (T, 1, B, H) → (T, B, H)
+    return y.within_one() if bounded(cell) else y

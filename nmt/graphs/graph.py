@@ -15,7 +15,7 @@ from onnx import GraphProto, ModelProto, NodeProto, TensorProto, helper, numpy_h
 from torch import Tensor
 
 Array: TypeAlias = "NDArray[np.generic] | np.generic"
-Attribute: TypeAlias = "int | float | str | Sequence[int] | GraphProto"
+Attribute: TypeAlias = "int | float | str | Sequence[int] | Sequence[str] | GraphProto"
 Precision = Literal["float32", "int8"]
 
 MICROSOFT = "com.microsoft"
