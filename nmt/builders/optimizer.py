@@ -7,7 +7,7 @@ import torch
 from torch import nn
 
 from nmt.config import training as config
-from nmt.training.averaging import Averaging, CheckpointAveraging, Ema, NoAveraging
+from nmt.training.averaging import Averaging, CheckpointAveraging, Ema
 from nmt.training.checkpoint import Checkpoints
 from nmt.training.recipe import Pace, Recipe, Records
 from nmt.training.schedules import (
@@ -58,7 +58,7 @@ def build_averaging(
     """Return which weights are validated and kept; say: for what a person should know of it."""
     match section.kind:
         case "none":
-            return NoAveraging()
+            return Averaging()
         case "ema":
             return Ema(parameters, section.decay)
         case "checkpoints":

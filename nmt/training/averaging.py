@@ -1,7 +1,6 @@
 """Which weights are validated and kept: the current ones, or an average."""
 
 from collections.abc import Callable, Iterator
-from typing import Protocol
 
 import torch
 from torch import Tensor, nn
@@ -12,41 +11,25 @@ from nmt.training.optim import mean_weights
 Parameters = dict[str, nn.Parameter]
 
 
-class Averaging(Protocol):
-    """Which weights are validated and kept as the model."""
+class Averaging:
+    """Which weights are validated and kept as the model: here the current ones."""
 
     def update(self) -> None:
         """Note that an update was made."""
 
     def weights(self, update: int) -> dict[str, Tensor] | None:
         """Return the weights to validate after an update; None for the current ones."""
+        return None
 
     def state(self) -> tuple[dict[str, Tensor], int]:
         """Return what a checkpoint stores: tensors by parameter name, possibly none, and a count."""
+        return {}, 0
 
     def load_state(self, tensors: dict[str, Tensor], updates: int) -> None:
         """Continue from a saved state."""
 
 
-class NoAveraging:
-    """The current weights."""
-
-    def update(self) -> None:
-        """Do nothing."""
-
-    def weights(self, update: int) -> dict[str, Tensor] | None:
-        """Return None."""
-        return None
-
-    def state(self) -> tuple[dict[str, Tensor], int]:
-        """Return no tensors."""
-        return {}, 0
-
-    def load_state(self, tensors: dict[str, Tensor], updates: int) -> None:
-        """Do nothing."""
-
-
-class Ema:
+class Ema(Averaging):
     """An exponential moving average of the weights: average ← d · average + (1 − d) · weights.
 
     d rises as (1 + n) / (10 + n) up to the configured decay, so that the first weights lose influence soon.
@@ -59,28 +42,24 @@ class Ema:
 
     @torch.no_grad()
     def update(self) -> None:
-        """Add the current weights to the average."""
         self.updates += 1
         weight = 1 - min(self.decay, (1 + self.updates) / (10 + self.updates))
         torch._foreach_lerp_(list(self.average.values()), list(self.parameters.values()), weight)
 
     def weights(self, update: int) -> dict[str, Tensor] | None:
-        """Return the average."""
         return self.average
 
     def state(self) -> tuple[dict[str, Tensor], int]:
-        """Return the average and the number of updates in it."""
         return self.average, self.updates
 
     def load_state(self, tensors: dict[str, Tensor], updates: int) -> None:
-        """Continue from a saved average."""
         # Keep the existing tensors: `update` pairs by order, which a file does not preserve.
         for name, tensor in self.average.items():
             tensor.copy_(tensors[name])
         self.updates = updates
 
 
-class CheckpointAveraging(NoAveraging):
+class CheckpointAveraging(Averaging):
     """The mean of the current weights and those of the newest regular checkpoints, `last` in all.
 
     log: gets a line for each damaged checkpoint, which is left out.
@@ -92,7 +71,6 @@ class CheckpointAveraging(NoAveraging):
         self.parameters, self.checkpoints, self.last, self.log = parameters, checkpoints, last, log
 
     def weights(self, update: int) -> dict[str, Tensor] | None:
-        """Return the mean."""
         earlier = [step for step in self.checkpoints.due() if step < update]
         return mean_weights(self._each(earlier[-(self.last - 1) :]))
 
