@@ -8,7 +8,7 @@ import os
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from datetime import timedelta
-from typing import Any, Protocol, TypeVar
+from typing import Any, TypeVar
 
 import torch
 from torch import Tensor, distributed, nn
@@ -22,68 +22,53 @@ WAIT = timedelta(days=1)  # while the main process prepares, validates or saves;
 BUCKET = 25 << 20  # bytes of gradients that are summed at a time
 
 
-class Processes(Protocol):
-    """The processes of a run, as seen by one of them; all must make the same calls in the same order."""
+class Processes:
+    """The processes of a run, as seen by one of them: here the only one.
 
-    size: int
-    is_main: bool  # whether this process validates and writes
-    rows: slice  # the rows of every batch for this process; a batch is sorted by length
+    All must make the same calls in the same order.
+    """
+
+    size: int = 1
+    is_main: bool = True  # whether this process validates and writes
+    rows: slice = slice(None)  # the rows of every batch for this process; a batch is sorted by length
 
     def device(self, chosen: torch.device) -> torch.device:
         """Return the device of this process, of the chosen kind."""
+        return chosen
 
     def reseed(self) -> None:
         """Give every process its own random numbers; until now they were the same in all."""
 
     def add_up(self, sums: Tensor, parameters: Iterable[nn.Parameter] = ()) -> None:
-        """Replace `sums` and each gradient by its sum over all processes."""
+        """Replace `sums` and each gradient by its sum over all processes; a missing gradient becomes 0.
+
+        The sums are bit for bit equal in all processes.
+        """
 
     def gather(self, part: Tensor) -> Tensor:
         """Return the concatenated parts of all processes; part (n,), on the CPU."""
-
-    def own(self, parts: Tensor) -> Tensor:
-        """Return this process's part of what `gather` returned."""
-
-    def on_main(self, work: Callable[[], Outcome]) -> Outcome:
-        """Do the work in the main process and return its outcome, or raise its UserError, in all."""
-
-    def after_main(self, work: Callable[[], Outcome]) -> Outcome:
-        """Do the work in the main process, then in all others."""
-
-
-class SingleProcess:
-    """A run of one process."""
-
-    size: int = 1
-    is_main: bool = True
-    rows: slice = slice(None)
-
-    def device(self, chosen: torch.device) -> torch.device:
-        return chosen
-
-    def reseed(self) -> None:
-        pass
-
-    def add_up(self, sums: Tensor, parameters: Iterable[nn.Parameter] = ()) -> None:
-        pass
-
-    def gather(self, part: Tensor) -> Tensor:
         return part
 
     def own(self, parts: Tensor) -> Tensor:
+        """Return this process's part of what `gather` returned."""
         return parts
 
     def on_main(self, work: Callable[[], Outcome]) -> Outcome:
+        """Do the work in the main process and return its outcome, or raise its UserError, in all.
+
+        The outcome must be picklable.
+        """
         return work()
 
     def after_main(self, work: Callable[[], Outcome]) -> Outcome:
+        """Do the work in the main process, then in all others."""
         return work()
 
 
-SINGLE = SingleProcess()
+SINGLE = Processes()
 
 
-class Group:
+class Group(Processes):
     """Processes connected by torch.distributed: gloo between CPUs, NCCL between GPUs.
 
     Raises UserError if another process that it waits for has ended.
@@ -117,10 +102,6 @@ class Group:
         torch.manual_seed(torch.initial_seed() + self._rank)
 
     def add_up(self, sums: Tensor, parameters: Iterable[nn.Parameter] = ()) -> None:
-        """Replace `sums` and each gradient by its sum over all processes; a missing gradient becomes 0.
-
-        The sums are bit for bit equal in all processes.
-        """
         tensors = [sums]
         for parameter in parameters:
             if parameter.grad is None:
@@ -143,10 +124,6 @@ class Group:
         return parts.chunk(self.size)[self._rank].clone()
 
     def on_main(self, work: Callable[[], Outcome]) -> Outcome:
-        """Do the work in the main process and return its outcome, or raise its UserError, in all.
-
-        The outcome must be picklable.
-        """
         outcome: list[Any] = [None]
         if self.is_main:
             try:
