@@ -3,11 +3,12 @@
 Legend: B sentences, Tx and Ty lengths including </s>.
 """
 
+from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from functools import partial
 from types import MappingProxyType
-from typing import NamedTuple, Protocol, Self
+from typing import NamedTuple, Self
 
 import numpy as np
 import torch
@@ -204,52 +205,81 @@ def _positions(src: Lengths, trg: Lengths, starts: NDArray[np.int64]) -> NDArray
 ALL = slice(None)
 
 
-class TrainingBatches(Protocol):
-    """Training batches: an endless sequence that can be resumed."""
+class TrainingBatches(ABC):
+    """Endless training batches that can be resumed.
+
+    state() and recurrent_state() describe the next batch; after load_state() the same batches follow.
+    epoch: number of complete passes over the data. position: number of batches given in this epoch.
+    """
+
+    epoch: int
+    position: int
 
     @property
-    def epoch(self) -> int:
-        """Number of complete passes over the data."""
-
-    @property
-    def position(self) -> int:
-        """Number of batches given in this epoch."""
-
-    @property
+    @abstractmethod
     def per_epoch(self) -> int:
         """Number of batches of this epoch."""
 
     @property
     def padding_share(self) -> float:
-        """Fraction of positions of this epoch that are padding."""
+        """Fraction of positions of this epoch that are padding, both sides together."""
+        return 0.0
 
     def state(self) -> dict[str, int]:
-        """Return the position of the next batch."""
+        """Return the epoch of the next batch and its position in that epoch."""
+        return {"epoch": self.epoch, "position": self.position}
 
     def recurrent_state(self) -> dict[str, Tensor]:
         """Return the recurrent states before the next batch, by name; empty except for one long text."""
+        return {}
 
-    def load_state(self, state: dict[str, int], carried: Mapping[str, Tensor]) -> None:
-        """Continue from a saved position."""
+    def load_state(self, state: dict[str, int], carried: Mapping[str, Tensor] = MappingProxyType({})) -> None:
+        """Continue from a saved position; raises ValueError if the epoch has no such position."""
+        self._begin(state["epoch"])
+        if not 0 <= state["position"] < self.per_epoch:
+            raise ValueError(f"position {state['position']} in an epoch of {self.per_epoch} batches")
+        self._go_to(state["position"], carried)
 
-    def __next__(self) -> Batch: ...
+    def __iter__(self) -> Self:
+        return self
 
+    def __next__(self) -> Batch:
+        batch = self._next()
+        self.position += 1
+        if self.position == self.per_epoch:
+            self._begin(self.epoch + 1)
+        return batch
+
+    @abstractmethod
     def close(self) -> None:
-        """End the thread that prepares batches."""
+        """End the thread that prepares batches, if there is one; the next batch starts a new one."""
 
+    @abstractmethod
     def largest(self) -> list[Batch]:
         """Return the largest batches of this epoch without changing the position."""
 
+    @abstractmethod
     def typical(self, count: int) -> list[Batch]:
         """Return at most `count` typical batches of this epoch without changing the position."""
 
+    @abstractmethod
+    def _next(self) -> Batch:
+        """Return the batch at this position."""
 
-class Batches:
-    """Endless training batches, each epoch in a random order that follows from (seed, epoch).
+    @abstractmethod
+    def _begin(self, epoch: int) -> None:
+        """Go to the first batch of an epoch."""
 
-    state() describes the next batch; after load_state() the same batches follow. A thread prepares up to
-    `ahead` batches of an epoch; with 0 there is no thread. rows: the part of every batch for this process,
-    possibly empty.
+    @abstractmethod
+    def _go_to(self, position: int, carried: Mapping[str, Tensor]) -> None:
+        """Go to a batch of this epoch, with the recurrent states before it."""
+
+
+class Batches(TrainingBatches):
+    """Batches of pairs, each epoch in a random order that follows from (seed, epoch).
+
+    A thread prepares up to `ahead` batches of an epoch; with 0 there is no thread. rows: the part of every
+    batch for this process, possibly empty.
     """
 
     def __init__(
@@ -272,54 +302,26 @@ class Batches:
 
     @property
     def per_epoch(self) -> int:
-        """Number of batches of this epoch."""
         return len(self._plan)
 
     @property
     def padding_share(self) -> float:
-        """Fraction of positions of this epoch that are padding, both sides together."""
         return self._plan.padding_share
 
-    def state(self) -> dict[str, int]:
-        """Return the epoch of the next batch and its position in that epoch."""
-        return {"epoch": self.epoch, "position": self.position}
-
-    def recurrent_state(self) -> dict[str, Tensor]:
-        """Return nothing: pairs are independent."""
-        return {}
-
-    def load_state(self, state: dict[str, int], carried: Mapping[str, Tensor] = MappingProxyType({})) -> None:
-        """Continue from a saved position; raises ValueError if the epoch has no such position."""
-        self._begin(state["epoch"])
-        if not 0 <= state["position"] < self.per_epoch:
-            raise ValueError(f"position {state['position']} in an epoch of {self.per_epoch} batches")
-        self._go_to(state["position"])
-
-    def __iter__(self) -> Self:
-        return self
-
-    def __next__(self) -> Batch:
-        batch = next(self._coming)
-        self.position += 1
-        if self.position == self.per_epoch:
-            self._begin(self.epoch + 1)
-        return batch
+    def _next(self) -> Batch:
+        return next(self._coming)
 
     def close(self) -> None:
-        """End the thread; the next batch starts a new one."""
         self._go_to(self.position)
 
     def largest(self) -> list[Batch]:
-        """The batch of this epoch with the most positions and the one with the longest pairs, often one.
-
-        They are handed out beside the order: what comes next is as it was.
-        """
+        """The batch of this epoch with the most positions and the one with the longest pairs, often one."""
         src, trg = (lengths[self._plan.rows] for lengths in self._split.lengths(self.epoch))
         most = int(_positions(src, trg, self._plan.starts).argmax())
         return [self._make(number) for number in sorted({most, self.per_epoch - 1})]
 
     def typical(self, count: int) -> list[Batch]:
-        """Return at most `count` batches, evenly spread over the lengths, without changing the position."""
+        """Return at most `count` batches, evenly spread over the lengths."""
         numbers = {self.per_epoch * (2 * i + 1) // (2 * count) for i in range(count)}
         return [self._make(number) for number in sorted(numbers)]
 
@@ -333,7 +335,7 @@ class Batches:
         self.epoch = epoch
         self._go_to(0)
 
-    def _go_to(self, position: int) -> None:
+    def _go_to(self, position: int, carried: Mapping[str, Tensor] = MappingProxyType({})) -> None:
         self.position = position
         batches, part = self._plan, self._part
         rows = (batches.batch(number)[part] for number in self._order[position:])

@@ -4,13 +4,12 @@ Legend: B rows of a batch, R streams (rows) of the text, L tokens of a row, T po
 """
 
 from collections.abc import Iterator, Mapping
-from typing import Self
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from nmt.data.batches import ALL, Batch, StreamState
+from nmt.data.batches import ALL, Batch, StreamState, TrainingBatches
 from nmt.data.encoded import EncodedSplit, Ids
 from nmt.tokenization.vocabulary import EOS, PAD
 
@@ -56,13 +55,11 @@ class Windows:
             carried.turn()
 
 
-class StreamBatches:
-    """Endless windows of the whole split as one text; each epoch starts again from the beginning.
+class StreamBatches(TrainingBatches):
+    """Windows of the whole split as one text; each epoch starts again from the beginning.
 
     R is tokens_per_batch // width rows, fewer where the text is short; up to R − 1 pieces at its end are
     left out, so that all rows are equally long. rows: of every batch these alone are handed out.
-    state() and recurrent_state() describe the next batch and what its rows have read; epoch and position
-    count the readings of the whole text and the windows handed out of this one.
     """
 
     def __init__(self, split: EncodedSplit, tokens_per_batch: int, width: int, *, rows: slice = ALL) -> None:
@@ -72,51 +69,25 @@ class StreamBatches:
 
     @property
     def per_epoch(self) -> int:
-        """Number of windows of this epoch."""
         return len(self._windows)
-
-    @property
-    def padding_share(self) -> float:
-        """Return 0: all rows are equally long."""
-        return 0.0
-
-    def state(self) -> dict[str, int]:
-        """Return the position of the next window."""
-        return {"epoch": self.epoch, "position": self.position}
 
     def recurrent_state(self) -> dict[str, Tensor]:
         """Return the states (R, W) before the next window; empty at the beginning of the text."""
         states = self._carried.states
         return {} if states is None else {"states": states}
 
-    def load_state(self, state: dict[str, int], carried: Mapping[str, Tensor]) -> None:
-        """Continue from a saved position; raises ValueError if this epoch has no such window."""
-        self._begin(state["epoch"])
-        if not 0 <= state["position"] < self.per_epoch:
-            raise ValueError(f"position {state['position']} in an epoch of {self.per_epoch} windows")
-        self.position = state["position"]
-        self._carried = StreamState(self._windows.rows, carried.get("states"))
-
-    def __iter__(self) -> Self:
-        return self
-
-    def __next__(self) -> Batch:
+    def _next(self) -> Batch:
         self._carried.turn()
-        batch = self._windows.window(self.position, self._carried, self._part)
-        self.position += 1
-        if self.position == self.per_epoch:
-            self._begin(self.epoch + 1)
-        return batch
+        return self._windows.window(self.position, self._carried, self._part)
 
     def close(self) -> None:
         """Do nothing: there is no thread."""
 
     def largest(self) -> list[Batch]:
-        """Return the first window, because none is larger, without changing the position."""
+        """Return the first window: none is larger."""
         return [self._windows.window(0, rows=self._part)]
 
     def typical(self, count: int) -> list[Batch]:
-        """Return at most `count` windows without changing the position."""
         numbers = range(0, self.per_epoch, -(-self.per_epoch // count))
         return [self._windows.window(number, rows=self._part) for number in numbers]
 
@@ -124,5 +95,9 @@ class StreamBatches:
         text = self._split.targets(EOS, epoch)
         rows = min(self._most_rows, len(text))
         self._windows = Windows(text[: len(text) - len(text) % rows], rows, self._width)
-        self._carried = StreamState(rows)
-        self.epoch, self.position = epoch, 0
+        self.epoch = epoch
+        self._go_to(0, {})
+
+    def _go_to(self, position: int, carried: Mapping[str, Tensor]) -> None:
+        self.position = position
+        self._carried = StreamState(self._windows.rows, carried.get("states"))
