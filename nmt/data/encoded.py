@@ -1,10 +1,10 @@
 """Encoded sentence pairs: token ids in flat arrays, in memory or mapped from disk."""
 
 from collections.abc import Sequence
+from contextlib import ExitStack
 from itertools import chain
 from pathlib import Path
-from types import TracebackType
-from typing import Any, NamedTuple, Self, TypeAlias
+from typing import Any, NamedTuple, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -40,15 +40,15 @@ class Side(NamedTuple):
         return np.diff(self.offsets).astype(np.int32)
 
 
-class SideWriter:
+class SideWriter(ExitStack):
     """Context manager that appends rows to PATH.ids (in dtype) and PATH.offsets (int64)."""
 
     def __init__(self, path: Path, dtype: str) -> None:
+        super().__init__()
         self._dtype = dtype
-        self._ids = _ids(path).open("wb")
-        self._offsets = _offsets(path).open("wb")
+        self._ids = self.enter_context(_ids(path).open("wb"))
+        self._offsets = self.enter_context(_offsets(path).open("wb"))
         self._offsets.write(np.zeros(1, np.int64).tobytes())
-        self.rows = 0
         self.pieces = 0
 
     def append(self, rows: Sequence[Sequence[int]]) -> None:
@@ -59,17 +59,7 @@ class SideWriter:
         ids = np.fromiter(chain.from_iterable(rows), self._dtype, int(ends[-1]) - self.pieces)
         self._ids.write(ids.tobytes())
         self._offsets.write(ends.tobytes())
-        self.rows += len(rows)
         self.pieces = int(ends[-1])
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self._ids.close()
-        self._offsets.close()
 
 
 def _ids(path: Path) -> Path:

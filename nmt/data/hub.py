@@ -48,11 +48,8 @@ class LocalDataset(NamedTuple):
     def find(cls, folder: Path, name: str | None) -> "LocalDataset":
         """The files of a configuration; UserError where the library finds none, or one outside the folder."""
         _quiet()
-        try:
-            with _offline():  # an address in the folder's README.md is not followed
-                builder = datasets.load_dataset_builder(str(folder), name)
-        except Exception as error:  # of many kinds; all of them mean that there is no data
-            raise _unreadable(folder, error) from error
+        with _reading(folder), _offline():  # an address in the folder's README.md is not followed
+            builder = datasets.load_dataset_builder(str(folder), name)
         root, files = folder.resolve(), {}
         for split, paths in (builder.config.data_files or {}).items():
             files[str(split)] = [_inside(root, str(path)) for path in paths]
@@ -76,17 +73,13 @@ class LocalDataset(NamedTuple):
     def load(self) -> datasets.DatasetDict:
         """All splits, copied to the cache of the library; UserError says what is wrong with the files."""
         cache = Path(datasets.config.HF_DATASETS_CACHE) / "nmt" / self.fingerprint[:32]
-        try:
+        with _reading(self.folder):
             return datasets.load_dataset(str(self.folder), self.config, cache_dir=str(cache), **self.options)
-        except Exception as error:
-            raise _unreadable(self.folder, error) from error
 
     def stream(self) -> datasets.IterableDatasetDict:
         """All splits, read from the files as they come; nothing is copied."""
-        try:
+        with _reading(self.folder):
             return datasets.load_dataset(str(self.folder), self.config, streaming=True, **self.options)
-        except Exception as error:
-            raise _unreadable(self.folder, error) from error
 
 
 class _SavedSplits(BaseModel):
@@ -139,10 +132,8 @@ class SavedDataset(NamedTuple):
     def load(self) -> datasets.DatasetDict:
         """All splits, mapped from the folder; a dataset without splits is the one it was, or else train."""
         _quiet()
-        try:
+        with _reading(self.folder):
             loaded = datasets.load_from_disk(str(self.folder), keep_in_memory=False)
-        except Exception as error:
-            raise _unreadable(self.folder, error) from error
         if isinstance(loaded, datasets.Dataset):
             loaded = datasets.DatasetDict({str(loaded.split or "train"): loaded})
         return loaded.with_format(None)
@@ -275,8 +266,12 @@ def _quiet() -> None:
     logging.getLogger("huggingface_hub").setLevel(logging.ERROR)
 
 
-def _unreadable(folder: Path, error: Exception) -> UserError:
-    return UserError(f"data.dataset: the folder {folder} cannot be read ({said(error)})")
+@contextmanager
+def _reading(folder: Path) -> Iterator[None]:
+    try:
+        yield
+    except Exception as error:  # of many kinds; all of them mean that there is no data
+        raise UserError(f"data.dataset: the folder {folder} cannot be read ({said(error)})") from error
 
 
 def said(error: Exception) -> str:
