@@ -35,15 +35,30 @@ Cells = Annotated[
     ),
 ]
 Parameters = Annotated[
-    int, typer.Option(min=200, max=MOST, help="parameters of each cell and its output layer, approximately")
+    int | None,
+    typer.Option(
+        min=200,
+        max=MOST,
+        help="parameters of each cell and its output layer, about; default: 5,000, for copying 60,000",
+    ),
 ]
 Updates = Annotated[
-    int, typer.Option(min=1, max=MOST, help="largest number of updates; a solved problem ends training")
+    int | None,
+    typer.Option(
+        min=1,
+        max=MOST,
+        help="largest number of updates; a solved problem ends training; default: 2,000, for copying 2,400",
+    ),
 ]
 Batch = Annotated[int, typer.Option(min=1, max=1_000_000, help="sequences per update")]
 Rate = Annotated[
-    float,
-    typer.Option("--lr", min=0, max=1_000, help="initial learning rate of Adam; it falls to 0"),
+    float | None,
+    typer.Option(
+        "--lr",
+        min=0,
+        max=1_000,
+        help="initial learning rate of Adam; it falls to 0; default: 0.01, for copying 0.02",
+    ),
 ]
 Clip = Annotated[
     float,
@@ -55,10 +70,10 @@ Clip = Annotated[
 def gradients(
     cells: Cells = "lstm,lstm:chrono=T,gru,rnn,irnn",
     lag: Annotated[int, typer.Option(min=2, max=1_000_000, help="sequence length, in steps")] = 100,
-    parameters: Parameters = 5000,
-    updates: Updates = 2000,
+    parameters: Parameters = None,
+    updates: Updates = None,
     batch: Batch = 32,
-    lr: Rate = 0.01,
+    lr: Rate = None,
     clip: Clip = 1.0,
     rows: Annotated[int, typer.Option(min=1, max=1_000_000, help="sequences to average a norm over")] = 64,
     exploding: Annotated[
@@ -81,14 +96,14 @@ def gradients(
     from nmt.errors import UserError
     from nmt.lab.cells import split_names
     from nmt.lab.gradients import study
-    from nmt.lab.memory import Budget
+    from nmt.lab.memory import budget_of
     from nmt.lab.page import open_folder, write
 
     names, (exploding, *more) = split_names(cells), split_names(exploding)
     if more:
         raise UserError(f"--exploding: expected one cell, found {len(more) + 1}; leave out {', '.join(more)}")
     folder = open_folder(output, "gradients")
-    budget = Budget(parameters, updates, batch, lr, clip or None, seed)
+    budget = budget_of("adding", parameters, updates, batch, lr, clip, seed)
     page = study(names, lag=lag, budget=budget, rows=rows, exploding=exploding, step=step)
     write(page, folder, wandb=wandb)
 
@@ -98,29 +113,10 @@ def memory(
     task: Annotated[Task, typer.Option(help="adding: sum two marked numbers; copying: repeat ten symbols")],
     lags: Annotated[str, typer.Option(metavar="N,…", help="lags to compare, in steps")] = "10,100",
     cells: Cells = "lstm,lstm:chrono=T,gru,rnn,irnn",
-    parameters: Annotated[
-        int | None,
-        typer.Option(
-            min=200,
-            max=MOST,
-            help="parameters of each cell, approximately; default: 5,000 for adding, 60,000 for copying",
-        ),
-    ] = None,
-    updates: Annotated[
-        int | None,
-        typer.Option(
-            min=1, max=MOST, help="largest number of updates; default: 2,000 for adding, 2,400 for copying"
-        ),
-    ] = None,
+    parameters: Parameters = None,
+    updates: Updates = None,
     batch: Batch = 32,
-    lr: Annotated[
-        float | None,
-        typer.Option(
-            min=0,
-            max=1_000,
-            help="initial learning rate of Adam; default: 0.01 for adding, 0.02 for copying",
-        ),
-    ] = None,
+    lr: Rate = None,
     clip: Clip = 1.0,
     seed: Seed = 1,
     output: Output = Path("runs/lab/memory"),
@@ -131,7 +127,7 @@ def memory(
     use_threads(threads)
     from nmt.errors import UserError
     from nmt.lab.cells import split_names
-    from nmt.lab.memory import BUDGETS, compare
+    from nmt.lab.memory import budget_of, compare
     from nmt.lab.page import open_folder, write
 
     try:
@@ -139,15 +135,7 @@ def memory(
     except ValueError:
         raise UserError(f"--lags {lags}: expected whole numbers such as 10,50,200") from None
     names, folder = split_names(cells), open_folder(output, f"memory-{task}")
-    usual = BUDGETS[task]
-    budget = usual._replace(
-        parameters=parameters or usual.parameters,
-        updates=updates or usual.updates,
-        batch=batch,
-        lr=usual.lr if lr is None else lr,
-        clip=clip or None,
-        seed=seed,
-    )
+    budget = budget_of(task, parameters, updates, batch, lr, clip, seed)
     page = compare(task, numbers, names, budget, lambda line: print(line, flush=True))
     write(page, folder, wandb=wandb)
 

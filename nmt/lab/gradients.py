@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import torch
 from torch import Tensor, nn
 
-from nmt.lab.cells import Reader, beside, cell_config, matched_reader, mean_norms
-from nmt.lab.memory import Budget, Learnt, check_sizes, learn
+from nmt.lab.cells import Reader, beside, mean_norms
+from nmt.lab.memory import Budget, Learnt, fresh_reader, learn
 from nmt.lab.page import Page, number
 from nmt.lab.problems import AddingProblem, Examples, Problem
 from nmt.training.tracking import Table
@@ -80,9 +80,7 @@ def explode(name: str, problem: Problem, budget: Budget) -> Explosion:
 
     Adam would hide part of the effect, because it divides by the size of past gradients.
     """
-    torch.manual_seed(budget.seed)
-    config = cell_config(name, problem.length)
-    reader = matched_reader(config, problem.input_size, problem.output_size, budget.parameters)
+    reader = fresh_reader(name, problem, budget)
     stream = torch.Generator().manual_seed(budget.seed)
     optimizer = torch.optim.SGD(reader.parameters(), lr=budget.lr)
     norms: list[float] = []
@@ -112,10 +110,7 @@ class Measured(NamedTuple):
 
 def measure(name: str, problem: Problem, examples: Examples, budget: Budget) -> Measured:
     """Return a cell's gradients through time on these examples, before and after training."""
-    torch.manual_seed(budget.seed)
-    config = cell_config(name, problem.length)
-    reader = matched_reader(config, problem.input_size, problem.output_size, budget.parameters)
-    fresh = state_gradients(reader, examples, problem)
+    fresh = state_gradients(fresh_reader(name, problem, budget), examples, problem)
     reader, learnt = learn(name, problem, budget)
     return Measured(fresh, state_gradients(reader, examples, problem), learnt)
 
@@ -127,7 +122,8 @@ def study(names: Sequence[str], *, lag: int, budget: Budget, rows: int, explodin
     with the learning rate `step` for at most 300 updates.
     """
     problem = AddingProblem(lag)
-    check_sizes([*names, exploding], problem, budget)
+    for name in [*names, exploding]:
+        fresh_reader(name, problem, budget)  # before any is trained
     examples = problem.draw(rows, torch.Generator().manual_seed(budget.seed + 2_000_000))
     measured = {name: measure(name, problem, examples, budget) for name in names}
     downhill = budget._replace(lr=step, updates=min(budget.updates, 300))

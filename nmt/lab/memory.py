@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Callable, Mapping, Sequence
+from itertools import product
 from typing import TYPE_CHECKING, NamedTuple
 
 import torch
@@ -38,6 +39,21 @@ BUDGETS: Mapping[str, Budget] = {
 }
 
 
+def budget_of(
+    task: str,
+    parameters: int | None,
+    updates: int | None,
+    batch: int,
+    lr: float | None,
+    clip: float,
+    seed: int,
+) -> Budget:
+    """Return a budget with the usual numbers of a problem where there are None; clip 0: no clipping."""
+    usual = BUDGETS[task]
+    lr = usual.lr if lr is None else lr
+    return Budget(parameters or usual.parameters, updates or usual.updates, batch, lr, clip or None, seed)
+
+
 class Learnt(NamedTuple):
     """The outcome for one cell: its error over the updates, and where it stopped."""
 
@@ -55,14 +71,19 @@ class Learnt(NamedTuple):
         return self.errors[-1]
 
 
+def fresh_reader(name: str, problem: Problem, budget: Budget) -> Reader:
+    """Return a newly initialised cell for a problem; UserError if none has so many parameters."""
+    torch.manual_seed(budget.seed)
+    config = cell_config(name, problem.length)
+    return matched_reader(config, problem.input_size, problem.output_size, budget.parameters)
+
+
 def learn(name: str, problem: Problem, budget: Budget) -> tuple[Reader, Learnt]:
     """Train a cell with Adam and a rate that falls linearly to 0; stop once the problem is solved.
 
     Two measurements in a row must show it solved, to exclude a lucky one.
     """
-    torch.manual_seed(budget.seed)
-    config = cell_config(name, problem.length)
-    reader = matched_reader(config, problem.input_size, problem.output_size, budget.parameters)
+    reader = fresh_reader(name, problem, budget)
     held_out = problem.draw(HELD_OUT, torch.Generator().manual_seed(budget.seed + 1_000_000))
     stream = torch.Generator().manual_seed(budget.seed)
     optimizer = torch.optim.Adam(reader.parameters(), lr=budget.lr, fused=True)
@@ -95,13 +116,6 @@ def learn(name: str, problem: Problem, budget: Budget) -> tuple[Reader, Learnt]:
     return reader, Learnt(name, problem.lag, width, reader.parameter_count, updates, errors, solved_at)
 
 
-def check_sizes(names: Sequence[str], problem: Problem, budget: Budget) -> None:
-    """Raise UserError if a cell cannot match the number of parameters, before any is trained."""
-    for name in names:
-        config = cell_config(name, problem.length)
-        matched_reader(config, problem.input_size, problem.output_size, budget.parameters)
-
-
 def problem_of(task: str, lag: int) -> Problem:
     """Return a problem by name; raises UserError if it is unknown or the lag is too short for it."""
     problems: Mapping[str, type[AddingProblem | CopyingMemory]] = {
@@ -119,14 +133,13 @@ def compare(
 ) -> Page:
     """Return the result of every cell at every lag, each with the same budget; `log` gets a line for each."""
     problems = [problem_of(task, lag) for lag in lags]
-    for problem in problems:
-        check_sizes(names, problem, budget)
+    for problem, name in product(problems, names):
+        fresh_reader(name, problem, budget)  # before any is trained
     found = []
-    for problem in problems:
-        for name in names:
-            _, learnt = learn(name, problem, budget)
-            found.append(learnt)
-            log(f"lag {learnt.lag}, {name}: {problem.measure} {number(learnt.error)}, {_end(learnt)}")
+    for problem, name in product(problems, names):
+        _, learnt = learn(name, problem, budget)
+        found.append(learnt)
+        log(f"lag {learnt.lag}, {name}: {problem.measure} {number(learnt.error)}, {_end(learnt)}")
     first = problems[0]
     return Page(
         f"memory-{task}",
