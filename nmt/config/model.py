@@ -121,61 +121,45 @@ def _drawn_from_bytes(rate: float) -> float:
 
 
 Rate = Annotated[float, Field(ge=0.0, lt=1.0), AfterValidator(_drawn_from_bytes)]
-DropoutKind = Literal["independent", "variational"]
 
-_DROPOUT_KIND = (
-    "independent: a new mask for each position; variational: one mask per sequence, for inputs and outputs "
-    "(Gal & Ghahramani 2016), not for h, see recurrent_dropout"
-)
-_RECURRENT = "dropout rate of the recurrent matrices, one mask per batch (Merity et al. 2018)"
-_WORDS = "dropout rate of whole embedded tokens (Sennrich et al. 2016, WMT)"
-_RESIDUAL = "every layer above the first adds its input to its output (Wu et al. 2016)"
-_LAYER_NORM = "normalise the input of every layer above the first (Ba et al. 2016)"
-_CELL = "recurrent cell"
-_LAYERS = "number of layers"
-_HIDDEN = "width of the hidden state"
-_EMBEDDING = "width of the embeddings"
+
 _ENCODER = "the stack over the source"
+_VECTORS = "file of word vectors to start from (word2vec, fastText, GloVe; .gz)"
 
 
-def _check_dropout(rate: float, kind: DropoutKind, recurrent: float, cells: Mapping[str, CellConfig]) -> None:
-    if kind == "variational" and not rate:
-        raise ValueError("dropout_kind variational needs a dropout above 0, found 0; set dropout")
-    for key, cell in cells.items():
-        if recurrent and not has_recurrent_matrix(cell):
-            raise ValueError(
-                f"recurrent_dropout {recurrent:g} needs a recurrent matrix, and {key} {cell.kind} has none; "
-                "set recurrent_dropout: 0 or use another cell"
-            )
+class StackSection(Section):
+    """A stack of recurrent layers."""
 
-
-def _check_layers(layers: int, cell: CellConfig, *, residual: bool, layer_norm: bool) -> None:
-    if isinstance(cell, DeepTransitionCellConfig) and layers * cell.depth > _MOST_CELLS:
-        raise ValueError(
-            f"expected at most {_MOST_CELLS:,} cells, found layers {layers} × "
-            f"cell.depth {cell.depth}; lower either"
-        )
-    for key, wanted in (("residual", residual), ("layer_norm", layer_norm)):
-        if wanted and layers == 1:
-            raise ValueError(
-                f"{key} needs two layers or more, found one; set layers: 2 or more, or {key}: false"
-            )
-
-
-class EncoderConfig(Section):
-    """A stack of recurrent layers over the source."""
-
-    cell: CellConfig = Field(LSTMCellConfig(), description=_CELL)
-    layers: Layers = Field(1, description=_LAYERS)
-    hidden: int = Field(512, ge=2, le=65_536, description="width of the output, both directions together")
-    bidirectional: bool = Field(True, description="read the source in both directions")
-    residual: bool = Field(False, description=_RESIDUAL)
-    layer_norm: bool = Field(False, description=_LAYER_NORM)
+    cell: CellConfig = Field(LSTMCellConfig(), description="recurrent cell")
+    layers: Layers = Field(1, description="number of layers")
+    hidden: Width = Field(512, description="width of the hidden state")
+    residual: bool = Field(
+        False, description="every layer above the first adds its input to its output (Wu et al. 2016)"
+    )
+    layer_norm: bool = Field(
+        False, description="normalise the input of every layer above the first (Ba et al. 2016)"
+    )
 
     @model_validator(mode="after")
-    def _stands_between_layers(self) -> Self:
-        _check_layers(self.layers, self.cell, residual=self.residual, layer_norm=self.layer_norm)
+    def _layers_fit(self) -> Self:
+        if isinstance(self.cell, DeepTransitionCellConfig) and self.layers * self.cell.depth > _MOST_CELLS:
+            raise ValueError(
+                f"expected at most {_MOST_CELLS:,} cells, found layers {self.layers} × "
+                f"cell.depth {self.cell.depth}; lower either"
+            )
+        for key, wanted in (("residual", self.residual), ("layer_norm", self.layer_norm)):
+            if wanted and self.layers == 1:
+                raise ValueError(
+                    f"{key} needs two layers or more, found one; set layers: 2 or more, or {key}: false"
+                )
         return self
+
+
+class EncoderConfig(StackSection):
+    """A stack of recurrent layers over the source."""
+
+    hidden: int = Field(512, ge=2, le=65_536, description="width of the output, both directions together")
+    bidirectional: bool = Field(True, description="read the source in both directions")
 
 
 def _divisors(number: int) -> str:
@@ -183,12 +167,7 @@ def _divisors(number: int) -> str:
     return " or ".join([", ".join(found[:-1]), found[-1]] if found[1:] else found)
 
 
-def _check_directions(encoder: EncoderConfig) -> None:
-    if encoder.bidirectional and encoder.hidden % 2:
-        raise ValueError(f"encoder.hidden is {encoder.hidden}; two directions need an even number")
-
-
-class DecoderConfig(Section):
+class DecoderConfig(StackSection):
     """A stack of recurrent layers over the target, with attention."""
 
     style: Literal["input_feeding", "conditional", "layer_parallel"] = Field(
@@ -196,21 +175,16 @@ class DecoderConfig(Section):
         description="input_feeding: Luong 2015; conditional: Bahdanau 2015 as in Sennrich 2017; "
         "layer_parallel: attention above the first layer, all steps at once (Wu 2016, Chen 2018)",
     )
-    cell: CellConfig = Field(LSTMCellConfig(), description=_CELL)
-    layers: Layers = Field(1, description=_LAYERS)
-    hidden: Width = Field(512, description=_HIDDEN)
     attention: AttentionConfig = Field(GeneralAttentionConfig(), description="attention to the source")
     bridge: Literal["last", "mean", "zero"] = Field(
         "last",
         description="initial state: from the encoder's last outputs, their mean, or zero",
     )
-    residual: bool = Field(False, description=_RESIDUAL + "; always above the second layer of layer_parallel")
-    layer_norm: bool = Field(False, description=_LAYER_NORM)
-
-    @model_validator(mode="after")
-    def _stands_between_layers(self) -> Self:
-        _check_layers(self.layers, self.cell, residual=self.residual, layer_norm=self.layer_norm)
-        return self
+    residual: bool = Field(
+        False,
+        description="every layer above the first adds its input to its output (Wu et al. 2016); always above "
+        "the second layer of layer_parallel",
+    )
 
 
 class EmbeddingsConfig(Section):
@@ -220,18 +194,52 @@ class EmbeddingsConfig(Section):
     trg: PathName | None = Field(None, description="file for the target language")
 
 
-class ModelConfig(Section):
+class _ModelSection(Section):
+    """The keys of every kind of model."""
+
+    kind: str
+    embedding: Width = Field(256, description="width of the embeddings")
+    dropout: Rate = Field(
+        0.3, description="dropout rate, on embeddings, between layers and before the output"
+    )
+    dropout_kind: Literal["independent", "variational"] = Field(
+        "independent",
+        description="independent: a new mask for each position; variational: one mask per sequence, for "
+        "inputs and outputs (Gal & Ghahramani 2016), not for h, see recurrent_dropout",
+    )
+    recurrent_dropout: Rate = Field(
+        0.0, description="dropout rate of the recurrent matrices, one mask per batch (Merity et al. 2018)"
+    )
+    word_dropout: Rate = Field(
+        0.0, description="dropout rate of whole embedded tokens (Sennrich et al. 2016, WMT)"
+    )
+
+    @model_validator(mode="after")
+    def _stacks_fit(self) -> Self:
+        if self.dropout_kind == "variational" and not self.dropout:
+            raise ValueError("dropout_kind variational needs a dropout above 0, found 0; set dropout")
+        stacks = [("", self), *((f"{key}.", part) for key, part in self)]
+        for place, stack in stacks:
+            if not isinstance(stack, StackSection):
+                continue
+            if self.recurrent_dropout and not has_recurrent_matrix(stack.cell):
+                raise ValueError(
+                    f"recurrent_dropout {self.recurrent_dropout:g} needs a recurrent matrix, and {place}cell "
+                    f"{stack.cell.kind} has none; set recurrent_dropout: 0 or use another cell"
+                )
+            if isinstance(stack, EncoderConfig) and stack.bidirectional and stack.hidden % 2:
+                raise ValueError(f"encoder.hidden is {stack.hidden}; two directions need an even number")
+        return self
+
+
+class ModelConfig(_ModelSection):
     """A recurrent sequence-to-sequence model."""
 
     chosen_by: ClassVar = "bleu"  # the value of training.best_by, besides loss
     kind: Literal["seq2seq"] = "seq2seq"
-    embedding: Width = Field(256, description=_EMBEDDING)
     dropout: Rate = Field(
         0.3, description="dropout rate, on embeddings, between layers and on the outputs of both stacks"
     )
-    dropout_kind: DropoutKind = Field("independent", description=_DROPOUT_KIND)
-    recurrent_dropout: Rate = Field(0.0, description=_RECURRENT)
-    word_dropout: Rate = Field(0.0, description=_WORDS)
     tie_embeddings: Literal["none", "two_way", "three_way"] = Field(
         "none",
         description="two_way: share target embedding and output layer; three_way: source embedding too",
@@ -240,12 +248,6 @@ class ModelConfig(Section):
     encoder: EncoderConfig = Field(EncoderConfig(), description=_ENCODER)
     decoder: DecoderConfig = Field(DecoderConfig(), description="the stack over the target")
     head: HeadConfig = Field(PlainHeadConfig(), description="the output layer")
-
-    @model_validator(mode="after")
-    def _dropout_can_be_had(self) -> Self:
-        cells = {"encoder.cell": self.encoder.cell, "decoder.cell": self.decoder.cell}
-        _check_dropout(self.dropout, self.dropout_kind, self.recurrent_dropout, cells)
-        return self
 
     @model_validator(mode="after")
     def _one_file_an_embedding(self) -> Self:
@@ -258,9 +260,8 @@ class ModelConfig(Section):
         return self
 
     @model_validator(mode="after")
-    def _widths_fit(self) -> Self:
+    def _attention_fits(self) -> Self:
         enc, dec = self.encoder, self.decoder
-        _check_directions(enc)
         match dec.attention:
             case DotAttentionConfig() if enc.hidden != dec.hidden:
                 raise ValueError(
@@ -281,59 +282,23 @@ class ModelConfig(Section):
         return self
 
 
-class LanguageModelConfig(Section):
+class LanguageModelConfig(StackSection, _ModelSection):
     """A stack of recurrent layers that predicts each token from those before it."""
 
     chosen_by: ClassVar = "loss"
     kind: Literal["language_model"] = "language_model"
-    embedding: Width = Field(256, description=_EMBEDDING)
-    dropout: Rate = Field(
-        0.3, description="dropout rate, on embeddings, between layers and before the output"
-    )
-    dropout_kind: DropoutKind = Field("independent", description=_DROPOUT_KIND)
-    recurrent_dropout: Rate = Field(0.0, description=_RECURRENT)
-    word_dropout: Rate = Field(0.0, description=_WORDS)
     tie_embeddings: Literal["none", "two_way"] = Field(
         "none", description="two_way: share embedding and output layer"
     )
-    embeddings: PathName | None = Field(
-        None, description="file of word vectors to start from (word2vec, fastText, GloVe; .gz)"
-    )
-    cell: CellConfig = Field(LSTMCellConfig(), description=_CELL)
-    layers: Layers = Field(1, description=_LAYERS)
-    hidden: Width = Field(512, description=_HIDDEN)
-    residual: bool = Field(False, description=_RESIDUAL)
-    layer_norm: bool = Field(False, description=_LAYER_NORM)
-
-    @model_validator(mode="after")
-    def _can_be_had(self) -> Self:
-        _check_layers(self.layers, self.cell, residual=self.residual, layer_norm=self.layer_norm)
-        _check_dropout(self.dropout, self.dropout_kind, self.recurrent_dropout, {"cell": self.cell})
-        return self
+    embeddings: PathName | None = Field(None, description=_VECTORS)
 
 
-class _LabellerConfig(Section):
+class _LabellerConfig(_ModelSection):
     """An encoder of a text and a head for its labels."""
 
     chosen_by: ClassVar = "accuracy"
-    embedding: Width = Field(256, description=_EMBEDDING)
-    dropout: Rate = Field(
-        0.3, description="dropout rate, on embeddings, between layers and before the output"
-    )
-    dropout_kind: DropoutKind = Field("independent", description=_DROPOUT_KIND)
-    recurrent_dropout: Rate = Field(0.0, description=_RECURRENT)
-    word_dropout: Rate = Field(0.0, description=_WORDS)
-    embeddings: PathName | None = Field(
-        None, description="file of word vectors to start from (word2vec, fastText, GloVe; .gz)"
-    )
+    embeddings: PathName | None = Field(None, description=_VECTORS)
     encoder: EncoderConfig = Field(EncoderConfig(), description=_ENCODER)
-
-    @model_validator(mode="after")
-    def _can_be_had(self) -> Self:
-        _check_directions(self.encoder)
-        cells = {"encoder.cell": self.encoder.cell}
-        _check_dropout(self.dropout, self.dropout_kind, self.recurrent_dropout, cells)
-        return self
 
 
 class ClassifierConfig(_LabellerConfig):
