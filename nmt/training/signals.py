@@ -2,7 +2,7 @@
 
 import signal
 from collections.abc import Callable
-from types import FrameType, TracebackType
+from types import FrameType
 from typing import Self, TypeVar
 
 Outcome = TypeVar("Outcome")
@@ -38,9 +38,7 @@ class Signals:
         self._kept = {each: signal.signal(each, self._note) for each in caught()}
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *raised: object) -> None:
         for each, handler in self._kept.items():
             signal.signal(each, handler)
 
