@@ -46,13 +46,15 @@ class Record:
             raise ValueError("content: Input should be an object")
         self._fields: dict[str, object] = content
 
-    def whole(self, key: str, default: int | None = None, *, least: int) -> int:
-        """Return a whole number."""
+    def whole(self, key: str, default: int | None = None, *, least: int, most: int | None = None) -> int:
+        """Return a whole number from `least` to `most`."""
         value = self._take(key, default)
         if not isinstance(value, int) or isinstance(value, bool):
             raise ValueError(f"{key}: Input should be a valid integer")
         if value < least:
             raise ValueError(f"{key}: Input should be greater than or equal to {least}")
+        if most is not None and value > most:
+            raise ValueError(f"{key}: Input should be less than or equal to {most}")
         return value
 
     def number(

@@ -1,7 +1,6 @@
 """A run folder, or several → a translator."""
 
 from collections.abc import Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple, TypeVar
 
@@ -14,14 +13,13 @@ from nmt.builders.search import build_search
 from nmt.builders.tokenizer import build_normalizer
 from nmt.config.experiment import Experiment
 from nmt.config.model import LanguageModelConfig, ModelConfig
-from nmt.data.lengths import TrainingLengths
 from nmt.data.text import TextEncoder
 from nmt.decoding.options import TranslationOptions
 from nmt.decoding.recorded import RecordedScorer
 from nmt.decoding.scorers import EnsembleScorer, FusionScorer, LanguageModelScorer, ModelScorer
 from nmt.decoding.search import AnyScorer
 from nmt.decoding.torch_engine import TorchEngine
-from nmt.decoding.translator import SourceReader, Translator
+from nmt.decoding.translator import SourceLimits, Translator
 from nmt.errors import UserError
 from nmt.layers.decoders import ConditionalDecoder
 from nmt.layers.packed import MANY, folded, kernels, packed
@@ -95,30 +93,6 @@ def _scorer(
     return recorded(scorer, *(each.model for each in models)) if precision == "int8" else scorer
 
 
-class SourceLimits(NamedTuple):
-    """What a run translates as a whole: a sentence of so many tokens, several as training showed them."""
-
-    max_source: int
-    lengths: TrainingLengths
-
-    def reader(self, encoder: TextEncoder, *, split: bool = True) -> SourceReader:
-        """Return how a model with these limits reads; split: False leaves out what training showed."""
-        if not split:
-            return SourceReader(encoder, self.max_source)
-        return SourceReader(encoder, self.max_source, self.lengths.tokens, self.lengths.sentences)
-
-
-def source_limits(experiment: Experiment, tokenizers: Path, max_source: int | None = None) -> SourceLimits:
-    """Return what a run translates as a whole: decoding.max_source, and what lies beside its tokenizers.
-
-    max_source: tokens that are translated as a whole in place of both; how many sentences is as before. A run
-    from before there were lengths translates each sentence by itself.
-    """
-    most = max_source or experiment.decoding.max_source
-    lengths = TrainingLengths.load(tokenizers) or TrainingLengths(tokens=most)
-    return SourceLimits(most, replace(lengths, tokens=max_source) if max_source else lengths)
-
-
 def recorded(scorer: AnyScorer, *models: nn.Module) -> AnyScorer:
     """Return the scorer of models packed in int8, the step of few rows recorded."""
     return RecordedScorer(scorer, rows=MANY, after=AFTER, kernels=lambda: kernels(nn.ModuleList(models)))
@@ -139,7 +113,7 @@ class _Member(NamedTuple):
     trg: Tokenizer
 
     def limits(self, max_source: int | None) -> SourceLimits:
-        return source_limits(self.experiment, self.run.tokenizer, max_source)
+        return SourceLimits.of(self.run.tokenizer, self.experiment.decoding.max_source, asked=max_source)
 
 
 def _members(options: TranslationOptions, experiment: Experiment | None = None) -> list[_Member]:

@@ -2,11 +2,12 @@
 
 import re
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import KW_ONLY, dataclass
+from dataclasses import KW_ONLY, dataclass, replace
 from heapq import nlargest
 from itertools import pairwise, product
 from math import inf
-from typing import Generic, NamedTuple, TypeVar
+from pathlib import Path
+from typing import Generic, NamedTuple, Self, TypeVar
 
 import numpy as np
 
@@ -98,6 +99,30 @@ class SourceReader(NamedTuple):
             return False
         most = min(self.max_source, self.tokens) if several else self.max_source
         return len(self.encoder.encode(text)) <= most
+
+
+class SourceLimits(NamedTuple):
+    """What a model translates as a whole: a sentence of so many tokens, several as training showed them."""
+
+    max_source: int
+    lengths: TrainingLengths
+
+    @classmethod
+    def of(cls, tokenizers: Path, configured: int, *, asked: int | None = None) -> Self:
+        """Return the limits of a model with these tokenizers, beside which the lengths of training lie.
+
+        configured: its decoding.max_source. asked: tokens that are translated as a whole in place of both; how
+        many sentences is as before. A run from before there were lengths translates each sentence by itself.
+        """
+        most = asked or configured
+        lengths = TrainingLengths.load(tokenizers) or TrainingLengths(tokens=most)
+        return cls(most, replace(lengths, tokens=asked) if asked else lengths)
+
+    def reader(self, encoder: TextEncoder, *, split: bool = True) -> SourceReader:
+        """Return how a model with these limits reads; split: False leaves out what training showed."""
+        if not split:
+            return SourceReader(encoder, self.max_source)
+        return SourceReader(encoder, self.max_source, self.lengths.tokens, self.lengths.sentences)
 
 
 @dataclass(frozen=True)

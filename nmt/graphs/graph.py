@@ -278,16 +278,24 @@ def scan(
     x: Value,
     first: Sequence[Value],
     step: Callable[[Graph, Value, list[Value]], tuple[Value, Sequence[Value]]],
+    *,
+    kind: int = TensorProto.FLOAT,
 ) -> Value:
-    """Return y of every position of x (T, …), in float32, from a step (x_t, state) → (y_t, state)."""
+    """Return y of every position of x (T, …), in float32, from a step (x_t, state) → (y_t, state).
+
+    kind: the type of number of x; the state is in float32.
+    """
     body, n = g.body(), g.number()
     inside = [Value(f"state_{g.number()}", body) for _ in first]
     x_t = Value(f"x_{n}", body)
     y, after = step(body, x_t, inside)
-    kind = TensorProto.FLOAT
-    inputs: list[Declared] = [(value.name, kind, None) for value in (*inside, x_t)]
-    outputs = [(then, f"after_{value.name}", kind) for value, then in zip(inside, after, strict=True)]
-    closed = body.closed(f"body_{n}", inputs, [*outputs, (y, f"y_{n}", kind)])
+    inputs: list[Declared] = [(value.name, TensorProto.FLOAT, None) for value in inside]
+    outputs: list[Named] = [
+        (then, f"after_{value.name}", TensorProto.FLOAT) for value, then in zip(inside, after, strict=True)
+    ]
+    closed = body.closed(
+        f"body_{n}", [*inputs, (x_t.name, kind, None)], [*outputs, (y, f"y_{n}", TensorProto.FLOAT)]
+    )
     attributes: dict[str, Attribute] = {"body": closed, "num_scan_inputs": 1}
     return g.ops("Scan", *first, x, outputs=len(first) + 1, attributes=attributes)[-1]
 

@@ -1,0 +1,5 @@
+"""Translation with an exported model. Needs onnxruntime, numpy and sentencepiece, nothing else."""
+
+from nmt.runtime.bundle import load
+
+__all__ = ["load"]

@@ -66,6 +66,7 @@ def by_graph(
         "n_best": np.array([settings.n_best]),
         "alpha": np.array([settings.penalty.alpha], np.float64),
         "offset": np.array([settings.penalty.offset], np.float64),
+        "details": np.array(False),
     }
     tokens, scores = session.run(["tokens", "scores"], inputs)
     return [

@@ -1,0 +1,145 @@
+"""An exported model in a folder: model.onnx, manifest.json and its tokenizers.
+
+A run folder is one too, once it has been exported in place.
+"""
+
+import hashlib
+import json
+import struct
+from pathlib import Path
+
+from nmt.data.lengths import TrainingLengths
+from nmt.data.text import Normalizer, TextEncoder
+from nmt.decoding.translator import SourceLimits, Translator
+from nmt.errors import UserError
+from nmt.files import MB, open_regular, read_regular
+from nmt.runtime.engine import GraphEngine
+from nmt.runtime.manifest import FILE, GRAPH, Manifest
+from nmt.runtime.onnx_file import check_onnx_file
+from nmt.runtime.session import open_session
+from nmt.tokenization.tokenizer import Tokenizer, load_tokenizers
+
+PRETRAINED = Path(__file__).parent.parent / "pretrained"
+_MOST_BYTES = 2_000 * MB  # protocol buffers hold no more
+_WEIGHTS, _MOST_HEADER = "model.safetensors", 10 * MB
+
+
+def find_model(model: Path) -> Path:
+    """Return the folder of a model: the path itself, or one that ships with the package, such as de-en."""
+    shipped = PRETRAINED / model.name
+    if len(model.parts) == 1 and not model.exists() and shipped.is_dir():
+        return shipped
+    return model
+
+
+def load(
+    model: str | Path,
+    *,
+    beam: int | None = None,
+    n_best: int = 1,
+    max_source: int | None = None,
+    split: bool = True,
+    threads: int = 1,
+) -> Translator[GraphEngine]:
+    """Return the translator of an exported model: `nmt.runtime.load("de-en").translate(["…"])`.
+
+    model: a folder that `nmt export` wrote, a run that was exported in place, or the name of a model that
+    ships with the package. What is None is as the model's manifest says. Several threads may use the
+    translator. Raises UserError where the folder holds no exported model or its parts do not belong together.
+    """
+    folder = find_model(Path(model))
+    manifest = read_manifest(folder)
+    if not is_fresh(folder, manifest):
+        raise UserError(
+            f"{folder / GRAPH} was made of other weights than {folder / _WEIGHTS} holds now; "
+            f"run nmt export {folder}"
+        )
+    graph = read_graph(folder, manifest)
+    return translator_of(
+        folder, manifest, graph, beam=beam, n_best=n_best, max_source=max_source, split=split, threads=threads
+    )
+
+
+def read_manifest(folder: Path) -> Manifest:
+    """Return the manifest of an exported translation model; raises UserError where there is none."""
+    manifest = Manifest.load(folder)
+    if manifest is None:
+        found = "no such folder" if not folder.is_dir() else f"a folder without {FILE}"
+        raise UserError(f"{folder}: expected an exported model, found {found}; see nmt export")
+    if manifest.kind != "seq2seq":
+        raise UserError(f"{folder} is a model of kind {manifest.kind}, which translates nothing")
+    return manifest
+
+
+def is_fresh(folder: Path, manifest: Manifest) -> bool:
+    """Say whether the graph was made of the weights that lie beside it, if any do."""
+    try:
+        with open_regular(folder / _WEIGHTS, within=folder) as file:
+            (size,) = struct.unpack("<Q", file.read(8))
+            header = json.loads(file.read(min(size, _MOST_HEADER)))
+        return manifest.weights in header["__metadata__"]["tokenizers"].split()
+    except FileNotFoundError:
+        return True
+    except (OSError, ValueError, KeyError, AttributeError, TypeError, struct.error, RecursionError):
+        return False
+
+
+def read_graph(folder: Path, manifest: Manifest) -> bytes:
+    """Return the content of model.onnx; raises UserError if it is damaged or not of our making."""
+    path = folder / GRAPH
+    try:
+        data = read_regular(path, _MOST_BYTES, within=folder)
+    except OSError as error:
+        raise UserError(f"{path}: cannot be read ({error.strerror}); export the model again") from None
+    if hashlib.sha256(data).hexdigest() != manifest.graph:
+        raise UserError(f"{path} is damaged: it is not the file that {FILE} describes; export the model again")
+    try:
+        check_onnx_file(data)
+    except ValueError as error:
+        raise UserError(f"{path} is not opened: {error}; take models of nmt export alone") from None
+    return data
+
+
+def translator_of(
+    folder: Path,
+    manifest: Manifest,
+    graph: bytes,
+    *,
+    beam: int | None = None,
+    n_best: int = 1,
+    max_source: int | None = None,
+    split: bool = True,
+    threads: int = 1,
+) -> Translator[GraphEngine]:
+    """Return the translator of a graph with the tokenizers in a folder; see `load`."""
+    src, trg = load_tokenizers(folder / "tokenizer")
+    for side, tokenizer, expected in (("source", src, manifest.src_tokens), ("target", trg, manifest.trg_tokens)):
+        _check_tokenizer(folder, side, tokenizer, expected)
+    width = beam or max(manifest.beam, n_best)
+    if n_best > width:
+        raise UserError(f"a beam of {width} cannot give the {n_best} best; ask for a beam of {n_best} or more")
+    try:
+        session = open_session(graph, threads=threads)
+    except ValueError as error:
+        raise UserError(f"{folder / GRAPH}: ONNX Runtime refuses it ({error}); export the model again") from None
+    limits = SourceLimits.of(folder / "tokenizer", manifest.max_source, asked=max_source)
+    engine = GraphEngine(
+        session=session,
+        beam=width,
+        n_best=n_best,
+        alpha=manifest.alpha,
+        offset=manifest.offset,
+        max_ratio=manifest.max_ratio,
+        max_extra=manifest.max_extra,
+        tokens_per_batch=manifest.tokens_per_batch,
+    )
+    reader = limits.reader(TextEncoder(src, Normalizer(manifest.normalize)), split=split)
+    return Translator(engine, (reader,), trg, lengths=limits.lengths)
+
+
+def _check_tokenizer(folder: Path, side: str, tokenizer: Tokenizer, expected: str) -> None:
+    if tokenizer.vocabulary.fingerprint != expected:
+        raise UserError(
+            f"{folder / 'tokenizer'}: the {side} tokenizer belongs to another model: {FILE} expects tokens with "
+            f"fingerprint {expected[:12]}, found {tokenizer.vocabulary.fingerprint[:12]}; export the model again"
+        )

@@ -1,0 +1,89 @@
+"""What stands beside an exported graph: what it was made of, and how it is meant to be used."""
+
+import json
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Literal, Self
+
+from nmt.errors import UserError
+from nmt.files import read_regular
+from nmt.records import Record
+
+FILE, GRAPH = "manifest.json", "model.onnx"
+Kind = Literal["seq2seq", "language_model", "classifier", "tagger"]
+GraphPrecision = Literal["float32", "int8"]
+Form = Literal["none", "nfc"]
+_MOST_BYTES = 100_000
+
+
+@dataclass(frozen=True, kw_only=True)
+class Manifest:
+    """The content of manifest.json.
+
+    graph: SHA-256 of model.onnx. weights: the checksum of the weights it was made of. src_tokens, trg_tokens:
+    fingerprints of the tokenizers. src, trg: languages, "" where unknown. The rest is as in the configuration
+    of the run; alpha and offset are the length penalty's.
+    """
+
+    format: Literal[1] = 1
+    nmt: str
+    kind: Kind
+    precision: GraphPrecision
+    graph: str
+    weights: str
+    src_tokens: str
+    trg_tokens: str
+    src: str
+    trg: str
+    normalize: Form
+    beam: int
+    alpha: float
+    offset: float
+    max_ratio: float
+    max_extra: int
+    max_source: int
+    tokens_per_batch: int
+
+    @classmethod
+    def load(cls, folder: Path) -> Self | None:
+        """Return the manifest of a folder, None where there is none; raises UserError if it is damaged."""
+        path = folder / FILE
+        try:
+            return cls.from_json(read_regular(path, _MOST_BYTES, within=folder))
+        except (FileNotFoundError, NotADirectoryError):
+            return None
+        except OSError as error:
+            raise UserError(f"{path}: cannot be read ({error.strerror})") from None
+        except ValueError as error:
+            raise UserError(f"{path}: describes no exported model ({error}); export it again") from None
+
+    @classmethod
+    def from_json(cls, data: bytes) -> Self:
+        """Return the manifest that `to_json` wrote; raises ValueError for anything else."""
+        record = Record(data)
+        found = cls(
+            format=record.choice("format", (1,)),
+            nmt=record.text("nmt"),
+            kind=record.choice("kind", ("seq2seq", "language_model", "classifier", "tagger")),
+            precision=record.choice("precision", ("float32", "int8")),
+            graph=record.text("graph"),
+            weights=record.text("weights"),
+            src_tokens=record.text("src_tokens"),
+            trg_tokens=record.text("trg_tokens"),
+            src=record.text("src"),
+            trg=record.text("trg"),
+            normalize=record.choice("normalize", ("none", "nfc")),
+            beam=record.whole("beam", least=1, most=1_000),
+            alpha=record.number("alpha", least=0, below=1_001),
+            offset=record.number("offset", least=0, below=1_001),
+            max_ratio=record.number("max_ratio", least=0, below=101),
+            max_extra=record.whole("max_extra", least=0, most=100_000),
+            max_source=record.whole("max_source", least=4, most=100_000),
+            tokens_per_batch=record.whole("tokens_per_batch", least=1, most=1_000_000),
+        )
+        record.end()
+        return found
+
+    def to_json(self) -> bytes:
+        """Return the fields as a JSON object, one a line."""
+        return (json.dumps(asdict(self), indent=2, ensure_ascii=False) + "\n").encode()
