@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from nmt.decoding.torch_engine import TorchEngine
+    from nmt.decoding.engine import Engine
     from nmt.decoding.translator import Translator
 
 # oneDNN keeps a kernel with its scratch memory for each shape it has met, 1024 of them unless told
@@ -29,18 +29,19 @@ def load(
     lm_weight: float | None = None,
     max_source: int | None = None,
     split: bool = True,
-) -> "Translator[TorchEngine]":
+) -> "Translator[Engine]":
     """Return the translator of a trained run: `nmt.load("runs/demo").translate(["…"])`.
 
-    Several runs are an ensemble; lm is a run of a language model, fused with lm_weight (0.2). max_source:
-    source tokens that are translated as a whole, by default the run's; split: False keeps together more
-    sentences of a line than training showed. Several threads may use the translator.
+    run: a run folder, what `nmt export` wrote, or the name of a model that ships with the package, such as
+    "de-en". Several runs are an ensemble; lm is a run of a language model, fused with lm_weight (0.2).
+    max_source: source tokens that are translated as a whole, by default the run's; split: False keeps
+    together more sentences of a line than training showed. Several threads may use the translator.
     Raises UserError where a folder is no whole run, or they do not belong together.
     """
-    from nmt.builders.translator import load_translator
+    from nmt.builders.engine import open_translator
     from nmt.decoding.options import TranslationOptions
 
-    return load_translator(
+    return open_translator(
         TranslationOptions(
             models=tuple(map(Path, (run, *others))),
             lm=None if lm is None else Path(lm),

@@ -14,6 +14,15 @@ class UserError(Exception):
         return "\n".join(map(str, self.args))
 
 
+class CannotExport(UserError):
+    """A layer has no ONNX graph."""
+
+    @classmethod
+    def of(cls, layer: object) -> Self:
+        """Return the error that names the layer."""
+        return cls(f"{type(layer).__name__} cannot be exported: there is no ONNX graph for it")
+
+
 class Diverged(UserError):
     """What a model computes is not a number, or has probability 0."""
 

@@ -1,6 +1,7 @@
 """This machine: its cores, what its CPU can compute, and the commit of this code."""
 
 import contextlib
+import ctypes
 import math
 import os
 import platform
@@ -55,6 +56,15 @@ def has_int8() -> bool:
     import torch
 
     return bool(torch.cpu._is_vnni_supported()) and has_packed() and _works(_int8)
+
+
+def has_cuda_driver() -> bool:
+    """Return whether torch could find CUDA, without the seconds that loading torch takes."""
+    try:
+        ctypes.CDLL("libcuda.so.1")
+    except OSError:
+        return False
+    return True
 
 
 def _works(product: Callable[[], bool]) -> bool:

@@ -4,6 +4,7 @@ import functools
 import inspect
 import json
 import os
+import shutil
 import signal
 import sys
 import tempfile
@@ -254,3 +255,47 @@ def tiny_run(tmp_path_factory: pytest.TempPathFactory) -> Path:
             parameter.mul_(3)  # opinions as strong as after training
     run.save_model(model, (src.fingerprint, trg.fingerprint), experiment)
     return run.folder
+
+
+@pytest.fixture(scope="session")
+def gru_run(tiny_run: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The tiny run with GRUs, wide enough for 8-bit matrices, with random weights. Copy it to write to it."""
+    import torch
+
+    from nmt.builders.model import build_model
+    from nmt.config import load_experiment
+    from nmt.config.model import ModelConfig
+    from nmt.run import Run
+    from nmt.tokenization.tokenizer import load_tokenizers
+
+    folder = tmp_path_factory.mktemp("gru") / "run"
+    shutil.copytree(tiny_run / "tokenizer", folder / "tokenizer")
+    wide = ("model.embedding=64", "model.encoder.hidden=128", "model.decoder.hidden=64")
+    kinds = ("model.encoder.cell=gru", "model.decoder.cell=gru", "model.decoder.style=layer_parallel")
+    experiment = load_experiment(
+        tiny_run / "config.yaml", [*wide, *kinds, "model.decoder.attention.kind=general"]
+    )
+    run = Run(folder)
+    run.save_experiment(experiment)
+    assert isinstance(experiment.model, ModelConfig)
+    src, trg = load_tokenizers(run.tokenizer)
+    torch.manual_seed(1)
+    model = build_model(experiment.model, len(src.vocabulary), len(trg.vocabulary))
+    with torch.no_grad():
+        for parameter in model.parameters():
+            parameter.mul_(2)
+    run.save_model(model, (src.fingerprint, trg.fingerprint), experiment)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def exported(gru_run: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """What `nmt export` writes of it in int8, unchecked. Copy it to write to it."""
+    from nmt.builders.export import export_model
+    from nmt.builders.translator import read_member
+
+    folder = tmp_path_factory.mktemp("exported") / "model"
+    shutil.copytree(gru_run / "tokenizer", folder / "tokenizer")
+    member = read_member(gru_run)
+    export_model(member, member.load_model(), "int8").write(folder)
+    return folder

@@ -13,7 +13,6 @@ from torch import nn
 from nmt.builders.model import build_labeller, build_language_model, build_model
 from nmt.builders.search import build_search
 from nmt.builders.tokenizer import build_normalizer
-from nmt.builders.translator import source_limits
 from nmt.config.experiment import Experiment
 from nmt.config.model import AnyModelConfig, ClassifierConfig, LanguageModelConfig, ModelConfig, TaggerConfig
 from nmt.config.training import CrossEntropyConfig
@@ -25,7 +24,7 @@ from nmt.data.stream import StreamBatches
 from nmt.data.text import TextEncoder
 from nmt.decoding.scorers import ModelScorer
 from nmt.decoding.torch_engine import TorchEngine
-from nmt.decoding.translator import Translator
+from nmt.decoding.translator import SourceLimits, Translator
 from nmt.errors import UserError
 from nmt.evaluation.alignment import Attended
 from nmt.evaluation.metrics import (
@@ -165,7 +164,7 @@ def _translate(
 ) -> tuple[list[str], list[Attended]]:
     """Translate lines as `nmt translate` does, with a model that is being trained."""
     src, trg = prepared.src_tokenizer, prepared.trg_tokenizer
-    limits = source_limits(experiment, prepared.folder / "tokenizer")
+    limits = SourceLimits.of(prepared.folder / "tokenizer", experiment.decoding.max_source)
     encoder = TextEncoder(src, build_normalizer(experiment.data))
     engine = TorchEngine(
         ModelScorer(model),

@@ -47,7 +47,7 @@ def load_translator(
     where = choose_device(options.device)
     asked: Precision = "float64" if options.sampling and options.precision == "auto" else options.precision
     precision = choose_translation_precision(asked, where)
-    members = _members(options, experiment)
+    members = read_members(options, experiment)
     first = members[0]
     decoding, n_best = first.experiment.decoding, options.n_best
     limits = [member.limits(options.max_source) for member in members]
@@ -72,11 +72,11 @@ def load_translator(
 
 
 def _scorer(
-    options: TranslationOptions, members: Sequence["_Member"], device: torch.device, precision: Precision
+    options: TranslationOptions, members: Sequence["Member"], device: torch.device, precision: Precision
 ) -> AnyScorer:
     """Return the scorer of one model, an ensemble or a fusion."""
     models: list[ModelScorer | LanguageModelScorer] = [
-        ModelScorer(for_translation(_model(member), device, precision)) for member in members
+        ModelScorer(for_translation(member.load_model(), device, precision)) for member in members
     ]
     scorer: AnyScorer = models[0]
     if len(members) > 1:
@@ -100,10 +100,10 @@ def recorded(scorer: AnyScorer, *models: nn.Module) -> AnyScorer:
 
 def check_models(options: TranslationOptions) -> None:
     """Raise UserError if the models cannot translate together; no weights are read."""
-    _members(options)
+    read_members(options)
 
 
-class _Member(NamedTuple):
+class Member(NamedTuple):
     """A run that translates, but for its weights."""
 
     run: Run
@@ -113,12 +113,23 @@ class _Member(NamedTuple):
     trg: Tokenizer
 
     def limits(self, max_source: int | None) -> SourceLimits:
+        """Return what it translates as a whole."""
         return SourceLimits.of(self.run.tokenizer, self.experiment.decoding.max_source, asked=max_source)
 
+    def load_model(self) -> Seq2Seq:
+        """Return its model in evaluation mode, in float32."""
+        model = self.run.load_model(
+            lambda: build_model(self.config, len(self.src.vocabulary), len(self.trg.vocabulary)),
+            (self.src.fingerprint, self.trg.fingerprint),
+            self.experiment,
+        )
+        return model.eval()
 
-def _members(options: TranslationOptions, experiment: Experiment | None = None) -> list[_Member]:
+
+def read_members(options: TranslationOptions, experiment: Experiment | None = None) -> list[Member]:
+    """Return the runs that translate together; raises UserError where they cannot."""
     folder, *others = options.models
-    members = [_member(folder, experiment), *(_member(other) for other in others)]
+    members = [read_member(folder, experiment), *(read_member(other) for other in others)]
     for other, member in zip(others, members[1:], strict=True):
         _same_tokens(
             f"--model {other}", member.trg, folder, members[0].trg, "models of an ensemble need the same ones"
@@ -128,7 +139,8 @@ def _members(options: TranslationOptions, experiment: Experiment | None = None) 
     return members
 
 
-def _member(folder: Path, experiment: Experiment | None = None) -> _Member:
+def read_member(folder: Path, experiment: Experiment | None = None) -> Member:
+    """Return a run that translates; raises UserError for another."""
     run = Run(folder)
     experiment = experiment or run.experiment()
     if not isinstance(experiment.model, ModelConfig):
@@ -137,7 +149,7 @@ def _member(folder: Path, experiment: Experiment | None = None) -> _Member:
             "see nmt predict and nmt score for labels, nmt sample and nmt score --text for a language model, "
             "which can be given as --lm beside a --model"
         )
-    return _Member(run, experiment, experiment.model, *load_tokenizers(run.tokenizer))
+    return Member(run, experiment, experiment.model, *load_tokenizers(run.tokenizer))
 
 
 def _check_language_model(lm: Path, folder: Path, trg: Tokenizer) -> None:
@@ -165,15 +177,6 @@ def _same_tokens(what: str, found: Tokenizer, folder: Path, expected: Tokenizer,
             f"{what}: data.tokenizer has other target tokens than that of {folder}: expected {len(a)} with "
             f"fingerprint {a.fingerprint[:12]}, found {len(b)} with {b.fingerprint[:12]}; {remedy}"
         )
-
-
-def _model(member: _Member) -> Seq2Seq:
-    model = member.run.load_model(
-        lambda: build_model(member.config, len(member.src.vocabulary), len(member.trg.vocabulary)),
-        (member.src.fingerprint, member.trg.fingerprint),
-        member.experiment,
-    )
-    return model.eval()
 
 
 def for_translation(model: Model, device: torch.device, precision: Precision) -> Model:

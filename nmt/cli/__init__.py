@@ -12,6 +12,7 @@ import typer
 from nmt.cli.arguments import Command
 from nmt.cli.check import check
 from nmt.cli.check_resume import check_resume
+from nmt.cli.export import export
 from nmt.cli.lab import lab
 from nmt.cli.plot import plot
 from nmt.cli.predict import predict
@@ -33,7 +34,20 @@ app = typer.Typer(
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
 )
-for command in (prepare, train, translate, score, predict, sample, show, plot, report, check, check_resume):
+for command in (
+    prepare,
+    train,
+    translate,
+    score,
+    predict,
+    sample,
+    show,
+    export,
+    plot,
+    report,
+    check,
+    check_resume,
+):
     app.command()(command)
 app.add_typer(lab, name="lab")
 

@@ -20,14 +20,14 @@ def show(
     """Show some translations of the run's data with their references, and draw the attention of one."""
     from itertools import islice
 
-    from nmt.builders.translator import load_translator
+    from nmt.builders.engine import open_translator
     from nmt.decoding.options import TranslationOptions
     from nmt.evaluation.alignment import draw
     from nmt.workflows.score import held_out, run_experiment
 
     experiment = run_experiment(model, overrides or (), ["decoding.beam"] if beam else [])
     options = TranslationOptions(models=(model,), beam=beam, device=device)
-    translator = load_translator(options, experiment)
+    translator = open_translator(options, experiment)
     pairs = held_out(experiment, split)
     chosen = list(islice(pairs[:: max(1, len(pairs) // count)], count))
     translations = translator.translations([pair.src for pair in chosen], attention=True)

@@ -10,6 +10,8 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from nmt.machine import Precision
+
 
 @dataclass(frozen=True)
 class Hypothesis:
@@ -31,6 +33,16 @@ class Engine(Protocol):
     @property
     def n_best(self) -> int:
         """The most hypotheses it returns for a source."""
+        ...
+
+    @property
+    def beam(self) -> int:
+        """The number of hypotheses that the search keeps."""
+        ...
+
+    @property
+    def precision(self) -> Precision:
+        """What its products are computed in."""
         ...
 
     def hypotheses(

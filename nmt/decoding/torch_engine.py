@@ -38,6 +38,11 @@ class TorchEngine:
         """The most hypotheses that a search returns for a source."""
         return self.search.n_best
 
+    @property
+    def beam(self) -> int:
+        """The number of hypotheses that the search keeps."""
+        return self.search.beam
+
     def hypotheses(
         self, rows: Sequence[list[int]], *others: Sequence[list[int]], attention: bool = False
     ) -> list[list[Hypothesis]]:

@@ -111,8 +111,9 @@ class SourceLimits(NamedTuple):
     def of(cls, tokenizers: Path, configured: int, *, asked: int | None = None) -> Self:
         """Return the limits of a model with these tokenizers, beside which the lengths of training lie.
 
-        configured: its decoding.max_source. asked: tokens that are translated as a whole in place of both; how
-        many sentences is as before. A run from before there were lengths translates each sentence by itself.
+        configured: its decoding.max_source. asked: tokens that are translated as a whole in place of both;
+        how many sentences is as before. A run from before there were lengths translates each sentence by
+        itself.
         """
         most = asked or configured
         lengths = TrainingLengths.load(tokenizers) or TrainingLengths(tokens=most)

@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from nmt.graphs.cells import cannot_export
+from nmt.errors import CannotExport
 from nmt.graphs.encoders import Encoded
 from nmt.graphs.graph import Graph, Value, int64
 from nmt.graphs.linear import linear
@@ -45,7 +45,7 @@ def remember(g: Graph, attention: Attention, encoded: Encoded) -> Memory:
             )
             return Memory(g.op("Transpose", keys, attributes={"perm": [0, 2, 1]}), values, bias)
         case _:
-            raise cannot_export(attention)
+            raise CannotExport.of(attention)
 
 
 def start(g: Graph, attention: Attention, memory: Memory) -> AttentionState:
@@ -68,14 +68,14 @@ def attend(
             context = g.op("Reshape", g.op("MatMul", alignment, memory.values), int64(-1, width))
             return context, flat(g, alignment), None
         case _:
-            raise cannot_export(attention)
+            raise CannotExport.of(attention)
 
 
 def normalized(g: Graph, attention: Attention, scores: Value) -> Value:
     """Return scores normalised over the source."""
     if getattr(attention, "normalize", None) is softmax:
         return g.op("Softmax", scores, attributes={"axis": -1})
-    raise cannot_export(attention)
+    raise CannotExport.of(attention)
 
 
 def grouped(g: Graph, x: Value, beam: Value, *sizes: int) -> Value:

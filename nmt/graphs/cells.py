@@ -11,7 +11,7 @@ from onnx import TensorProto
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from nmt.errors import UserError
+from nmt.errors import CannotExport
 from nmt.graphs.graph import Attribute, Graph, Value, int64, scan
 from nmt.graphs.linear import layer_norm, linear, product, zeros
 from nmt.layers.cells import Cell, LSTMCell
@@ -39,7 +39,7 @@ def project(g: Graph, cell: Cell[Any], x: Value) -> Value:
         case LSTMCell() | RNNCell():
             return linear(g, x, _input(cell))
         case _:
-            raise cannot_export(cell)
+            raise CannotExport.of(cell)
 
 
 def initial_state(g: Graph, cell: Cell[Any], h: Value) -> State:
@@ -52,7 +52,7 @@ def initial_state(g: Graph, cell: Cell[Any], h: Value) -> State:
         case LSTMCell():
             return h, zeros(g, g.size(h, 0), cell.hidden_size)
         case _:
-            raise cannot_export(cell)
+            raise CannotExport.of(cell)
 
 
 def step(
@@ -77,7 +77,7 @@ def step(
         case SRUCell():
             return _sru(g, cell, projected, state, step_input)
         case _:
-            raise cannot_export(cell)
+            raise CannotExport.of(cell)
 
 
 def bounded(cell: Cell[Any]) -> bool:
@@ -89,13 +89,6 @@ def bounded(cell: Cell[Any]) -> bool:
             return cell.activation == "tanh"
         case _:  # c, which is all that an SRU has, is an average of products
             return isinstance(cell, GRUCell | LSTMCell)
-
-
-def cannot_export(part: object) -> UserError:
-    """Return the error for a layer without an ONNX graph."""
-    return UserError(
-        f"{type(part).__name__} cannot be exported: there is no ONNX graph for it; translate with torch"
-    )
 
 
 def _input(cell: Cell[Any]) -> nn.Linear:

@@ -5,9 +5,10 @@ N = B · K rows, Tx source positions, H hidden width.
 
 from typing import NamedTuple
 
+from nmt.errors import CannotExport
 from nmt.graphs import attention as attentions
 from nmt.graphs.attention import Memory
-from nmt.graphs.cells import State, cannot_export, project, step
+from nmt.graphs.cells import State, project, step
 from nmt.graphs.graph import Graph, Value
 from nmt.graphs.linear import LARGEST_TABLE, embedding, linear, rows_of
 from nmt.graphs.stack import first_states, run
@@ -65,7 +66,7 @@ def first_state(g: Graph, decoder: Decoder, h: list[Value], memory: Memory) -> D
         case LayerParallelDecoder():
             return DecoderState(cells)
         case _:
-            raise cannot_export(decoder)
+            raise CannotExport.of(decoder)
 
 
 def decode(
@@ -81,7 +82,7 @@ def decode(
             features = combine(g, decoder, context, h)
             return Output(features, alignment), DecoderState((first, *above))
         case _:
-            raise cannot_export(decoder)
+            raise CannotExport.of(decoder)
 
 
 def combine(g: Graph, decoder: LayerParallelDecoder, context: Value, h: Value) -> Value:

@@ -278,26 +278,24 @@ def scan(
     x: Value,
     first: Sequence[Value],
     step: Callable[[Graph, Value, list[Value]], tuple[Value, Sequence[Value]]],
-    *,
-    kind: int = TensorProto.FLOAT,
 ) -> Value:
     """Return y of every position of x (T, …), in float32, from a step (x_t, state) → (y_t, state).
 
-    kind: the type of number of x; the state is in float32.
+    The state is in float32. It is a Loop, because a Scan wants to know every shape beforehand.
     """
     body, n = g.body(), g.number()
-    inside = [Value(f"state_{g.number()}", body) for _ in first]
-    x_t = Value(f"x_{n}", body)
-    y, after = step(body, x_t, inside)
-    inputs: list[Declared] = [(value.name, TensorProto.FLOAT, None) for value in inside]
-    outputs: list[Named] = [
-        (then, f"after_{value.name}", TensorProto.FLOAT) for value, then in zip(inside, after, strict=True)
-    ]
-    closed = body.closed(
-        f"body_{n}", [*inputs, (x_t.name, kind, None)], [*outputs, (y, f"y_{n}", TensorProto.FLOAT)]
-    )
-    attributes: dict[str, Attribute] = {"body": closed, "num_scan_inputs": 1}
-    return g.ops("Scan", *first, x, outputs=len(first) + 1, attributes=attributes)[-1]
+    round_, inside = Value(f"round_{n}", body), [Value(f"state_{g.number()}", body) for _ in first]
+    y, after = step(body, body.op("Gather", x, round_), inside)
+    going = Value(f"go_{n}", body)
+    inputs: list[Declared] = [(round_.name, TensorProto.INT64, ()), (going.name, TensorProto.BOOL, ())]
+    inputs += [(value.name, TensorProto.FLOAT, None) for value in inside]
+    outputs: list[Named] = [(going, f"going_{n}", TensorProto.BOOL)]
+    for value, then in zip(inside, after, strict=True):
+        outputs.append((then, f"after_{value.name}", TensorProto.FLOAT))
+    closed = body.closed(f"body_{n}", inputs, [*outputs, (y, f"y_{n}", TensorProto.FLOAT)])
+    count = g.op("Squeeze", g.size(x, 0))
+    attributes = {"body": closed}
+    return g.ops("Loop", count, np.array(True), *first, outputs=len(first) + 1, attributes=attributes)[-1]
 
 
 def _live(nodes: Sequence[NodeProto], wanted: Iterable[str]) -> list[NodeProto]:

@@ -3,8 +3,8 @@
 N rows, H feature width, V vocabulary.
 """
 
+from nmt.errors import CannotExport
 from nmt.graphs.attention import Memory
-from nmt.graphs.cells import cannot_export
 from nmt.graphs.graph import Graph, Value
 from nmt.graphs.linear import linear, product
 from nmt.layers.heads import Head, PlainHead, TiedHead
@@ -23,7 +23,7 @@ def logits(g: Graph, head: Head, features: Value, alignment: Value, memory: Memo
         case TiedHead():
             return _tied(g, head, features)
         case _:
-            raise cannot_export(head)
+            raise CannotExport.of(head)
 
 
 def _tied(g: Graph, head: TiedHead, features: Value) -> Value:

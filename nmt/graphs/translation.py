@@ -112,7 +112,7 @@ class _Stepper:
             )
             return body.concat(alignment, of_chosen, axis=1), after
 
-        return scan(g, steps, first, step, kind=_INT)
+        return scan(g, steps, first, step)
 
 
 def repeated(g: Graph, x: Value, times: Value) -> Value:

@@ -8,11 +8,10 @@ import json
 import struct
 from pathlib import Path
 
-from nmt.data.lengths import TrainingLengths
 from nmt.data.text import Normalizer, TextEncoder
 from nmt.decoding.translator import SourceLimits, Translator
 from nmt.errors import UserError
-from nmt.files import MB, open_regular, read_regular
+from nmt.files import MB, open_regular, read_regular, sha256
 from nmt.runtime.engine import GraphEngine
 from nmt.runtime.manifest import FILE, GRAPH, Manifest
 from nmt.runtime.onnx_file import check_onnx_file
@@ -21,7 +20,7 @@ from nmt.tokenization.tokenizer import Tokenizer, load_tokenizers
 
 PRETRAINED = Path(__file__).parent.parent / "pretrained"
 _MOST_BYTES = 2_000 * MB  # protocol buffers hold no more
-_WEIGHTS, _MOST_HEADER = "model.safetensors", 10 * MB
+_WEIGHTS, _CONFIG, _MOST_HEADER = "model.safetensors", "config.yaml", 10 * MB
 
 
 def find_model(model: Path) -> Path:
@@ -51,7 +50,7 @@ def load(
     manifest = read_manifest(folder)
     if not is_fresh(folder, manifest):
         raise UserError(
-            f"{folder / GRAPH} was made of other weights than {folder / _WEIGHTS} holds now; "
+            f"{folder / GRAPH} was made of other weights or another configuration than {folder} holds now; "
             f"run nmt export {folder}"
         )
     graph = read_graph(folder, manifest)
@@ -72,16 +71,27 @@ def read_manifest(folder: Path) -> Manifest:
 
 
 def is_fresh(folder: Path, manifest: Manifest) -> bool:
-    """Say whether the graph was made of the weights that lie beside it, if any do."""
+    """Say whether the graph was made of the weights and the configuration that lie beside it, if any do."""
+    return _made_of_weights(folder, manifest) and _made_of_config(folder, manifest)
+
+
+def _made_of_weights(folder: Path, manifest: Manifest) -> bool:
     try:
         with open_regular(folder / _WEIGHTS, within=folder) as file:
             (size,) = struct.unpack("<Q", file.read(8))
             header = json.loads(file.read(min(size, _MOST_HEADER)))
-        return manifest.weights in header["__metadata__"]["tokenizers"].split()
+        # The fingerprints of both tokenizers, the checksum, and the keys of the model behind it.
+        found: object = header["__metadata__"]["tokenizers"].split(" ", 2)[2].partition("{")[0]
+        return found == manifest.weights
     except FileNotFoundError:
         return True
-    except (OSError, ValueError, KeyError, AttributeError, TypeError, struct.error, RecursionError):
+    except (OSError, ValueError, LookupError, AttributeError, TypeError, struct.error, RecursionError):
         return False
+
+
+def _made_of_config(folder: Path, manifest: Manifest) -> bool:
+    path = folder / _CONFIG
+    return not path.is_file() or sha256(path, within=folder) == manifest.config
 
 
 def read_graph(folder: Path, manifest: Manifest) -> bytes:
@@ -92,7 +102,9 @@ def read_graph(folder: Path, manifest: Manifest) -> bytes:
     except OSError as error:
         raise UserError(f"{path}: cannot be read ({error.strerror}); export the model again") from None
     if hashlib.sha256(data).hexdigest() != manifest.graph:
-        raise UserError(f"{path} is damaged: it is not the file that {FILE} describes; export the model again")
+        raise UserError(
+            f"{path} is damaged: it is not the file that {FILE} describes; export the model again"
+        )
     try:
         check_onnx_file(data)
     except ValueError as error:
@@ -113,18 +125,26 @@ def translator_of(
 ) -> Translator[GraphEngine]:
     """Return the translator of a graph with the tokenizers in a folder; see `load`."""
     src, trg = load_tokenizers(folder / "tokenizer")
-    for side, tokenizer, expected in (("source", src, manifest.src_tokens), ("target", trg, manifest.trg_tokens)):
+    for side, tokenizer, expected in (
+        ("source", src, manifest.src_tokens),
+        ("target", trg, manifest.trg_tokens),
+    ):
         _check_tokenizer(folder, side, tokenizer, expected)
     width = beam or max(manifest.beam, n_best)
     if n_best > width:
-        raise UserError(f"a beam of {width} cannot give the {n_best} best; ask for a beam of {n_best} or more")
+        raise UserError(
+            f"a beam of {width} cannot give the {n_best} best; ask for a beam of {n_best} or more"
+        )
     try:
         session = open_session(graph, threads=threads)
     except ValueError as error:
-        raise UserError(f"{folder / GRAPH}: ONNX Runtime refuses it ({error}); export the model again") from None
+        raise UserError(
+            f"{folder / GRAPH}: ONNX Runtime refuses it ({error}); export the model again"
+        ) from None
     limits = SourceLimits.of(folder / "tokenizer", manifest.max_source, asked=max_source)
     engine = GraphEngine(
         session=session,
+        precision=manifest.precision,
         beam=width,
         n_best=n_best,
         alpha=manifest.alpha,
@@ -140,6 +160,7 @@ def translator_of(
 def _check_tokenizer(folder: Path, side: str, tokenizer: Tokenizer, expected: str) -> None:
     if tokenizer.vocabulary.fingerprint != expected:
         raise UserError(
-            f"{folder / 'tokenizer'}: the {side} tokenizer belongs to another model: {FILE} expects tokens with "
-            f"fingerprint {expected[:12]}, found {tokenizer.vocabulary.fingerprint[:12]}; export the model again"
+            f"{folder / 'tokenizer'}: the {side} tokenizer belongs to another model: {FILE} expects tokens "
+            f"with fingerprint {expected[:12]}, found {tokenizer.vocabulary.fingerprint[:12]}; export the "
+            "model again"
         )

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from nmt.decoding.engine import Hypothesis, by_length
 from nmt.errors import Diverged
+from nmt.runtime.manifest import GraphPrecision
 from nmt.tokenization.vocabulary import EOS, PAD
 
 if TYPE_CHECKING:
@@ -27,6 +28,7 @@ class GraphEngine:
     """
 
     session: "InferenceSession"
+    precision: GraphPrecision
     beam: int
     n_best: int
     alpha: float
@@ -70,7 +72,9 @@ class GraphEngine:
         tokens, scores, details = self.session.run(None, inputs)
         return [
             [
-                self._hypothesis(tokens[b, k, 1:], scores[b, k], details[:, b * self.n_best + k] if attention else None)
+                self._hypothesis(
+                    tokens[b, k, 1:], scores[b, k], details[:, b * self.n_best + k] if attention else None
+                )
                 for k in range(self.n_best)
                 if scores[b, k] > -np.inf  # which also leaves out what is not a number
             ]

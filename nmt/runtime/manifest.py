@@ -20,9 +20,9 @@ _MOST_BYTES = 100_000
 class Manifest:
     """The content of manifest.json.
 
-    graph: SHA-256 of model.onnx. weights: the checksum of the weights it was made of. src_tokens, trg_tokens:
-    fingerprints of the tokenizers. src, trg: languages, "" where unknown. The rest is as in the configuration
-    of the run; alpha and offset are the length penalty's.
+    graph: SHA-256 of model.onnx. weights: the checksum of the weights it was made of; config: SHA-256 of the
+    run's configuration. src_tokens, trg_tokens: fingerprints of the tokenizers. src, trg: languages, "" where
+    unknown. The rest is as in the configuration; alpha and offset are the length penalty's.
     """
 
     format: Literal[1] = 1
@@ -31,6 +31,7 @@ class Manifest:
     precision: GraphPrecision
     graph: str
     weights: str
+    config: str
     src_tokens: str
     trg_tokens: str
     src: str
@@ -68,6 +69,7 @@ class Manifest:
             precision=record.choice("precision", ("float32", "int8")),
             graph=record.text("graph"),
             weights=record.text("weights"),
+            config=record.text("config"),
             src_tokens=record.text("src_tokens"),
             trg_tokens=record.text("trg_tokens"),
             src=record.text("src"),

@@ -1,6 +1,6 @@
 """What is in an ONNX file, read before ONNX Runtime sees it: the file may be a stranger's.
 
-Reads the wire format of protocol buffers by itself, because the onnx package is not there where models only run.
+Reads the wire format of protocol buffers by itself: where models only run, the onnx package is not there.
 """
 
 from collections.abc import Iterator
@@ -9,16 +9,23 @@ from collections.abc import Iterator
 _MODEL_GRAPH, _MODEL_FUNCTIONS = 7, 25
 _GRAPH_NODE, _GRAPH_INITIALIZER, _GRAPH_SPARSE = 1, 5, 15
 _NODE_KIND, _NODE_ATTRIBUTE, _NODE_DOMAIN = 4, 5, 7
-_ATTRIBUTE_TENSOR, _ATTRIBUTE_GRAPH, _ATTRIBUTE_TENSORS, _ATTRIBUTE_GRAPHS, _ATTRIBUTE_SPARSE = 5, 6, 10, 11, 22
+_ATTRIBUTE_TENSOR, _ATTRIBUTE_GRAPH, _ATTRIBUTE_TENSORS, _ATTRIBUTE_GRAPHS, _ATTRIBUTE_SPARSE = (
+    5,
+    6,
+    10,
+    11,
+    22,
+)
 _TENSOR_EXTERNAL, _TENSOR_LOCATION = 13, 14
 _DEEPEST = 8  # graphs within graphs
 
 # All that `nmt.graphs` writes.
 OPERATORS = frozenset(
-    "Abs Add And Cast Concat Conv CumSum Div Equal Exp Expand GRU Gather GatherElements GatherND Greater "
-    "GreaterOrEqual Identity If LSTM LayerNormalization Less LessOrEqual Log LogSoftmax Loop MatMul Max Min Mod Mul "
-    "Neg NonZero Not Or Pow QuantizeLinear RNN Range ReduceMax ReduceMin ReduceSum Relu Reshape ReverseSequence Scan "
-    "ScatterND Shape Sigmoid Slice Softmax Split Sqrt Squeeze Sub Tanh TopK Transpose Unsqueeze Where".split()
+    "Abs Add And Cast Concat Conv CumSum Div Equal Exp Expand GRU Gather GatherElements GatherND "
+    "Greater GreaterOrEqual Identity If LSTM LayerNormalization Less LessOrEqual Log LogSoftmax Loop "
+    "MatMul Max Min Mod Mul Neg NonZero Not Or Pow QuantizeLinear RNN Range ReduceMax ReduceMin "
+    "ReduceSum Relu Reshape ReverseSequence Scan ScatterND Shape Sigmoid Slice Softmax Split Sqrt "
+    "Squeeze Sub Tanh TopK Transpose Unsqueeze Where".split()
 )
 MICROSOFT_OPERATORS = frozenset({"MatMulIntegerToFloat"})
 

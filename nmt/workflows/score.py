@@ -11,10 +11,11 @@ import torch
 from pydantic import JsonValue
 
 from nmt.builders.corpus import corpus_of
+from nmt.builders.engine import open_translator
+from nmt.builders.hardware import choose_device
 from nmt.builders.labeller import load_labeller
 from nmt.builders.language_model import load_language_model
 from nmt.builders.tokenizer import build_normalizer
-from nmt.builders.translator import load_translator
 from nmt.config.data import DataConfig
 from nmt.config.experiment import Experiment
 from nmt.config.loading import changed_keys, load_experiment
@@ -137,7 +138,7 @@ def score_run(
     experiment: the first run's. Of an ensemble or a fusion the result says which runs, and no cost.
     """
     trained = None if options.lm or len(options.models) > 1 else _trained(options.models[0])
-    translator = load_translator(options, experiment)
+    translator = open_translator(options, experiment)
     together: dict[str, JsonValue] = {}
     if len(options.models) > 1:
         together["models"] = [readable(str(folder)) for folder in options.models]
@@ -151,12 +152,12 @@ def score_run(
     references = ([pair.trg for pair in data.pairs], *data.more_references)
     system = System(
         experiment=experiment,
-        machine=machine(translator.engine.device),
+        machine=machine(choose_device(options.device)),
         tokenizers={"src": translator.src_tokenizer.fingerprint, "trg": translator.trg_tokenizer.fingerprint},
         decoding=Decoding(
             settings={
                 **experiment.decoding.model_dump(mode="json"),
-                "beam": translator.engine.search.beam,
+                "beam": translator.engine.beam,
                 **together,
             },
             sentences_per_second=len(data.pairs) / seconds,

@@ -1,11 +1,10 @@
 """Blocks of lines → their translations as text, as many processes at a time as are best."""
 
-import ctypes
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, NamedTuple
 
-from nmt.decoding.options import TranslationOptions
-from nmt.machine import cores
+from nmt.decoding.options import Sampling, TranslationOptions
+from nmt.machine import cores, has_cuda_driver
 
 # The process that deals the blocks loads no torch.
 if TYPE_CHECKING:
@@ -23,7 +22,7 @@ class Translated(NamedTuple):
 
 def choose_workers(device: str) -> int:
     """Return how many processes translate a large job best: one a core on a CPU, one on CUDA."""
-    if device != "cpu" and _has_cuda_driver():
+    if device != "cpu" and has_cuda_driver():
         from nmt.builders.hardware import choose_device
 
         if choose_device(device).type == "cuda":
@@ -35,12 +34,14 @@ def load_block_translator(options: TranslationOptions, *, alignments: bool) -> C
     """Return what gives the text for a block of lines, with the models of runs in this process.
 
     A line's text is its translation; with n_best > 1 NUMBER ||| TEXT ||| SCORE, n_best times. alignments:
-    ||| and the word links follow, on the best one's line. Raises UserError like `load_translator`.
+    ||| and the word links follow, on the best one's line. Raises UserError like `open_translator`.
     """
-    from nmt.builders.translator import load_translator
+    if options.sampling:
+        return _sampler(options, options.sampling)
+    from nmt.builders.engine import open_translator
     from nmt.evaluation.alignment import pharaoh
 
-    translator = load_translator(options)
+    translator = open_translator(options)
 
     def lines(number: int, translation: "Translation") -> Iterator[str]:
         links = f" ||| {pharaoh(translation.links())}" if alignments else ""
@@ -52,9 +53,6 @@ def load_block_translator(options: TranslationOptions, *, alignments: bool) -> C
 
     def translated(block: Block) -> Translated:
         first, texts = block
-        if options.sampling:
-            sampled = translator.sample(texts, first=first, **options.sampling._asdict())
-            return Translated("".join(f"{each}\n" for each in sampled), [])
         found = list(enumerate(translator.translations(texts, attention=alignments), first))
         text = "".join(f"{line}\n" for number, each in found for line in lines(number, each))
         return Translated(text, [number for number, each in found if each.short])
@@ -62,10 +60,15 @@ def load_block_translator(options: TranslationOptions, *, alignments: bool) -> C
     return translated
 
 
-def _has_cuda_driver() -> bool:
-    """Say whether torch could find CUDA, without the seconds that loading torch takes."""
-    try:
-        ctypes.CDLL("libcuda.so.1")
-    except OSError:
-        return False
-    return True
+def _sampler(options: TranslationOptions, sampling: Sampling) -> Callable[[Block], Translated]:
+    """Return what samples the text for a block of lines."""
+    from nmt.builders.translator import load_translator
+
+    translator = load_translator(options)
+
+    def sampled(block: Block) -> Translated:
+        first, texts = block
+        found = translator.sample(texts, first=first, **sampling._asdict())
+        return Translated("".join(f"{each}\n" for each in found), [])
+
+    return sampled

@@ -1,0 +1,96 @@
+"""Options → a translator on the engine that suits them: ONNX Runtime on a CPU, else torch.
+
+Loads torch only where it is needed.
+"""
+
+from contextlib import suppress
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from nmt.decoding.engine import Engine
+from nmt.decoding.options import TranslationOptions
+from nmt.decoding.translator import Translator
+from nmt.errors import CannotExport, UserError
+from nmt.machine import has_cuda_driver
+from nmt.runtime.bundle import find_model, is_fresh, read_graph, read_manifest, translator_of
+from nmt.runtime.engine import GraphEngine
+from nmt.runtime.manifest import GraphPrecision, Manifest
+
+if TYPE_CHECKING:
+    from nmt.builders.export import Exported
+    from nmt.config.experiment import Experiment
+
+
+def open_translator(
+    options: TranslationOptions, experiment: "Experiment | None" = None
+) -> Translator[Engine]:
+    """Return the translator that the options describe, on the engine that suits them.
+
+    One model that searches in float32 or int8 on a CPU runs on ONNX Runtime, in int8 unless told otherwise; a
+    layer without an ONNX graph in torch. experiment: the first run's
+    configuration with overrides. Raises UserError like `load_translator`.
+    """
+    if _suits_graph(options):
+        try:
+            return _open_graph(options, experiment)
+        except CannotExport:
+            if options.precision == "int8":
+                raise
+    from nmt.builders.translator import load_translator
+
+    return load_translator(options, experiment)
+
+
+def _suits_graph(options: TranslationOptions) -> bool:
+    alone = len(options.models) == 1 and options.lm is None and options.sampling is None
+    return alone and options.precision in ("auto", "float32", "int8") and _on_cpu(options.device)
+
+
+def _on_cpu(device: str) -> bool:
+    if device != "auto" or not has_cuda_driver():
+        return device in ("auto", "cpu")
+    from nmt.builders.hardware import choose_device
+
+    return choose_device(device).type == "cpu"
+
+
+def _open_graph(options: TranslationOptions, experiment: "Experiment | None") -> Translator[GraphEngine]:
+    folder = find_model(options.models[0])
+    wanted: GraphPrecision = "float32" if options.precision == "float32" else "int8"
+    if (folder / "config.yaml").exists() or not (folder / "manifest.json").exists():
+        manifest, graph = _of_run(folder, wanted)
+    else:
+        manifest = read_manifest(folder)
+        if options.precision not in ("auto", manifest.precision):
+            raise UserError(f"--precision {options.precision}: {folder} was exported in {manifest.precision}")
+        graph = read_graph(folder, manifest)
+    if experiment is not None:
+        from nmt.builders.export import search_keys
+
+        manifest = replace(manifest, **search_keys(experiment.decoding))
+    return translator_of(
+        folder,
+        manifest,
+        graph,
+        beam=options.beam,
+        n_best=options.n_best,
+        max_source=options.max_source,
+        split=options.split,
+        threads=options.threads or 1,
+    )
+
+
+def _of_run(folder: Path, precision: GraphPrecision) -> "tuple[Manifest, bytes] | Exported":
+    """Return the graph of a run: the one in its folder, made on first use, or one made now."""
+    with suppress(UserError):  # where it is damaged it is made anew
+        manifest = read_manifest(folder)
+        if manifest.precision == precision and is_fresh(folder, manifest):
+            return manifest, read_graph(folder, manifest)
+    from nmt.builders.export import export_run
+
+    exported = export_run(folder, precision)
+    if precision == "int8":  # what translates unless told otherwise
+        with suppress(OSError, UserError):  # a folder of someone else; it costs seconds each time
+            exported.write(folder)
+    return exported

@@ -1,0 +1,124 @@
+"""A run → a folder with its graph, which programs without torch can use; checked before it is written."""
+
+import shutil
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from random import Random
+from typing import NamedTuple
+
+import torch
+
+from nmt.builders.export import Exported, export_model
+from nmt.builders.search import build_search
+from nmt.builders.translator import Member, read_member
+from nmt.decoding.engine import Hypothesis
+from nmt.decoding.scorers import ModelScorer
+from nmt.decoding.torch_engine import TorchEngine
+from nmt.errors import UserError
+from nmt.evaluation.metrics import corpus_bleu
+from nmt.models import Seq2Seq
+from nmt.runtime.bundle import translator_of
+from nmt.runtime.engine import GraphEngine
+from nmt.runtime.manifest import GraphPrecision
+from nmt.workflows.score import held_out
+
+LINES = 500  # of the validation text
+TIE = 1e-3  # between the scores of two translations that rounding may exchange
+MOST_UNLIKE = 0.005  # fraction of lines that may be such ties
+MOST_LOST = 1.0  # BLEU that 8 bits may cost
+
+
+class _Checked(NamedTuple):
+    """What is translated to check a graph; references: None where the validation text is not here."""
+
+    sources: list[str]
+    references: list[str] | None
+    what: str
+
+
+def export_run(folder: Path, to: Path | None, precision: GraphPrecision, log: Callable[[str], None]) -> Path:
+    """Write the graph of a run, with what a translator needs beside it; return the folder.
+
+    to: a new folder; None writes into the run's own. Raises UserError, and writes nothing, where the graph
+    does not agree with torch on the run's validation text or 8 bits cost more than a BLEU.
+    """
+    member = read_member(folder)
+    model = member.load_model()
+    exported = export_model(member, model, precision)
+    with torch.inference_mode():
+        log(_check(member, model, exported))
+    target = folder if to is None else to
+    if to is not None:
+        try:
+            shutil.copytree(member.run.tokenizer, to / "tokenizer")
+        except OSError as error:
+            raise UserError(f"--to {to}: cannot be written ({error.strerror or error})") from None
+    exported.write(target)
+    return target
+
+
+def _check(member: Member, model: Seq2Seq, exported: Exported) -> str:
+    """Return what the check found, as a line; raises UserError where the graph does not agree."""
+    checked = _validation_text(member)
+    plain = exported if exported.manifest.precision == "float32" else export_model(member, model, "float32")
+    graph, reference = _engine(member, plain), _torch(member, model)
+    rows = [member.src.encode(text) for text in checked.sources]
+    expected, found = reference.hypotheses(rows), graph.hypotheses(rows)
+    unlike = [_gap(a[0], b[0]) for a, b in zip(expected, found, strict=True) if a[0].ids != b[0].ids]
+    if len(unlike) > max(1, MOST_UNLIKE * len(rows)) or any(gap > TIE for gap in unlike):
+        raise UserError(
+            f"{member.run.folder}: its graph does not agree with torch: {len(unlike)} of {len(rows)} lines "
+            f"of {checked.what} are translated otherwise, with scores up to {max(unlike):.2g} apart"
+        )
+    line = f"{len(rows)} lines of {checked.what}: float32 unlike torch {len(unlike)}"
+    if exported is plain:
+        return line
+    rounded = _engine(member, exported).hypotheses(rows)
+    changed = sum(a[0].ids != b[0].ids for a, b in zip(found, rounded, strict=True))
+    line += f", int8 unlike float32 {changed}"
+    if checked.references is None:
+        return line
+    exact, rough = (_bleu(member, each, checked.references) for each in (found, rounded))
+    if rough < exact - MOST_LOST:
+        raise UserError(
+            f"{member.run.folder}: in 8 bits BLEU on {checked.what} falls from {exact:.2f} to {rough:.2f}; "
+            "export it with --precision float32"
+        )
+    return f"{line}, BLEU {rough:.2f} against {exact:.2f}"
+
+
+def _validation_text(member: Member) -> _Checked:
+    """Return lines of the run's validation text, or made-up ones where it is not here."""
+    try:
+        pairs = held_out(member.experiment, "validation")[:LINES]
+    except UserError:
+        chance, ids = Random(1), list(member.src.vocabulary.text_ids)
+        made = [member.src.decode(chance.choices(ids, k=1 + i % 20)) for i in range(100)]
+        return _Checked(made, None, "made-up text (the validation text is not here)")
+    most = member.limits(None).max_source
+    kept = [pair for pair in pairs if 0 < len(member.src.encode(pair.src)) <= most]
+    return _Checked([pair.src for pair in kept], [pair.trg for pair in kept], "validation")
+
+
+def _engine(member: Member, exported: Exported) -> GraphEngine:
+    manifest, graph = exported
+    return translator_of(member.run.folder, manifest, graph).engine
+
+
+def _torch(member: Member, model: Seq2Seq) -> TorchEngine:
+    decoding = member.experiment.decoding
+    return TorchEngine(
+        ModelScorer(model),
+        build_search(decoding, member.trg, beam=decoding.beam),
+        tokens_per_batch=decoding.tokens_per_batch,
+        device=torch.device("cpu"),
+        precision="float32",
+    )
+
+
+def _gap(a: Hypothesis, b: Hypothesis) -> float:
+    return abs(a.score - b.score)
+
+
+def _bleu(member: Member, found: Sequence[list[Hypothesis]], references: Sequence[str]) -> float:
+    return corpus_bleu([member.trg.decode(best[0].ids) for best in found], references)
