@@ -113,51 +113,21 @@ def way_of(
 
 def run_job(job: Job, metrics: tuple[str, ...], tokenize: str | None) -> None:
     """Score, print and write; the way says what. metrics and tokenize: those of translations."""
+    from nmt.builders.translator import load_translator
+    from nmt.workflows.force_decode import force_pairs, force_text
+    from nmt.workflows.score import score_labels, score_run, score_text
+
+    data, device = job.data(), job.options.device
+    targets = [pair.trg for pair in data.pairs]
     match job.way:
         case "--force":
-            _force(job)
+            save(job.files.save, force_pairs(load_translator(job.options, job.experiment), data.pairs))
         case "--force and a language model":
-            _force_text(job)
+            save(job.files.save, force_text(job.folder, job.experiment, targets, device=device))
         case "a language model":
-            _score_text(job)
+            job.write(score_text(job.folder, job.experiment, data, device=device))
         case "a classifier or tagger":
-            _score_labels(job)
+            job.write(*score_labels(job.folder, job.experiment, data, device=device))
         case _:
-            _score_run(job, metrics, tokenize)
-
-
-def _score_run(job: Job, metrics: tuple[str, ...], tokenize: str | None) -> None:
-    from nmt.workflows.score import score_run
-
-    data = job.data()
-    tokenize = tokenizer_of(tokenize, job.experiment.data.trg, [pair.trg for pair in data.pairs])
-    job.write(*score_run(job.options, job.experiment, data, metrics=metrics, tokenize=tokenize))
-
-
-def _score_text(job: Job) -> None:
-    from nmt.workflows.score import score_text
-
-    data = job.data()
-    job.write(score_text(job.folder, job.experiment, data, device=job.options.device))
-
-
-def _score_labels(job: Job) -> None:
-    from nmt.workflows.score import score_labels
-
-    data = job.data()
-    job.write(*score_labels(job.folder, job.experiment, data, device=job.options.device))
-
-
-def _force(job: Job) -> None:
-    from nmt.builders.translator import load_translator
-    from nmt.workflows.force_decode import force_pairs
-
-    data = job.data()
-    save(job.files.save, force_pairs(load_translator(job.options, job.experiment), data.pairs))
-
-
-def _force_text(job: Job) -> None:
-    from nmt.workflows.force_decode import force_text
-
-    lines = [pair.trg for pair in job.data().pairs]
-    save(job.files.save, force_text(job.folder, job.experiment, lines, device=job.options.device))
+            tokenize = tokenizer_of(tokenize, job.experiment.data.trg, targets)
+            job.write(*score_run(job.options, job.experiment, data, metrics=metrics, tokenize=tokenize))
