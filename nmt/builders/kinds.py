@@ -60,14 +60,14 @@ M = TypeVar("M", bound=nn.Module)
 class ModelKind(Generic[C, M]):
     """A kind of model.
 
-    config: its configuration section. build_model: the initialised model for vocabularies of given sizes.
+    configs: its configuration sections. build_model: the initialised model for vocabularies of given sizes.
     build_batches: the training batches of one process, `ahead` of them made in a thread.
     forward: what the model computes of a batch by teacher forcing. build_task: how it is validated, with
     pictures of attention where somebody looks at them. scores: the figures of the best validation as scores.
     next_commands: what a person may type when it is trained, RUN standing for the run.
     """
 
-    config: type[C]
+    configs: tuple[type[C], ...]
     build_model: Callable[[C, int, int], M]
     build_batches: Callable[[Experiment, Prepared, Processes, int], TrainingBatches]
     forward: Callable[[M, Batch], TeacherForced]
@@ -94,7 +94,7 @@ AnyKind: TypeAlias = ModelKind[Any, Any]  # whatever its section and model
 
 def kind_of(experiment: Experiment) -> AnyKind:
     """Return the kind of model that an experiment trains."""
-    return next(kind for kind in KINDS_OF_MODEL if isinstance(experiment.model, kind.config))
+    return next(kind for kind in KINDS_OF_MODEL if isinstance(experiment.model, kind.configs))
 
 
 def build_trained_model(experiment: Experiment, src: int, trg: int) -> Seq2Seq | LanguageModel | Tagger:
@@ -243,7 +243,7 @@ def _validation_rows(text: EncodedSplit) -> int:
 
 
 TRANSLATION = ModelKind[ModelConfig, Seq2Seq](
-    config=ModelConfig,
+    configs=(ModelConfig,),
     build_model=build_model,
     build_batches=_pair_batches,
     forward=translate_forced,
@@ -252,7 +252,7 @@ TRANSLATION = ModelKind[ModelConfig, Seq2Seq](
     next_commands="nmt score --model RUN    nmt translate --model RUN < FILE",
 )
 LANGUAGE_MODEL = ModelKind[LanguageModelConfig, LanguageModel](
-    config=LanguageModelConfig,
+    configs=(LanguageModelConfig,),
     build_model=lambda config, src, trg: build_language_model(config, trg),
     build_batches=_text_batches,
     forward=read_forced,
@@ -260,8 +260,8 @@ LANGUAGE_MODEL = ModelKind[LanguageModelConfig, LanguageModel](
     scores=_perplexity,
     next_commands="nmt sample --model RUN    nmt score --model RUN --text FILE",
 )
-CLASSIFIER = ModelKind[ClassifierConfig, Tagger](
-    config=ClassifierConfig,
+LABELLER = ModelKind[ClassifierConfig | TaggerConfig, Tagger](
+    configs=(ClassifierConfig, TaggerConfig),
     build_model=build_labeller,
     build_batches=_pair_batches,
     forward=label_forced,
@@ -269,13 +269,4 @@ CLASSIFIER = ModelKind[ClassifierConfig, Tagger](
     scores=_accuracy,
     next_commands="nmt score --model RUN    nmt predict --model RUN < FILE",
 )
-TAGGER = ModelKind[TaggerConfig, Tagger](
-    config=TaggerConfig,
-    build_model=build_labeller,
-    build_batches=_pair_batches,
-    forward=label_forced,
-    build_task=_labelling_task,
-    scores=_accuracy,
-    next_commands="nmt score --model RUN    nmt predict --model RUN < FILE",
-)
-KINDS_OF_MODEL: tuple[AnyKind, ...] = (TRANSLATION, LANGUAGE_MODEL, CLASSIFIER, TAGGER)
+KINDS_OF_MODEL: tuple[AnyKind, ...] = (TRANSLATION, LANGUAGE_MODEL, LABELLER)

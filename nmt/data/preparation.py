@@ -68,7 +68,7 @@ def prepare(
 
 
 def _key(data: DataConfig, corpus: Corpus, seed: int) -> str:
-    content = {
+    content: dict[str, object] = {
         "format": FORMAT,
         "packages": {name: _version(name) for name in ("sentencepiece", "torchtext")},
         **({"seed": seed} if _samples(data) else {}),
@@ -77,18 +77,11 @@ def _key(data: DataConfig, corpus: Corpus, seed: int) -> str:
         **data.model_dump(mode="json", include={"src", "trg", "tokenizer", "normalize", "filters"}),
         "rows": corpus.rows,
         **({"continuous": True} if corpus.continuous else {}),
-        **(
-            {"tokenizers": _fingerprints(saved)}
-            if isinstance(saved := data.tokenizer, SavedTokenizer)
-            else {}
-        ),
     }
+    if isinstance(saved := data.tokenizer, SavedTokenizer):
+        # Of what lies in the folder now: it may be another run's later.
+        content["tokenizers"] = [each.fingerprint for each in load_tokenizers(Path(saved.path))]
     return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
-
-
-def _fingerprints(saved: SavedTokenizer) -> list[str]:
-    """Of what lies in the folder now: it may be another run's later."""
-    return [tokenizer.fingerprint for tokenizer in load_tokenizers(Path(saved.path))]
 
 
 def _version(package: str) -> str | None:
