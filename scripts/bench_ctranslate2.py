@@ -46,7 +46,7 @@ from nmt.evaluation.metrics import CASED
 from nmt.models import Source
 from nmt.results import Machine, read_result
 from nmt.run import Run
-from nmt.tokenization.tokenizer import SentencePieceTokenizer
+from nmt.tokenization.subwords import SentencePieceTokenizer
 from nmt.tokenization.vocabulary import BOS, EOS, SPECIALS
 from nmt.workflows.score import held_out, run_experiment
 

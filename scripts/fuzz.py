@@ -50,7 +50,8 @@ from nmt.evaluation.report import BEGIN, END, update_tables
 from nmt.jobs.output import open_output
 from nmt.results import Result, Score, Versions, read_result, write_result
 from nmt.run import Run
-from nmt.tokenization.tokenizer import SentencePieceTokenizer, load_tokenizers, save_tokenizers
+from nmt.tokenization.subwords import SentencePieceTokenizer
+from nmt.tokenization.tokenizer import load_tokenizers, save_tokenizers
 from nmt.tokenization.vocabulary import SPECIALS, Vocabulary
 from nmt.training.checkpoint import Checkpoints, DamagedCheckpoint, read_tensors, write_tensors
 from nmt.training.saved import Saved

@@ -24,7 +24,8 @@ from nmt.data.corpus import (
 from nmt.data.dataset import DatasetCorpus
 from nmt.data.labelled import parse_labelled
 from nmt.data.text import NormalizedCorpus
-from nmt.tokenization.tokenizer import Tokenizer, WordTokenizer
+from nmt.tokenization.tokenizer import Tokenizer
+from nmt.tokenization.words import WordTokenizer
 
 T = TypeVar("T")
 

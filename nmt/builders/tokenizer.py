@@ -7,13 +7,9 @@ from typing import assert_never
 from nmt.config import data as config
 from nmt.data.text import Normalizer
 from nmt.errors import UserError
-from nmt.tokenization.tokenizer import (
-    SentencePieceTokenizer,
-    Tokenizer,
-    TorchtextTokenizer,
-    WordTokenizer,
-    load_tokenizers,
-)
+from nmt.tokenization.subwords import SentencePieceTokenizer
+from nmt.tokenization.tokenizer import Tokenizer, load_tokenizers
+from nmt.tokenization.words import TorchtextTokenizer, WordTokenizer
 
 LearntTokenizer = (
     config.SubwordTokenizer | config.CharTokenizer | config.WordTokenizer | config.TorchtextTokenizer

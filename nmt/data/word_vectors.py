@@ -9,7 +9,7 @@ import numpy.typing as npt
 
 from nmt.data.lines import read_lines
 from nmt.errors import UserError
-from nmt.tokenization.tokenizer import SPACE
+from nmt.tokenization.subwords import SPACE
 from nmt.tokenization.vocabulary import Vocabulary
 
 LARGEST = float(np.finfo(np.float32).max)  # of an embedding's numbers

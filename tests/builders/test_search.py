@@ -6,8 +6,8 @@ import torch
 from nmt.builders.search import build_penalty, build_search
 from nmt.config.decoding import AveragePenalty, DecodingConfig, GnmtPenalty, NoPenalty, PenaltyConfig
 from nmt.errors import UserError
-from nmt.tokenization.tokenizer import WordTokenizer
 from nmt.tokenization.vocabulary import BOS, EOS, PAD, SPECIALS, Vocabulary
+from nmt.tokenization.words import WordTokenizer
 
 WORDS = WordTokenizer(Vocabulary([*SPECIALS, "a"]), lowercase=False)
 

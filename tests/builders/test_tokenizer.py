@@ -8,12 +8,9 @@ from pydantic import TypeAdapter
 from nmt.builders.tokenizer import saved_tokenizers, train_tokenizer
 from nmt.config.data import SavedTokenizer, TokenizerConfig
 from nmt.errors import UserError
-from nmt.tokenization.tokenizer import (
-    SentencePieceTokenizer,
-    TorchtextTokenizer,
-    WordTokenizer,
-    save_tokenizers,
-)
+from nmt.tokenization.subwords import SentencePieceTokenizer
+from nmt.tokenization.tokenizer import save_tokenizers
+from nmt.tokenization.words import TorchtextTokenizer, WordTokenizer
 
 SECTION: TypeAdapter[TokenizerConfig] = TypeAdapter(TokenizerConfig)
 TEXTS = [

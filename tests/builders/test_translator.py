@@ -12,7 +12,8 @@ from nmt.builders.translator import load_translator
 from nmt.config import load_experiment
 from nmt.decoding.options import TranslationOptions
 from nmt.errors import UserError
-from nmt.tokenization.tokenizer import SentencePieceTokenizer, save_tokenizers
+from nmt.tokenization.subwords import SentencePieceTokenizer
+from nmt.tokenization.tokenizer import save_tokenizers
 
 
 @pytest.fixture

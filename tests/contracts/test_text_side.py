@@ -8,7 +8,9 @@ from pathlib import Path
 import pytest
 
 from nmt.data.lengths import TrainingLengths
-from nmt.tokenization.tokenizer import SentencePieceTokenizer, Tokenizer, WordTokenizer, save_tokenizers
+from nmt.tokenization.subwords import SentencePieceTokenizer
+from nmt.tokenization.tokenizer import Tokenizer, save_tokenizers
+from nmt.tokenization.words import WordTokenizer
 
 ALONE = """
 import sys

@@ -8,7 +8,7 @@ from nmt.config.data import DataConfig
 from nmt.data.corpus import Corpus, Pair
 from nmt.data.labelled import check_known
 from nmt.errors import UserError
-from nmt.tokenization.tokenizer import WordTokenizer
+from nmt.tokenization.words import WordTokenizer
 from nmt.workflows.prepare import prepare_data
 
 

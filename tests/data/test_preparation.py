@@ -14,7 +14,9 @@ from nmt.data.corpus import Pair, Split
 from nmt.data.preparation import prepare
 from nmt.data.prepared import Prepared
 from nmt.errors import UserError
-from nmt.tokenization.tokenizer import SentencePieceTokenizer, Tokenizer, WordTokenizer, save_tokenizers
+from nmt.tokenization.subwords import SentencePieceTokenizer
+from nmt.tokenization.tokenizer import Tokenizer, save_tokenizers
+from nmt.tokenization.words import WordTokenizer
 
 TRAIN = [
     "das haus\tthe house",

@@ -8,7 +8,8 @@ from nmt.builders.corpus import open_corpus
 from nmt.config.data import DataConfig
 from nmt.data.corpus import Pair
 from nmt.data.preparation import prepare
-from nmt.tokenization.tokenizer import Tokenizer, WordTokenizer
+from nmt.tokenization.tokenizer import Tokenizer
+from nmt.tokenization.words import WordTokenizer
 
 
 def only_words(pairs: Callable[[], Iterator[Pair]]) -> tuple[Tokenizer, Tokenizer]:

@@ -9,7 +9,7 @@ from nmt.builders.corpus import corpus_of
 from nmt.builders.tokenizer import build_normalizer
 from nmt.config import Experiment
 from nmt.data.text import Normalizer, TextEncoder
-from nmt.tokenization.tokenizer import SentencePieceTokenizer
+from nmt.tokenization.subwords import SentencePieceTokenizer
 from nmt.workflows.prepare import prepare_data
 
 DECOMPOSED = unicodedata.normalize("NFD", "für")

@@ -28,8 +28,10 @@ from nmt.decoding.translator import Ranked, SourceReader, Translator, best_of_ea
 from nmt.evaluation.alignment import Link
 from nmt.machine import Precision
 from nmt.models import Source
-from nmt.tokenization.tokenizer import SentencePieceTokenizer, Tokenizer, WordTokenizer
+from nmt.tokenization.subwords import SentencePieceTokenizer
+from nmt.tokenization.tokenizer import Tokenizer
 from nmt.tokenization.vocabulary import BOS, EOS, SPECIALS, Vocabulary, printable
+from nmt.tokenization.words import WordTokenizer
 
 
 class At(NamedTuple):

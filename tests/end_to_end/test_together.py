@@ -20,7 +20,8 @@ from nmt.decoding.options import TranslationOptions
 from nmt.machine import has_bfloat16
 from nmt.results import read_result
 from nmt.run import Run
-from nmt.tokenization.tokenizer import SentencePieceTokenizer, load_tokenizers, save_tokenizers
+from nmt.tokenization.subwords import SentencePieceTokenizer
+from nmt.tokenization.tokenizer import load_tokenizers, save_tokenizers
 from nmt.workflows.train import build_trainer
 
 Command: TypeAlias = Callable[..., tuple[object, str, str]]

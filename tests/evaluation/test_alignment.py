@@ -12,7 +12,7 @@ from nmt.evaluation.alignment import (
     paint,
     pharaoh,
 )
-from nmt.tokenization.tokenizer import WordTokenizer
+from nmt.tokenization.words import WordTokenizer
 
 
 def test_pieces_are_summed_over_the_source_and_averaged_over_the_target() -> None:

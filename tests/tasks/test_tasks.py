@@ -33,8 +33,8 @@ from nmt.tasks.labeling import LabellingTask
 from nmt.tasks.language_modeling import LanguageModelTask
 from nmt.tasks.task import SAMPLES
 from nmt.tasks.translation import TranslationTask
-from nmt.tokenization.tokenizer import WordTokenizer
 from nmt.tokenization.vocabulary import BOS, EOS
+from nmt.tokenization.words import WordTokenizer
 
 SMOOTHED, PLAIN = partial(cross_entropy, smoothing=0.1), partial(cross_entropy, smoothing=0.0)
 TRANSLATE = TokenLoss(translate_forced, SMOOTHED, FIGURES)

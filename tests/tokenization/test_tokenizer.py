@@ -18,17 +18,11 @@ from hypothesis import strategies as st
 from nmt.builders.tokenizer import train_tokenizer
 from nmt.config.data import SubwordTokenizer
 from nmt.errors import UserError
-from nmt.tokenization.tokenizer import (
-    SentencePieceTokenizer,
-    Tokenizer,
-    TorchtextTokenizer,
-    WordTokenizer,
-    load_tokenizer,
-    load_tokenizers,
-    save_tokenizers,
-)
+from nmt.tokenization.subwords import SentencePieceTokenizer
+from nmt.tokenization.tokenizer import Tokenizer, load_tokenizer, load_tokenizers, save_tokenizers
 from nmt.tokenization.tokenizer_files import write_tokenizer
 from nmt.tokenization.vocabulary import BOS, EOS, PAD, SPECIALS, UNK, Vocabulary, printable
+from nmt.tokenization.words import TorchtextTokenizer, WordTokenizer
 
 SubwordKind = Literal["bpe", "unigram", "char"]
 KINDS: tuple[SubwordKind, ...] = ("bpe", "unigram", "char")
@@ -242,7 +236,7 @@ def test_training_is_deterministic(kind: SubwordKind) -> None:
 
 def test_a_drawn_part_of_many_texts_is_always_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
     whole = _train("bpe").fingerprint
-    monkeypatch.setattr("nmt.tokenization.tokenizer.MOST_SENTENCES", 150)
+    monkeypatch.setattr("nmt.tokenization.subwords.MOST_SENTENCES", 150)
     assert _train("bpe").fingerprint == _train("bpe").fingerprint != whole
 
 
