@@ -26,11 +26,7 @@ from nmt.training.tracking import Tracker
 from nmt.training.trainer import TIMES, Trainer
 
 Everything: TypeAlias = Callable[[Path], dict[str, Any]]
-
-
 SPLIT = EncodedSplit.of([[4] * (i % 7 + 1) for i in range(60)], [[4] * (i % 5 + 1) for i in range(60)])
-
-
 CPU = torch.device("cpu")
 
 
