@@ -10,7 +10,7 @@ from torch import Tensor
 
 from nmt.decoding.search import Step
 from nmt.models import Source
-from nmt.runtime.session import open_session
+from nmt.onnx_runtime import open_session
 from nmt.shapes import Int
 
 if TYPE_CHECKING:

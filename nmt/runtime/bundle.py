@@ -12,10 +12,10 @@ from nmt.data.text import Normalizer, TextEncoder
 from nmt.decoding.translator import SourceLimits, Translator
 from nmt.errors import UserError
 from nmt.files import MB, open_regular, read_regular, sha256
+from nmt.onnx_runtime import open_session
 from nmt.runtime.engine import GraphEngine
 from nmt.runtime.manifest import FILE, GRAPH, Manifest
 from nmt.runtime.onnx_file import check_onnx_file
-from nmt.runtime.session import open_session
 from nmt.tokenization.tokenizer import Tokenizer, load_tokenizers
 
 PRETRAINED = Path(__file__).parent.parent / "pretrained"

@@ -1,11 +1,11 @@
-"""nmt.runtime.session: how graphs are opened."""
+"""nmt.onnx_runtime: how graphs are opened."""
 
 import numpy as np
 import pytest
 from onnx import TensorProto
 
 from nmt.graphs.graph import Graph, Value
-from nmt.runtime.session import open_session
+from nmt.onnx_runtime import open_session
 
 
 def test_a_graph_runs_with_the_threads_asked_for() -> None:
