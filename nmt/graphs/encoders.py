@@ -6,13 +6,15 @@ B sentences, Tx source positions, E embedding, M encoder width, H decoder width.
 from typing import Any, NamedTuple, cast
 
 import numpy as np
+from torch import nn
 
 from nmt.graphs.cells import sequence
 from nmt.graphs.graph import Graph, Value, int64
-from nmt.graphs.linear import as_float, linear, zeros
+from nmt.graphs.linear import as_float, embedding, linear, rows_of, zeros
 from nmt.graphs.stack import after, before
 from nmt.layers.cells import Cell
 from nmt.layers.encoders import Bridge, RecurrentEncoder
+from nmt.tokenization.vocabulary import PAD
 
 
 class Encoded(NamedTuple):
@@ -21,6 +23,18 @@ class Encoded(NamedTuple):
     outputs: Value
     last: Value
     mask: Value
+
+
+def embed(g: Graph, layer: nn.Embedding, ids: Value) -> Value:
+    """Return embedded sources (Tx, B, E) of ids (B, Tx), padded to a multiple of four positions.
+
+    A product over the source takes four of them at a time and the rest apart: with a rest, how it rounds
+    would depend on the neighbours' lengths.
+    """
+    rest = g.op("Mod", g.op("Neg", g.size(ids, 1)), int64(4))
+    pads = g.concat(g.constant(int64(0, 0, 0)), rest, axis=0)
+    padded = g.op("Pad", ids, pads, np.int64(PAD))
+    return rows_of(g, embedding(g, layer), g.op("Transpose", padded, attributes={"perm": [1, 0]}))
 
 
 def encode(g: Graph, encoder: RecurrentEncoder, x: Value, lengths: Value) -> Encoded:

@@ -147,8 +147,9 @@ class Graph:
         return both.within_one() if all(part.bounded for part in parts) else both
 
     def size(self, x: Value, axis: int) -> Value:
-        """Return the size of one dimension, as a list of one number."""
-        return self.op("Shape", x, attributes={"start": axis, "end": axis + 1})
+        """Return the size of one dimension, as a list of one number; −1 is the last one."""
+        end = {} if axis == -1 else {"end": axis + 1}
+        return self.op("Shape", x, attributes={"start": axis, **end})
 
     def cast(self, x: Value, kind: int) -> Value:
         """Return x as another type of number."""

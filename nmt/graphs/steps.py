@@ -5,12 +5,11 @@ B sentences, Tx source positions, N = B · K rows, V target vocabulary.
 
 from onnx import ModelProto, TensorProto
 
-from nmt.graphs.attention import Memory, remember
-from nmt.graphs.decoders import DecoderState, Tokens, decode, first_state
-from nmt.graphs.encoders import Encoded, bridge, encode
+from nmt.graphs.attention import Memory
+from nmt.graphs.decoders import DecoderState, Tokens, decode
 from nmt.graphs.graph import Declared, Graph, Named, Precision, Value
-from nmt.graphs.heads import keeps, logits
-from nmt.graphs.linear import embedding, rows_of
+from nmt.graphs.heads import logits
+from nmt.graphs.sources import start
 from nmt.models import Seq2Seq
 
 _FLOAT, _INT = TensorProto.FLOAT, TensorProto.INT64
@@ -26,12 +25,7 @@ def encode_graph(model: Seq2Seq, precision: Precision) -> ModelProto:
     """
     g = Graph(precision)
     src, src_len = Value("src", g), Value("src_len", g)
-    by_position = g.op("Transpose", src, attributes={"perm": [1, 0]})
-    embedded = rows_of(g, embedding(g, model.src_embedding), by_position)  # (Tx, B, E)
-    encoded = encode(g, model.encoder, embedded, src_len)
-    words = g.op("Transpose", embedded, attributes={"perm": [1, 0, 2]})
-    memory = _memory(g, model, encoded, words)
-    first = first_state(g, model.decoder, bridge(g, model.bridge, encoded), memory)
+    memory, first = start(g, model, src, src_len)
     outputs: list[Named] = [
         (value, name, _FLOAT) for value, name in zip(memory.parts(), _memory_names(memory), strict=True)
     ]
@@ -43,8 +37,9 @@ def step_graph(model: Seq2Seq, precision: Precision) -> ModelProto:
     """Return the graph of one step, of a model in evaluation mode.
 
     Inputs: y (N,), the tokens before; beam (1,): K; the outputs of `encode_graph` by their names, the memory
-    of B rows, the state of N. Outputs, in this order: log_probs (N, V), alignment (N, Tx), next_state_0,
-    next_state_1 … Raises UserError that names a layer which cannot be exported.
+    of B rows, the state of N. Outputs, in this order: log_probs (N, V), alignment (N, Tx), where Tx is the
+    next multiple of four, next_state_0, next_state_1 … Raises UserError that names a layer which cannot be
+    exported.
     """
     like, first = _kept(model, precision)
     g = Graph(precision)
@@ -71,16 +66,7 @@ def _memory_names(memory: Memory) -> list[str]:
     return [f"{_MEMORY}{name}" for name, part in memory._asdict().items() if part is not None]
 
 
-def _memory(g: Graph, model: Seq2Seq, encoded: Encoded, words: Value) -> Memory:
-    """Return the memory of encoder outputs and of the embedded source (B, Tx, E)."""
-    memory = remember(g, model.decoder.attention, encoded)
-    return memory._replace(words=keeps(g, model.head, words))
-
-
 def _kept(model: Seq2Seq, precision: Precision) -> tuple[Memory, DecoderState]:
     """Return a memory and a first state for their parts alone: their values are of another graph."""
     g = Graph(precision)
-    encoded = Encoded(*(Value(name, g) for name in Encoded._fields))
-    memory = _memory(g, model, encoded, Value("words", g))
-    h = [Value(f"h_{i}", g) for i in range(len(model.decoder.stack.layers))]
-    return memory, first_state(g, model.decoder, h, memory)
+    return start(g, model, Value("src", g), Value("src_len", g))

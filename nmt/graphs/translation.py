@@ -8,13 +8,12 @@ from collections.abc import Iterable, Sequence
 import numpy as np
 from onnx import ModelProto, TensorProto
 
-from nmt.graphs.attention import Memory, remember
-from nmt.graphs.decoders import DecoderState, Tokens, decode, first_state
-from nmt.graphs.encoders import bridge, encode
+from nmt.graphs.attention import Memory
+from nmt.graphs.decoders import DecoderState, Tokens, decode
 from nmt.graphs.graph import Graph, Precision, Value, branch, int64, scan
 from nmt.graphs.heads import logits
-from nmt.graphs.linear import embedding, rows_of
 from nmt.graphs.search import NEVER, Searcher, Settings
+from nmt.graphs.sources import start
 from nmt.models import Seq2Seq
 
 _FLOAT, _INT = TensorProto.FLOAT, TensorProto.INT64
@@ -42,11 +41,7 @@ def translation_graph(model: Seq2Seq, banned: Iterable[int], precision: Precisio
     """
     g = Graph(precision)
     src, src_len, limits, beam, n_best, alpha, offset, details = (Value(name, g) for name in INPUTS)
-    by_position = g.op("Transpose", src, attributes={"perm": [1, 0]})
-    embedded = rows_of(g, embedding(g, model.src_embedding), by_position)  # (Tx, B, E)
-    encoded = encode(g, model.encoder, embedded, src_len)
-    memory = remember(g, model.decoder.attention, encoded)
-    first = first_state(g, model.decoder, bridge(g, model.bridge, encoded), memory)
+    memory, first = start(g, model, src, src_len)
     stepper = _Stepper(g, model, banned, first)
 
     def step(
@@ -62,7 +57,7 @@ def translation_graph(model: Seq2Seq, banned: Iterable[int], precision: Precisio
     by_step = branch(
         g,
         details,
-        lambda body: [stepper.force(body, found.tokens, memory, n_best)],
+        lambda body: [stepper.force(body, found.tokens, memory, n_best, g.size(src, 1))],
         lambda body: [body.constant(np.zeros((0, 0, 0), np.float32))],
         (_FLOAT,),
     )
@@ -91,8 +86,11 @@ class _Stepper:
         scores = logits(g, self._model.head, output.features, output.alignment, memory)
         return g.op("LogSoftmax", scores, attributes={"axis": -1}), output.alignment, after.values()
 
-    def force(self, g: Graph, tokens: Value, memory: Memory, n_best: Value) -> Value:
-        """Return alignment and log-probability along tokens (B, n, 1 + T): (T, B · n, Tx + 1)."""
+    def force(self, g: Graph, tokens: Value, memory: Memory, n_best: Value, length: Value) -> Value:
+        """Return alignment and log-probability along tokens (B, n, 1 + T): (T, B · n, Tx + 1).
+
+        length: Tx, of the sources, as a list of one number; the memory's is up to three larger.
+        """
         width = g.size(tokens, 2)
         rows = g.op("Reshape", tokens, g.concat(g.constant(int64(-1)), width, axis=0))  # (B · n, 1 + T)
         last = g.op("Sub", width, int64(1))
@@ -110,6 +108,7 @@ class _Stepper:
             of_chosen = body.op(
                 "GatherElements", log_probs, body.op("Unsqueeze", chosen, int64(1)), attributes={"axis": 1}
             )
+            alignment = body.op("Slice", alignment, int64(0), length, int64(1))
             return body.concat(alignment, of_chosen, axis=1), after
 
         return scan(g, steps, first, step)
