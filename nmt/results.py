@@ -88,7 +88,7 @@ class Versions(Record):
     def installed(cls) -> Self:
         """Return the versions of this environment, without importing the packages."""
         packages = [name for name in cls.model_fields if name != "python"]
-        return cls(python=platform.python_version(), **{name: _version(name) for name in packages})
+        return cls(python=platform.python_version(), **{name: package_version(name) for name in packages})
 
 
 class Result(Record):
@@ -188,7 +188,8 @@ def read_metrics(path: Path, *, limit: int | None = None) -> Iterator[tuple[byte
             yield line, step, figures
 
 
-def _version(package: str) -> str | None:
+def package_version(package: str) -> str | None:
+    """Return the version of an installed package, without importing it; None if it is not installed."""
     try:
         return importlib.metadata.version(package)
     except importlib.metadata.PackageNotFoundError:

@@ -4,8 +4,9 @@ import gzip
 import sys
 import zlib
 from collections.abc import Iterable, Iterator
+from io import BufferedIOBase
 from pathlib import Path
-from typing import Literal, Protocol, TypeVar
+from typing import Literal, TypeVar
 
 from nmt.errors import UserError
 from nmt.files import MB
@@ -15,13 +16,6 @@ STANDARD_INPUT = "standard input"
 LONGEST = 10 * MB  # bytes of a line
 MOST_TEXT = 2000 * MB  # bytes of all lines of a file, where it has to be in memory
 Text = TypeVar("Text", bound=str | tuple[str, ...])
-
-
-class Lines(Protocol):
-    """A file opened in binary, or what reads like one."""
-
-    def readline(self, limit: int, /) -> bytes:
-        """The next line with its end, of a longer one so many bytes; b"" at the end."""
 
 
 def read_lines(path: Path, errors: Errors = "strict") -> Iterator[str]:
@@ -65,7 +59,7 @@ def read_standard_input(errors: Errors = "strict") -> Iterator[str]:
     return lines()
 
 
-def decode_lines(file: Lines, name: str, errors: Errors = "strict") -> Iterator[str]:
+def decode_lines(file: BufferedIOBase, name: str, errors: Errors = "strict") -> Iterator[str]:
     """The text of the lines of a file opened in binary; name is what a UserError calls it."""
     # A line at a time and never more of it, lest a file of zeros be one line in memory.
     for number, line in enumerate(iter(lambda: file.readline(LONGEST + 2), b""), 1):

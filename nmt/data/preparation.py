@@ -7,7 +7,6 @@ import re
 import tempfile
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack, suppress
-from importlib.metadata import PackageNotFoundError, version
 from itertools import compress, islice
 from pathlib import Path
 from typing import Literal, NamedTuple, TypeAlias
@@ -23,6 +22,7 @@ from nmt.data.prepared import Meta, Prepared, SplitMeta
 from nmt.data.spool import SpooledCorpus, write_pairs
 from nmt.errors import UserError
 from nmt.files import sha256
+from nmt.results import package_version
 from nmt.tokenization.tokenizer import Tokenizer, load_tokenizers, save_tokenizers
 
 FORMAT = 4  # of the folder; increase it if the files or the encoding of text change
@@ -70,7 +70,7 @@ def prepare(
 def _key(data: DataConfig, corpus: Corpus, seed: int) -> str:
     content: dict[str, object] = {
         "format": FORMAT,
-        "packages": {name: _version(name) for name in ("sentencepiece", "torchtext")},
+        "packages": {name: package_version(name) for name in ("sentencepiece", "torchtext")},
         **({"seed": seed} if _samples(data) else {}),
         "text": {split: corpus.fingerprint(split) for split in corpus.splits},
         # Without the paths of the text, which its fingerprints identify.
@@ -82,13 +82,6 @@ def _key(data: DataConfig, corpus: Corpus, seed: int) -> str:
         # Of what lies in the folder now: it may be another run's later.
         content["tokenizers"] = [each.fingerprint for each in load_tokenizers(Path(saved.path))]
     return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
-
-
-def _version(package: str) -> str | None:
-    try:
-        return version(package)
-    except PackageNotFoundError:
-        return None
 
 
 def _of_key(folder: Path, key: str) -> Prepared:

@@ -1,6 +1,6 @@
 """Two problems that can only be solved by memory over a known lag."""
 
-from typing import NamedTuple, Protocol
+from typing import NamedTuple, TypeAlias
 
 import torch
 from torch import Tensor
@@ -14,29 +14,6 @@ class Examples(NamedTuple):
     targets: Tensor
 
 
-class Problem(Protocol):
-    """A generator of sequences with a loss and an error."""
-
-    name: str
-    lag: int
-    input_size: int
-    output_size: int
-    last: int  # number of positions with a target
-    length: int  # T
-    measure: str  # the name of `error`
-    guessing: float  # the error of the best answer without memory
-    solved: float  # an error below which the problem counts as solved
-
-    def draw(self, rows: int, generator: torch.Generator) -> Examples:
-        """Return new random sequences."""
-
-    def loss(self, read: Tensor, targets: Tensor) -> Tensor:
-        """Return what training minimises, the mean over all outputs (B, last, O)."""
-
-    def error(self, read: Tensor, targets: Tensor) -> Tensor:
-        """Return the error that is reported."""
-
-
 class AddingProblem:
     """Add two marked numbers (Hochreiter & Schmidhuber 1997, experiment 4; Le et al. 2015, §4.1).
 
@@ -46,10 +23,12 @@ class AddingProblem:
     """
 
     name = "adding"
-    input_size, output_size, last = 2, 1, 1
-    measure = "mean squared error"
-    guessing, solved = 1 / 6, 0.01
-    least = 2
+    input_size, output_size = 2, 1
+    last = 1  # number of positions with a target
+    measure = "mean squared error"  # the name of `error`, which is reported
+    guessing = 1 / 6  # the error of the best answer without memory
+    solved = 0.01  # an error below which the problem counts as solved
+    least = 2  # the shortest lag
 
     def __init__(self, lag: int) -> None:
         self.lag = self.length = lag
@@ -103,3 +82,6 @@ class CopyingMemory:
     def error(self, read: Tensor, targets: Tensor) -> Tensor:
         """Return the fraction of wrong symbols."""
         return (read.argmax(-1) != targets).float().mean()
+
+
+Problem: TypeAlias = AddingProblem | CopyingMemory
