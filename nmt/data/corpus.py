@@ -71,11 +71,9 @@ class WrappedCorpus(Corpus):
         self.streamed, self.needs_library = corpus.streamed, corpus.needs_library
 
     def fingerprint(self, split: Split) -> str:
-        """That of the corpus."""
         return self.corpus.fingerprint(split)
 
     def describe(self, split: Split = "train") -> str:
-        """What the corpus is."""
         return self.corpus.describe(split)
 
 
@@ -151,7 +149,6 @@ class FileCorpus(Corpus):
         return f"{digest}{self._way}"
 
     def describe(self, split: Split = "train") -> str:
-        """The names of the files."""
         return f"{self._kind} {' and '.join(str(file.path) for file in self._files[split])}"
 
 
@@ -244,5 +241,4 @@ class BuiltinCorpus(Corpus):
         return digest.hexdigest()
 
     def describe(self, split: Split = "train") -> str:
-        """Which seed."""
         return f"the builtin corpus, seed {self._seed}"

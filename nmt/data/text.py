@@ -47,6 +47,5 @@ class NormalizedCorpus(WrappedCorpus):
         self._normalize = normalize
 
     def pairs(self, split: Split) -> Iterator[Pair]:
-        """Yield the pairs of a split in order, both texts normalized."""
         for src, trg in self.corpus.pairs(split):
             yield Pair(self._normalize(src), self._normalize(trg))

@@ -86,5 +86,4 @@ class PlateauSchedule(Schedule):
         return {"reductions": self.reductions, "waited": self.waited}
 
     def load_state(self, state: dict[str, int]) -> None:
-        """Continue from a saved state."""
         self.reductions, self.waited = state["reductions"], state["waited"]
