@@ -91,7 +91,7 @@ def changed_keys(old: Experiment, new: Experiment) -> list[tuple[str, object, ob
 
     A key that only one of them has, such as one of another kind of attention, is None in the other.
     """
-    before, after = _flat(old.model_dump()), _flat(new.model_dump())
+    before, after = flat(old.model_dump()), flat(new.model_dump())
     pairs = [(key, before.get(key), after.get(key)) for key in before | after]
     return [(key, was, now) for key, was, now in pairs if was != now]
 
@@ -103,13 +103,14 @@ def keys_of_model(experiment: Experiment) -> dict[str, object]:
     """
     model = experiment.model.model_dump(mode="json", exclude={"embeddings"})
     data = {"normalize": experiment.data.normalize, "continuous": experiment.data.continuous}
-    return _flat({"model": model, "data": data})
+    return flat({"model": model, "data": data})
 
 
-def _flat(tree: Mapping[str, object], prefix: str = "") -> dict[str, object]:
+def flat(tree: Mapping[str, object], prefix: str = "") -> dict[str, object]:
+    """Return the values of nested mappings by dotted key."""
     leaves: dict[str, object] = {}
     for key, value in tree.items():
-        leaves |= _flat(value, f"{prefix}{key}.") if isinstance(value, dict) else {prefix + key: value}
+        leaves |= flat(value, f"{prefix}{key}.") if isinstance(value, dict) else {prefix + key: value}
     return leaves
 
 

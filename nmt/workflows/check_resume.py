@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 from nmt.config.experiment import Experiment
-from nmt.config.loading import dump_experiment
+from nmt.config.loading import dump_experiment, flat
 from nmt.errors import UserError
 from nmt.files import replace_text
 from nmt.results import read_metrics
@@ -134,8 +134,8 @@ def _contents(run: Run) -> Contents:
     contents: Contents = {NAMES.get(group, group): tensors for group, tensors in groups.items()}
     contents["best weights"] = read_tensors(run.model)
     state["at"] = {name: value for name, value in state["at"].items() if name not in CLOCKS}
-    contents[NAMES["batches"]] = _flat(state.pop("batches"))
-    contents[NAMES["state"]] = _flat(state)
+    for name, part in (("batches", state.pop("batches")), ("state", state)):
+        contents[NAMES[name]] = {key: json.dumps(value) for key, value in flat(part).items()}
     contents[run.metrics.name] = {
         f"line {number}, {key}": json.dumps(value)
         for number, (_, step, figures) in enumerate(read_metrics(run.metrics), start=1)
@@ -143,15 +143,6 @@ def _contents(run: Run) -> Contents:
         if key not in TIMES
     }
     return contents
-
-
-def _flat(tree: Mapping[str, object], prefix: str = "") -> dict[str, str]:
-    leaves: dict[str, str] = {}
-    for key, value in tree.items():
-        leaves |= (
-            _flat(value, f"{prefix}{key}.") if isinstance(value, dict) else {prefix + key: json.dumps(value)}
-        )
-    return leaves
 
 
 def _compare(name: str, one: Mapping[str, Tensor | str], other: Mapping[str, Tensor | str]) -> Part:
