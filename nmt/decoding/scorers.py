@@ -83,9 +83,9 @@ class EnsembleScorer(Generic[Reads, Keeps, Moves]):
         steps = [member.step(y_prev, memory, state) for member, memory, state in asked]
         log_probs = torch.stack([step.log_probs for step in steps])  # (M, N, V)
         # A piece that no member gives a probability has −∞, from which nothing finite may be subtracted.
-        top = log_probs.amax(dim=0).clamp(min=torch.finfo(log_probs.dtype).min)
+        top = log_probs.amax(dim=0).clamp_(min=torch.finfo(log_probs.dtype).min)
         # log of a mean, not logsumexp less log M: of equal members the result is theirs to the last bit.
-        combined = top + mean((log_probs - top).exp().unbind()).log()  # (N, V)
+        combined = top.add_(mean(log_probs.sub_(top).exp_().unbind()).log_())  # (N, V)
         return Step(combined, tuple(step.state for step in steps), self._align(steps))
 
     def _align(self, steps: Sequence[Step[Moves]]) -> Float[Tensor, "N Tx"] | None:
