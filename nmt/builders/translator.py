@@ -1,8 +1,9 @@
 """A run folder, or several → a translator."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import cache
 from pathlib import Path
-from typing import NamedTuple, TypeVar
+from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
 import torch
 from torch import nn
@@ -20,13 +21,16 @@ from nmt.decoding.scorers import EnsembleScorer, FusionScorer, LanguageModelScor
 from nmt.decoding.search import AnyScorer
 from nmt.decoding.torch_engine import TorchEngine
 from nmt.decoding.translator import SourceLimits, Translator
-from nmt.errors import UserError
+from nmt.errors import CannotExport, UserError
 from nmt.layers.decoders import ConditionalDecoder
 from nmt.layers.packed import MANY, folded, kernels, packed
 from nmt.machine import Precision, has_packed
 from nmt.models import LanguageModel, Seq2Seq
 from nmt.run import Run
 from nmt.tokenization.tokenizer import Tokenizer, load_tokenizers
+
+if TYPE_CHECKING:
+    from nmt.graphs.graph import Precision as GraphPrecision
 
 AFTER = 32  # steps, before which recording one does not pay: a single line
 Model = TypeVar("Model", Seq2Seq, LanguageModel)
@@ -45,18 +49,18 @@ def load_translator(
     if options.threads is not None:
         torch.set_num_threads(options.threads)
     where = choose_device(options.device)
-    asked: Precision = "float64" if options.sampling and options.precision == "auto" else options.precision
-    precision = choose_translation_precision(asked, where)
     members = read_members(options, experiment)
     first = members[0]
     decoding, n_best = first.experiment.decoding, options.n_best
     limits = [member.limits(options.max_source) for member in members]
+    chosen = _scorers(options, members, where)
     engine = TorchEngine(
-        _scorer(options, members, where, precision),
+        chosen.scorer,
         build_search(decoding, first.trg, beam=options.beam or max(decoding.beam, n_best), n_best=n_best),
         tokens_per_batch=decoding.tokens_per_batch,
         device=where,
-        precision=precision,
+        precision=chosen.precision,
+        plain=chosen.plain,
     )
     return Translator(
         engine,
@@ -71,26 +75,88 @@ def load_translator(
     )
 
 
-def _scorer(
-    options: TranslationOptions, members: Sequence["Member"], device: torch.device, precision: Precision
-) -> AnyScorer:
-    """Return the scorer of one model, an ensemble or a fusion."""
-    models: list[ModelScorer | LanguageModelScorer] = [
-        ModelScorer(for_translation(member.load_model(), device, precision)) for member in members
-    ]
-    scorer: AnyScorer = models[0]
-    if len(members) > 1:
-        same_source = len({member.src.fingerprint for member in members}) == 1
-        scorer = EnsembleScorer(models, same_source=same_source)
+class _Scorers(NamedTuple):
+    """scorer, precision: of the search. plain: gives the scorer that samples and forces, if it is another."""
+
+    scorer: AnyScorer
+    precision: Precision
+    plain: Callable[[], AnyScorer] | None = None
+
+
+def _scorers(options: TranslationOptions, members: Sequence["Member"], device: torch.device) -> _Scorers:
+    """Return the scorers of one model, an ensemble or a fusion.
+
+    Several models that search on a CPU take their steps on ONNX Runtime, if it has all their layers.
+    """
+    asked: Precision = "float64" if options.sampling and options.precision == "auto" else options.precision
+    alone = len(members) == 1 and not options.lm
+    in_graphs = not (alone or options.sampling) and device.type == "cpu"
+    if not in_graphs or asked not in ("auto", "float32", "int8"):
+        precision = choose_translation_precision(asked, device)
+        return _Scorers(_in_torch(_together(options, members), device, precision), precision)
+    together = _together(options, members)
+
+    def plain() -> AnyScorer:
+        return _in_torch(together, device, choose_translation_precision(asked, device))
+
+    precision = "float32" if asked == "float32" else "int8"
+    scorer = _in_graphs(together, precision, threads=options.threads or 1)
+    if scorer is None:
+        precision = choose_translation_precision(asked, device)
+        return _Scorers(_in_torch(together, device, precision), precision)
+    return _Scorers(scorer, precision, cache(plain))
+
+
+class _Together(NamedTuple):
+    """Models that translate together, the language model's weight, and whether all read the same tokens."""
+
+    models: list[Seq2Seq]
+    lm: LanguageModel | None
+    weight: float
+    same_source: bool
+
+    def scorer(self, models: Sequence[AnyScorer], lm: LanguageModelScorer | None) -> AnyScorer:
+        """Return the scorer of all from one for each."""
+        scorer = models[0] if len(models) == 1 else EnsembleScorer(models, same_source=self.same_source)
+        return scorer if lm is None else FusionScorer(scorer, lm, self.weight)
+
+
+def _together(options: TranslationOptions, members: Sequence["Member"]) -> _Together:
+    """Return the models on the CPU in float32."""
+    lm = None
     if options.lm:
         from nmt.builders.language_model import load_language_model  # a tenth of a second that few need
 
-        exact = torch.float64 if precision == "float64" else torch.float32
-        read = load_language_model(options.lm, device=options.device, precision=exact)
-        fused = LanguageModelScorer(for_translation(read.model, device, precision))
-        models.append(fused)
-        scorer = FusionScorer(scorer, fused, options.weight)
-    return recorded(scorer, *(each.model for each in models)) if precision == "int8" else scorer
+        lm = load_language_model(options.lm, device="cpu", precision=torch.float32).model
+    same_source = len({member.src.fingerprint for member in members}) == 1
+    return _Together([member.load_model() for member in members], lm, options.weight, same_source)
+
+
+def _in_torch(together: _Together, device: torch.device, precision: Precision) -> AnyScorer:
+    models = [for_translation(model, device, precision) for model in together.models]
+    lm = None if together.lm is None else for_translation(together.lm, device, precision)
+    scorer = together.scorer(
+        [ModelScorer(model) for model in models], None if lm is None else LanguageModelScorer(lm)
+    )
+    every: list[nn.Module] = [*models, *([] if lm is None else [lm])]
+    return recorded(scorer, *every) if precision == "int8" else scorer
+
+
+def _in_graphs(together: _Together, precision: "GraphPrecision", *, threads: int) -> AnyScorer | None:
+    """Return the scorer on ONNX Runtime, None if a layer has no graph; a language model stays in torch."""
+    from nmt.decoding.graph_scorer import GraphScorer  # a fifth of a second that few need
+    from nmt.graphs.steps import encode_graph, step_graph
+
+    made = []
+    for model in together.models:
+        try:
+            graphs = encode_graph(model, precision), step_graph(model, precision)
+        except CannotExport:
+            return None
+        made.append(GraphScorer(*(graph.SerializeToString() for graph in graphs), threads=threads))
+    lm = together.lm
+    text = None if lm is None else LanguageModelScorer(for_translation(lm, torch.device("cpu"), "float32"))
+    return together.scorer(made, text)
 
 
 def recorded(scorer: AnyScorer, *models: nn.Module) -> AnyScorer:

@@ -31,7 +31,7 @@ class TranslationOptions:
     translated as a whole. split: False keeps together more sentences than training showed together.
     sampling: translations are sampled, not searched; in float64 unless precision says otherwise, since a
     random number can fall next to the edge between two tokens. threads: CPU threads of a process that
-    translates; None leaves torch as it is set.
+    translates; None leaves torch as it is set, and gives ONNX Runtime one.
     """
 
     models: tuple[Path, ...]

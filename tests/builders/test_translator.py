@@ -1,19 +1,26 @@
 """nmt.builders.translator: a run folder is a model, and a folder that is no whole run is refused by name."""
 
 import shutil
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
+import torch
 from safetensors import safe_open
 from safetensors.torch import load_file, save_file
 
 import nmt
+from nmt.builders.kinds import build_trained_model
 from nmt.builders.translator import load_translator
 from nmt.config import load_experiment
-from nmt.decoding.options import TranslationOptions
-from nmt.errors import UserError
+from nmt.decoding.graph_scorer import GraphScorer
+from nmt.decoding.options import Sampling, TranslationOptions
+from nmt.decoding.scorers import EnsembleScorer, FusionScorer, ModelScorer
+from nmt.decoding.translator import Translation
+from nmt.errors import CannotExport, UserError
+from nmt.run import Run
 from nmt.tokenization.subwords import SentencePieceTokenizer
-from nmt.tokenization.tokenizer import save_tokenizers
+from nmt.tokenization.tokenizer import load_tokenizers, save_tokenizers
 
 
 @pytest.fixture
@@ -118,3 +125,118 @@ def test_a_configuration_of_another_run(run: Path) -> None:
     config.write_text(config.read_text().replace("embedding: 16", "embedding: 32"))
     with pytest.raises(UserError, match=r"model\.safetensors does not fit .*config\.yaml: src_embedding"):
         load_translator(TranslationOptions(models=(run,)))
+
+
+LANGUAGE_MODEL = """
+name: lm
+data: {{text: {{train: {folder}/lm.txt, held_out: 0.2}}, tokenizer: {{kind: saved, path: {tokenizer}}}}}
+model: {{kind: language_model, embedding: 8, hidden: 12}}
+training: {{best_by: loss, label_smoothing: 0.0}}
+"""
+LINES = ["der Hund läuft schnell.", "", "die Straße", "der Hund, " * 15, "the dog runs quickly"]
+DECODER = "{hidden: 16, cell: gru, style: layer_parallel, attention: {kind: general}}"
+
+
+def random_run(folder: Path, like: Path, config: str, seed: int) -> Path:
+    """A run with random weights and the tokenizers of another."""
+    run = Run(folder)
+    run.folder.mkdir()
+    shutil.copytree(like / "tokenizer", run.tokenizer)
+    run.config.write_text(config, encoding="utf-8")
+    src, trg = load_tokenizers(run.tokenizer)
+    torch.manual_seed(seed)
+    model = build_trained_model(run.experiment(), len(src.vocabulary), len(trg.vocabulary))
+    with torch.no_grad():
+        for parameter in model.parameters():
+            parameter.mul_(3)
+    run.save_model(model, (src.fingerprint, trg.fingerprint))
+    return run.folder
+
+
+@pytest.fixture
+def grus(tiny_run: Path, tmp_path: Path) -> tuple[Path, Path]:
+    """Two runs whose layers all have graphs."""
+    overridden = load_experiment(
+        tiny_run / "config.yaml", ["model.encoder={hidden: 16, cell: gru}", f"model.decoder={DECODER}"]
+    )
+    Run(tmp_path).save_experiment(overridden)
+    config = (tmp_path / "config.yaml").read_text("utf-8")
+    one, two = (random_run(tmp_path / f"run{seed}", tiny_run, config, seed) for seed in (1, 2))
+    return one, two
+
+
+@pytest.fixture
+def lm(tiny_run: Path, tmp_path: Path) -> Path:
+    """A language model over the target tokens of the tiny run."""
+    config = LANGUAGE_MODEL.format(folder=tmp_path, tokenizer=tiny_run / "tokenizer")
+    return random_run(tmp_path / "lm", tiny_run, config, 3)
+
+
+def as_pairs(translations: Sequence[Translation]) -> list[tuple[str, list[float]]]:
+    return [(each.text, [ranked.score for ranked in each.ranked]) for each in translations]
+
+
+@pytest.mark.parametrize("fused", [False, True])
+def test_models_together_search_on_onnx_runtime(grus: tuple[Path, Path], lm: Path, fused: bool) -> None:
+    def options(precision: str) -> TranslationOptions:
+        return TranslationOptions(
+            models=grus,
+            lm=lm if fused else None,
+            lm_weight=0.4 if fused else None,
+            device="cpu",
+            precision=precision,  # type: ignore[arg-type]
+            n_best=3,
+        )
+
+    exact, translator = load_translator(options("float64")), load_translator(options("float32"))
+    scorer = translator.engine.scorer
+    if fused:
+        assert isinstance(scorer, FusionScorer)
+        scorer = scorer.translation
+    assert isinstance(scorer, EnsembleScorer)
+    assert all(isinstance(member, GraphScorer) for member in scorer.members)
+    expected = as_pairs(exact.translations(LINES))
+    found = as_pairs(translator.translations(LINES))
+    assert [text for text, _ in found] == [text for text, _ in expected]
+    assert [scores for _, scores in found] == [pytest.approx(scores, abs=1e-3) for _, scores in expected]
+    pairs = [(line, "the dog runs") for line in LINES]
+    for forced, wanted in zip(translator.force(pairs), exact.force(pairs), strict=True):
+        assert forced.log_probs == pytest.approx(wanted.log_probs, abs=1e-3)
+
+
+def test_models_together_are_in_int8_unless_told_otherwise(grus: tuple[Path, Path]) -> None:
+    engine = load_translator(TranslationOptions(models=grus, device="cpu")).engine
+    assert engine.precision == "int8"
+    one, _ = grus
+    twice = load_translator(TranslationOptions(models=(one, one), device="cpu", precision="float32"))
+    alone = load_translator(TranslationOptions(models=(one,), device="cpu", precision="float32"))
+    assert twice.translate(LINES) == alone.translate(LINES)
+
+
+def test_sampled_and_forced_models_are_torchs(grus: tuple[Path, Path]) -> None:
+    sampling = Sampling(seed=1, temperature=1.0, top_k=None, top_p=1.0)
+    sampled = load_translator(
+        TranslationOptions(models=grus, device="cpu", precision="float32", sampling=sampling)
+    )
+    assert isinstance(sampled.engine.scorer, EnsembleScorer)
+    assert all(isinstance(member, ModelScorer) for member in sampled.engine.scorer.members)
+    searched = load_translator(TranslationOptions(models=grus, device="cpu", precision="float32"))
+    assert searched.sample(LINES, seed=1) == sampled.sample(LINES, seed=1)
+    pairs = [(line, "the dog runs") for line in LINES]
+    assert searched.force(pairs) == sampled.force(pairs)
+
+
+def test_models_with_a_layer_that_has_no_graph_stay_in_torch(
+    grus: tuple[Path, Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    options = TranslationOptions(models=grus, device="cpu", precision="float32")
+    expected = load_translator(options).translate(LINES)
+
+    def refuse(*_: object) -> None:
+        raise CannotExport("SomeCell cannot be exported")
+
+    monkeypatch.setattr("nmt.graphs.steps.step_graph", refuse)
+    translator = load_translator(options)
+    assert isinstance(translator.engine.scorer, EnsembleScorer)
+    assert all(isinstance(member, ModelScorer) for member in translator.engine.scorer.members)
+    assert translator.translate(LINES) == expected
