@@ -238,7 +238,7 @@ def _characters(prepared: Prepared) -> int:
 
 
 def _validation_rows(text: EncodedSplit) -> int:
-    pieces = len(text) + int(text.trg_lengths.sum())
+    pieces = len(text) + int(text.lengths()[1].sum())
     return max(1, min(VALIDATION_ROWS, pieces // ROW_LENGTH))
 
 

@@ -101,18 +101,8 @@ class EncodedSplit:
         """Number of segmentations, used in turn by the epochs."""
         return len(self._src)
 
-    @property
-    def src_lengths(self) -> Lengths:
-        """Number of tokens of every source in the first segmentation, without </s>."""
-        return self.lengths()[0]
-
-    @property
-    def trg_lengths(self) -> Lengths:
-        """Number of tokens of every target in the first segmentation, without </s>."""
-        return self.lengths()[1]
-
     def lengths(self, epoch: int = 0) -> tuple[Lengths, Lengths]:
-        """Return the numbers of tokens of every source and target in an epoch."""
+        """Return the numbers of tokens of every source and target in an epoch, without </s>."""
         number = epoch % len(self._src)
         return self._src[number].lengths(), self._trg[number].lengths()
 

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack, suppress
 from itertools import compress, islice
 from pathlib import Path
-from typing import Literal, NamedTuple, TypeAlias
+from typing import Literal, TypeAlias
 
 import numpy as np
 
@@ -137,20 +137,21 @@ def _write(
     dtype: Literal["uint16", "uint32"] = "uint32"
     if all(len(tokenizer.vocabulary) <= 1 << 16 for tokenizer in tokenizers):
         dtype = "uint16"
-    written: dict[Split, _Written] = {}
+    splits: dict[Split, SplitMeta] = {}
     for split in corpus.splits:
         log(f"encoding {split}")
-        files = folder / split
+        files, scanned = folder / split, scans[split]
         if split == "train":
             samplers = [np.random.default_rng((seed, number)) for number in range(_samples(data))]
             lengths = Lengths() if corpus.rows == "pairs" else None
-            written[split] = _encode(train_pairs(), tokenizers, files, dtype, filters, samplers, lengths)
-            reasons[chosen] = written[split].reasons
+            splits[split], reasons[chosen] = _encode(
+                train_pairs(), tokenizers, files, dtype, scanned, filters, samplers, lengths
+            )
             _something_left(corpus, reasons)
             if lengths:
                 lengths.measured().save(folder / "tokenizer")
         else:
-            written[split] = _encode(corpus.pairs(split), tokenizers, files, dtype)
+            splits[split], _ = _encode(corpus.pairs(split), tokenizers, files, dtype, scanned)
             write_pairs(corpus.pairs(split), folder / f"{split}.jsonl")
 
     meta = Meta(
@@ -160,17 +161,7 @@ def _write(
         src=corpus.languages.src,
         trg=corpus.languages.trg,
         dtype=dtype,
-        splits={
-            split: SplitMeta(
-                sha256=scans[split].sha256,
-                read=len(scans[split]),
-                kept=int((of.reasons == Reason.KEPT).sum()),
-                segmentations=of.segmentations,
-                src_pieces=of.src_pieces,
-                trg_pieces=of.trg_pieces,
-            )
-            for split, of in written.items()
-        },
+        splits=splits,
         dropped=counts(reasons),
         overlap=overlap,
         files={str(path.relative_to(folder)): sha256(path) for path in _files(folder)},
@@ -232,28 +223,20 @@ def _samples(data: DataConfig) -> int:
     return 0
 
 
-class _Written(NamedTuple):
-    """What was written of a split; reasons has one element per pair read."""
-
-    reasons: Reasons
-    segmentations: int
-    src_pieces: int
-    trg_pieces: int
-
-
 def _encode(
     pairs: Iterator[Pair],
     tokenizers: tuple[Tokenizer, Tokenizer],
     files: Path,
     dtype: str,
+    scanned: Scan,
     filters: Filters | None = None,
     samplers: Iterable[np.random.Generator] = (),
     lengths: Lengths | None = None,
-) -> _Written:
+) -> tuple[SplitMeta, Reasons]:
     """Write FILES.N.SIDE: one segmentation per sampler, or the plain one if there is none.
 
-    The filters look at the plain one in any case, so that what is kept does not depend on what is drawn;
-    `lengths` takes in that of the rows that are kept.
+    The filters look at the plain one in any case, so that what is kept does not depend on what is sampled;
+    `lengths` takes in that of the examples that are kept. Return a reason for each pair too.
     """
     src_tokenizer, trg_tokenizer = tokenizers
     reasons = []
@@ -284,7 +267,16 @@ def _encode(
                     src_writer.append(src_tokenizer.sample_batch([chunk[i].src for i in kept], src_seed))
                     trg_writer.append(trg_tokenizer.sample_batch([chunk[i].trg for i in kept], trg_seed))
     _, src_writer, trg_writer = plans[0]
-    return _Written(np.concatenate(reasons), len(plans), src_writer.pieces, trg_writer.pieces)
+    found = np.concatenate(reasons)
+    meta = SplitMeta(
+        sha256=scanned.sha256,
+        read=len(scanned),
+        kept=int((found == Reason.KEPT).sum()),
+        segmentations=len(plans),
+        src_pieces=src_writer.pieces,
+        trg_pieces=trg_writer.pieces,
+    )
+    return meta, found
 
 
 def _by_length(src: list[list[int]], trg: list[list[int]], filters: Filters | None) -> Reasons:

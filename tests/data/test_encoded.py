@@ -36,6 +36,6 @@ def test_sides_that_do_not_belong_together_are_refused() -> None:
 def test_lengths_are_those_of_the_epoch() -> None:
     split = EncodedSplit([Side.of([[4], []]), Side.of([[4, 4], [5]])], [Side.of([[4], [5]])] * 2)
     assert (len(split), split.segmentations) == (2, 2)
-    assert split.src_lengths.tolist() == [1, 0]
+    assert split.lengths()[0].tolist() == [1, 0]
     assert split.lengths(3)[0].tolist() == [2, 1]
-    assert split.trg_lengths.tolist() == [1, 1]
+    assert split.lengths()[1].tolist() == [1, 1]

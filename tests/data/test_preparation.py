@@ -120,7 +120,7 @@ def test_only_training_pairs_are_filtered_and_every_drop_is_counted(tmp_path: Pa
     train = prepared.meta.splits["train"]
     assert (train.read, train.kept, train.segmentations) == (9, 4, 1)
     assert (train.src_pieces, train.trg_pieces) == (10, 11)
-    assert prepared.split("train").src_lengths.tolist() == [2, 2, 2, 4]
+    assert prepared.split("train").lengths()[0].tolist() == [2, 2, 2, 4]
     summary = prepared.summary()
     for part in ("9 pairs read", "4 kept", "1 exact duplicates", "1 too long", "1 also in test"):
         assert part in summary

@@ -56,5 +56,5 @@ def test_of_one_long_text_no_line_is_left_out(tmp_path: Path) -> None:
     data = text_config(tmp_path, lines=False)
     prepared = prepare(data, open_corpus(data), only_words, seed=1)
     assert not any(prepared.meta.dropped.values())
-    assert prepared.split("train").trg_lengths.tolist() == [2, 0, 2, 20, 2, 1]
+    assert prepared.split("train").lengths()[1].tolist() == [2, 0, 2, 20, 2, 1]
     assert prepare(lines, open_corpus(lines), only_words, seed=1).folder != prepared.folder
