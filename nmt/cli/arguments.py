@@ -78,7 +78,7 @@ class Command(TyperCommand):
 def check_weight(lm: Path | None, weight: float | None) -> None:
     """Raise UserError for a weight without a language model, or one that is not finite."""
     if weight is not None and not isfinite(weight):
-        raise UserError(f"--lm-weight {weight}: expected a number from 0 on, such as 0.2")
+        raise UserError(f"--lm-weight {weight}: expected a number ≥ 0, such as 0.2")
     if weight is not None and lm is None:
         raise UserError(f"--lm-weight {weight} needs a language model; add --lm RUN")
 
@@ -86,7 +86,7 @@ def check_weight(lm: Path | None, weight: float | None) -> None:
 def check_drawing(context: typer.Context, temperature: float, top_p: float) -> None:
     """Raise UserError where one of them is no number to draw with, or nothing is left to chance."""
     if not (isfinite(temperature) and temperature >= 0):
-        raise UserError(f"--temperature {temperature}: expected a number from 0 on, such as 0.8")
+        raise UserError(f"--temperature {temperature}: expected a number ≥ 0, such as 0.8")
     if not 0 < top_p <= 1:
         raise UserError(f"--top-p {top_p}: expected a probability above 0 and up to 1")
     if not temperature and (idle := given(context, "top_k", "top_p", "seed")):

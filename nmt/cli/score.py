@@ -120,8 +120,8 @@ def score(
     language model gets perplexity and bits per character on a split or on --text, a classifier or tagger
     accuracy and F1.
 
-    --force translates nothing. It writes one line of JSON for each pair, or line of --text: "pieces", the
-    tokens of the target with </s> last; "log_probs", their natural log-probabilities (null for a probability
+    --force translates nothing. It writes one line of JSON for each pair, or line of --text: "tokens", those
+    of the target with </s> last; "log_probs", their natural log-probabilities (null for a probability
     of 0); and "log_prob", the sum. With --lm these are the scores of the fusion. No source is split. A
     language model computes in float64, other models in --precision.
     """

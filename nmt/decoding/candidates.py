@@ -1,4 +1,4 @@
-"""What a search keeps at a step: the best candidates, and how lengths are weighed against each other.
+"""The best candidates of a search step, and the length penalty.
 
 N rows, W candidates in each, C of them kept.
 """
@@ -17,7 +17,7 @@ class LengthPenalty:
     """score = log-probability / ((offset + Ty) / (offset + 1))^alpha, Ty counting </s>.
 
     offset 5 is GNMT's (Wu et al. 2016, eq. 14), offset 0 averages over tokens, alpha 0 ranks by
-    log-probability alone. alpha ≥ 0, so that a longer hypothesis divides by no less.
+    log-probability alone. alpha ≥ 0, so the divisor never falls with the length.
     """
 
     alpha: float
@@ -27,16 +27,16 @@ class LengthPenalty:
         self, log_prob: Float[Tensor, "*rows"], length: Int[Tensor, "*rows"]
     ) -> Float[Tensor, "*rows"]:
         """Return the scores of hypotheses of the given log-probabilities and lengths."""
-        # By way of log and exp: the last bit of torch's pow depends on where in a tensor a number stands.
+        # log and exp instead of pow: the last bit of torch's pow depends on an element's position.
         ratio = (self.offset + length.double()) / (self.offset + 1)
         return log_prob / (self.alpha * ratio.log()).exp().to(log_prob.dtype)
 
 
 def top(scores: Float[Tensor, "N W"], count: int) -> tuple[Float[Tensor, "N C"], Int[Tensor, "N C"]]:
-    """Return the `count` largest of each row of scores and their places, ties to the smaller place."""
+    """Return the `count` largest scores of each row and their places; a tie goes to the smaller place."""
     count = min(count, scores.shape[-1])
     values, places = some_top(scores, count + 1)
-    # torch.topk leaves open which of several equal values it takes, and in what order.
+    # torch.topk does not define which of several equal values it returns, nor their order.
     tied = (values[:, 1:] == values[:, :-1]).any(dim=1) & ~values[:, 0].isnan()
     if tied.any():
         rows = tied.nonzero().squeeze(1)
@@ -48,10 +48,10 @@ _CHUNKS = 512
 
 
 def some_top(scores: Float[Tensor, "N W"], count: int) -> tuple[Float[Tensor, "N C"], Int[Tensor, "N C"]]:
-    """Return C = min(count, W) of the largest of each row of scores and their places, ties as they come.
+    """Return the C = min(count, W) largest scores of each row and their places; ties in any order.
 
-    In a long row, chunk c is made of the places c, c + 512, c + 1024 …; the best are in the chunks with the
-    largest maxima, or in what is left at the end of the row.
+    In a long row, chunk c has the places c, c + 512, c + 1024 …. The best scores are in the chunks with the
+    largest maxima, or in the rest at the end of the row.
     """
     count = min(count, scores.shape[-1])
     deep = scores.shape[-1] // _CHUNKS
@@ -68,7 +68,7 @@ def some_top(scores: Float[Tensor, "N W"], count: int) -> tuple[Float[Tensor, "N
 
 @lru_cache(8)
 def _places(deep: int, size: int, device: torch.device) -> tuple[Tensor, Tensor]:
-    """Return where a chunk's places lie, counted from its first, and the places that are in no chunk."""
+    """Return the places of a chunk relative to its first, and the places that are in no chunk."""
     whole = deep * _CHUNKS
     return torch.arange(0, whole, _CHUNKS, device=device), torch.arange(whole, size, device=device)
 
@@ -76,7 +76,7 @@ def _places(deep: int, size: int, device: torch.device) -> tuple[Tensor, Tensor]
 def _exact_top(
     scores: Float[Tensor, "N W"], last: Float[Tensor, "N"], count: int
 ) -> tuple[Float[Tensor, "N C"], Int[Tensor, "N C"]]:
-    """Return the `count` largest of each row, ties to the smaller place, given the last."""
+    """Return the `count` largest of each row, given the smallest of them; ties as in `top`."""
     last = last.unsqueeze(1)
     above, equal = scores > last, scores == last
     room = count - above.sum(dim=1, keepdim=True)

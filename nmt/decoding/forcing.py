@@ -1,4 +1,4 @@
-"""Forced decoding: how probable a step scorer finds what others wrote. It knows no model.
+"""Forced decoding: the probability of given targets under a step scorer. It knows no model.
 
 B sentences, Ty target positions.
 """
@@ -15,10 +15,10 @@ from nmt.shapes import Float, Int
 def force(
     scorer: StepScorer[Source, Memory, State], source: Source, targets: Int[Tensor, "B Ty"], *, bos: int
 ) -> Float[Tensor, "B Ty"]:
-    """Return the log-probability of each piece of the targets after those before it.
+    """Return the log-probability of each target token given the tokens before it.
 
-    The targets end in </s>; what is behind it is padding, and its log-probabilities mean nothing. For a
-    search's own hypothesis they add up to its log_prob. Raises Diverged where one is not a number.
+    The targets end in </s>; padding follows, and its log-probabilities have no meaning. For a hypothesis
+    of a search the values add up to its log_prob. Raises Diverged if a value is NaN.
     """
     memory, state = scorer.start(source)
     y_prev = torch.full_like(targets[:, 0], bos)

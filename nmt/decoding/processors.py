@@ -1,4 +1,4 @@
-"""Logits processors: what a search or a sampler changes in the log-probabilities before it chooses a token.
+"""Logits processors: changes to the log-probabilities before a search or sampler chooses a token.
 
 N rows (B sentences or sequences, K hypotheses each), V tokens, t tokens so far.
 """
@@ -19,18 +19,18 @@ class LogitsProcessor(Protocol[State]):
     """A rule about the next token. Its state is a tree of tensors that is re-ordered with the hypotheses."""
 
     def start(self, limits: Int[Tensor, "B"]) -> State:
-        """Return the first state (B rows); limits: the longest output, </s> counted. None: no state."""
+        """Return the first state (B rows), or None for no state; limits: the longest output with </s>."""
 
     def __call__(
         self, log_probs: Float[Tensor, "N V"], ids: Int[Tensor, "N t"], state: State
     ) -> tuple[Float[Tensor, "N V"], State]:
         """Return changed log-probabilities and the next state; ids are the tokens so far.
 
-        It may write into log_probs. To forbid a token is to set its log-probability to −∞.
+        It may overwrite log_probs. Set the log-probability of a token to −∞ to forbid it.
         """
 
 
-AnyProcessor: TypeAlias = LogitsProcessor[Any]  # whatever its state
+AnyProcessor: TypeAlias = LogitsProcessor[Any]  # any state
 
 
 class Ban:
@@ -54,7 +54,7 @@ class Ban:
 
 
 class LengthLimit:
-    """Where the longest output is reached, </s> is the only candidate. The state is the limits."""
+    """At the longest output, </s> is the only candidate. The state is the limits."""
 
     def __init__(self, eos: int) -> None:
         self.eos = eos
@@ -75,13 +75,13 @@ class LengthLimit:
 
 
 class Processors:
-    """Several processors, one after the other, as one; the state is the tuple of theirs."""
+    """Several processors applied in order; the state is the tuple of their states."""
 
     def __init__(self, processors: Sequence[AnyProcessor]) -> None:
         self._processors = tuple(processors)
 
     def start(self, limits: Int[Tensor, "B"], rows: Int[Tensor, "N"] | None = None) -> tuple[Tree, ...]:
-        """Return the first states, of `rows` of the sentences where they are given."""
+        """Return the first states, for the given `rows` of the sentences or for all."""
         states = tuple(processor.start(limits) for processor in self._processors)
         return states if rows is None else select_rows(states, rows)
 

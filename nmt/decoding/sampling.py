@@ -1,6 +1,6 @@
 """The sampling loop: new sequences from a step scorer. It knows no model.
 
-N sequences, V pieces.
+N sequences, V tokens.
 """
 
 from collections.abc import Sequence
@@ -20,11 +20,11 @@ from nmt.shapes import Float, Int
 
 @dataclass(frozen=True, kw_only=True)
 class SamplingSettings:
-    """What is drawn from: log-probabilities / temperature, then the top_k pieces, then the top_p nucleus.
+    """The distribution to sample from: divide by the temperature, keep top_k tokens, then the top_p nucleus.
 
-    Temperature 0 is greedy, as is top_k 1; of equal pieces the smaller id comes first. top_p keeps the
-    fewest most probable pieces that hold that share (Holtzman et al. 2020). A sequence ends with its
-    `ends`-th </s>; those before are among its pieces.
+    Temperature 0 and top_k 1 are both greedy; of equal tokens the smaller id comes first. top_p keeps the
+    smallest set of most probable tokens that has at least this probability (Holtzman et al. 2020). A sequence
+    ends with its `ends`-th </s>; the earlier ones are tokens of the sequence.
     """
 
     bos: int
@@ -37,7 +37,7 @@ class SamplingSettings:
 
 
 class Sampled(NamedTuple):
-    """ids without the last </s>; ended: by it, not by the limit."""
+    """A sampled sequence. ids: without the last </s>. ended: it ended with </s>, not at the limit."""
 
     ids: list[int]
     ended: bool
@@ -46,7 +46,7 @@ class Sampled(NamedTuple):
 def distribution(
     log_probs: Float[Tensor, "N V"], settings: SamplingSettings
 ) -> tuple[Float[Tensor, "N V"], Int[Tensor, "N V"]]:
-    """Return the probabilities that are drawn from, float64, the largest first, and their ids."""
+    """Return the probabilities to sample from (float64, largest first) and their ids."""
     values, ids = log_probs.double().sort(dim=-1, descending=True, stable=True)
     top_k = 1 if settings.temperature == 0 else settings.top_k
     values = (values - values[:, :1]) / (settings.temperature or 1.0)
@@ -60,11 +60,11 @@ def distribution(
     return probabilities / probabilities.sum(dim=-1, keepdim=True), ids
 
 
-def draw(probabilities: Float[Tensor, "N V"], uniform: Float[Tensor, "N"]) -> Int[Tensor, "N"]:
-    """Return the places that numbers, uniform on [0, 1), fall on."""
+def choose(probabilities: Float[Tensor, "N V"], uniform: Float[Tensor, "N"]) -> Int[Tensor, "N"]:
+    """Return the index in each row that a uniform number on [0, 1) selects."""
     reached = probabilities.cumsum(dim=-1)
     places = (reached <= (uniform * reached[:, -1]).unsqueeze(1)).sum(dim=-1)
-    # By rounding a number may fall on the very end, past the last piece that has a probability.
+    # Rounding may move a number past the last token with a probability above 0.
     return places.minimum((probabilities > 0).sum(dim=-1) - 1)
 
 
@@ -79,10 +79,10 @@ def sample(
 ) -> list[Sampled]:
     """Return a sequence for each row of the source (N).
 
-    limits, at least 1: the most pieces of each, the last </s> not counted; there it is cut. keys (N):
-    what its random numbers, one a piece, are made from, such as (seed, n): which others are drawn beside it
-    does not change it. Scores that do not sum to one, as those of a fusion, are weighed so that they do. A
-    sequence leaves the batch when it ends. Raises Diverged where no piece has a probability above 0.
+    limits: the most tokens of each, at least 1, without the last </s>; a longer sequence is cut there.
+    keys (N): the seed of each sequence, such as (seed, n). Every token uses one random number, so the other
+    sequences of the batch do not change it. Scores that do not sum to one (fusion) are normalised. A
+    sequence leaves the batch when it ends. Raises Diverged if no token has a probability above 0.
     """
     device = limits.device
     chances = [np.random.default_rng(key) for key in keys]
@@ -91,7 +91,7 @@ def sample(
     rules = process.start(limits)
     tokens = torch.empty((len(keys), 0), dtype=torch.long, device=device)  # (N, t)
     y_prev = torch.full((len(keys),), settings.bos, device=device)
-    drawn: list[list[int]] = [[] for _ in keys]
+    found: list[list[int]] = [[] for _ in keys]
     live = list(range(len(keys)))
     ends = torch.full_like(limits, settings.ends)  # still to come
     ended = [False] * len(keys)
@@ -100,18 +100,18 @@ def sample(
         log_probs, rules = process(step.log_probs, tokens, rules)
         probabilities, ids = distribution(log_probs, settings)
         if probabilities.isnan().any():
-            raise Diverged.giving_no("piece")
+            raise Diverged.giving_no("token")
         uniform = torch.tensor([chances[n].random() for n in live], dtype=torch.float64, device=device)
-        y_prev = ids.gather(1, draw(probabilities, uniform).unsqueeze(1)).squeeze(1)
+        y_prev = ids.gather(1, choose(probabilities, uniform).unsqueeze(1)).squeeze(1)
         tokens = torch.cat([tokens, y_prev.unsqueeze(1)], dim=1)
         ends = ends - (y_prev == settings.eos).long()
-        for n, piece, more in zip(live, y_prev.tolist(), ends.tolist(), strict=True):
+        for n, token, more in zip(live, y_prev.tolist(), ends.tolist(), strict=True):
             ended[n] = not more
-            drawn[n] += [piece] if more else []
+            found[n] += [token] if more else []
         limits, state = limits - 1, step.state
         stay = ((ends > 0) & (limits > 0)).nonzero().squeeze(1)
         if len(stay) < len(live):
             live = [live[i] for i in stay.tolist()]
             memory, (state, rules) = select_rows(memory, stay), select_rows((state, rules), stay)
             y_prev, limits, ends, tokens = y_prev[stay], limits[stay], ends[stay], tokens[stay]
-    return [Sampled(ids, end) for ids, end in zip(drawn, ended, strict=True)]
+    return [Sampled(ids, end) for ids, end in zip(found, ended, strict=True)]

@@ -1,4 +1,4 @@
-"""Step scorers: what turns models, alone or together, into something a search can ask."""
+"""Step scorers: the interface through which a search asks one model or several together."""
 
 from collections.abc import Sequence
 from math import isfinite
@@ -15,7 +15,7 @@ from nmt.layers.attention import Memory
 from nmt.models import LanguageModel, Seq2Seq, Source
 from nmt.shapes import Float, Int
 
-# What a member reads, its memory and its state; the state of a language model beside it.
+# The source, memory and state of a member; the state of the language model in a fusion.
 Reads = TypeVar("Reads")
 Keeps = TypeVar("Keeps", bound=Tree)
 Moves = TypeVar("Moves", bound=Tree)
@@ -33,38 +33,38 @@ class ModelScorer:
         return self.model.start(source)
 
     def step(self, y_prev: Int[Tensor, "N"], memory: Memory, state: Tree) -> Step[Tree]:
-        """Score the next piece after y_prev."""
+        """Score the next token after y_prev."""
         logits, alignment, state = self.model.step(y_prev, memory, state)
         return _step(logits, state, alignment)
 
 
 class LanguageModelScorer:
-    """One language model in evaluation mode; its source is a number of rows, its memory nothing.
+    """One language model in evaluation mode. Its source is the number of rows; it has no memory.
 
-    before: the pieces that every row has read when it starts, such as all of a prompt but its last one.
+    before: the tokens that every row has read when it starts, such as a prompt without its last token.
     """
 
     def __init__(self, model: LanguageModel, before: Sequence[int] = ()) -> None:
         self.model, self.before = model, tuple(before)
 
     def start(self, source: int) -> tuple[None, tuple[Tree, ...]]:
-        """Return the state of so many rows that have read no more than the pieces before."""
+        """Return the state of `source` rows after they have read the tokens `before`."""
         state = self.model.start(source)
         device = next(tensors(state)).device
-        for piece in self.before:
-            _, state = self.model.step(torch.full((source,), piece, device=device), state)
+        for token in self.before:
+            _, state = self.model.step(torch.full((source,), token, device=device), state)
         return None, state
 
     def step(self, y_prev: Int[Tensor, "N"], memory: None, state: tuple[Tree, ...]) -> Step[tuple[Tree, ...]]:
-        """Score the next piece after y_prev."""
+        """Score the next token after y_prev."""
         return _step(*self.model.step(y_prev, state), None)
 
 
 class EnsembleScorer(Generic[Reads, Keeps, Moves]):
     """Several models with one target vocabulary: the mean of their probabilities, all with one weight.
 
-    Source, memory and state are tuples of the members', in their order. same_source: they read the same
-    pieces; the alignment is then the mean of theirs, else the first one's.
+    Source, memory and state are tuples with one element per member. same_source: all members read the same
+    tokens. The alignment is then the mean over the members; otherwise it is that of the first member.
     """
 
     def __init__(self, members: Sequence[StepScorer[Reads, Keeps, Moves]], *, same_source: bool) -> None:
@@ -78,13 +78,13 @@ class EnsembleScorer(Generic[Reads, Keeps, Moves]):
     def step(
         self, y_prev: Int[Tensor, "N"], memory: tuple[Keeps, ...], state: tuple[Moves, ...]
     ) -> Step[tuple[Moves, ...]]:
-        """Score the next piece after y_prev."""
+        """Score the next token after y_prev."""
         asked = zip(self.members, memory, state, strict=True)
         steps = [member.step(y_prev, memory, state) for member, memory, state in asked]
         log_probs = torch.stack([step.log_probs for step in steps])  # (M, N, V)
-        # A piece that no member gives a probability has −∞, from which nothing finite may be subtracted.
+        # Where all members give −∞, the maximum is −∞ too, and −∞ − (−∞) would be NaN.
         top = log_probs.amax(dim=0).clamp_(min=torch.finfo(log_probs.dtype).min)
-        # log of a mean, not logsumexp less log M: of equal members the result is theirs to the last bit.
+        # The log of a mean, not logsumexp − log M: equal members then give exactly their own result.
         combined = top.add_(mean(log_probs.sub_(top).exp_().unbind()).log_())  # (N, V)
         return Step(combined, tuple(step.state for step in steps), self._align(steps))
 
@@ -97,20 +97,20 @@ class EnsembleScorer(Generic[Reads, Keeps, Moves]):
 class FusionScorer(Generic[Reads, Keeps, Moves, MovesToo]):
     """Shallow fusion (Gülçehre et al. 2015, eq. 5): log p(y | source) + weight · log p_lm(y).
 
-    The sum is a score and no log-probability: it does not add up to one. weight ≥ 0, so that it can only
-    fall from step to step; another is a UserError. Source is the translation's; memory and state are pairs,
-    its and the language model's.
+    The result is a score, not a log-probability: the probabilities do not sum to one. weight must be ≥ 0, so
+    that a score can only fall from step to step; otherwise UserError. The source is the translation model's.
+    Memory and state are pairs: the translation model's and the language model's.
     """
 
     def __init__(
         self, translation: StepScorer[Reads, Keeps, Moves], lm: StepScorer[int, None, MovesToo], weight: float
     ) -> None:
         if not (isfinite(weight) and weight >= 0):
-            raise UserError(f"lm_weight {weight}: expected a number from 0 on, such as 0.2")
+            raise UserError(f"lm_weight {weight}: expected a number ≥ 0, such as 0.2")
         self.translation, self.lm, self.weight = translation, lm, weight
 
     def start(self, source: Reads) -> tuple[tuple[Keeps, None], tuple[Moves, MovesToo]]:
-        """Start the translation, and as many rows of the language model as its state has."""
+        """Start the translation model, and the language model with the same number of rows."""
         memory, state = self.translation.start(source)
         lm_memory, lm_state = self.lm.start(len(next(tensors(state))))
         return (memory, lm_memory), (state, lm_state)
@@ -118,7 +118,7 @@ class FusionScorer(Generic[Reads, Keeps, Moves, MovesToo]):
     def step(
         self, y_prev: Int[Tensor, "N"], memory: tuple[Keeps, None], state: tuple[Moves, MovesToo]
     ) -> Step[tuple[Moves, MovesToo]]:
-        """Score the next piece after y_prev."""
+        """Score the next token after y_prev."""
         translation = self.translation.step(y_prev, memory[0], state[0])
         lm = self.lm.step(y_prev, memory[1], state[1])
         scores = translation.log_probs + self.weight * lm.log_probs

@@ -1,6 +1,6 @@
 """The search loop: beam search over a step scorer. It knows no model.
 
-B sentences, K hypotheses a sentence, N = B · K rows, V pieces, Tx source positions.
+B sentences, K hypotheses a sentence, N = B · K rows, V tokens, Tx source positions.
 """
 
 from collections.abc import Callable
@@ -23,9 +23,9 @@ State = TypeVar("State", bound=Tree)
 
 
 class Step(NamedTuple, Generic[State]):
-    """log-probabilities of the next piece, the next state, alignment.
+    """Log-probabilities of the next token, the next state, and the alignment.
 
-    log_probs are in float32 at least and the search's own: it may write into them.
+    log_probs have at least float32 precision. The search may overwrite them.
     """
 
     log_probs: Float[Tensor, "N V"]
@@ -34,23 +34,23 @@ class Step(NamedTuple, Generic[State]):
 
 
 class StepScorer(Protocol[Source, Memory, State]):
-    """All that a search knows of a model, an ensemble or a fusion."""
+    """The interface of a model, an ensemble or a fusion to a search."""
 
     def start(self, source: Source) -> tuple[Memory, State]:
-        """Return what is fixed for the sentences (B rows) and the first state (B rows)."""
+        """Return the fixed memory of the sentences (B rows) and the first state (B rows)."""
 
     def step(self, y_prev: Int[Tensor, "N"], memory: Memory, state: State) -> Step[State]:
-        """Score the next piece after y_prev."""
+        """Score the next token after y_prev."""
 
 
-AnyScorer: TypeAlias = StepScorer[Any, Any, Any]  # whatever it reads and keeps
+AnyScorer: TypeAlias = StepScorer[Any, Any, Any]  # any source, memory and state
 
 
 @dataclass(frozen=True, kw_only=True)
 class SearchSettings:
-    """How wide and how far to search; ids of the vocabulary that the search must know.
+    """The size and limits of a search, and the ids of the special tokens it needs.
 
-    processors: rules about the next token, applied in their order; the limit of the length comes last.
+    processors: rules about the next token, applied in order; the length limit comes last.
     """
 
     beam: int
@@ -68,16 +68,16 @@ class SearchSettings:
         return ((lengths * self.max_ratio).long() + self.max_extra).clamp(min=1)
 
 
-# Told, for each decision, which sentences it was about and how close it was: the gap between what was kept
-# and what was dropped, in log-probabilities at a step and in scores at the end.
+# Called at each decision with its sentences and the gap. At a step: the log-probability gap between the last
+# candidate kept and the first dropped. At the end: the score gap between the best two hypotheses.
 Observer = Callable[[Int[Tensor, "B"], Float[Tensor, "B"]], None]
 
 
 class _Beam:
-    """The hypotheses of the sentences that are still searched: B rows of K slots.
+    """The hypotheses of the unfinished sentences: B rows of K slots.
 
-    A slot is live, finished or, at log-probability −∞, empty: at first all but one are, and where there
-    are fewer continuations than slots some stay so.
+    A slot is live, finished or empty (log-probability −∞). At first all slots but one are empty. Some stay
+    empty if there are fewer continuations than slots.
     """
 
     def __init__(self, limits: Int[Tensor, "B"], settings: SearchSettings, dtype: torch.dtype) -> None:
@@ -91,7 +91,7 @@ class _Beam:
         self.ids = torch.full((*shape, size), settings.eos, device=device)
         self.alignments: Tensor | None = None
         self.first_row = settings.beam * torch.arange(len(limits), device=device).unsqueeze(1)
-        # A finished hypothesis ranks before everything else, in the order of slots.
+        # A finished hypothesis ranks before all candidates, in the order of slots.
         slots = torch.arange(1, settings.beam + 1, dtype=dtype, device=device)
         self.itself = torch.finfo(dtype).max / slots  # (K,)
 
@@ -102,45 +102,45 @@ class _Beam:
     def advance(
         self, log_probs: Float[Tensor, "N V"], alignment: Float[Tensor, "N Tx"] | None, position: int
     ) -> tuple[Int[Tensor, "N"], Float[Tensor, "B"]]:
-        """Extend every live hypothesis by its best tokens and keep K a sentence.
+        """Extend every live hypothesis by its best tokens and keep K per sentence.
 
-        A finished hypothesis keeps its slot: its only candidate is itself, and comes before all others.
+        A finished hypothesis keeps its slot: its only candidate is itself, and it ranks before all others.
         So with one slot this is greedy search. Returns the rows kept, and the gap between the last
-        candidate kept and the first dropped, ∞ or NaN where one of them does not exist.
+        candidate kept and the first dropped (∞ or NaN if one of them does not exist).
         """
         settings, (size, beam) = self.settings, self.log_probs.shape
         rank = self._rank(log_probs)  # (B, K · V)
-        # What is chosen is unique where the K + 1 best differ; only else must ties be broken.
+        # If the K + 1 best differ, the choice is unique; otherwise ties must be broken.
         best, chosen = some_top(rank, beam + 1)
-        if (best.diff(dim=1) == 0).any():  # −∞ less itself is not a number
-            # Of equal candidates the smaller piece comes first, then the smaller slot.
+        if (best.diff(dim=1) == 0).any():  # −∞ − (−∞) is NaN
+            # Of equal candidates the smaller token comes first, then the smaller slot.
             best, places = top(rank.view(size, beam, -1).mT.reshape(size, -1), beam + 1)
             chosen = places % beam * log_probs.shape[1] + places // beam
         gap = best[:, beam - 1] - best[:, beam] if best.shape[1] > beam else best.new_full((size,), inf)
         ranks, chosen = best[:, :beam], chosen[:, :beam]  # (B, K)
 
-        slots, pieces = chosen // log_probs.shape[1], chosen % log_probs.shape[1]
+        slots, tokens = chosen // log_probs.shape[1], chosen % log_probs.shape[1]
         if self.some_finished:
             was_finished = self.finished.gather(1, slots) & (ranks != float("-inf"))
             self.log_probs = torch.where(was_finished, self.log_probs.gather(1, slots), ranks)
             self.lengths = self.lengths.gather(1, slots) + ~was_finished
-            pieces.masked_fill_(was_finished, settings.eos)
+            tokens.masked_fill_(was_finished, settings.eos)
         else:
             self.log_probs, self.lengths = ranks, self.lengths + 1
-        self.finished = pieces == settings.eos
+        self.finished = tokens == settings.eos
         self.some_finished = bool(self.finished.any())
         if self.some_finished:
-            # An empty slot never counts as such, or it would keep a real one's place; nor does what is NaN.
+            # An empty or NaN slot is never finished: it would take the place of a real hypothesis.
             self.finished &= self.log_probs > float("-inf")
         origin = (self.first_row[:size] + slots).flatten()
         self.ids = self.ids.flatten(0, 1).index_select(0, origin).view_as(self.ids)
-        self.ids[:, :, position] = pieces
+        self.ids[:, :, position] = tokens
         if alignment is not None:
             self._align(alignment, origin, position)
         return origin, gap
 
     def _rank(self, log_probs: Float[Tensor, "N V"]) -> Float[Tensor, "B KV"]:
-        """Return the log-probabilities of all K · V candidates, over those of the last piece."""
+        """Return the log-probabilities of all K · V candidates; overwrites those of the step."""
         before = self.log_probs
         if self.some_finished:
             before = before.masked_fill(self.finished, float("-inf"))
@@ -158,9 +158,9 @@ class _Beam:
         self.alignments[:, :, position] = alignment[origin].view(*self.log_probs.shape, -1)
 
     def done(self) -> Bool[Tensor, "B"]:
-        """Return which sentences need no further step: nothing is live, or nothing better can come.
+        """Return which sentences need no further step: no hypothesis is live, or no better one can come.
 
-        To be asked once something is finished.
+        Call it only after some hypothesis is finished.
         """
         live = self.log_probs.masked_fill(self.finished, float("-inf")).amax(dim=1)
         none_live = live == float("-inf")
@@ -171,12 +171,12 @@ class _Beam:
         return none_live | (worst_kept > self.settings.penalty(live, self.limits))
 
     def _scores(self) -> Float[Tensor, "B K"]:
-        """Return the scores, −∞ where nothing is finished."""
+        """Return the scores, −∞ for unfinished slots."""
         scores = self.settings.penalty(self.log_probs, self.lengths)
         return scores.masked_fill(~self.finished, float("-inf"))
 
     def final_gaps(self) -> Float[Tensor, "B"]:
-        """Return the gap between the best two finished scores, NaN or ∞ without two."""
+        """Return the gap between the two best finished scores; NaN or ∞ if there are fewer than two."""
         scores = self._scores()
         if scores.shape[1] < 2:
             return scores.new_full((len(scores),), inf)
@@ -219,13 +219,13 @@ def beam_search(
     alignments: bool = False,
     observer: Observer | None = None,
 ) -> list[list[Hypothesis]]:
-    """Return for each sentence up to n_best finished hypotheses, all different, the best first.
+    """Return up to n_best different finished hypotheses for each sentence, best first.
 
-    limits, at least 1: the longest output of each sentence, </s> counted; there </s> is the only
-    candidate. There is one hypothesis at least unless all that the search reached has probability 0.
-    A sentence leaves the batch as soon as no live hypothesis can beat its finished ones: a live
-    log-probability can only fall and is at best divided by the penalty at the limit, so that nothing
-    is lost. Neither batch size nor neighbours change a result. observer: told of every decision.
+    limits: the longest output of each sentence, at least 1, </s> included; at the limit </s> is the only
+    candidate. A sentence has at least one hypothesis unless every candidate found has probability 0.
+    A sentence leaves the batch as soon as no live hypothesis can beat its finished ones. This is exact: a
+    live log-probability can only fall, and the penalty at the limit is the largest divisor. Batch size
+    and neighbours do not change a result. observer: called at every decision.
     """
     size, beam = len(limits), settings.beam
     if not size:

@@ -20,13 +20,13 @@ from nmt.tokenization.vocabulary import EOS
 
 
 def force_pairs(translator: Translator[ForcingEngine], pairs: Sequence[Pair]) -> Iterator[str]:
-    """Yield a line for each pair: how probable the model finds the target, by piece."""
+    """Yield a line for each pair: the log-probabilities of the target tokens."""
     for forced in translator.force(pairs):
         yield forced_line(forced, translator.trg_tokenizer)
 
 
 def force_text(folder: Path, experiment: Experiment, lines: Sequence[str], *, device: str) -> Iterator[str]:
-    """Yield a line for each line of text: how probable the language model of a run finds it, by piece.
+    """Yield a line for each line of text: the log-probabilities of its tokens.
 
     In float64. One long text is read from its first line to its last.
     """
@@ -36,7 +36,7 @@ def force_text(folder: Path, experiment: Experiment, lines: Sequence[str], *, de
     found: list[list[float]] = [[]] * len(rows)
     bos = first_token(experiment)
     if experiment.data.continuous and rows:
-        whole = torch.tensor([[piece for row in rows for piece in row]], device=trained.device)
+        whole = torch.tensor([[token for row in rows for token in row]], device=trained.device)
         log_probs = iter(force(scorer, 1, whole, bos=bos)[0].tolist())
         found = [[next(log_probs) for _ in row] for row in rows]
     else:
@@ -50,15 +50,15 @@ def force_text(folder: Path, experiment: Experiment, lines: Sequence[str], *, de
 
 
 def forced_line(forced: Forced, tokenizer: Tokenizer) -> str:
-    """Return {"log_prob": the sum, "pieces": […, "</s>"], "log_probs": [one a piece]}; null for −∞."""
+    """Return {"log_prob": the sum, "tokens": […, "</s>"], "log_probs": [one per token]}; null for −∞."""
     parts = {
         "log_prob": _number(sum(forced.log_probs)),
-        "pieces": tokenizer.tokens(forced.ids),
+        "tokens": tokenizer.tokens(forced.ids),
         "log_probs": [_number(each) for each in forced.log_probs],
     }
     return json.dumps(parts, ensure_ascii=False, allow_nan=False)
 
 
 def _number(log_prob: float) -> float | None:
-    """Return it as JSON has it: null for the logarithm of 0."""
+    """Return the value for JSON: None (null) for −∞."""
     return log_prob if isfinite(log_prob) else None

@@ -20,12 +20,13 @@ def samples(
 ) -> Iterator[tuple[str, Sampled]]:
     """Yield `count` new sequences of up to `limit` tokens, each as text that begins with the prompt.
 
-    Sequence n is the same whatever count and batch are. UserError where a model of lines shall draw several.
+    Sequence n does not depend on count or batch. Raises UserError if a model
+    of single lines is asked for several.
     """
     if lines > 1 and not trained.experiment.data.continuous:
         raise UserError(
             f"--lines {lines}: the model was trained with data.text.lines: true, one line at a time, "
-            "expected false; leave --lines out and draw more with --n"
+            "expected false; leave --lines out and sample more with --n"
         )
     scorer, last, ids = _begun(trained, prompt)
     seed, temperature, top_k, top_p = sampling
@@ -43,19 +44,19 @@ def samples(
         limits = torch.full((len(keys),), limit, device=trained.device)
         for each in sample(scorer, len(keys), limits, settings, keys=keys):
             parts: list[list[int]] = [[]]
-            for piece in [*ids, *each.ids]:
-                parts += [[]] if piece == EOS else []
-                parts[-1] += [] if piece == EOS else [piece]
+            for token in [*ids, *each.ids]:
+                parts += [[]] if token == EOS else []
+                parts[-1] += [] if token == EOS else [token]
             yield "\n".join(map(trained.tokenizer.decode, parts)), each
 
 
 def most_probable(
     trained: Trained, *, prompt: str, beam: int, n_best: int, limit: int
 ) -> Iterator[tuple[str, Sampled]]:
-    """Yield like `samples` the n_best most probable sequences that a beam search finds, the best first.
+    """Yield the n_best most probable sequences of a beam search, best first, in the form of `samples`.
 
-    They are ranked by log-probability alone, that of </s> included, which one of `limit` pieces is given.
-    Diverged where none has a probability above 0.
+    They are ranked by log-probability alone, </s> included; a sequence of `limit` tokens must end there.
+    Raises Diverged if none has a probability above 0.
     """
     scorer, last, ids = _begun(trained, prompt)
     by_log_probability = LengthPenalty(alpha=0.0, offset=0.0)
@@ -76,12 +77,12 @@ def most_probable(
 
 
 def _begun(trained: Trained, prompt: str) -> tuple[LanguageModelScorer, int, list[int]]:
-    """Return a scorer that has read all but the last piece, that piece, and the prompt's ids."""
+    """Return a scorer that has read all tokens but the last, the last token, and the ids of the prompt."""
     ids = trained.encoder.encode(prompt)
     *before, last = [first_token(trained.experiment), *ids]
     return LanguageModelScorer(trained.model, before), last, ids
 
 
 def _processors(trained: Trained) -> tuple[AnyProcessor, ...]:
-    """Return the rules of new text: it has no banned token and no unknown word."""
+    """Return the rules for new text: no banned token and no unknown word."""
     return (Ban({*trained.tokenizer.banned, UNK}),)

@@ -202,5 +202,5 @@ def test_an_ensemble_with_a_language_model_can_be_recorded() -> None:
 @pytest.mark.parametrize("weight", [-0.5, float("inf"), float("nan")])
 def test_a_weight_that_could_raise_a_score_is_refused(weight: float) -> None:
     one = language_model(1)
-    with pytest.raises(UserError, match=r"lm_weight .*: expected a number from 0 on"):
+    with pytest.raises(UserError, match=r"lm_weight .*: expected a number ≥ 0"):
         FusionScorer(one, one, weight)

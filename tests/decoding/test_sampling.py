@@ -10,14 +10,14 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from nmt.decoding.processors import Ban
-from nmt.decoding.sampling import Sampled, SamplingSettings, distribution, draw, sample
+from nmt.decoding.sampling import Sampled, SamplingSettings, choose, distribution, sample
 from nmt.decoding.search import Step, StepScorer
 from nmt.errors import UserError
 
 BOS, EOS, A, B, C = range(5)
 PLAIN = SamplingSettings(bos=BOS, eos=EOS, processors=(Ban((BOS,)),))
 LIMIT = 20
-# Row: the piece before. Probability of EOS, A, B, C next.
+# Row: the token before. Probability of EOS, A, B, C next.
 TABLE = torch.tensor(
     [
         [0.1, 0.2, 0.3, 0.4],
@@ -31,7 +31,7 @@ TABLE = torch.tensor(
 
 
 class Chain:
-    """Probabilities by the piece before; it counts rows and, as its state, steps."""
+    """Probabilities by the token before; it counts rows and, as its state, steps."""
 
     def __init__(self) -> None:
         self.rows: list[int] = []
@@ -48,7 +48,7 @@ class Chain:
         return Step(logits, (state[0] + 1,), None)
 
 
-def drawn(
+def sampled(
     numbers: range,
     settings: SamplingSettings = PLAIN,
     *,
@@ -68,33 +68,33 @@ def chances(weights: list[float], **changes: float) -> list[float]:
 
 
 def test_neither_batch_nor_neighbours_change_a_sequence() -> None:
-    together = drawn(range(40))
-    assert [drawn(range(n, n + 1))[0] for n in range(40)] == together
-    assert drawn(range(0, 7)) + drawn(range(7, 40)) == together
-    assert drawn(range(40)) == together
-    assert drawn(range(40), seed=2) != together
+    together = sampled(range(40))
+    assert [sampled(range(n, n + 1))[0] for n in range(40)] == together
+    assert sampled(range(0, 7)) + sampled(range(7, 40)) == together
+    assert sampled(range(40)) == together
+    assert sampled(range(40), seed=2) != together
     assert len({tuple(each.ids) for each in together}) > 10
 
 
 def test_a_sequence_of_several_ends_goes_on_from_one_of_one() -> None:
-    one, three = drawn(range(40)), drawn(range(40), replace(PLAIN, ends=3), limit=3 * LIMIT)
+    one, three = sampled(range(40)), sampled(range(40), replace(PLAIN, ends=3), limit=3 * LIMIT)
     assert all(each.ended and each.ids.count(EOS) == 2 for each in three)
     for short, long in zip(one, three, strict=True):
         assert long.ids[: len(short.ids)] == short.ids
         assert not short.ended or long.ids[len(short.ids)] == EOS
 
 
-def test_pieces_come_as_often_as_their_probability_says() -> None:
+def test_tokens_come_as_often_as_their_probability_says() -> None:
     count = 4000
-    first = [each.ids[0] if each.ids else EOS for each in drawn(range(count), limit=1)]
+    first = [each.ids[0] if each.ids else EOS for each in sampled(range(count), limit=1)]
     expected = {EOS: 0.1, A: 0.2, B: 0.3, C: 0.4}
     chi_square = sum((first.count(i) - count * p) ** 2 / (count * p) for i, p in expected.items())
     assert chi_square < 16.3  # 3 degrees of freedom: exceeded once in 1,000 seeds, and the seed is fixed
 
 
-def test_what_follows_depends_on_what_was_drawn() -> None:
+def test_what_follows_depends_on_what_was_sampled() -> None:
     after_a = [
-        each.ids[1] if len(each.ids) > 1 else EOS for each in drawn(range(4000)) if each.ids[:1] == [A]
+        each.ids[1] if len(each.ids) > 1 else EOS for each in sampled(range(4000)) if each.ids[:1] == [A]
     ]
     shares = [after_a.count(i) / len(after_a) for i in (EOS, A, B, C)]
     assert shares == pytest.approx(TABLE[A].tolist(), abs=0.05)
@@ -114,10 +114,10 @@ def test_temperature_weighs_probabilities_by_a_power() -> None:
 def test_the_limits_are_greedy(greedy: dict[str, float]) -> None:
     assert chances([0.1, 0.3, 0.6], **greedy) == [0, 0, 1]
     # C has the highest probability at the start, then A, then EOS.
-    assert drawn(range(5), replace(PLAIN, **greedy)) == [Sampled([C, A], ended=True)] * 5
+    assert sampled(range(5), replace(PLAIN, **greedy)) == [Sampled([C, A], ended=True)] * 5
 
 
-def test_equal_pieces_are_taken_by_their_ids() -> None:
+def test_equal_tokens_are_taken_by_their_ids() -> None:
     assert chances([0.1, 0.3, 0.3, 0.3], top_k=2) == pytest.approx([0, 0.5, 0.5, 0])
     assert chances([0.3, 0.3, 0.4], temperature=0.0) == [0, 0, 1]
     assert chances([0.5, 0.5], temperature=0.0) == [1, 0]
@@ -135,25 +135,25 @@ def test_top_k_and_top_p_keep_the_most_probable() -> None:
 
 @examples(max_examples=50)
 @given(st.lists(st.floats(-30, 30), min_size=1, max_size=8), st.floats(0.01, 1), st.integers(1, 8))
-def test_what_is_drawn_from_is_a_distribution(logits: list[float], top_p: float, top_k: int) -> None:
+def test_what_is_sampled_from_is_a_distribution(logits: list[float], top_p: float, top_k: int) -> None:
     probabilities, ids = distribution(torch.tensor([logits]), replace(PLAIN, top_p=top_p, top_k=top_k))
     assert probabilities.sum().item() == pytest.approx(1)
     assert 1 <= (probabilities > 0).sum() <= top_k
     assert sorted(ids[0].tolist()) == list(range(len(logits)))
     for uniform in (0.0, 0.5, 1 - 2**-53):
-        place = draw(probabilities, torch.tensor([uniform], dtype=torch.float64))
+        place = choose(probabilities, torch.tensor([uniform], dtype=torch.float64))
         assert probabilities[0, place].item() > 0
 
 
-def test_a_sequence_goes_on_from_the_piece_it_begins_with() -> None:
-    assert {each.ids[0] for each in drawn(range(300), replace(PLAIN, bos=A)) if each.ids} == {A, B}
+def test_a_sequence_goes_on_from_the_token_it_begins_with() -> None:
+    assert {each.ids[0] for each in sampled(range(300), replace(PLAIN, bos=A)) if each.ids} == {A, B}
     # After B the end is as probable as A, and the smaller id.
-    assert drawn(range(1), replace(PLAIN, top_k=1, bos=B)) == [Sampled([], ended=True)]
-    assert drawn(range(1), replace(PLAIN, top_k=1, bos=C)) == [Sampled([A], ended=True)]
+    assert sampled(range(1), replace(PLAIN, top_k=1, bos=B)) == [Sampled([], ended=True)]
+    assert sampled(range(1), replace(PLAIN, top_k=1, bos=C)) == [Sampled([A], ended=True)]
 
 
 def test_a_sequence_ends_at_the_limit_and_says_so() -> None:
-    found = drawn(range(200), limit=2)
+    found = sampled(range(200), limit=2)
     assert {len(each.ids) for each in found if not each.ended} == {2}
     assert {each.ended for each in found} == {True, False}
     assert all(len(each.ids) < 2 for each in found if each.ended)
@@ -161,7 +161,7 @@ def test_a_sequence_ends_at_the_limit_and_says_so() -> None:
 
 def test_every_sequence_has_a_limit_of_its_own() -> None:
     limits, keys = torch.arange(200) % 3 + 1, [(1, n) for n in range(200)]
-    found, alone = sample(Chain(), 200, limits, PLAIN, keys=keys), drawn(range(200))
+    found, alone = sample(Chain(), 200, limits, PLAIN, keys=keys), sampled(range(200))
     for n, (each, whole) in enumerate(zip(found, alone, strict=True)):
         limit = n % 3 + 1
         assert each == Sampled(whole.ids[:limit], whole.ended and len(whole.ids) < limit)
@@ -182,11 +182,11 @@ def test_no_probability_is_said(value: float) -> None:
             return step._replace(log_probs=torch.full_like(step.log_probs, value))
 
     with pytest.raises(UserError, match="no piece a probability above 0: its weights are damaged"):
-        drawn(range(3), scorer=Damaged())
+        sampled(range(3), scorer=Damaged())
 
 
 def test_what_is_done_is_computed_no_more() -> None:
     chain = Chain()
-    found = drawn(range(50), scorer=chain)
+    found = sampled(range(50), scorer=chain)
     assert chain.rows == [sum(len(each.ids) >= t for each in found) for t in range(len(chain.rows))]
-    assert drawn(range(0)) == []
+    assert sampled(range(0)) == []

@@ -189,9 +189,9 @@ def test_what_a_language_model_cannot_do_is_said(command: Command, tmp_path: Pat
             ["sample", "--model", run, "--top-p", "0"],
             "--top-p 0.0: expected a probability above 0 and up to 1",
         ),
-        (["sample", "--model", run, "--temperature", "inf"], "--temperature inf: expected a number from 0"),
-        (["sample", "--model", run, "--temperature", "nan"], "--temperature nan: expected a number from 0"),
-        (["sample", "--model", run, "--temperature", "-1"], "--temperature -1.0: expected a number from 0"),
+        (["sample", "--model", run, "--temperature", "inf"], "--temperature inf: expected a number ≥ 0"),
+        (["sample", "--model", run, "--temperature", "nan"], "--temperature nan: expected a number ≥ 0"),
+        (["sample", "--model", run, "--temperature", "-1"], "--temperature -1.0: expected a number ≥ 0"),
         (
             ["sample", "--model", run, "--beam", "2", "--n", "10"],
             "--n: an option of sampling, and --beam search",

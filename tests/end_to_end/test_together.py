@@ -58,7 +58,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def lm(tiny_run: Path, folder: Path) -> Path:
-    """A language model over the target pieces of the tiny run."""
+    """A language model over the target tokens of the tiny run."""
     sentences = (tiny_run.parent / "train.tsv").read_text("utf-8").splitlines()
     (folder / "lm.txt").write_text(
         "".join(f"{line.split(chr(9))[1]}\n" for line in sentences), encoding="utf-8"
@@ -91,7 +91,7 @@ def _another(tiny_run: Path, run: Path, *, spell: str) -> Path:
 
 @pytest.fixture(scope="module")
 def speller(tiny_run: Path, folder: Path) -> Path:
-    """A run with the target pieces of the tiny one, which reads characters."""
+    """A run with the target tokens of the tiny one, which reads characters."""
     return _another(tiny_run, folder / "speller", spell="src")
 
 
@@ -128,7 +128,7 @@ def test_models_that_read_other_pieces_translate_together(
     usual_precision = load_translator(TranslationOptions(models=(tiny_run, speller), lm=lm, lm_weight=0.5))
     assert loaded.translations(LINES) == usual_precision.translations(LINES)
     (long,) = [translator.parts(line) for line in LINES if len(line) > 200]
-    # 40 pieces are the most, and the second model's are characters.
+    # The limit is 40 tokens, and the second model's are characters.
     assert len(long) > len(load_translator(TranslationOptions(models=(tiny_run,))).parts(LINES[3]))
     assert all(len(part.ids) <= 40 and len(part.others[0]) <= 40 for part in long)
 
@@ -207,8 +207,8 @@ def test_given_targets_are_forced(
     found = [json.loads(line) for line in out.splitlines()]
     tokenizer = load_tokenizers(tiny_run / "tokenizer")[1]
     for each, text in zip(found, targets, strict=True):
-        assert each["pieces"] == [*tokenizer.tokens(tokenizer.encode(text.strip())), "</s>"]
-        assert len(each["log_probs"]) == len(each["pieces"])
+        assert each["tokens"] == [*tokenizer.tokens(tokenizer.encode(text.strip())), "</s>"]
+        assert len(each["log_probs"]) == len(each["tokens"])
         assert each["log_prob"] == pytest.approx(sum(each["log_probs"]), abs=1e-10)
         assert max(each["log_probs"]) < 0
     assert not list(tiny_run.glob("result*"))
@@ -217,7 +217,7 @@ def test_given_targets_are_forced(
     together = ["score", "--model", tiny_run, "--model", speller, "--lm", lm, *given]
     assert command(*together, "--save", tmp_path / "saved")[:2] == (0, "")
     saved = (tmp_path / "saved").read_text("utf-8").splitlines()
-    assert [json.loads(line)["pieces"] for line in saved] == [each["pieces"] for each in found]
+    assert [json.loads(line)["tokens"] for line in saved] == [each["tokens"] for each in found]
     assert saved != out.splitlines()
     code, out, _ = command("score", "--model", tiny_run, "--force")
     assert (code, len(out.splitlines())) == (
@@ -236,7 +236,7 @@ def test_text_is_forced_to_its_perplexity(command: Command, lm: Path, folder: Pa
     assert len(found) == len((folder / "lm.txt").read_text("utf-8").splitlines())
     assert command("score", "--model", lm, "--text", folder / "lm.txt")[0] == 0
     perplexity = read_result(lm / "result-lm.txt.json").scores[0]
-    pieces = sum(len(each["pieces"]) for each in found)
+    pieces = sum(len(each["tokens"]) for each in found)
     mean = -sum(each["log_prob"] for each in found) / pieces
     assert perplexity.score == pytest.approx(torch.tensor(mean, dtype=torch.float64).exp().item(), rel=1e-10)
     assert perplexity.form == "bpe tokens"
