@@ -1,4 +1,4 @@
-"""A cell's section → what makes such cells."""
+"""The section of a cell → a factory of cells."""
 
 from functools import partial
 from typing import assert_never
@@ -24,7 +24,7 @@ from nmt.layers.sru import SRUCell
 
 
 def build_cell(config: CellConfig) -> CellType:
-    """Return what makes cells of the kind; each one that it makes is freshly initialised."""
+    """Return a function that makes cells of the kind, each with newly initialised weights."""
     if isinstance(config, DeepTransitionCellConfig):
         return partial(DeepTransitionCell, build_cell(config.cell), config.depth)
     input_init = _initializer(config.input)

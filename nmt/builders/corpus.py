@@ -31,13 +31,13 @@ T = TypeVar("T")
 
 
 def corpus_of(experiment: Experiment) -> Corpus:
-    """Return the corpus that an experiment names, its texts normalized; nothing is read yet."""
+    """Return the corpus of an experiment, with normalized texts; nothing is read yet."""
     corpus = open_corpus(experiment.data, each_word=isinstance(experiment.model, TaggerConfig))
     return NormalizedCorpus(corpus, build_normalizer(experiment.data))
 
 
 def open_corpus(data: config.DataConfig, *, each_word: bool = False) -> Corpus:
-    """Return the corpus that a data section names; nothing is read yet.
+    """Return the corpus of a data section; nothing is read yet.
 
     each_word: labelled text has a label for each word.
     """

@@ -1,4 +1,4 @@
-"""The word vectors that an experiment begins with."""
+"""Initial embeddings from files of word vectors."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -16,7 +16,7 @@ from nmt.models import LanguageModel, Seq2Seq, Tagger
 
 
 def check_embeddings(experiment: Experiment) -> None:
-    """Raise UserError for a file of word vectors that is not there or not of the model's width."""
+    """Raise UserError for a file of word vectors that is missing or has another width than the model."""
     for path in _files(experiment).values():
         check_word_vectors(path, experiment.model.embedding)
 
@@ -27,30 +27,30 @@ def fill_embeddings(
     model: Seq2Seq | LanguageModel | Tagger,
     log: Callable[[str], None],
 ) -> None:
-    """Put word vectors in the place of what was drawn, and say what share of the vocabulary has one.
+    """Replace initialised embeddings by word vectors, and log the fraction of the vocabulary that has one.
 
-    Other tokens keep their random vectors. Raises UserError if the file has no token of the vocabulary.
+    Other tokens keep their initialised vectors. Raises UserError if the file has no token of the vocabulary.
     """
     for side, path in _files(experiment).items():
         tokenizer = prepared.src_tokenizer if side == "src" else prepared.trg_tokenizer
         embedding, vocabulary = _embedding(model, side), tokenizer.vocabulary
         subwords = tokenizer.kind in ("bpe", "unigram")
         vectors = read_word_vectors(path, vocabulary, embedding.embedding_dim, subwords=subwords)
-        pieces = len(vocabulary.text_ids)
+        tokens = len(vocabulary.text_ids)
         if not vectors:
             raise UserError(
-                f"{path}: none of the {pieces:,} {side} tokens is among its words; "
+                f"{path}: none of the {tokens:,} {side} tokens is among its words; "
                 "give word vectors of that language, and of the tokenizer's case"
             )
         weight = embedding.weight
         with torch.no_grad():
-            for piece, vector in vectors.items():
-                weight[piece] = torch.from_numpy(vector).to(weight.dtype)
-        log(f"{path}: vectors for {len(vectors):,} of {pieces:,} {side} tokens ({len(vectors) / pieces:.1%})")
+            for token_id, vector in vectors.items():
+                weight[token_id] = torch.from_numpy(vector).to(weight.dtype)
+        log(f"{path}: vectors for {len(vectors):,} of {tokens:,} {side} tokens ({len(vectors) / tokens:.1%})")
 
 
 def _files(experiment: Experiment) -> dict[str, Path]:
-    """Return the files by the side whose embedding they are for."""
+    """Return the files by the side of the embedding."""
     match experiment.model:
         case ModelConfig(embeddings=given):
             files = {"src": given.src, "trg": given.trg}

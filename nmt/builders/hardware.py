@@ -1,4 +1,4 @@
-"""Which device and which precision: asked of the hardware."""
+"""Choose the device and the precision that the hardware supports."""
 
 import torch
 
@@ -8,7 +8,7 @@ from nmt.machine import Precision, TrainingPrecision
 
 
 def choose_device(name: str) -> torch.device:
-    """Return the device of that name; auto takes CUDA where there is one."""
+    """Return the device of this name; auto takes CUDA if there is a GPU."""
     if name == "auto":
         return torch.device("cuda" if torch.cuda.is_available() else "cpu")
     try:
@@ -25,9 +25,9 @@ def choose_device(name: str) -> torch.device:
 
 
 def choose_precision(name: TrainingPrecision, device: torch.device) -> torch.dtype:
-    """Return the precision of a training's products; auto takes bfloat16 where there are units for it.
+    """Return the precision of products in training; auto takes bfloat16 if the hardware has units for it.
 
-    UserError if the device has no such products.
+    Raises UserError if the device does not support the precision.
     """
     if name == "auto":
         if device.type == "cuda":
@@ -41,9 +41,9 @@ def choose_precision(name: TrainingPrecision, device: torch.device) -> torch.dty
 
 
 def choose_translation_precision(name: Precision, device: torch.device) -> Precision:
-    """Return the precision that translation multiplies in; auto takes int8 on a CPU with units for it.
+    """Return the precision of products in translation; auto takes int8 on a CPU with units for it.
 
-    UserError if the device has no such products.
+    Raises UserError if the device does not support the precision.
     """
     on_cpu = device.type == "cpu"
     has_int8 = on_cpu and machine.has_int8()

@@ -1,4 +1,4 @@
-"""The kinds of model: one record for each, of all that belongs to it and to no other."""
+"""The kinds of model: one entry per kind, with everything that is specific to it."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -48,8 +48,8 @@ from nmt.tasks.task import Task
 from nmt.tasks.translation import TranslationTask
 from nmt.training.distributed import Processes
 
-# At validations a long text is read as at most so many rows side by side, each of so many tokens at least: a
-# row begins with a state that has read nothing, and one row alone would take that many times as long.
+# A validation reads a long text as at most VALIDATION_ROWS parallel rows of at least ROW_LENGTH tokens. Every
+# row starts from an empty state, so rows must be long; one row alone would take that many times as long.
 VALIDATION_ROWS, ROW_LENGTH = 16, 1000
 
 C = TypeVar("C", bound=AnyModelConfig)
@@ -62,9 +62,9 @@ class ModelKind(Generic[C, M]):
 
     configs: its configuration sections. build_model: the initialised model for vocabularies of given sizes.
     build_batches: the training batches of one process, `ahead` of them made in a thread.
-    forward: what the model computes of a batch by teacher forcing. build_task: how it is validated, with
-    pictures of attention where somebody looks at them. scores: the figures of the best validation as scores.
-    next_commands: what a person may type when it is trained, RUN standing for the run.
+    forward: the teacher-forced model outputs of a batch. build_task: the validation, with pictures of
+    attention on request. scores: the figures of the best validation as scores.
+    next_commands: the commands to type after training; RUN is replaced by the run.
     """
 
     configs: tuple[type[C], ...]
@@ -76,7 +76,7 @@ class ModelKind(Generic[C, M]):
     next_commands: str
 
     def build_objective(self, experiment: Experiment) -> Objective[M]:
-        """Return what a training of this kind minimises."""
+        """Return the training objective of this kind."""
         smoothing = experiment.training.label_smoothing
         match experiment.training.objective:
             case CrossEntropyConfig():
@@ -85,11 +85,11 @@ class ModelKind(Generic[C, M]):
                 assert_never(other)
 
     def next(self, folder: Path) -> str:
-        """Return what a person may type when the run in a folder is trained."""
+        """Return the commands to type after the run in a folder is trained."""
         return self.next_commands.replace("RUN", quote(str(folder)))
 
 
-AnyKind: TypeAlias = ModelKind[Any, Any]  # whatever its section and model
+AnyKind: TypeAlias = ModelKind[Any, Any]  # any section and model
 
 
 def kind_of(experiment: Experiment) -> AnyKind:
@@ -98,7 +98,7 @@ def kind_of(experiment: Experiment) -> AnyKind:
 
 
 def build_trained_model(experiment: Experiment, src: int, trg: int) -> Seq2Seq | LanguageModel | Tagger:
-    """Return the freshly initialised model of an experiment, for vocabularies of these sizes."""
+    """Return the newly initialised model of an experiment, for vocabularies of these sizes."""
     model: Seq2Seq | LanguageModel | Tagger = kind_of(experiment).build_model(experiment.model, src, trg)
     return model
 
@@ -126,7 +126,7 @@ def _text_batches(
 
 
 def _tokens_per_batch(experiment: Experiment) -> int:
-    """Return how many tokens a validation decodes at a time: no more than training holds."""
+    """Return the tokens per batch of a validation, at most as many as in training."""
     return min(experiment.decoding.tokens_per_batch, experiment.training.tokens_per_batch)
 
 
@@ -148,7 +148,7 @@ def _translation_task(
 
 
 def tokenizer_of_targets(prepared: Prepared) -> tuple[str, str | None]:
-    """Return BLEU's tokenizer for the validation targets, and a remark where another was wanted."""
+    """Return BLEU's tokenizer for the validation targets, and a remark if it is not the preferred one."""
     return bleu_tokenizer(prepared.meta.trg, [pair.trg for pair in prepared.raw("validation")])
 
 

@@ -1,4 +1,4 @@
-"""A run folder of a classifier or tagger → labels of lines, and how many of them are right."""
+"""A run folder of a classifier or tagger → labels of lines."""
 
 from pathlib import Path
 
@@ -19,7 +19,7 @@ from nmt.tokenization.tokenizer import load_tokenizers
 def load_labeller(folder: Path, *, experiment: Experiment | None = None, device: str = "auto") -> Labeller:
     """Return the classifier or tagger of a run; raises UserError if the folder holds none.
 
-    In float64, so that neighbours change nothing.
+    In float64, so that neighbours in a batch do not change a label.
     """
     run = Run(folder)
     where = choose_device(device)

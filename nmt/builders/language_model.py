@@ -1,4 +1,4 @@
-"""A run folder of a language model → new sequences, and the perplexity of text."""
+"""A run folder of a language model → the model in evaluation mode."""
 
 import re
 from pathlib import Path
@@ -22,7 +22,7 @@ SHOWN = 5  # of what a vocabulary lacks
 
 
 class Trained(NamedTuple):
-    """A language model in evaluation mode and what belongs to it."""
+    """A language model in evaluation mode, with its configuration and tokenizer."""
 
     model: LanguageModel
     tokenizer: Tokenizer
@@ -31,7 +31,7 @@ class Trained(NamedTuple):
 
     @property
     def encoder(self) -> TextEncoder:
-        """Text → ids, as in its training."""
+        """Text → ids, as in training."""
         return TextEncoder(self.tokenizer, build_normalizer(self.experiment.data))
 
 
@@ -45,7 +45,7 @@ def load_language_model(
 ) -> Trained:
     """Return the language model of a run.
 
-    UserError if the folder holds none, or its vocabulary lacks a part of the prompt that it is for.
+    Raises UserError if the folder holds none, or if the vocabulary lacks a part of the prompt.
     """
     run = Run(folder)
     where = choose_device(device)
@@ -67,7 +67,7 @@ def load_language_model(
 
 
 def first_token(experiment: Experiment) -> int:
-    """Return the token that text begins after: one long text has no <s>, a line of it follows a </s>."""
+    """Return the token before the first one: <s>, or </s> in one long text, where a line follows another."""
     return EOS if experiment.data.continuous else BOS
 
 
@@ -76,8 +76,8 @@ def _check_prompt(encoder: TextEncoder, prompt: str) -> None:
 
     def unknown(text: str) -> bool:
         ids = encoder.encode(text)
-        pieces = encoder.tokenizer.tokens(ids)
-        return UNK in ids or any(re.fullmatch("<0x[0-9A-F]{2}>", piece) for piece in pieces)
+        tokens = encoder.tokenizer.tokens(ids)
+        return UNK in ids or any(re.fullmatch("<0x[0-9A-F]{2}>", token) for token in tokens)
 
     if prompt != prompt.encode(errors="ignore").decode():
         raise UserError("--prompt: expected text, found bytes that are not UTF-8; give it in UTF-8")

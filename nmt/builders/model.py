@@ -47,7 +47,7 @@ from nmt.tokenization.vocabulary import PAD
 
 
 def build_model(config: ModelConfig, src_size: int, trg_size: int) -> Seq2Seq:
-    """Return a freshly initialised model for vocabularies of the given sizes."""
+    """Return a newly initialised model for vocabularies of the given sizes."""
     dec = config.decoder
     src = _embedding(src_size, config.embedding)
     trg = src if config.tie_embeddings == "three_way" else _embedding(trg_size, config.embedding)
@@ -63,7 +63,7 @@ def build_model(config: ModelConfig, src_size: int, trg_size: int) -> Seq2Seq:
 
 
 def build_language_model(config: LanguageModelConfig, size: int) -> LanguageModel:
-    """Return a freshly initialised language model for a vocabulary of the given size."""
+    """Return a newly initialised language model for a vocabulary of the given size."""
     embedding = _embedding(size, config.embedding)
     return LanguageModel(
         build_cell(config.cell),
@@ -74,7 +74,7 @@ def build_language_model(config: LanguageModelConfig, size: int) -> LanguageMode
 
 
 def build_labeller(config: ClassifierConfig | TaggerConfig, size: int, labels: int) -> Tagger:
-    """Return a freshly initialised model for vocabularies of the given sizes, of text and labels."""
+    """Return a newly initialised model for vocabularies of the given sizes, of text and labels."""
     kind = Classifier if isinstance(config, ClassifierConfig) else Tagger
     return kind(
         embedding=_embedding(size, config.embedding),

@@ -55,7 +55,7 @@ def build_averaging(
     checkpoints: Checkpoints,
     log: Callable[[str], None],
 ) -> Averaging:
-    """Return which weights are validated and kept; say: for what a person should know of it."""
+    """Return the averaging that decides which weights are validated and kept; log: prints messages."""
     match section.kind:
         case "none":
             return Averaging()
@@ -74,7 +74,7 @@ def build_recipe(
     device: torch.device,
     records: Records,
 ) -> Recipe:
-    """Return how an update of a model is made."""
+    """Return the recipe of an update."""
     parameters = dict(model.named_parameters())
     return Recipe(
         optimizer=build_optimizer(section.optimizer, list(parameters.values())),
@@ -90,7 +90,7 @@ def build_recipe(
 
 
 def build_pace(section: config.TrainingConfig) -> Pace:
-    """Return when a run validates, saves and logs, and what ends it."""
+    """Return when a run validates, saves, logs and ends."""
     return Pace(
         validate_every=section.validate_every,
         save_every=section.save_every,

@@ -1,4 +1,4 @@
-"""Whether the memory is large enough for a model, asked before anything of it is allocated."""
+"""Check that a model fits into memory before any of it is allocated."""
 
 import torch
 
@@ -11,14 +11,14 @@ from nmt.tokenization.vocabulary import SPECIALS
 
 
 def room_of(device: torch.device) -> int:
-    """Return how many bytes a device has for this process."""
+    """Return the memory of a device for this process, in bytes."""
     if device.type == "cuda":
         return int(torch.cuda.get_device_properties(device).total_memory)
     return machine.memory()
 
 
 def least_vocabularies(data: DataConfig) -> tuple[int, int]:
-    """Return how many tokens source and target have at least, before any text was read."""
+    """Return the smallest possible vocabulary sizes of source and target, before any text is read."""
     match data.tokenizer:
         case SubwordTokenizer(vocab_size=size):
             return size, len(SPECIALS) if data.labelled else size
@@ -26,7 +26,7 @@ def least_vocabularies(data: DataConfig) -> tuple[int, int]:
 
 
 def refuse_too_large(experiment: Experiment, src: int, trg: int, precision: torch.dtype, room: int) -> None:
-    """Raise UserError if weights, gradients and optimiser of a model alone need more than `room` bytes."""
+    """Raise UserError if weights, gradients and optimiser state need more than `room` bytes."""
     with torch.device("meta"):
         model = build_trained_model(experiment, src, trg)
     count = sum(parameter.numel() for parameter in model.parameters())

@@ -27,7 +27,7 @@ def build_penalty(config: PenaltyConfig) -> LengthPenalty:
 def build_search(
     config: DecodingConfig, tokenizer: Tokenizer, *, beam: int, n_best: int = 1
 ) -> SearchSettings:
-    """Return how to search for targets of this tokenizer; raises UserError if n_best exceeds the beam."""
+    """Return the settings of a search for targets of this tokenizer; raises UserError if n_best > beam."""
     if n_best > beam:
         raise UserError(f"a beam of {beam} cannot give the {n_best} best; ask for a beam of {n_best} or more")
     return SearchSettings(

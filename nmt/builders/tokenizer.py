@@ -1,4 +1,4 @@
-"""The data section → tokenizers, and the normalizer of what they read."""
+"""The data section → tokenizers and the text normalizer."""
 
 from collections.abc import Iterable
 from pathlib import Path
@@ -17,12 +17,12 @@ LearntTokenizer = (
 
 
 def build_normalizer(data: config.DataConfig) -> Normalizer:
-    """Return how raw text is normalized."""
+    """Return the normalizer of raw text."""
     return Normalizer(data.normalize, strip=data.text is None)
 
 
 def train_tokenizer(section: LearntTokenizer, texts: Iterable[str]) -> Tokenizer:
-    """A tokenizer of the kind that the section asks for, learnt from one pass over `texts`."""
+    """Return a tokenizer of the configured kind, trained in one pass over `texts`."""
     match section:
         case config.SubwordTokenizer(kind=kind, vocab_size=size, dropout=dropout):
             return SentencePieceTokenizer.train(texts, kind=kind, vocab_size=size, dropout=dropout)
@@ -37,9 +37,9 @@ def train_tokenizer(section: LearntTokenizer, texts: Iterable[str]) -> Tokenizer
 
 
 def saved_tokenizers(section: config.SavedTokenizer, *, pairs: bool) -> tuple[Tokenizer, Tokenizer]:
-    """The tokenizers of both sides that lie in the section's folder; for text the target's, twice.
+    """Return the tokenizers of both sides from the section's folder; for plain text the target's, twice.
 
-    UserError if there are none, or where for pairs they are not shared as the section says.
+    Raises UserError if there are none, or if `shared` differs from the section (for pairs).
     """
     src, trg = load_tokenizers(Path(section.path))
     if not pairs:

@@ -1,8 +1,8 @@
-"""Does what a run translates depend on batch size, order or precision? Every difference, and may it be.
+"""Check whether translations depend on batch size, order or precision; report and judge each difference.
 
-The reference is the search in float64, in the order of the file and with the run's own batches. The rounded
-precision that `nmt translate` takes by itself has a reference of its own: that it differs from float64 is
-reported, that it differs from itself is judged.
+The reference is the search in float64, in the order of the file and with the run's own batch size. The
+rounded precision that is the default of `nmt translate` has its own reference: differences from float64 are
+only reported, differences from its own reference are judged.
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -32,18 +32,18 @@ Batch: TypeAlias = Literal["usual", "an eighth", "one"]
 
 
 class Bound(NamedTuple):
-    """Fewer than one line in so many may differ, and only where the search chose between two this close."""
+    """Fewer than one line in `lines` may differ, and only where two candidates were this close."""
 
     lines: int
     tie: float  # of log-probabilities
 
 
-# In int8 a last bit turns one of the 254 steps of an activation, and with it log-probabilities by some 1e-3.
+# In int8 a last bit moves an activation by one of 254 steps, and log-probabilities by about 1e-3.
 BOUNDS: dict[Precision, Bound] = {"float32": Bound(2000, 1e-4), "int8": Bound(500, 1e-2)}
 
 
 class Way(NamedTuple):
-    """A precision, an order of the lines, and how much of the usual batch is decoded together."""
+    """A precision, an order of the lines, and a batch size as a fraction of the usual one."""
 
     precision: Precision
     order: Order
@@ -51,7 +51,7 @@ class Way(NamedTuple):
 
 
 class Difference(NamedTuple):
-    """A line, counted from 1, whose pieces are not as expected; the closest decision of its search."""
+    """A line (from 1) whose tokens differ from the reference, and the closest decision of its search."""
 
     line: int
     expected: str
@@ -61,7 +61,7 @@ class Difference(NamedTuple):
 
 @dataclass(frozen=True)
 class Outcome:
-    """What one way of decoding gave beside the reference; score_gap is the largest of the lines alike."""
+    """One way of decoding compared with the reference; score_gap: the largest over the equal lines."""
 
     way: Way
     lines: int
@@ -71,7 +71,10 @@ class Outcome:
 
     @property
     def passed(self) -> bool:
-        """Below float64 a single line may differ, or as many as the precision's bound says; only ties."""
+        """Return whether the differences are allowed.
+
+        In float64 none is. Otherwise one line, or fewer than the bound, may differ, and only at a tie.
+        """
         if not self.judged:
             return True
         bound = BOUNDS.get(self.way.precision)
@@ -82,7 +85,7 @@ class Outcome:
 
 
 class _Decoded(NamedTuple):
-    ids: list[list[int]]  # of each part of the line
+    ids: list[list[int]]  # for each part of the line
     score: float
 
 
@@ -96,13 +99,13 @@ _USUAL: tuple[Order, Batch] = ("as it is", "usual")
 
 
 def ways(precisions: Sequence[Precision]) -> list[Way]:
-    """Return every way that is compared, in order; the usual one in float64 is the reference."""
+    """Return every way to compare, in order; the usual way in float64 is the reference."""
     every = [Way(precision, *varied) for precision in precisions for varied in (_USUAL, *_VARIED)]
     return [way for way in every if way != Way("float64", *_USUAL)]
 
 
 def check_run(options: TranslationOptions, lines: Sequence[str]) -> Iterator[Outcome]:
-    """Yield the outcome of each way to decode the lines with a run's model, as soon as it is there."""
+    """Yield the outcome of each way to decode the lines with a run's model, as soon as it is known."""
 
     def load(precision: Precision) -> TorchTranslator:
         return load_translator(replace(options, precision=precision))
@@ -116,7 +119,7 @@ def check(
     lines: Sequence[str],
     precisions: Sequence[Precision],
 ) -> Iterator[Outcome]:
-    """Yield the outcome of each way in the precisions for the translators that `load` gives."""
+    """Yield the outcome of each way, with a translator from `load` for each precision."""
     exact = load("float64")
     translators = {
         precision: exact if precision == "float64" else load(precision) for precision in precisions
@@ -161,14 +164,14 @@ def _decode(translator: TorchTranslator, lines: Sequence[str], order: Order, bat
 
 
 def _pieces(translator: TorchTranslator, decoded: _Decoded) -> str:
-    return " ".join(piece for ids in decoded.ids for piece in translator.trg_tokenizer.tokens(ids))
+    return " ".join(token for ids in decoded.ids for token in translator.trg_tokenizer.tokens(ids))
 
 
 def closest_decision(translator: TorchTranslator, line: str) -> float:
-    """Return the smallest gap between what the search for a line kept and what it dropped for it.
+    """Return the smallest gap between a kept and a dropped candidate in the search for a line.
 
-    That is, of log-probabilities, at each step between the last candidate kept and the first dropped, and at
-    the end, of scores, between the best two.
+    At each step: the log-probability gap between the last candidate kept and the first dropped. At the end:
+    the score gap between the best two.
     """
     parts = translator.parts(line)
     return min((_closest(translator.engine, part.ids) for part in parts), default=float("inf"))

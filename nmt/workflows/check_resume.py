@@ -1,4 +1,4 @@
-"""Whether a run that was killed and went on is, bit for bit, the run that never stopped."""
+"""Check that a killed and resumed run equals, bit for bit, a run that never stopped."""
 
 import json
 import signal
@@ -37,7 +37,7 @@ NAMES = {
 
 @dataclass(frozen=True)
 class Part:
-    """One part of two runs: how much of it was compared, and a line for each difference."""
+    """One part of two runs: how many values were compared, and one line per difference."""
 
     name: str
     kind: str  # tensors or figures
@@ -50,9 +50,9 @@ def check_resume(
 ) -> list[Part]:
     """Train 2 × `updates` in one go, and again with a SIGKILL in the second half; return the comparison.
 
-    Every run is `nmt train` in a process of its own, in a folder below `folder`. The second is killed as
-    soon as it has logged a figure past its checkpoint at `updates`, so that there is work to lose.
-    Raises UserError when a run fails, or ends before it could be killed.
+    Every run is `nmt train` in its own process, in a folder below `folder`. The second is killed as soon
+    as it has logged a figure after its checkpoint at `updates`, so that work is lost.
+    Raises UserError if a run fails, or ends before it could be killed.
     """
     config = folder / "config.yaml"
     replace_text(config, dump_experiment(_shortened(experiment, updates)))
@@ -67,19 +67,18 @@ def check_resume(
 
 
 def compare_runs(one: Run, other: Run) -> list[Part]:
-    """Return what the newest checkpoint, the best weights and the figures of two runs have in common.
+    """Compare the newest checkpoint, the best weights and the figures of two runs.
 
-    Tensors are compared as bytes, figures as they print in full; times are left out.
+    Tensors are compared as bytes, figures as full decimal text; times are left out.
     """
     ours, theirs = _contents(one), _contents(other)
     return [_compare(name, ours.get(name, {}), theirs.get(name, {})) for name in ours | theirs]
 
 
 def _shortened(experiment: Experiment, updates: int) -> Experiment:
-    """The experiment over 2 × `updates`, validated and saved in the middle; nothing else may end it.
+    """The experiment over 2 × `updates`, validated and saved in the middle, with no other stopping rule.
 
-    Figures are logged every few updates, a number that the middle is no multiple of: the sums since the
-    last line have to survive too.
+    The logging interval does not divide the middle: the sums since the last line must survive too.
     """
     every = next(n for n in range(2, updates + 2) if updates % n)
     section = experiment.training.model_copy(
@@ -116,7 +115,7 @@ def _train(config: Path, run: Run, *, kill_after: int | None = None) -> None:
 
 
 def _logged(run: Run) -> int:
-    """The last update with a figure in metrics.jsonl, 0 for none; it may be written to meanwhile."""
+    """The last update with a figure in metrics.jsonl, 0 for none; the file may be growing."""
     if not run.metrics.exists():
         return 0
     return max((step for _, step, _ in read_metrics(run.metrics)), default=0)
@@ -153,7 +152,7 @@ def _compare(name: str, one: Mapping[str, Tensor | str], other: Mapping[str, Ten
 
 
 def _difference(one: Tensor | str | None, other: Tensor | str | None) -> str | None:
-    """How two values differ, None where every bit is the same: −0 is not 0, and a NaN is itself."""
+    """How two values differ, None if all bits are equal: −0 differs from 0, equal NaNs do not differ."""
     if not isinstance(one, Tensor) or not isinstance(other, Tensor):
         return None if one is other or one == other else f"{_show(one)} and {_show(other)}"
     if (one.dtype, one.shape) != (other.dtype, other.shape):
@@ -167,7 +166,7 @@ def _difference(one: Tensor | str | None, other: Tensor | str | None) -> str | N
 
 
 def _bytes(tensor: Tensor) -> Tensor:
-    """The bytes of each number; (numbers, bytes of one)."""
+    """The bytes of each number, shape (numbers, bytes per number)."""
     return tensor.contiguous().view(-1, 1).view(torch.uint8)
 
 

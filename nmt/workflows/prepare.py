@@ -1,4 +1,4 @@
-"""Prepare the data of an experiment, here or in a process of its own."""
+"""Prepare the data of an experiment, in this process or a subprocess."""
 
 from collections.abc import Callable
 from functools import partial
@@ -12,17 +12,17 @@ from nmt.jobs.workers import in_subprocess
 
 
 def prepare_data(experiment: Experiment, log: Callable[[str], None]) -> Prepared:
-    """Return the prepared corpus of an experiment, made now if it is not there."""
+    """Return the prepared corpus of an experiment; prepare it if it does not exist."""
     data, corpus = experiment.data, corpus_of(experiment)
     train = partial(train_tokenizers, data.tokenizer, corpus.rows)
     return prepare(data, corpus, train, seed=experiment.seed, log=log)
 
 
 def prepare_in_subprocess(experiment: Experiment, log: Callable[[str], None]) -> Prepared:
-    """Do what `prepare_data` does; where it needs the library `datasets`, in a process that ends with it.
+    """Do what `prepare_data` does, in a subprocess if the library `datasets` is needed.
 
-    What that loads and keeps, some 150 MB, would else stay in memory to the end of a training. That process
-    prints its lines itself, as they come; `log` gets those of this one alone.
+    The library keeps about 150 MB, which a subprocess frees before training. The subprocess prints its own
+    lines as they come; `log` receives only those of this process.
     """
     if not corpus_of(experiment).needs_library:
         return prepare_data(experiment, log)

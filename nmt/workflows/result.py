@@ -21,7 +21,7 @@ from nmt.training.trainer import Trainer
 
 
 class ScoredData(NamedTuple):
-    """The data that scores are of: name, split, number of sentences, and checksums of the texts behind it."""
+    """The scored data: name, split, number of sentences, and checksums of the texts."""
 
     dataset: str
     split: str | None
@@ -42,12 +42,12 @@ class System:
 
 
 def readable(name: str) -> str:
-    """Return the name of a file as JSON can hold it, bytes that are not UTF-8 as U+FFFD."""
+    """Return a file name for JSON; bytes that are not UTF-8 become U+FFFD."""
     return os.fsencode(name).decode("utf-8", "replace")
 
 
 def make_result(name: str, data: ScoredData, scores: Iterable[Score], system: System | None = None) -> Result:
-    """Return the scores on some data; system: None of translations that only their file is known of."""
+    """Return the scores on some data; system: None for translations known only from a file."""
     experiment = system and system.experiment
     languages = corpus_of(experiment).languages if experiment else UNKNOWN
     return Result(
@@ -72,7 +72,7 @@ def make_result(name: str, data: ScoredData, scores: Iterable[Score], system: Sy
 
 
 def training_result(experiment: Experiment, prepared: Prepared, trainer: Trainer[nn.Module]) -> Result:
-    """Return what a finished training knows: the best validation, and what the weights cost."""
+    """Return the result of a finished training: the best validation and the cost of the weights."""
     at, config, precision = trainer.at, experiment.training, _name(trainer.precision)
     settings = {**experiment.decoding.model_dump(mode="json"), "beam": config.validation_beam}
     searches = isinstance(experiment.model, ModelConfig)  # text without sources is only read
@@ -100,7 +100,7 @@ def training_result(experiment: Experiment, prepared: Prepared, trainer: Trainer
 
 
 def machine(device: torch.device, processes: int = 1) -> Machine:
-    """Return where this process computes, and with how many threads all processes together do."""
+    """Return the machine of this process, with the number of threads of all processes together."""
     accelerator = torch.cuda.get_device_name(device) if device.type == "cuda" else None
     if accelerator and processes > 1:
         accelerator = f"{processes} × {accelerator}"

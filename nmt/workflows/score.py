@@ -1,4 +1,4 @@
-"""A run or a file of translations, and references → result.json."""
+"""Score a run, or a file of translations, against references → result.json."""
 
 import hashlib
 import time
@@ -34,15 +34,15 @@ from nmt.run import Run
 from nmt.tasks.language_modeling import LanguageModelTask
 from nmt.workflows.result import ScoredData, System, machine, make_result, readable
 
-# Of data and decoding, where all else of the section has no effect.
+# Keys that have an effect even where the rest of data and decoding has none.
 USED_ANYWAY = ("data.src", "data.trg", "decoding.tokens_per_batch")
 
 
 def run_experiment(folder: Path, overrides: Sequence[str], idle: Sequence[str] = ()) -> Experiment:
-    """Return the configuration of a run, with overrides of its data and decoding alone.
+    """Return the configuration of a run, with overrides of its data and decoding only.
 
-    idle: keys and sections that have no effect on what is done with the run. UserError where an override is
-    of one of these, or would say of the model what it is not.
+    idle: keys and sections that have no effect on this use of the run. Raises UserError if an override is
+    one of these, or contradicts the model.
     """
     run = Run(folder)
     trained = run.experiment()
@@ -60,9 +60,9 @@ def run_experiment(folder: Path, overrides: Sequence[str], idle: Sequence[str] =
 
 
 class EvaluationSet(NamedTuple):
-    """Pairs to score on, all that a corpus or files hold; split: which of the run's data they are.
+    """All pairs of a corpus or of files, for scoring; split: the split of the run's data.
 
-    more_references: further translations of each source. Of a text without sources the first side is empty.
+    more_references: more translations of each source. The source is empty for a text without sources.
     """
 
     pairs: list[Pair]
@@ -72,7 +72,7 @@ class EvaluationSet(NamedTuple):
 
 
 def held_out(experiment: Experiment, split: str, *, instead: str = "") -> list[Pair]:
-    """Return the pairs of a split, every line of it in order; instead: options that do without a split."""
+    """Return all pairs of a split in order; instead: the options that replace a split, for the message."""
     corpus = corpus_of(experiment)
     for name in corpus.splits:
         if name == split:
@@ -84,16 +84,16 @@ def held_out(experiment: Experiment, split: str, *, instead: str = "") -> list[P
 
 
 def pairs_of_files(src: Path, ref: Path, data: DataConfig) -> list[Pair]:
-    """Return the pairs of two text files, normalized as the run's own are."""
+    """Return the pairs of two text files, normalized like the run's data."""
     files = (TextFile("--src", src), TextFile("--ref", ref))
     corpus = FileCorpus({"train": files}, Pair, "text files")
     return in_memory(NormalizedCorpus(corpus, build_normalizer(data)).pairs("train"), f"{src} and {ref}")
 
 
 def read_together(*paths: Path) -> list[list[str]]:
-    """Return the lines of files, line n of one for line n of the other; each is read once.
+    """Return the lines of several files, line by line together; each file is read once.
 
-    UserError where the first has no line, or another has more or fewer.
+    Raises UserError if the first file is empty, or another has more or fewer lines.
     """
     texts = [in_memory(read_lines(path), str(path)) for path in paths]
     for path, lines in zip(paths, texts, strict=True):
@@ -115,7 +115,7 @@ def score_texts(
     metrics: Sequence[str],
     tokenize: str,
 ) -> Result:
-    """Return the scores of the lines of a file of translations, against those of its references."""
+    """Return the scores of the translations in a file, against the lines of its references."""
     hashes = {
         str(path): hashlib.sha256("".join(f"{line}\n" for line in lines).encode()).hexdigest()
         for path, lines in references.items()
@@ -133,9 +133,9 @@ def score_run(
     metrics: Sequence[str],
     tokenize: str,
 ) -> tuple[Result, list[str]]:
-    """Return the scores of a run on some pairs, with what its training cost, and its translations.
+    """Return the scores of a run on some pairs, with the cost of its training, and its translations.
 
-    experiment: the first run's. Of an ensemble or a fusion the result says which runs, and no cost.
+    experiment: that of the first run. The result of an ensemble or a fusion names its runs, without a cost.
     """
     trained = None if options.lm or len(options.models) > 1 else _trained(options.models[0])
     translator = open_translator(options, experiment)
@@ -145,7 +145,7 @@ def score_run(
     if options.lm:
         together |= {"lm": readable(str(options.lm)), "lm_weight": options.weight}
     sources = [pair.src for pair in data.pairs]
-    translator.translate(sources[:8])  # the first products pay for the kernels' making
+    translator.translate(sources[:8])  # the first products include the creation of kernels
     began = time.perf_counter()
     outputs = translator.translate(sources)
     seconds = time.perf_counter() - began
@@ -169,9 +169,9 @@ def score_run(
 
 
 def score_text(folder: Path, experiment: Experiment, data: EvaluationSet, *, device: str) -> Result:
-    """Return perplexity and bits a character of some lines, with what the run's training cost.
+    """Return perplexity and bits per character of some lines, with the cost of the run's training.
 
-    In float64. One long text is read in one piece, from its first line to its last.
+    In float64. One long text is read as a whole, from its first line to its last.
     """
     before = _trained(folder)
     trained = load_language_model(folder, experiment=experiment, device=device, precision=torch.float64)
@@ -199,9 +199,9 @@ def score_text(folder: Path, experiment: Experiment, data: EvaluationSet, *, dev
 def score_labels(
     folder: Path, experiment: Experiment, data: EvaluationSet, *, device: str
 ) -> tuple[Result, list[str]]:
-    """Return accuracy, macro F1 and the F1 of each label with what the run's training cost, and the labels.
+    """Return accuracy, macro F1 and the F1 of each label, with the run's cost, and the labels.
 
-    UserError where a text has not as many labels as it shall, or one that training never saw.
+    Raises UserError if a text has a wrong number of labels, or a label that is not in the training data.
     """
     trained = _trained(folder)
     labeller = load_labeller(folder, experiment=experiment, device=device)
@@ -220,14 +220,14 @@ def score_labels(
 
 
 def _trained(folder: Path) -> Result | None:
-    """Return the result that the run has so far; a broken one is a UserError before anything is computed."""
+    """Return the run's existing result; raises UserError for a broken one before anything is computed."""
     path = Run(folder).result
     return read_result(path) if path.is_file() else None
 
 
 def _result(trained: Result | None, data: EvaluationSet, found: Iterable[Score], system: System) -> Result:
-    """Return a result with what the training cost, as the run's own says; None of several runs together."""
-    # What was scored is hashed anew: it need not be what lay there when the run was trained.
+    """Return a result with the training cost from the run's own result; several runs have no cost."""
+    # Hashed again: the data may have changed since the run was trained.
     monolingual = isinstance(system.experiment.model, LanguageModelConfig)
     scored = {data.split or data.dataset: scan(data.pairs, monolingual=monolingual).sha256}
     hashes = {**(trained.data_hashes if trained else {}), **scored}

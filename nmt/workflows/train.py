@@ -1,4 +1,4 @@
-"""An experiment and a run folder → a trainer, ready to begin or to go on."""
+"""An experiment and a run folder → a trainer, ready to start or resume."""
 
 import os
 import tempfile
@@ -31,7 +31,7 @@ from nmt.training.tracking import NoTracker, Tracker
 from nmt.training.trainer import Trainer
 from nmt.workflows.prepare import prepare_in_subprocess
 
-# Keys, and sections with all that they hold.
+# Keys and whole sections that a resumed run may change.
 MAY_CHANGE = (
     "training.max_updates",
     "training.max_epochs",
@@ -51,7 +51,7 @@ MAY_CHANGE = (
     "data.text.validation",
     "data.text.test",
     "data.prepared",
-    "data.src",  # of a dataset the checksums of the text tell
+    "data.src",  # for a dataset, the checksums of the texts show a change
     "data.trg",
     "decoding",
 )
@@ -60,10 +60,10 @@ MAY_CHANGE = (
 def build_trainer(
     experiment: Experiment, run: Run, console: Console, processes: Processes = SINGLE
 ) -> tuple[Trainer[nn.Module], Prepared, Tracker]:
-    """Return this process's trainer, at the newest checkpoint of the run's folder if it has one.
+    """Return the trainer of this process, resumed from the newest checkpoint if the run has one.
 
-    Of several processes the first alone writes there. Raises UserError when the folder holds a run whose
-    configuration differs in a key that may not change, or that another number of processes trained.
+    Of several processes only the main process writes there. Raises UserError if the folder holds a run with
+    another configuration (a key that may not change) or another number of processes.
     """
     config, kind = experiment.training, kind_of(experiment)
     checkpoints = Checkpoints(run.checkpoints, keep=config.keep_checkpoints, every=config.save_every)
@@ -98,7 +98,7 @@ def build_trainer(
         processes.after_main(lambda: fill_embeddings(experiment, prepared, model, progress.log))
     model = model.to(device, torch.float64 if precision == torch.float64 else None)
     processes.reseed()
-    # Making a batch takes less than a hundredth of an update on a CPU, where a thread would cost as much.
+    # On a CPU a batch takes less than 1 % of an update, and a thread would cost as much.
     batches = kind.build_batches(experiment, prepared, processes, 4 if device.type == "cuda" else 0)
     tracker = Tracker(run.folder, experiment) if processes.is_main else NoTracker()
     records = Records(
@@ -139,12 +139,12 @@ def build_trainer(
 
 
 def _cpu_seconds() -> float:
-    """Return the CPU time of this process and of those that it started and that have ended."""
+    """Return the CPU time in seconds of this process and its ended subprocesses."""
     return sum(os.times()[:4])
 
 
 def _begun(run: Run, experiment: Experiment, checkpoints: Checkpoints) -> bool:
-    """Say whether there is something to go on from; UserError where it is another experiment's."""
+    """Return whether the run can be resumed; raises UserError if it is another experiment's."""
     checkpoints.repair()
     if checkpoints.steps():
         refuse_changes(run, experiment)
@@ -152,13 +152,13 @@ def _begun(run: Run, experiment: Experiment, checkpoints: Checkpoints) -> bool:
     if run.result.is_file():
         raise UserError(
             f"{run.folder} holds a finished run without checkpoints to go on from; "
-            "give another --run, or delete the folder to train anew"
+            "give another --run, or delete the folder to train again"
         )
     return False
 
 
 def refuse_changes(run: Run, experiment: Experiment) -> None:
-    """Raise UserError naming every changed key that would make the rest of the run another experiment."""
+    """Raise UserError that names every changed key with which the run would be another experiment."""
     changed = [
         f"{key} (was {was!r}, now {now!r})"
         for key, was, now in changed_keys(run.experiment(), experiment)
@@ -172,14 +172,14 @@ def refuse_changes(run: Run, experiment: Experiment) -> None:
 
 
 def run_folder(experiment: Experiment, folder: Path | None) -> Run:
-    """Return the run of an experiment: runs/NAME unless another folder is given."""
+    """Return the run folder of an experiment: the given one, or runs/NAME."""
     return Run(folder or Path("runs") / experiment.name)
 
 
 def dry_run(experiment: Experiment, console: Console) -> None:
-    """Print the parameters, their memory and the preflight's estimates of a run from its beginning.
+    """Print the parameters, their memory and the preflight's estimates for a new run.
 
-    Data are prepared and the model is drawn as for a run; the prepared corpus is all that stays.
+    Data are prepared and the model is initialised as for a run; only the prepared corpus is kept.
     """
     tracking = experiment.tracking.model_copy(update={"wandb": "off"})
     with tempfile.TemporaryDirectory() as folder:

@@ -1,4 +1,4 @@
-"""Blocks of lines → their translations as text, as many processes at a time as are best."""
+"""Blocks of lines → their translations as text, in the best number of processes."""
 
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, NamedTuple
@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from nmt.decoding.options import Sampling, TranslationOptions
 from nmt.machine import cores, has_cuda_driver
 
-# The process that deals the blocks loads no torch.
+# The process that distributes the blocks loads no torch.
 if TYPE_CHECKING:
     from nmt.decoding.translator import Translation
 
@@ -14,14 +14,14 @@ Block = tuple[int, list[str]]  # the number of its first line, and the lines
 
 
 class Translated(NamedTuple):
-    """The text of a block, and the numbers of the lines that came out far shorter than their sources."""
+    """The text of a block, and the numbers of the lines that are far shorter than their sources."""
 
     text: str
     short: list[int]
 
 
 def choose_workers(device: str) -> int:
-    """Return how many processes translate a large job best: one a core on a CPU, one on CUDA."""
+    """Return the best number of processes for a large job: one per core on a CPU, one on CUDA."""
     if device != "cpu" and has_cuda_driver():
         from nmt.builders.hardware import choose_device
 
@@ -31,10 +31,10 @@ def choose_workers(device: str) -> int:
 
 
 def load_block_translator(options: TranslationOptions, *, alignments: bool) -> Callable[[Block], Translated]:
-    """Return what gives the text for a block of lines, with the models of runs in this process.
+    """Return a function from a block of lines to its text, with the models of runs in this process.
 
-    A line's text is its translation; with n_best > 1 NUMBER ||| TEXT ||| SCORE, n_best times. alignments:
-    ||| and the word links follow, on the best one's line. Raises UserError like `open_translator`.
+    A line's text is its translation, or with n_best > 1 n_best lines NUMBER ||| TEXT ||| SCORE. alignments:
+    ||| and the word links follow on the line of the best one. Raises UserError like `open_translator`.
     """
     if options.sampling:
         return _sampler(options, options.sampling)
@@ -61,7 +61,7 @@ def load_block_translator(options: TranslationOptions, *, alignments: bool) -> C
 
 
 def _sampler(options: TranslationOptions, sampling: Sampling) -> Callable[[Block], Translated]:
-    """Return what samples the text for a block of lines."""
+    """Return a function from a block of lines to sampled translations."""
     from nmt.builders.translator import load_translator
 
     translator = load_translator(options)
