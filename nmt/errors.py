@@ -1,10 +1,10 @@
-"""What a person can get wrong, as opposed to what we got wrong."""
+"""Errors that a person can cause, as opposed to errors of the program."""
 
 from typing import Self
 
 
 class UserError(Exception):
-    """A mistake a person can mend: shown as one clear line, exit code 2, never a traceback.
+    """A mistake a person can fix: shown as one clear line, exit code 2, never a traceback.
 
     The message names the file, line or key, says what was expected and what was found,
     and what to do. Several mistakes at once are several arguments, one line each.

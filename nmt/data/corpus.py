@@ -12,7 +12,7 @@ from nmt.data.lines import read_lines
 from nmt.errors import UserError
 
 Split = Literal["train", "validation", "test"]
-Rows = Literal["pairs", "text", "labels"]  # texts and translations, texts alone, texts and their labels
+Rows = Literal["pairs", "text", "labels"]  # translations, monolingual text, labelled text
 
 
 class Pair(NamedTuple):
@@ -23,7 +23,7 @@ class Pair(NamedTuple):
 
 
 class Languages(NamedTuple):
-    """The languages of both sides; None where nobody said one, and where there is no translation."""
+    """The languages of both sides; None if unknown or if the corpus is no translation."""
 
     src: str | None
     trg: str | None
@@ -33,7 +33,7 @@ UNKNOWN = Languages(None, None)
 
 
 class Corpus(ABC):
-    """Examples by split, read anew each time and never held as a whole.
+    """Examples by split, read again each time and never held in memory as a whole.
 
     name: what results call it. splits: train, validation and test, as far as the configuration names them.
     continuous: whether it is one long text, of which no line may be left out. streamed: whether each reading
@@ -50,19 +50,19 @@ class Corpus(ABC):
 
     @abstractmethod
     def pairs(self, split: Split) -> Iterator[Pair]:
-        """The pairs of a split in their order; UserError when the text cannot be read."""
+        """Yield the pairs of a split in order; raises UserError if the text cannot be read."""
 
     @abstractmethod
     def fingerprint(self, split: Split) -> str:
-        """A sha256 that changes when the text of the split may have changed."""
+        """Return a sha256 that changes if the text of the split may have changed."""
 
     @abstractmethod
     def describe(self, split: Split = "train") -> str:
-        """What this is, in a few words for a message; of files, those of the split."""
+        """Return a short description for a message, such as the file names of the split."""
 
 
 class WrappedCorpus(Corpus):
-    """A corpus read in another way; what it is stays the same."""
+    """A corpus that is read in another way; its name, splits and fingerprint stay the same."""
 
     def __init__(self, corpus: Corpus) -> None:
         self.corpus = corpus
@@ -78,18 +78,18 @@ class WrappedCorpus(Corpus):
 
 
 class TextFile(NamedTuple):
-    """A file of text, and the key or option that names it."""
+    """A text file, and the key or option that names it."""
 
     key: str
     path: Path
 
     def lines(self) -> Iterator[str]:
-        """The lines of the file; raises UserError if there is none."""
+        """Yield the lines of the file; raises UserError if there is no file."""
         self._check()
         return read_lines(self.path)
 
     def sha256(self) -> bytes:
-        """The checksum of the file as it lies on disk, and whether its name says that it is compressed."""
+        """Return the checksum of the file's bytes, and whether its name ends in .gz."""
         self._check()
         try:
             with self.path.open("rb") as file:
@@ -126,7 +126,7 @@ class FileCorpus(Corpus):
         self.name = files["train"][0].path.name
 
     def pairs(self, split: Split) -> Iterator[Pair]:
-        """The pair of each line; UserError names a wrong line, or counts the lines where files differ."""
+        """Yield the pair of each line; raises UserError for a wrong line, or files of different length."""
         files = self._files[split]
         readers = [file.lines() for file in files]
         for number, lines in enumerate(zip_longest(*readers), 1):
@@ -144,7 +144,7 @@ class FileCorpus(Corpus):
                 raise UserError(f"{files[0].path}: line {number}: {error}") from None
 
     def fingerprint(self, split: Split) -> str:
-        """sha256 over the files as they lie on disk, and how they are parsed."""
+        """Return a sha256 over the bytes of the files and the way they are parsed."""
         digest = hashlib.sha256(b"".join(file.sha256() for file in self._files[split])).hexdigest()
         return f"{digest}{self._way}"
 
@@ -153,7 +153,7 @@ class FileCorpus(Corpus):
 
 
 def parse_tsv(line: str) -> Pair:
-    """Return a source, one tab and a target as a pair; ValueError where there is not exactly one tab."""
+    """Return a source, one tab and a target as a pair; raises ValueError unless there is exactly one tab."""
     columns = line.split("\t")
     if len(columns) != 2:
         raise ValueError(f"expected a source, one tab and a target, found {len(columns) - 1} tabs")
@@ -163,8 +163,8 @@ def parse_tsv(line: str) -> Pair:
 class MonolingualCorpus(FileCorpus):
     """Lines of one language, each a pair without a source, in one file for each split.
 
-    held_out: the fraction of train that is validation; None where validation has a file of its own.
-    continuous: whether the lines are one long text, of which the end is held out.
+    held_out: the fraction of train that is validation; None if validation has its own file.
+    continuous: whether the lines are one long text, whose end is held out.
     """
 
     def __init__(
@@ -178,9 +178,10 @@ class MonolingualCorpus(FileCorpus):
         self._held_out, self.continuous = held_out, continuous
 
     def pairs(self, split: Split) -> Iterator[Pair]:
-        """Each line of the split, in order.
+        """Yield the lines of the split in order.
 
-        Of one long text the end is held out; of lines one every so often, since lists may be sorted.
+        In one long text the end is held out. In separate lines, lines at equal distances are, because a list
+        may be sorted.
         """
         pairs, held_out = super().pairs(split), self._held_out
         if held_out is None or split == "test":
@@ -194,14 +195,14 @@ class MonolingualCorpus(FileCorpus):
         )
 
     def fingerprint(self, split: Split) -> str:
-        """sha256 over the file as it lies on disk, and the share of it that is held out."""
+        """Return a sha256 over the bytes of the file and the held-out fraction."""
         spread = "" if self.continuous else " of the lines"
         share = "" if self._held_out is None or split == "test" else f":{self._held_out}{spread}"
         return super().fingerprint(split) + share
 
     @cached_property
     def _kept(self) -> int:
-        """How many lines of one long text are not held out."""
+        """Return how many lines of one long text are not held out."""
         assert self._held_out is not None
         (file,) = self._files["train"]
         kept = (1 - self._held_out) * sum(len(line) + 1 for line in file.lines())
@@ -210,7 +211,7 @@ class MonolingualCorpus(FileCorpus):
 
 
 class BuiltinCorpus(Corpus):
-    """The German and English pairs that the package writes itself, so many of each split."""
+    """The German and English pairs that the package generates, with a number for each split."""
 
     name = "builtin"
 
@@ -227,14 +228,14 @@ class BuiltinCorpus(Corpus):
         self.splits = tuple(counts)
 
     def pairs(self, split: Split) -> Iterator[Pair]:
-        """The first so many pairs of the split, in the languages asked for."""
+        """Yield the pairs of the split, in the configured languages."""
         from nmt.data import builtin
 
         for src, trg in builtin.pairs(split, self._counts[split], seed=self._seed):
             yield Pair(trg, src) if self._turned else Pair(src, trg)
 
     def fingerprint(self, split: Split) -> str:
-        """sha256 over the text, which is written anew for it."""
+        """Return a sha256 over the text, which is generated again for it."""
         digest = hashlib.sha256()
         for pair in self.pairs(split):
             digest.update(f"{pair.src}\t{pair.trg}\n".encode())

@@ -26,7 +26,7 @@ class DatasetCorpus(Corpus):
     A row holds the two texts in columns named after the languages, or in one column `translation`:
     {"de": …, "en": …} or {"translation": {"de": …, "en": …}}, where a row may name its languages itself
     (TranslationVariableLanguages). A missing text counts as empty, as does a missing row; a line end inside
-    a text becomes a space, since one line is one sentence everywhere else.
+    a text becomes a space, because elsewhere one line is one sentence.
     """
 
     needs_library = True
@@ -41,7 +41,7 @@ class DatasetCorpus(Corpus):
         revision: str | None = None,
         streaming: bool = False,
     ) -> None:
-        """names: what the splits are called in the dataset. streaming: read rows as they come, store none."""
+        """names: the dataset's names of the splits. streaming: read rows as they arrive and store none."""
         assert languages.src, "the configuration asks for languages where they choose the text"
         assert languages.trg
         self._dataset, self._names = dataset, names
@@ -51,9 +51,9 @@ class DatasetCorpus(Corpus):
         self.name = Path(dataset).name if Path(dataset).is_dir() else dataset
 
     def pairs(self, split: Split) -> Iterator[Pair]:
-        """The rows in order; UserError for a split, a column or a type that is not there."""
+        """Yield the rows in order; raises UserError for a missing split or column, or a wrong type."""
         rows, wanted = self._rows(split), {self._src, self._trg}
-        with self._readable():  # of a stream whose files do not name the columns the first row does
+        with self._readable():  # a stream may not know its columns before the first row
             columns = list(rows.column_names or next(iter(rows), ()))
         if wanted <= set(columns):
             yield from self._texts(split, self._values(rows, self._src, self._trg))
@@ -71,7 +71,7 @@ class DatasetCorpus(Corpus):
         yield from self._texts(split, ((row.get(self._src), row.get(self._trg)) for row in texts))
 
     def fingerprint(self, split: Split) -> str:
-        """A hash of split and config with the files of a folder, or with id and commit of the hub."""
+        """Return a hash of split and config with the files of a folder, or with id and commit of the hub."""
         if self._folder is not None:
             return f"{self._local.fingerprint}:{self._names[split]}"
         if self.streamed:
@@ -80,7 +80,7 @@ class DatasetCorpus(Corpus):
         return str(self._rows(split)._fingerprint)
 
     def describe(self, split: Split = "train") -> str:
-        """The id or folder, config name and revision."""
+        """Return the id or folder, config name and revision."""
         parts = [self._dataset, *(part for part in (self._config, self._revision) if part is not None)]
         return f"dataset {' '.join(parts)}"
 
@@ -94,7 +94,7 @@ class DatasetCorpus(Corpus):
         return self._loaded[name]
 
     def _values(self, rows: Rows, *columns: str) -> Iterator[tuple[object, ...]]:
-        """The values of some columns, row by row; None for what a row lacks."""
+        """Yield the values of some columns, row by row; None for a missing one."""
         with self._readable():
             if rows.features is not None:
                 rows = rows.select_columns(list(columns))
@@ -103,7 +103,7 @@ class DatasetCorpus(Corpus):
                 yield from zip(*(chunk.get(column, lacking) for column in columns), strict=True)
 
     def _translations(self, rows: Rows, wanted: set[str]) -> list[str]:
-        """The languages inside the column `translation`; only the rows may say, read until all are found."""
+        """Return the languages in the column `translation`; rows are read until all are found if need be."""
         feature = rows.features and rows.features["translation"]
         languages = getattr(feature, "languages", feature)
         if isinstance(languages, dict | list | tuple) and set(languages) != _VARIABLE:
@@ -127,7 +127,7 @@ class DatasetCorpus(Corpus):
 
     @cached_property
     def _folder(self) -> Path | None:
-        """The folder that is meant, or None for a hub id; UserError for a path where there is no folder."""
+        """Return the folder, or None for a hub id; raises UserError for a path without a folder."""
         path = Path(self._dataset)
         if path.is_dir():
             return path
@@ -176,10 +176,10 @@ class DatasetCorpus(Corpus):
 
     @contextmanager
     def _readable(self) -> Iterator[None]:
-        """What is wrong with a stream shows while it is read."""
+        """Turn errors that appear only while a stream is read into a UserError."""
         try:
             yield
-        except Exception as error:  # of many kinds
+        except Exception as error:  # of many classes
             from nmt.data.hub import said
 
             raise UserError(f"{self.describe()} cannot be read ({said(error)})") from error
@@ -189,7 +189,7 @@ _VARIABLE = {"language", "translation"}
 
 
 def _by_language(row: object) -> dict[str, object]:
-    """The texts of a row by language, the first of several; none of a row that is no such thing."""
+    """Return the texts of a row by language, the first if there are several; empty for another type."""
     if not isinstance(row, dict):
         return {}
     if set(row) != _VARIABLE:

@@ -1,6 +1,6 @@
 """Which training pairs are dropped, and why; one reason per example, never the text itself.
 
-Rows are told apart by 64-bit hashes: among 5 million pairs two different ones meet with probability 1e-6.
+Pairs are compared by 64-bit hashes: among 5 million, any two collide with probability 1e-6.
 """
 
 import hashlib
@@ -35,7 +35,7 @@ class Reason(IntEnum):
 
 @dataclass(frozen=True)
 class Scan:
-    """What is known of a split after one pass without a tokenizer."""
+    """The facts about a split after one pass without a tokenizer."""
 
     hashes: NDArray[np.uint64]  # (rows,) one for each pair
     empty: NDArray[np.bool_]  # (rows,)
@@ -61,9 +61,9 @@ def scan(pairs: Iterable[Pair], *, monolingual: bool = False) -> Scan:
 
 
 def by_text(scans: Mapping[Split, Scan], filters: Filters) -> tuple[Reasons, dict[Split, int]]:
-    """Return a reason per training example as far as the text decides, and the overlap with other splits.
+    """Return a reason per training example from its text alone, and the overlap with other splits.
 
-    Overlap is counted whether or not the filters drop it; a row that stands in both is one of test.
+    Overlap is counted even if the filters do not drop it; a pair in both splits counts for test.
     """
     train = scans["train"]
     reasons = np.where(train.empty, np.uint8(Reason.EMPTY), np.uint8(Reason.KEPT))
@@ -87,7 +87,7 @@ def by_text(scans: Mapping[Split, Scan], filters: Filters) -> tuple[Reasons, dic
 
 
 def by_length(src_lengths: Lengths, trg_lengths: Lengths, filters: Filters) -> Reasons:
-    """Return a reason per example as far as its lengths in tokens decide."""
+    """Return a reason per example from its lengths in tokens alone."""
     longer = np.maximum(src_lengths, trg_lengths)
     shorter = np.maximum(np.minimum(src_lengths, trg_lengths), 1)
     reasons = np.where(longer > filters.max_ratio * shorter, np.uint8(Reason.RATIO), np.uint8(Reason.KEPT))
@@ -112,5 +112,5 @@ _WORDS = {
 
 
 def describe(dropped: Mapping[str, int]) -> str:
-    """Return what `counts` counted in words; "" for nothing."""
+    """Return the result of `counts` as text; "" for nothing."""
     return ", ".join(f"{count:,} {_WORDS[reason]}" for reason, count in dropped.items() if count)

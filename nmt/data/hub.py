@@ -1,6 +1,6 @@
-"""Hugging Face `datasets` at our border: quiet, quick to see that there is no network, errors of one line.
+"""The library `datasets`, made quiet, fast to detect a missing network, with errors of one line.
 
-Importing this module costs a second; corpus.py waits with it until text is read.
+Importing this module takes a second, so it is imported only when text is read.
 """
 
 import csv
@@ -27,26 +27,25 @@ from nmt.files import MB, read_regular
 PROBE_SECONDS = 5.0
 
 
-# Beside the data: what the library takes configurations, columns and their types from.
+# Files beside the data that define configurations, columns and their types.
 CARDS = ("README.md", ".huggingface.yaml", "dataset_infos.json")
 
 
 class LocalDataset(NamedTuple):
-    """A folder whose files the library has found, none of them read yet by it.
+    """A folder whose files the library has found but not read.
 
-    fingerprint: sha256 over the configuration's name and every file's place and content. The library keeps
-    what it made of the files in a folder of that name: its own name says only what the folder is called, and
-    when its files were written.
+    fingerprint: sha256 over the configuration's name and the path and content of every file. It names the
+    library's cache folder, because the library's own name depends only on the folder's name and file times.
     """
 
     folder: Path
     config: str
     fingerprint: str
-    options: dict[str, object]  # for the library, beyond what the folder says
+    options: dict[str, object]  # for the library, in addition to those of the folder
 
     @classmethod
     def find(cls, folder: Path, name: str | None) -> "LocalDataset":
-        """The files of a configuration; UserError where the library finds none, or one outside the folder."""
+        """Find the files of a configuration; raises UserError if there is none, or one outside the folder."""
         _quiet()
         with _reading(folder), _offline():  # an address in the folder's README.md is not followed
             builder = datasets.load_dataset_builder(str(folder), name)
@@ -71,19 +70,19 @@ class LocalDataset(NamedTuple):
         return cls(folder, builder.config.name, fingerprint, _options(builder, paths))
 
     def load(self) -> datasets.DatasetDict:
-        """All splits, copied to the cache of the library; UserError says what is wrong with the files."""
+        """Return all splits, copied to the library's cache; raises UserError if the files are wrong."""
         cache = Path(datasets.config.HF_DATASETS_CACHE) / "nmt" / self.fingerprint[:32]
         with _reading(self.folder):
             return datasets.load_dataset(str(self.folder), self.config, cache_dir=str(cache), **self.options)
 
     def stream(self) -> datasets.IterableDatasetDict:
-        """All splits, read from the files as they come; nothing is copied."""
+        """Return all splits, read from the files as they arrive; nothing is copied."""
         with _reading(self.folder):
             return datasets.load_dataset(str(self.folder), self.config, streaming=True, **self.options)
 
 
 class _SavedSplits(BaseModel):
-    """What dataset_dict.json holds."""
+    """The content of dataset_dict.json."""
 
     splits: list[str]
 
@@ -93,14 +92,14 @@ class _SavedFile(BaseModel):
 
 
 class _SavedState(BaseModel):
-    """What is needed of state.json."""
+    """The keys of state.json that are used."""
 
     files: list[_SavedFile] = Field(alias="_data_files")
     split: str | None = Field(None, alias="_split")
 
 
 class SavedDataset(NamedTuple):
-    """A folder that `save_to_disk` of the library wrote: Arrow files, read where they lie.
+    """A folder written by the library's `save_to_disk`: Arrow files, read in place.
 
     fingerprint: sha256 over every split's name, columns and data files.
     """
@@ -110,12 +109,12 @@ class SavedDataset(NamedTuple):
 
     @staticmethod
     def is_one(folder: Path) -> bool:
-        """Whether a folder looks like one."""
+        """Return whether a folder looks like a saved dataset."""
         return any((folder / name).is_file() for name in ("dataset_dict.json", "state.json"))
 
     @classmethod
     def find(cls, folder: Path) -> Self:
-        """The dataset of a folder; UserError where it is damaged or names a file outside the folder."""
+        """Return the dataset of a folder; raises UserError if it is damaged or names a file outside."""
         root = folder.resolve()
         places = {"": root}  # of one dataset without splits
         if (root / "dataset_dict.json").is_file():
@@ -130,7 +129,7 @@ class SavedDataset(NamedTuple):
         return cls(folder, hashlib.sha256(json.dumps(hashed, sort_keys=True).encode()).hexdigest())
 
     def load(self) -> datasets.DatasetDict:
-        """All splits, mapped from the folder; a dataset without splits is the one it was, or else train."""
+        """Return all splits, mapped from the folder; data without splits keeps its name or is train."""
         _quiet()
         with _reading(self.folder):
             loaded = datasets.load_from_disk(str(self.folder), keep_in_memory=False)
@@ -143,17 +142,17 @@ S = TypeVar("S", bound=BaseModel)
 
 
 def _saved(schema: type[S], path: Path) -> S:
-    mend = "write the folder again with save_to_disk"
+    repair = "write the folder again with save_to_disk"
     try:
         return schema.model_validate_json(read_regular(path, MB))
     except OSError as error:
-        raise UserError(f"{path}: cannot be read ({error.strerror}); {mend}") from None
+        raise UserError(f"{path}: cannot be read ({error.strerror}); {repair}") from None
     except ValidationError as error:
-        raise UserError(f"{path}: damaged ({error.errors()[0]['msg']}); {mend}") from None
+        raise UserError(f"{path}: damaged ({error.errors()[0]['msg']}); {repair}") from None
 
 
 def _inside(root: Path, path: str) -> str:
-    """The file's place inside the folder; UserError for a file outside and for an address."""
+    """Return the file's path inside the folder; raises UserError for a file outside or an address."""
     place = Path(os.path.normpath(root / path))
     if "://" in path or not place.is_relative_to(root):
         raise UserError(
@@ -174,10 +173,10 @@ def _sha256(path: Path) -> str:
 
 
 def _options(builder: datasets.DatasetBuilder, paths: list[Path]) -> dict[str, object]:
-    """For CSV and TSV: every cell is text as it stands, null, NA and numbers too; in TSV quotes are text.
+    """Return options for CSV and TSV: every cell is plain text, null, NA and numbers too; in TSV also quotes.
 
-    A row ends at "\\n" alone, or "\\r\\n" where the header does. UserError where the first row has more cells
-    than the header: pandas would take the first ones for names of rows.
+    A row ends at "\\n" only, or at "\\r\\n" if the header does. Raises UserError if the first row has more
+    cells than the header: pandas would use the first ones as row names.
     """
     config = builder.config
     if not isinstance(config, CsvConfig):
@@ -190,7 +189,7 @@ def _options(builder: datasets.DatasetBuilder, paths: list[Path]) -> dict[str, o
     arguments = {**config.pd_read_csv_kwargs, **options, "nrows": 1, "chunksize": None}
     try:
         heads = [pandas.read_csv(path, **arguments) for path in paths]
-    except Exception:  # the library says better what is wrong when it reads the file itself
+    except Exception:  # the library reports a better error when it reads the file itself
         return options
     for path, head in zip(paths, heads, strict=True):
         if config.index_col is None and len(head) and not isinstance(head.index, pandas.RangeIndex):
@@ -208,10 +207,10 @@ def _options(builder: datasets.DatasetBuilder, paths: list[Path]) -> dict[str, o
 
 
 def load(dataset: str, *, name: str | None = None, revision: str | None = None) -> datasets.DatasetDict:
-    """All splits of a dataset of the hub.
+    """Return all splits of a dataset of the hub.
 
-    Without a network the copy that `datasets` keeps from an earlier download is taken; where there is none,
-    or a revision is asked for, which the library would not check then, UserError says what was tried.
+    Without a network the cached copy of an earlier download is used. Raises UserError if there is none, or
+    if a revision is given, which the library could not check.
     """
     _quiet()
     if _reachable(dataset, revision):
@@ -236,7 +235,7 @@ def load(dataset: str, *, name: str | None = None, revision: str | None = None) 
 
 
 def commit_of(dataset: str, revision: str | None) -> str:
-    """The commit that a dataset of the hub, or its revision, is at now."""
+    """Return the current commit of a dataset of the hub, or of its revision."""
     if revision is not None and re.fullmatch("[0-9a-f]{40}", revision):
         return revision
     try:
@@ -252,7 +251,7 @@ def commit_of(dataset: str, revision: str | None) -> str:
 
 
 def stream(dataset: str, *, name: str | None, commit: str) -> datasets.IterableDatasetDict:
-    """All splits of a dataset of the hub at a commit, fetched as they are read."""
+    """Return all splits of a dataset of the hub at a commit, fetched while they are read."""
     _quiet()
     try:
         return datasets.load_dataset(dataset, name, revision=commit, streaming=True)
@@ -262,7 +261,7 @@ def stream(dataset: str, *, name: str | None, commit: str) -> datasets.IterableD
 
 def _quiet() -> None:
     datasets.disable_progress_bars()
-    datasets.logging.set_verbosity(logging.CRITICAL)  # what fails is an error of ours
+    datasets.logging.set_verbosity(logging.CRITICAL)  # other failures are errors of this package
     logging.getLogger("huggingface_hub").setLevel(logging.ERROR)
 
 
@@ -270,18 +269,18 @@ def _quiet() -> None:
 def _reading(folder: Path) -> Iterator[None]:
     try:
         yield
-    except Exception as error:  # of many kinds; all of them mean that there is no data
+    except Exception as error:  # of many classes; all of them mean that there is no data
         raise UserError(f"data.dataset: the folder {folder} cannot be read ({said(error)})") from error
 
 
 def said(error: Exception) -> str:
-    """What the library says of an error, in one line."""
+    """Return the library's message of an error in one line."""
     cause = error.__cause__ or error
     return " ".join(str(cause).split())[:500] or type(cause).__name__
 
 
 def _reachable(dataset: str, revision: str | None) -> bool:
-    """Whether the hub answers."""
+    """Return whether the hub answers."""
     try:
         return _asked(dataset, revision) is not None
     except HfHubHTTPError:
@@ -289,9 +288,9 @@ def _reachable(dataset: str, revision: str | None) -> bool:
 
 
 def _asked(dataset: str, revision: str | None) -> str | None:
-    """The commit of a dataset, None where the hub cannot be reached.
+    """Return the commit of a dataset, None if the hub cannot be reached.
 
-    One request, since `datasets` itself tries for 20 s to minutes before it gives up.
+    One request only: `datasets` itself retries for 20 s to minutes.
     """
     try:
         return huggingface_hub.HfApi().dataset_info(dataset, revision=revision, timeout=PROBE_SECONDS).sha
@@ -310,7 +309,7 @@ def _asked(dataset: str, revision: str | None) -> str | None:
 
 @contextmanager
 def _offline() -> Iterator[None]:
-    """The library's offline mode, which it otherwise reads from the environment once at import."""
+    """Set the library's offline mode, which it otherwise reads from the environment only at import."""
     before = datasets.config.HF_HUB_OFFLINE, huggingface_hub.constants.HF_HUB_OFFLINE
     datasets.config.HF_HUB_OFFLINE = huggingface_hub.constants.HF_HUB_OFFLINE = True
     try:

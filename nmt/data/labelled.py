@@ -9,7 +9,7 @@ from nmt.tokenization.vocabulary import SPECIALS, UNK
 
 
 def check_labels(pair: Pair, *, each_word: bool) -> None:
-    """Raise ValueError unless a text has one label, or one for each word, none named like a special token."""
+    """Raise ValueError unless a text has one label, or one per word, and none is a special token."""
     words, labels = len(pair.src.split()), pair.trg.split()
     wanted = words if each_word else 1
     if not words or len(labels) != wanted:
@@ -29,7 +29,7 @@ def parse_labelled(line: str, *, each_word: bool) -> Pair:
 def check_known(pairs: Iterable[Pair], labels: Tokenizer, where: str, *, dropped: str = "") -> None:
     """Raise UserError at the first label that is not in the vocabulary: no model can give it.
 
-    dropped: what was left out of the training text and why, for the message.
+    dropped: the number of dropped training examples by reason, for the message.
     """
     some = f", of which data.filters dropped {dropped}" if dropped else ""
     for number, pair in enumerate(pairs, 1):

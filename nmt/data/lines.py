@@ -14,16 +14,16 @@ from nmt.files import MB
 Errors = Literal["strict", "replace"]
 STANDARD_INPUT = "standard input"
 LONGEST = 10 * MB  # bytes of a line
-MOST_TEXT = 2000 * MB  # bytes of all lines of a file, where it has to be in memory
+MOST_TEXT = 2000 * MB  # bytes of all lines of a file that must be in memory
 Text = TypeVar("Text", bound=str | tuple[str, ...])
 
 
 def read_lines(path: Path, errors: Errors = "strict") -> Iterator[str]:
-    r"""The lines of a text file without their ends; a name that ends in .gz is decompressed.
+    r"""Yield the lines of a text file without their ends; a file named .gz is decompressed.
 
-    A byte order mark at the start and one "\r" before "\n" (Windows) are no text; every other character is,
-    U+0085, U+2028, form feed and "\r" inside a line among them.
-    Raises UserError when the file cannot be read, is cut short, has a line of more than LONGEST bytes, or is
+    A byte order mark at the start and one "\r" before "\n" (Windows) are removed. Every other character is
+    text, also U+0085, U+2028, form feed and "\r" inside a line.
+    Raises UserError if the file cannot be read, is truncated, has a line of more than LONGEST bytes, or is
     not UTF-8 (unless errors is "replace").
     """
     try:
@@ -36,19 +36,19 @@ def read_lines(path: Path, errors: Errors = "strict") -> Iterator[str]:
 
 
 def standard_input() -> int:
-    """The handle of standard input; UserError where it is closed."""
+    """Return the handle of standard input; raises UserError if it is closed."""
     if sys.stdin is None:
         raise UserError(f"{STANDARD_INPUT} is closed; give it lines of text, or the path of a file")
     return sys.stdin.fileno()
 
 
 def read_standard_input(errors: Errors = "strict") -> Iterator[str]:
-    """The lines of standard input, like those of `read_lines`; at once a UserError where it is closed."""
+    """Return the lines of standard input, as `read_lines` does; raises UserError at once if it is closed."""
     handle = standard_input()
 
     def lines() -> Iterator[str]:
         try:
-            # A file of its own: at the end Python would wait for sys.stdin, which a reading thread may hold.
+            # A separate file object, because exit would wait for sys.stdin while a thread is reading it.
             with open(handle, "rb", closefd=False) as stream:
                 yield from decode_lines(stream, STANDARD_INPUT, errors)
         except OSError as error:
@@ -60,8 +60,8 @@ def read_standard_input(errors: Errors = "strict") -> Iterator[str]:
 
 
 def decode_lines(file: BufferedIOBase, name: str, errors: Errors = "strict") -> Iterator[str]:
-    """The text of the lines of a file opened in binary; name is what a UserError calls it."""
-    # A line at a time and never more of it, lest a file of zeros be one line in memory.
+    """Yield the decoded lines of a binary file; name: its name in a UserError."""
+    # Limited, so that a file without line ends does not fill the memory.
     for number, line in enumerate(iter(lambda: file.readline(LONGEST + 2), b""), 1):
         line = line.removesuffix(b"\n").removesuffix(b"\r")
         if len(line) > LONGEST:
@@ -81,12 +81,12 @@ def decode_lines(file: BufferedIOBase, name: str, errors: Errors = "strict") -> 
 
 
 def one_line(text: str) -> str:
-    """Return a text from elsewhere as one line, its line ends as spaces."""
+    """Return a text as one line: each line end becomes a space."""
     return text.replace("\r\n", " ").replace("\n", " ")
 
 
 def in_memory(lines: Iterable[Text], name: str) -> list[Text]:
-    """All lines or pairs of lines of a source; UserError where they would take more than MOST_TEXT bytes."""
+    """Return all lines or pairs of a source; raises UserError if they take more than MOST_TEXT bytes."""
     kept, size = list[Text](), 0
     for line in lines:
         size += 64 + (len(line) if isinstance(line, str) else sum(len(text) for text in line))

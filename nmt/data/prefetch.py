@@ -13,10 +13,10 @@ Made = TypeVar("Made")
 def map_ahead(
     function: Callable[[Item], Made], items: Iterable[Item], *, ahead: int
 ) -> Generator[Made, None, None]:
-    """Yield function(item) for every item, in order, each made in a thread up to `ahead` before its turn.
+    """Yield function(item) for every item in order; a thread computes up to `ahead` items in advance.
 
-    With ahead = 0 there is no thread. An exception is raised where its item would have come. The thread
-    begins with the first item asked for; it ends with the last one, or with the iterator, closed or dropped.
+    With ahead = 0 there is no thread. An exception is raised at the position of its item. The thread starts
+    with the first item requested, and ends after the last one or when the iterator is closed or deleted.
     """
     if not ahead:
         yield from map(function, items)

@@ -47,7 +47,7 @@ def prepare(
     each stage.
     """
     key = _key(data, corpus, seed)
-    # Languages name columns, which may be called anything: the key tells folders apart.
+    # Languages name columns and may be any text, so the key distinguishes folders.
     words = (
         re.sub(r"[^\w.-]", "_", language)[:32].lstrip(".") for language in filter(None, corpus.languages)
     )
@@ -73,7 +73,7 @@ def _key(data: DataConfig, corpus: Corpus, seed: int) -> str:
         "packages": {name: package_version(name) for name in ("sentencepiece", "torchtext")},
         **({"seed": seed} if _samples(data) else {}),
         "text": {split: corpus.fingerprint(split) for split in corpus.splits},
-        # Without the paths of the text, which its fingerprints identify.
+        # Without the paths of the text: its fingerprints identify it.
         **data.model_dump(mode="json", include={"src", "trg", "tokenizer", "normalize", "filters"}),
         "rows": corpus.rows,
         **({"continuous": True} if corpus.continuous else {}),
@@ -99,7 +99,7 @@ def _put(new: Path, folder: Path, key: str) -> Prepared:
     except OSError:
         try:
             return _of_key(folder, key)
-        except UserError:  # damaged, or there is another reason why new cannot be put there
+        except UserError:  # damaged, or new cannot be put there for another reason
             with suppress(FileNotFoundError):
                 folder.rename(new.with_name("damaged"))
             new.rename(folder)
@@ -166,7 +166,7 @@ def _write(
         overlap=overlap,
         files={str(path.relative_to(folder)): sha256(path) for path in _files(folder)},
     )
-    meta = meta.model_copy(update={"checksum": meta.seal})
+    meta = meta.model_copy(update={"checksum": meta.expected_checksum})
     (folder / "meta.json").write_text(meta.model_dump_json(indent=2) + "\n", "utf-8")
     for path in _files(folder):
         with path.open("rb+") as file:
@@ -174,7 +174,7 @@ def _write(
 
 
 def _scan(corpus: Corpus, split: Split, log: Callable[[str], None]) -> Scan:
-    """Read a split once; UserError if there is nothing in it to train on or to score."""
+    """Read a split once; raises UserError if it has nothing to train on or to score."""
     log(f"reading {split} of {corpus.describe(split)}")
     found = scan(corpus.pairs(split), monolingual=corpus.rows == "text")
     if not len(found):

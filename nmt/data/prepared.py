@@ -7,7 +7,7 @@
       SPLIT.N.SIDE.offsets    where each row begins and ends
       validation.jsonl, test.jsonl    the raw text, to score against
 
-KEY is a hash of everything that the content follows from. Only training pairs are filtered: validation and
+KEY is a hash of everything that determines the content. Only training pairs are filtered: validation and
 test keep every line in order. nmt.data.preparation writes such a folder.
 """
 
@@ -57,7 +57,7 @@ class Meta(BaseModel):
     checksum: str = ""  # sha256 of all other keys
 
     @property
-    def seal(self) -> str:
+    def expected_checksum(self) -> str:
         """Return the correct checksum."""
         return hashlib.sha256(self.model_dump_json(exclude={"checksum"}).encode()).hexdigest()
 
@@ -76,7 +76,7 @@ class Prepared:
             self.meta = Meta.model_validate_json(read_regular(folder / "meta.json", 10 * MB))
         except (OSError, ValidationError) as error:
             raise UserError(f"{folder / 'meta.json'}: missing or damaged; delete {folder}") from error
-        if self.meta.checksum != self.meta.seal:
+        if self.meta.checksum != self.meta.expected_checksum:
             raise UserError(f"{folder / 'meta.json'}: does not match its checksum; delete {folder}")
         for name, expected in self.meta.files.items():
             path = folder / name

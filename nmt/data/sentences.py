@@ -1,13 +1,13 @@
-"""Where the sentences of a text end, by a few rules for many scripts."""
+"""Find the sentence ends of a text by a few rules for many scripts."""
 
 import re
 from itertools import pairwise
 
-_WIDE = "。！？｡।॥؟۔။។"  # no space need stand behind these
+_WIDE = "。！？｡।॥؟۔။។"  # these need no space after them
 _OPENERS = "\"'“”„‚‘’«»‹›(\\[{¿¡「『（【《〈–—―•-"
 _CLOSERS = "\"'”’“‘»«›‹)\\]}"
 _EMOJI = "\u2600-\u27bf\U0001f300-\U0001faff\ufe0f\u200d"
-_BLANK = r"\s\u200b\u2060\ufeff"  # white space, seen or not
+_BLANK = r"\s\u200b\u2060\ufeff"  # white space, visible or not
 _STOP = re.compile(
     rf"(?<![.!?…])(?P<narrow>[.!?…]++)(?:(?:[{_CLOSERS}{_EMOJI}]|\[\d{{1,3}}\]|\s»)*(?P<blank>[{_BLANK}]+)"
     rf"|[{_CLOSERS}{_EMOJI}]*)"
@@ -15,9 +15,9 @@ _STOP = re.compile(
 )
 _WORD = re.compile(rf"[^{_BLANK}{_OPENERS}]*$")
 _NEXT = re.compile(rf"[{_BLANK}{_OPENERS}]*(?P<word>[^\W\d_]*)(?P<other>\S?)")
-_NO_WORDS = re.compile(r"[/@\\_=&#<>]|^www")  # of addresses and code
+_NO_WORDS = re.compile(r"[/@\\_=&#<>]|^www")  # in addresses and code
 
-# After these a stop ends no sentence, ...
+# A stop after these ends no sentence, ...
 _ABBREVIATIONS = frozenset(
     # titles and names
     "mr mrs ms mx messrs dr drs prof rev hon st ste mt gen col capt cpt lt sgt maj cmdr gov sen rep pres fr "
@@ -26,7 +26,7 @@ _ABBREVIATIONS = frozenset(
     "vs viz approx dept bzw ca vgl evtl ggf inkl exkl zzgl bspw sog geb gest allg insb jh jhd hrsg aufl "
     "cf env bijv np tzn tj např".split()
 )
-# ... and after these none where a number follows.
+# ... and after these it ends none if a number follows.
 _BEFORE_NUMBER = frozenset(
     "no nos nr núm est art arts fig figs abb tab kap vol bd p pp s ss sec sect ch chap eq par abs op "
     "jan feb mar apr jun jul aug sep sept oct okt nov dec dez".split()
@@ -34,7 +34,7 @@ _BEFORE_NUMBER = frozenset(
 # "1." of "1. Januar", "XIV." of "Ludwig XIV. starb", "z." of "z. B.", "e.g."
 _NUMERAL = re.compile(r"\d{1,2}|[IVX]{2,5}")
 _INITIALS = re.compile(r"[^\W\d_](?:\.[^\W\d_]+)*")
-# What an ordinal is never said of: a sentence begins.
+# Words that never follow an ordinal, so a sentence begins.
 _BEGINNERS = frozenset(
     "der die das ein eine ich du er sie es wir ihr man dies diese dieser dieses dann danach dort hier "
     "jetzt nun und aber doch denn wenn als weil obwohl nachdem während seit auch nur nicht im am auf "
@@ -46,13 +46,13 @@ _BEGINNERS = frozenset(
 
 
 def sentence_ends(text: str) -> list[int]:
-    """Return where in the text a sentence has ended and another begins, white space behind the end included.
+    """Return the positions where a sentence begins after another, white space belonging to the earlier one.
 
-    A stop (. ! ? …) ends a sentence where white space and no lower-case letter follow, and it belongs to no
-    abbreviation, initial or ordinal; closing quotes and brackets belong to what they close. White space may
-    be missing between two words ("schläft.Die Katze"), not in addresses. 。！？ and the stops of Arabic,
-    Devanagari, Khmer and Burmese end one in any case. Where no stop of a text is followed by a capital
-    letter, nor the text begins with one, a sentence may begin with a small one.
+    A stop (. ! ? …) ends a sentence if white space and no lower-case letter follow, and if it belongs to no
+    abbreviation, initial or ordinal. Closing quotes and brackets belong to the sentence they close. White
+    space may be missing between two words ("schläft.Die Katze"), not in addresses. 。！？ and the stops of
+    Arabic, Devanagari, Khmer and Burmese always end a sentence. A sentence may begin with a lower-case letter
+    if the text does not begin with a capital letter and no stop in it is followed by one.
     """
     stops = [stop for stop in _STOP.finditer(text) if stop.end() < len(text)]
     begins = (0, *(stop.end() for stop in stops if stop["blank"]))
@@ -62,12 +62,12 @@ def sentence_ends(text: str) -> list[int]:
 
 
 def sentences(text: str) -> list[str]:
-    """Return the sentences of a text, which together are the text."""
+    """Return the sentences of a text; joined, they are the text."""
     return [text[begin:end] for begin, end in pairwise([0, *sentence_ends(text), len(text)])]
 
 
 def count_sentences(text: str) -> int:
-    """Return how many sentences a text has; a blank one has one too."""
+    """Return the number of sentences of a text, at least one."""
     return len(sentence_ends(text.strip())) + 1
 
 
@@ -93,7 +93,7 @@ def _ends(stop: re.Match[str], *, capitals: bool, shouting: bool) -> bool:
 
 
 def _two_words(before: str, narrow: str, after: str, *, shouting: bool) -> bool:
-    """Say whether a stop without white space behind it stands between the words of two sentences."""
+    """Return whether a stop without white space after it is between the words of two sentences."""
     if not before or _NO_WORDS.search(before):
         return False
     if shouting:
@@ -104,6 +104,6 @@ def _two_words(before: str, narrow: str, after: str, *, shouting: bool) -> bool:
 
 
 def _next_word(text: str, begin: int) -> str:
-    """Return the word there behind quotes, brackets and dashes that open, or its first sign; "" for none."""
+    """Return the next word after opening quotes, brackets and dashes, or its first character; "" for none."""
     found = _NEXT.match(text, begin, begin + 200)
     return found["word"] or found["other"] if found else ""

@@ -1,4 +1,4 @@
-"""Pairs in files of JSON lines: the raw text of a split, and a copy of a corpus that is streamed."""
+"""Pairs in files of JSON lines: the raw text of a split, or a copy of a streamed corpus."""
 
 import json
 from collections.abc import Iterable, Iterator
@@ -19,14 +19,14 @@ def write_pairs(pairs: Iterable[Pair], path: Path) -> None:
 
 
 def read_pairs(path: Path) -> Iterator[Pair]:
-    """The pairs that `write_pairs` wrote; OSError or ValidationError for another file."""
+    """Yield the pairs of a file of `write_pairs`; raises OSError or ValidationError for another file."""
     with open_regular(path) as file:
         for line in file:
             yield Pair(*_PAIR.validate_json(line))
 
 
 class SpooledCorpus(WrappedCorpus):
-    """A corpus of which each split is read once, into a folder, and from there ever after."""
+    """A corpus whose splits are each read once and copied to a folder, then read from the copy."""
 
     def __init__(self, corpus: Corpus, folder: Path) -> None:
         super().__init__(corpus)
@@ -34,7 +34,7 @@ class SpooledCorpus(WrappedCorpus):
         folder.mkdir()
 
     def pairs(self, split: Split) -> Iterator[Pair]:
-        """The pairs of a split, from the copy, which is made first where there is none."""
+        """Yield the pairs of a split from its copy; create the copy if there is none."""
         path = self._folder / f"{split}.jsonl"
         if not path.exists():
             write_pairs(self.corpus.pairs(split), path)

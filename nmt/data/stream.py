@@ -17,8 +17,8 @@ from nmt.tokenization.vocabulary import EOS, PAD
 class Windows:
     """A text cut into R rows of L consecutive tokens, and these into windows of at most T positions.
 
-    The last row is padded. Every piece is predicted from the piece before it in the text, the first one
-    from EOS, as if a line had ended there.
+    The last row is padded. Every token is predicted from the token before it in the text, the first one
+    from EOS, as after the end of a line.
     """
 
     def __init__(self, text: Ids, rows: int, width: int) -> None:
@@ -58,8 +58,8 @@ class Windows:
 class StreamBatches(TrainingBatches):
     """Windows of the whole split as one text; each epoch starts again from the beginning.
 
-    R is tokens_per_batch // width rows, fewer where the text is short; up to R − 1 pieces at its end are
-    left out, so that all rows are equally long. rows: of every batch these alone are handed out.
+    R is tokens_per_batch // width, or less for a short text. Up to R − 1 tokens at the end of the text are
+    left out, so that all rows are equally long. rows: the rows of every batch for this process.
     """
 
     def __init__(self, split: EncodedSplit, tokens_per_batch: int, width: int, *, rows: slice = ALL) -> None:

@@ -19,14 +19,14 @@ Vector: TypeAlias = npt.NDArray[np.float64]
 def read_word_vectors(path: Path, vocabulary: Vocabulary, width: int, *, subwords: bool) -> dict[int, Vector]:
     """Return the vectors (width) of the tokens in the file, by id; special tokens have none.
 
-    A line is a word and its numbers between single spaces; word2vec and fastText begin with a line
-    "words width", GloVe does not. A name that ends in .gz is decompressed. Read line by line; only what the
-    vocabulary asks for is kept, the first vector of a word that comes twice.
-    Of subwords a piece that begins with ▁ takes the vector of the word after it, and any other piece, which
-    is no word, none; if the file itself has such ▁ it is one of pieces, and each takes its own. Bytes that
-    are not UTF-8 make a word that no vocabulary has.
+    A line is a word and its numbers, separated by single spaces; word2vec and fastText begin with a line
+    "words width", GloVe does not. A file named .gz is decompressed. The file is read line by line and only
+    vectors of the vocabulary are kept, the first one if a word occurs twice.
+    A subword that begins with ▁ takes the vector of the word after ▁; any other subword is no word and has
+    no vector. If the file itself contains ▁, its words are subwords and each takes its own vector. A word
+    with bytes that are not UTF-8 matches no token.
 
-    Raises UserError naming file and line where the vectors have another width or a line is something else.
+    Raises UserError with file and line if a vector has another width or a line is wrong.
     """
     pieces = {vocabulary.pieces[i]: i for i in vocabulary.text_ids}
     begins_a_word = {piece: i for piece, i in pieces.items() if subwords and piece[1:] and piece[0] == SPACE}
@@ -56,7 +56,7 @@ def check_word_vectors(path: Path, width: int) -> None:
 
 
 def _entries(path: Path, width: int) -> Iterator[tuple[int, str, str]]:
-    """Yield the number of each line with a vector, its word, and its numbers as text, not looked at yet."""
+    """Yield the number of each line with a vector, its word, and its numbers as unparsed text."""
     if path.exists() and not path.is_file():
         raise UserError(
             f"{path}: expected a file of word vectors, found a folder, FIFO or device; give another"
@@ -69,7 +69,7 @@ def _entries(path: Path, width: int) -> Iterator[tuple[int, str, str]]:
                 raise _other_width(f"{path}: line 1", width, found)
             continue
         spaces = line.count(" ")
-        # GloVe has words with spaces in them: what is left of the last numbers is the word.
+        # A word of GloVe may contain spaces: the word is everything before the last `width` numbers.
         parts = line.split(" ", spaces - width + 1) if spaces >= width else line.split(" ")
         if spaces < width or (spaces > width and all(map(_is_number, parts[1:-1]))):
             if not first or not spaces or not all(map(_is_number, line.split(" ")[1:])):

@@ -86,7 +86,7 @@ def explode(name: str, problem: Problem, budget: Budget) -> Explosion:
     norms: list[float] = []
     losses: list[float] = []
     for update in range(1, budget.updates + 1):
-        examples = problem.draw(budget.batch, stream)
+        examples = problem.sample(budget.batch, stream)
         loss = problem.loss(reader(examples.x, problem.last), examples.targets)
         optimizer.zero_grad()
         loss.backward()
@@ -124,7 +124,7 @@ def study(names: Sequence[str], *, lag: int, budget: Budget, rows: int, explodin
     problem = AddingProblem(lag)
     for name in [*names, exploding]:
         fresh_reader(name, problem, budget)  # before any is trained
-    examples = problem.draw(rows, torch.Generator().manual_seed(budget.seed + 2_000_000))
+    examples = problem.sample(rows, torch.Generator().manual_seed(budget.seed + 2_000_000))
     measured = {name: measure(name, problem, examples, budget) for name in names}
     downhill = budget._replace(lr=step, updates=min(budget.updates, 300))
     clip = budget.clip or 1.0

@@ -84,7 +84,7 @@ def learn(name: str, problem: Problem, budget: Budget) -> tuple[Reader, Learnt]:
     Two measurements in a row must show it solved, to exclude a lucky one.
     """
     reader = fresh_reader(name, problem, budget)
-    held_out = problem.draw(HELD_OUT, torch.Generator().manual_seed(budget.seed + 1_000_000))
+    held_out = problem.sample(HELD_OUT, torch.Generator().manual_seed(budget.seed + 1_000_000))
     stream = torch.Generator().manual_seed(budget.seed)
     optimizer = torch.optim.Adam(reader.parameters(), lr=budget.lr, fused=True)
 
@@ -97,7 +97,7 @@ def learn(name: str, problem: Problem, budget: Budget) -> tuple[Reader, Learnt]:
     for update in range(1, budget.updates + 1):
         for group in optimizer.param_groups:
             group["lr"] = budget.lr * (1 - (update - 1) / budget.updates)
-        examples = problem.draw(budget.batch, stream)
+        examples = problem.sample(budget.batch, stream)
         loss = problem.loss(reader(examples.x, problem.last), examples.targets)
         optimizer.zero_grad()
         loss.backward()

@@ -33,7 +33,7 @@ class AddingProblem:
     def __init__(self, lag: int) -> None:
         self.lag = self.length = lag
 
-    def draw(self, rows: int, generator: torch.Generator) -> Examples:
+    def sample(self, rows: int, generator: torch.Generator) -> Examples:
         """Return x (B, T, 2) = (number, mark) and sums (B, 1, 1)."""
         numbers = torch.rand(rows, self.length, generator=generator)
         half = self.length // 2
@@ -67,7 +67,7 @@ class CopyingMemory:
     def __init__(self, lag: int) -> None:
         self.lag, self.length = lag, lag + 2 * self.symbols
 
-    def draw(self, rows: int, generator: torch.Generator) -> Examples:
+    def sample(self, rows: int, generator: torch.Generator) -> Examples:
         """Return one-hot x (B, T, 10) and the symbols (B, 10)."""
         symbols = torch.randint(self.kinds, (rows, self.symbols), generator=generator)
         kinds = torch.full((rows, self.length), self.kinds)

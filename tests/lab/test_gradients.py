@@ -16,7 +16,7 @@ CELLS = ["lstm", "lstm:chrono=T", "ln_lstm", "gru", "rnn", "irnn", "sru", "deep_
 
 def test_the_gradient_of_a_linear_network_is_a_power_of_its_matrix() -> None:
     problem = AddingProblem(12)
-    examples = problem.draw(5, torch.Generator().manual_seed(1))
+    examples = problem.sample(5, torch.Generator().manual_seed(1))
     # Nothing in it is negative: ReLU is the identity.
     reader = Reader(RNNCell(2, 4, activation="relu"), 1).double()
     with torch.no_grad():
@@ -42,7 +42,7 @@ def test_an_lstm_that_forgets_nothing_keeps_the_gradient_of_c() -> None:
         reader.cell.recurrent_proj.weight.zero_()
         _, forget, _, _ = reader.cell.recurrent_proj.bias.chunk(4)
         forget.fill_(50.0)
-    norms = state_gradients(reader, problem.draw(3, torch.Generator()), problem)
+    norms = state_gradients(reader, problem.sample(3, torch.Generator()), problem)
     kept = norms.states["c"]
     assert kept[0] == 0.0  # the last c is read by nobody, its h is
     assert kept[1:] == pytest.approx([kept[1]] * 29)
@@ -60,7 +60,7 @@ def test_steps_are_those_of_the_whole_sequence(name: str) -> None:
 @pytest.mark.parametrize("name", CELLS)
 def test_gradients_agree_with_differences(name: str) -> None:
     problem = AddingProblem(6)
-    examples = problem.draw(1, torch.Generator().manual_seed(3))
+    examples = problem.sample(1, torch.Generator().manual_seed(3))
     reader = matched_reader(cell_config(name, 6), 2, 1, 13_000).double()
     norms = state_gradients(reader, examples, problem)
     x, step = examples.x.double(), 1e-6

@@ -19,7 +19,7 @@ ADDING, COPYING = AddingProblem(200), CopyingMemory(100)
 @pytest.mark.parametrize("lag", [2, 3, 20])
 def test_the_sum_is_that_of_the_two_marked_numbers(lag: int) -> None:
     problem = AddingProblem(lag)
-    x, sums = problem.draw(200, torch.Generator().manual_seed(1))
+    x, sums = problem.sample(200, torch.Generator().manual_seed(1))
     assert x.shape == (200, lag, 2)
     for row, expected in zip(x.tolist(), sums.flatten().tolist(), strict=True):
         marked = [place for place, (_, mark) in enumerate(row) if mark]
@@ -30,12 +30,12 @@ def test_the_sum_is_that_of_the_two_marked_numbers(lag: int) -> None:
 
 def test_who_always_says_one_is_at_the_level_of_guessing() -> None:
     problem = AddingProblem(10)
-    _, sums = problem.draw(50_000, torch.Generator().manual_seed(1))
+    _, sums = problem.sample(50_000, torch.Generator().manual_seed(1))
     assert float(problem.error(torch.ones_like(sums), sums)) == pytest.approx(problem.guessing, rel=0.02)
 
 
 def test_what_is_to_be_copied_stands_at_the_beginning() -> None:
-    x, symbols = CopyingMemory(7).draw(50, torch.Generator().manual_seed(1))
+    x, symbols = CopyingMemory(7).sample(50, torch.Generator().manual_seed(1))
     assert x.shape == (50, 27, 10)
     kinds = x.argmax(-1)
     assert torch.equal(x.sum(-1), torch.ones(50, 27))
