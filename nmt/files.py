@@ -41,7 +41,7 @@ def check_new(path: Path, option: str) -> None:
     if os.path.lexists(path):
         raise UserError(f"{option} {path}: exists; give the name of a new file, or remove it")
     if not path.parent.is_dir():
-        raise UserError(f"{option} {path}: there is no folder {path.parent}; make it, or give another")
+        raise UserError(f"{option} {path}: there is no folder {path.parent}; create it, or give another")
     if not os.access(path.parent, os.W_OK):
         raise UserError(f"{option} {path}: nothing can be written in {path.parent}; give another folder")
 

@@ -28,7 +28,7 @@ def parse_json(data: bytes) -> object:
 
 
 def _no_number(name: str) -> NoReturn:
-    raise ValueError(f"{name} is no number of JSON")
+    raise ValueError(f"{name} is not a JSON number")
 
 
 class Record:

@@ -210,7 +210,7 @@ class Run:
             try:
                 expected = _KEYS.validate_json(text)
             except ValidationError:
-                raise UserError(f"{self.model} is damaged: {text[:40]!r} are no keys; restore it") from None
+                raise UserError(f"{self.model} is damaged: {text[:40]!r} are not keys; restore it") from None
             for key, value in expected.items():
                 if (now := found.get(key)) != value:
                     raise UserError(

@@ -232,7 +232,7 @@ def test_a_configuration_of_before_there_was_a_key_fits(tmp_path: Path) -> None:
         write_tensors(run.model, weights, {"tokenizers": seal})
         run.load_model(lambda: tied(2), TOKENIZERS, trained)
     write_tensors(run.model, weights, {"tokenizers": f"{seal[:-5]}["})
-    with pytest.raises(UserError, match="are no keys"):
+    with pytest.raises(UserError, match="are not keys"):
         run.load_model(lambda: tied(2), TOKENIZERS, trained)
 
 

@@ -229,7 +229,7 @@ def _check_language_model(lm: Path, folder: Path, trg: Tokenizer) -> None:
     if experiment.data.continuous:
         raise UserError(
             f"--lm {lm} was trained with data.text.lines: false, as one long text, expected true: "
-            "it does not know how a line begins"
+            "it has not learnt how a line begins"
         )
     _, tokenizer = load_tokenizers(run.tokenizer)
     saved = f"train it with data.tokenizer {{kind: saved, path: {Run(folder).tokenizer}}}"
@@ -240,7 +240,7 @@ def _same_tokens(what: str, found: Tokenizer, folder: Path, expected: Tokenizer,
     a, b = expected.vocabulary, found.vocabulary
     if a.fingerprint != b.fingerprint:
         raise UserError(
-            f"{what}: data.tokenizer has other target tokens than that of {folder}: expected {len(a)} with "
+            f"{what}: data.tokenizer has other target tokens than {folder}: expected {len(a)} with "
             f"fingerprint {a.fingerprint[:12]}, found {len(b)} with {b.fingerprint[:12]}; {remedy}"
         )
 

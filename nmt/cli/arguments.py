@@ -84,14 +84,14 @@ def check_weight(lm: Path | None, weight: float | None) -> None:
 
 
 def check_drawing(context: typer.Context, temperature: float, top_p: float) -> None:
-    """Raise UserError where one of them is no number to draw with, or nothing is left to chance."""
+    """Raise UserError if one of them is not a valid number, or if temperature 0 makes it useless."""
     if not (isfinite(temperature) and temperature >= 0):
         raise UserError(f"--temperature {temperature}: expected a number ≥ 0, such as 0.8")
     if not 0 < top_p <= 1:
         raise UserError(f"--top-p {top_p}: expected a probability above 0 and up to 1")
     if not temperature and (idle := given(context, "top_k", "top_p", "seed")):
         raise UserError(
-            f"{idle}: no effect with --temperature 0, which takes the most probable; leave it out"
+            f"{idle}: no effect with --temperature 0, which takes the most probable token; leave it out"
         )
 
 

@@ -149,7 +149,7 @@ def gates(
     split: Split = "validation",
     count: Annotated[int, typer.Option(min=1, max=MOST, help="sentences to count saturation over")] = 200,
     sentence: Annotated[
-        int, typer.Option(min=1, max=MOST, help="number of the sentence to draw, from 1")
+        int, typer.Option(min=1, max=MOST, help="number of the sentence in the picture, from 1")
     ] = 1,
     output: Output = Path("runs/lab/gates"),
     wandb: Tracked = "off",

@@ -72,7 +72,7 @@ def sample(
     if beam is not None and (
         of_draws := given(context, "count", "lines", "batch", "seed", "temperature", "top_k", "top_p")
     ):
-        raise UserError(f"{of_draws}: an option of sampling, and --beam searches; give only one of them")
+        raise UserError(f"{of_draws}: an option of sampling, unused with --beam; give only one of them")
     if beam is not None and n_best > beam:
         raise UserError(f"a beam of {beam} cannot give the {n_best} best; set --beam {n_best} or more")
     check_drawing(context, temperature, top_p)

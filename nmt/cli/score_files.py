@@ -41,7 +41,7 @@ def check_files(files: Files, models: list[Path], lm: Path | None) -> None:
     if files.baseline and not files.hyp:
         raise UserError("--baseline compares two files of translations: give it with --hyp and --ref")
     if lm and not models:
-        raise UserError("--lm translates along with a model: give it with --model RUN")
+        raise UserError("--lm needs a translation model; give it with --model RUN")
     for name, path in (("--output", files.output), ("--save", files.save)):
         if path is not None:
             check_new(path, name)

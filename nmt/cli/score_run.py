@@ -67,7 +67,7 @@ class Job(NamedTuple):
         return self.files.output or self.folder / f"result{of and '-'}{of}.json"
 
     def write(self, result: "Result", outputs: Sequence[str] = ()) -> None:
-        """Print the scores, save the outputs and write the result where they shall be."""
+        """Print the scores, save the outputs and write the result to their files."""
         print_scores(result)
         try:
             if self.files.save:
@@ -103,7 +103,7 @@ def way_of(
         case _:
             way = "a model that translates"
     if together and way != "a model that translates":
-        raise UserError(f"{folder} is {way}: one model alone; give a single --model and no --lm")
+        raise UserError(f"{folder} is {way}: scores one model only; give a single --model and no --lm")
     if forced and way == "a model that translates":
         way = "--force"
     elif forced and way == "a language model":
@@ -112,7 +112,7 @@ def way_of(
 
 
 def run_job(job: Job, metrics: tuple[str, ...], tokenize: str | None) -> None:
-    """Score, print and write; the way says what. metrics and tokenize: those of translations."""
+    """Score, print and write as `way` selects. metrics and tokenize apply to translations only."""
     from nmt.builders.translator import load_translator
     from nmt.workflows.force_decode import force_pairs, force_text
     from nmt.workflows.score import score_labels, score_run, score_text

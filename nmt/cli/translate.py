@@ -217,9 +217,7 @@ def _run(
 def _refuse_idle(context: typer.Context, *, sample: bool) -> None:
     """Raise UserError for options of a search where translations are sampled, and the other way round."""
     if sample and (of_search := given(context, "beam", "n_best", "alignments")):
-        raise UserError(
-            f"{of_search}: an option of searching, and --sample does not search; give only one of them"
-        )
+        raise UserError(f"{of_search}: an option of searching, unused with --sample; give only one of them")
     if not sample and (of_draws := given(context, "temperature", "top_k", "top_p", "seed")):
         raise UserError(f"{of_draws}: an option of sampling; add --sample")
 

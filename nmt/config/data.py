@@ -81,7 +81,7 @@ class PlainText(Section):
     )
     lines: bool = Field(
         True,
-        description="true: every line is a text of its own, such as a name; false: one long text, in which "
+        description="true: every line is a separate text, such as a name; false: one long text, in which "
         "each line continues the one before",
     )
 

@@ -131,7 +131,7 @@ def _parse(text: str, origin: str) -> object:
     try:
         if "*" in text and _size(_yaml().compose(text), {}) > LARGEST:
             raise UserError(
-                f"{origin}: more than {LARGEST:,} values, each alias counted as what it stands for; use fewer"
+                f"{origin}: more than {LARGEST:,} values, each alias counted with its full content; use fewer"
             )
         return _text_keys(_yaml().load(text))
     except UserError:

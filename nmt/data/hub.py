@@ -156,8 +156,8 @@ def _inside(root: Path, path: str) -> str:
     place = Path(os.path.normpath(root / path))
     if "://" in path or not place.is_relative_to(root):
         raise UserError(
-            f"data.dataset: the folder {root} asks for {path}, which lies outside of it; "
-            "put the file into the folder and name it so in README.md"
+            f"data.dataset: the folder {root} names {path}, which is outside of it; "
+            "put the file into the folder and correct its path in README.md"
         )
     return str(place.relative_to(root))
 

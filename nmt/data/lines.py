@@ -67,7 +67,7 @@ def decode_lines(file: BufferedIOBase, name: str, errors: Errors = "strict") -> 
         if len(line) > LONGEST:
             raise UserError(
                 f"{name}: line {number}: expected lines of at most {LONGEST:,} bytes, found a longer one; "
-                "give a file of text, a sentence a line"
+                "give a text file with one sentence per line"
             )
         if number == 1:
             line = line.removeprefix(b"\xef\xbb\xbf")

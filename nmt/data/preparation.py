@@ -186,8 +186,8 @@ def _scan(corpus: Corpus, split: Split, log: Callable[[str], None]) -> Scan:
         )
     if found.decomposed:
         log(
-            f"{found.decomposed:,} texts of {split} hold decomposed characters, which are other "
-            "text to a model than composed ones; data.normalize: nfc composes them"
+            f"{found.decomposed:,} texts of {split} have decomposed characters, which a model "
+            "treats as different from composed ones; data.normalize: nfc composes them"
         )
     return found
 

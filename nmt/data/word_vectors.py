@@ -75,7 +75,7 @@ def _entries(path: Path, width: int) -> Iterator[tuple[int, str, str]]:
             if not first or not spaces or not all(map(_is_number, line.split(" ")[1:])):
                 raise UserError(
                     f"{path}: line {number}: expected a word and {width} numbers, found {line[:60]!r}; "
-                    "mend or remove the line"
+                    "correct or remove the line"
                 )
             raise _other_width(f"{path}: line {number}", width, spaces)
         first = False
@@ -105,5 +105,5 @@ def _vector(numbers: str, where: str) -> Vector:
     parts = numbers.split(" ")
     for text in parts:
         if not _is_number(text):
-            raise UserError(f"{where}: expected a finite number, found {text!r}; mend or remove the line")
+            raise UserError(f"{where}: expected a finite number, found {text!r}; correct or remove the line")
     return np.array(parts, dtype=np.float64)

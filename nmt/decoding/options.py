@@ -48,7 +48,7 @@ class TranslationOptions:
 
     def __post_init__(self) -> None:
         if self.lm is None and self.lm_weight is not None:
-            raise UserError(f"lm_weight {self.lm_weight} weighs a language model, and none is given; give lm")
+            raise UserError(f"lm_weight {self.lm_weight} needs a language model; give lm")
         if self.max_source is not None and self.max_source < 4:
             raise UserError(f"max_source {self.max_source}: expected 4 tokens or more, such as 200")
 

@@ -56,7 +56,7 @@ def already_there(path: Path) -> UserError:
     """Return the error for an output file that already exists."""
     if path.exists() and not path.is_file():
         return UserError(
-            f"{path} is no regular file; redirect standard output to it, or give another --output"
+            f"{path} is not a regular file; redirect standard output to it, or give another --output"
         )
     return UserError(f"{path} exists; continue it with --resume, or give another --output")
 

@@ -62,8 +62,8 @@ def study(trained: Trained, lines: Sequence[str]) -> Page:
     assert isinstance(config, ModelConfig)
     if isinstance(attention := config.decoder.attention, MultiHeadAttentionConfig) and attention.heads > 1:
         raise UserError(
-            f"{trained.folder} has an attention with {attention.heads} heads (model.decoder.attention), of "
-            "which only the mean is known; nmt show draws the mean"
+            f"{trained.folder} has an attention with {attention.heads} heads (model.decoder.attention), "
+            "and returns only their mean; nmt show draws it"
         )
     maps = [each for line in lines if len((each := attention_map(translator, line)).trg_tokens) > 1]
     if not maps:

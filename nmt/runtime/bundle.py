@@ -50,7 +50,7 @@ def load(
     manifest = read_manifest(folder)
     if not is_fresh(folder, manifest):
         raise UserError(
-            f"{folder / GRAPH} was made of other weights or another configuration than {folder} holds now; "
+            f"{folder / GRAPH} was exported from other weights or another configuration than {folder} has; "
             f"run nmt export {folder}"
         )
     graph = read_graph(folder, manifest)
@@ -108,7 +108,7 @@ def read_graph(folder: Path, manifest: Manifest) -> bytes:
     try:
         check_onnx_file(data)
     except ValueError as error:
-        raise UserError(f"{path} is not opened: {error}; take models of nmt export alone") from None
+        raise UserError(f"{path} is not opened: {error}; use only models of nmt export") from None
     return data
 
 

@@ -40,12 +40,12 @@ def check_onnx_file(data: bytes) -> None:
             graphs += 1
             _check_graph(_message(value), depth=0)
     if graphs != 1:
-        raise ValueError("it is no ONNX model")
+        raise ValueError("it is not an ONNX model")
 
 
 def _check_graph(data: memoryview, depth: int) -> None:
     if depth > _DEEPEST:
-        raise ValueError(f"graphs stand within graphs more than {_DEEPEST} deep")
+        raise ValueError(f"graphs are nested more than {_DEEPEST} deep")
     for field, value in _fields(data):
         if field == _GRAPH_NODE:
             _check_node(_message(value), depth)
@@ -88,7 +88,7 @@ def _check_tensor(data: memoryview) -> None:
 
 def _message(value: "int | memoryview") -> memoryview:
     if isinstance(value, int):
-        raise ValueError("it is no ONNX model")
+        raise ValueError("it is not an ONNX model")
     return value
 
 
@@ -107,7 +107,7 @@ def _fields(data: memoryview) -> "Iterator[tuple[int, int | memoryview]]":
         elif wire in (1, 5):
             size = 8 if wire == 1 else 4
         else:
-            raise ValueError("it is no ONNX model")
+            raise ValueError("it is not an ONNX model")
         if at + size > len(data):
             raise ValueError("it ends too early")
         yield field, data[at : at + size]
@@ -124,4 +124,4 @@ def _number(data: memoryview, at: int) -> tuple[int, int]:
         number |= (byte & 127) << shift
         if byte < 128:
             return number, at
-    raise ValueError("it is no ONNX model")
+    raise ValueError("it is not an ONNX model")

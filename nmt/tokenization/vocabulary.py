@@ -39,7 +39,7 @@ class Vocabulary:
         # Without the special tokens: a text that spells "</s>" must not end the sentence.
         self._ids = {self.pieces[i]: i for i in self.text_ids}
         if len(self._ids) != len(self.text_ids) or len(set(self.specials)) != len(self.specials):
-            raise UserError("a vocabulary holds every token once, found a token twice")
+            raise UserError("expected every token of a vocabulary once, found one twice")
 
     @property
     def text_ids(self) -> range:

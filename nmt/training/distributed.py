@@ -91,7 +91,7 @@ class Group(Processes):
         for number, count in self.gather(torch.tensor([local, there])).view(-1, 2).tolist():
             if number >= count:
                 raise UserError(
-                    f"wrong number of processes: LOCAL_RANK {number} needs a GPU of its own, and its machine "
+                    f"wrong number of processes: LOCAL_RANK {number} needs its own GPU, and its machine "
                     f"has {count}; start torchrun with --nproc-per-node {count}, or set training.device: cpu"
                 )
         device = torch.device("cuda", local)

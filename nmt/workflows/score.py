@@ -103,7 +103,7 @@ def read_together(*paths: Path) -> list[list[str]]:
                 "line n of one must translate line n of the other"
             )
     if not texts[0]:
-        raise UserError(f"{paths[0]} is empty: nothing to score; give translations, one a line")
+        raise UserError(f"{paths[0]} is empty: nothing to score; give one translation per line")
     return texts
 
 

@@ -151,7 +151,7 @@ def _begun(run: Run, experiment: Experiment, checkpoints: Checkpoints) -> bool:
         return True
     if run.result.is_file():
         raise UserError(
-            f"{run.folder} holds a finished run without checkpoints to go on from; "
+            f"{run.folder} holds a finished run without checkpoints, so it cannot continue; "
             "give another --run, or delete the folder to train again"
         )
     return False
@@ -167,7 +167,7 @@ def refuse_changes(run: Run, experiment: Experiment) -> None:
     if changed:
         raise UserError(
             f"{run.folder} was begun with another configuration: {', '.join(changed)}; "
-            "give another --run, or put the values back to go on"
+            "give another --run, or restore the values to continue"
         )
 
 

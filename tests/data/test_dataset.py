@@ -110,7 +110,7 @@ def test_a_file_outside_the_folder_is_refused(tmp_path: Path, path: str) -> None
     (data / "README.md").write_text(CARD % path.format(tmp_path))
     corpus = open_corpus(config(data, dataset_config="medical"))
     for reading in (lambda: corpus.fingerprint("train"), lambda: next(corpus.pairs("train"))):
-        with pytest.raises(UserError, match=r"asks for .*outside.jsonl, which lies outside"):
+        with pytest.raises(UserError, match=r"names .*outside.jsonl, which is outside"):
             reading()
 
 

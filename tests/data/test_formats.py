@@ -114,13 +114,13 @@ def test_a_saved_dataset_without_splits_is_train(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("file", "change", "message"),
     [
-        ("dataset_dict.json", lambda tree: {"splits": ["../other"]}, r"asks for .*other, which lies outside"),
+        ("dataset_dict.json", lambda tree: {"splits": ["../other"]}, r"names .*other, which is outside"),
         ("dataset_dict.json", lambda tree: {"splits": 3}, r"dataset_dict\.json: damaged"),
         ("dataset_dict.json", lambda tree: {"splits": ["none"]}, r"none/state\.json: cannot be read"),
         (
             "train/state.json",
             lambda tree: tree | {"_data_files": [{"filename": "../../secret.arrow"}]},
-            r"asks for .*secret\.arrow, which lies outside",
+            r"names .*secret\.arrow, which is outside",
         ),
         (
             "train/state.json",

@@ -75,7 +75,7 @@ def test_preparation_reads_a_line_as_the_encoder_does(tmp_path: Path, form: str)
 def test_decomposed_characters_are_told_unless_they_are_composed(tmp_path: Path) -> None:
     said: list[str] = []
     prepare_data(experiment(tmp_path), said.append)
-    assert any("1 texts of train hold decomposed characters" in line for line in said)
+    assert any("1 texts of train have decomposed characters" in line for line in said)
     said.clear()
     prepare_data(experiment(tmp_path, normalize="nfc"), said.append)
     assert said

@@ -194,11 +194,11 @@ def test_what_a_language_model_cannot_do_is_said(command: Command, tmp_path: Pat
         (["sample", "--model", run, "--temperature", "-1"], "--temperature -1.0: expected a number ≥ 0"),
         (
             ["sample", "--model", run, "--beam", "2", "--n", "10"],
-            "--n: an option of sampling, and --beam search",
+            "--n: an option of sampling, unused with --beam",
         ),
         (
             ["sample", "--model", run, "--seed", "1", "--top-p", "1", "--beam", "2", "--temperature", "1"],
-            "--seed, --temperature, --top-p: an option of sampling, and --beam searches; give only one of",
+            "--seed, --temperature, --top-p: an option of sampling, unused with --beam; give only one of",
         ),
         (["sample", "--model", run, "--beam", "2", "--top-k", "3"], "--top-k: an option of sampling"),
         (["sample", "--model", run, "--beam", "2", "--n-best", "3"], "a beam of 2 cannot give the 3 best"),

@@ -175,7 +175,7 @@ def test_what_does_not_go_together_is_refused_before_a_line_is_read(
     usual = ["--input", tmp_path / "broken", "--output", tmp_path / "out"]
     trg, characters = (load_tokenizers(run / "tokenizer")[1].vocabulary for run in (tiny_run, other))
     pieces = (
-        f"data.tokenizer has other target tokens than that of {tiny_run}: expected {len(trg)} with "
+        f"data.tokenizer has other target tokens than {tiny_run}: expected {len(trg)} with "
         f"fingerprint {trg.fingerprint[:12]}, found {len(characters)} with {characters.fingerprint[:12]}"
     )
     saved = f"train it with data.tokenizer {{kind: saved, path: {other / 'tokenizer'}}}"

@@ -143,7 +143,7 @@ def test_from_text_to_a_score_with_every_kind_of_stop_on_the_way(
     assert code == 2
     assert err.splitlines() == [
         f"nmt: {parts} was begun with another configuration: training.clip_norm (was 1.0, now 2.0); "
-        "give another --run, or put the values back to go on"
+        "give another --run, or restore the values to continue"
     ]
 
 

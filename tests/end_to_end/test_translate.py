@@ -207,7 +207,7 @@ def test_output_comes_before_the_input_ends(tiny_run: Path) -> None:
         (["--model", "nowhere"], "nmt: nowhere is not a folder; give the folder of a run, such as runs/demo"),
         (["--model", "tests"], "nmt: tests is not a run: it has no config.yaml"),
         (["--model", "RUN", "--beam", "2", "--n-best", "5"], "nmt: a beam of 2 cannot give the 5 best"),
-        (["--model", "CUT", "--sample", "--beam", "2"], "nmt: --beam: an option of searching, and --sample"),
+        (["--model", "CUT", "--sample", "--beam", "2"], "nmt: --beam: an option of searching, unused"),
         (
             ["--model", "CUT", "--sample", "--n-best", "3", "--alignments"],
             "--n-best, --alignments: an option",

@@ -430,7 +430,7 @@ def test_too_few_gpus_for_one_are_said_by_all(monkeypatch: pytest.MonkeyPatch) -
     monkeypatch.setattr(torch.cuda, "device_count", lambda: 1)
     monkeypatch.setattr(Group, "gather", lambda self, part: torch.cat([part, second]))
     environment(monkeypatch, LOCAL_RANK="0")
-    with pytest.raises(UserError, match=r"LOCAL_RANK 1 needs a GPU of its own, and its machine has 1; start"):
+    with pytest.raises(UserError, match=r"LOCAL_RANK 1 needs its own GPU, and its machine has 1; start"):
         Group(0, 2).device(torch.device("cuda"))
 
 
