@@ -45,7 +45,7 @@ def test_several_heads_are_refused(tiny_run: Path) -> None:
     tree = trained.experiment.model_dump()
     tree["model"]["decoder"]["attention"] = {"kind": "multi_head", "heads": 4}
     several = dataclasses.replace(trained, experiment=Experiment.model_validate(tree))
-    with pytest.raises(UserError, match=r"with 4 heads .* only the mean is known"):
+    with pytest.raises(UserError, match=r"with 4 heads .* returns only their mean"):
         study(several, ["der Hund"])
 
 
