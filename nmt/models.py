@@ -54,8 +54,8 @@ class Seq2Seq(nn.Module):
         """Return the memory of the sources (B rows) and the decoder's first state (B rows)."""
         embedded = self._embedded(self.src_embedding(source.ids))  # (B, Tx, E)
         encoded = self.dropout.call(self.encoder, embedded, source.lengths)
-        memory = self.decoder.attention.remember(self._drop(encoded.outputs), encoded.mask)
-        memory = memory._replace(words=self.head.remember(embedded))
+        memory = self.decoder.attention.build_memory(self._drop(encoded.outputs), encoded.mask)
+        memory = memory._replace(words=self.head.build_memory(embedded))
         return memory, self.decoder.start(self.bridge(encoded), memory)
 
     def forward(self, source: Source, trg_in: Int[Tensor, "B Ty"]) -> DecoderOutput:

@@ -19,7 +19,7 @@ def test_a_call_with_shapes_that_do_not_agree_is_an_error() -> None:
 
 def test_a_result_of_another_shape_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
     attention, mask = DotAttention(4, 4), torch.ones(2, 5, dtype=torch.bool)
-    memory = attention.remember(torch.randn(2, 5, 4), mask)
+    memory = attention.build_memory(torch.randn(2, 5, 4), mask)
     monkeypatch.setattr(attention, "normalize", lambda scores: scores[..., :-1])
     with pytest.raises(Exception, match="dimension Tx is 4"):
         attention(torch.randn(2, 3, 4), memory, None)

@@ -83,7 +83,7 @@ def check_weight(lm: Path | None, weight: float | None) -> None:
         raise UserError(f"--lm-weight {weight} needs a language model; add --lm RUN")
 
 
-def check_drawing(context: typer.Context, temperature: float, top_p: float) -> None:
+def check_sampling(context: typer.Context, temperature: float, top_p: float) -> None:
     """Raise UserError if one of them is not a valid number, or if temperature 0 makes it useless."""
     if not (isfinite(temperature) and temperature >= 0):
         raise UserError(f"--temperature {temperature}: expected a number ≥ 0, such as 0.8")

@@ -14,7 +14,7 @@ from nmt.cli.arguments import (
     Threads,
     TopK,
     TopP,
-    check_drawing,
+    check_sampling,
     given,
     use_threads,
 )
@@ -70,12 +70,12 @@ def sample(
             f"--n-best {n_best}: an option of searching; add --beam {n_best}, or sample with --n {n_best}"
         )
     if beam is not None and (
-        of_draws := given(context, "count", "lines", "batch", "seed", "temperature", "top_k", "top_p")
+        of_sampling := given(context, "count", "lines", "batch", "seed", "temperature", "top_k", "top_p")
     ):
-        raise UserError(f"{of_draws}: an option of sampling, unused with --beam; give only one of them")
+        raise UserError(f"{of_sampling}: an option of sampling, unused with --beam; give only one of them")
     if beam is not None and n_best > beam:
         raise UserError(f"a beam of {beam} cannot give the {n_best} best; set --beam {n_best} or more")
-    check_drawing(context, temperature, top_p)
+    check_sampling(context, temperature, top_p)
     use_threads(threads)
     import torch
 

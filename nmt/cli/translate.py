@@ -25,7 +25,7 @@ from nmt.cli.arguments import (
     Temperature,
     TopK,
     TopP,
-    check_drawing,
+    check_sampling,
     check_weight,
     given,
     one_input,
@@ -134,7 +134,7 @@ def translate(
     """
     check_weight(lm, lm_weight)
     _refuse_idle(context, sample=sample)
-    check_drawing(context, temperature, top_p)
+    check_sampling(context, temperature, top_p)
     source, output = one_input(file, source), None if output == Path("-") else output
     _refuse(source, output, resume=resume, shard=shard)
     options = TranslationOptions(
@@ -218,8 +218,8 @@ def _refuse_idle(context: typer.Context, *, sample: bool) -> None:
     """Raise UserError for options of a search where translations are sampled, and the other way round."""
     if sample and (of_search := given(context, "beam", "n_best", "alignments")):
         raise UserError(f"{of_search}: an option of searching, unused with --sample; give only one of them")
-    if not sample and (of_draws := given(context, "temperature", "top_k", "top_p", "seed")):
-        raise UserError(f"{of_draws}: an option of sampling; add --sample")
+    if not sample and (of_sampling := given(context, "temperature", "top_k", "top_p", "seed")):
+        raise UserError(f"{of_sampling}: an option of sampling; add --sample")
 
 
 def _refuse(source: Path | None, output: Path | None, *, resume: bool, shard: str | None) -> None:

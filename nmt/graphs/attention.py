@@ -46,7 +46,7 @@ class Memory(NamedTuple):
 AttentionState = Value | None
 
 
-def remember(g: Graph, attention: Attention, encoded: Encoded) -> Memory:
+def build_memory(g: Graph, attention: Attention, encoded: Encoded) -> Memory:
     """Return the memory of encoder outputs."""
     bias = g.op("Where", g.op("Unsqueeze", encoded.mask, int64(1)), np.float32(0), np.float32("-inf"))
     match attention:

@@ -3,7 +3,7 @@
 B sentences, Tx source positions.
 """
 
-from nmt.graphs.attention import Memory, remember
+from nmt.graphs.attention import Memory, build_memory
 from nmt.graphs.decoders import DecoderState, first_state
 from nmt.graphs.encoders import bridge, embed, encode
 from nmt.graphs.graph import Graph, Value
@@ -19,6 +19,6 @@ def start(g: Graph, model: Seq2Seq, src: Value, src_len: Value) -> tuple[Memory,
     embedded = embed(g, model.src_embedding, src)  # (Tx, B, E)
     encoded = encode(g, model.encoder, embedded, src_len)
     by_sentence = g.op("Transpose", embedded, attributes={"perm": [1, 0, 2]})
-    memory = remember(g, model.decoder.attention, encoded)
+    memory = build_memory(g, model.decoder.attention, encoded)
     memory = memory._replace(words=keeps(g, model.head, by_sentence))
     return memory, first_state(g, model.decoder, bridge(g, model.bridge, encoded), memory)

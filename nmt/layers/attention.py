@@ -16,7 +16,7 @@ from nmt.layers.activations import mean, tanh
 from nmt.shapes import Bool, Float
 
 Scores = Float[Tensor, "*rows Tx"]
-Normalize = Callable[[Scores], Scores]  # scores, −∞ at padding → shares that sum to one
+Normalize = Callable[[Scores], Scores]  # scores, −∞ at padding → weights that sum to one
 
 Query = Float[Tensor, "B K H"]
 Context = Float[Tensor, "B K H"]
@@ -44,7 +44,7 @@ class Attention(Protocol):
 
     stateful: bool
 
-    def remember(self, encoded: Float[Tensor, "B Tx M"], mask: Bool[Tensor, "B Tx"]) -> Memory:
+    def build_memory(self, encoded: Float[Tensor, "B Tx M"], mask: Bool[Tensor, "B Tx"]) -> Memory:
         """Return the memory of encoder outputs."""
 
     def start(self, memory: Memory) -> Any:
@@ -71,16 +71,16 @@ def sparsemax(scores: Scores) -> Scores:
     """Return the nearest point of the simplex to the scores: Martins & Astudillo 2016, eq. 1."""
     import entmax  # an extra
 
-    shares: Tensor = entmax.sparsemax(_wide(scores), dim=-1)
-    return shares.to(scores.dtype)
+    weights: Tensor = entmax.sparsemax(_wide(scores), dim=-1)
+    return weights.to(scores.dtype)
 
 
 def entmax15(scores: Scores) -> Scores:
     """Return the 1.5-entmax of the scores, between softmax and sparsemax: Peters et al. 2019, eq. 10."""
     import entmax  # an extra
 
-    shares: Tensor = entmax.entmax15(_wide(scores), dim=-1)
-    return shares.to(scores.dtype)
+    weights: Tensor = entmax.entmax15(_wide(scores), dim=-1)
+    return weights.to(scores.dtype)
 
 
 def _wide(x: Tensor) -> Tensor:
@@ -122,7 +122,7 @@ class DotAttention(_Attention):
             raise ValueError(f"dot attention needs equal widths, found {memory_size} and {query_size}")
         self.value = nn.Linear(memory_size, query_size, bias=False)
 
-    def remember(self, encoded: Float[Tensor, "B Tx M"], mask: Bool[Tensor, "B Tx"]) -> Memory:
+    def build_memory(self, encoded: Float[Tensor, "B Tx M"], mask: Bool[Tensor, "B Tx"]) -> Memory:
         """Return the encoder's outputs as keys and their projection as values."""
         return Memory(encoded, self.value(encoded), mask)
 
@@ -140,7 +140,7 @@ class GeneralAttention(_Attention):
         self.key = nn.Linear(memory_size, query_size, bias=False)
         self.value = nn.Linear(memory_size, query_size, bias=False)
 
-    def remember(self, encoded: Float[Tensor, "B Tx M"], mask: Bool[Tensor, "B Tx"]) -> Memory:
+    def build_memory(self, encoded: Float[Tensor, "B Tx M"], mask: Bool[Tensor, "B Tx"]) -> Memory:
         """Return projected keys and values."""
         return Memory(self.key(encoded), self.value(encoded), mask)
 
@@ -164,7 +164,7 @@ class _Additive(_Attention):
         self.value = nn.Linear(memory_size, query_size, bias=False)
         self.score = nn.Linear(size, 1, bias=False)
 
-    def remember(self, encoded: Float[Tensor, "B Tx M"], mask: Bool[Tensor, "B Tx"]) -> Memory:
+    def build_memory(self, encoded: Float[Tensor, "B Tx M"], mask: Bool[Tensor, "B Tx"]) -> Memory:
         """Return projected keys and values."""
         return Memory(self.key(encoded), self.value(encoded), mask)
 
@@ -293,7 +293,7 @@ class MultiHeadAttention(_Attention):
         self.value = nn.Linear(memory_size, query_size, bias=False)
         self.output = nn.Linear(query_size, query_size, bias=False)
 
-    def remember(self, encoded: Float[Tensor, "B Tx M"], mask: Bool[Tensor, "B Tx"]) -> Memory:
+    def build_memory(self, encoded: Float[Tensor, "B Tx M"], mask: Bool[Tensor, "B Tx"]) -> Memory:
         """Return projected keys and values."""
         return Memory(self._split(self.key(encoded)), self._split(self.value(encoded)), mask)
 

@@ -14,16 +14,16 @@ Axis = Literal["elements", "positions", "vectors"]
 
 
 def dropout(
-    x: Float[Tensor, "*rows W"], share: float, *, training: bool, alike: Axis = "elements"
+    x: Float[Tensor, "*rows W"], rate: float, *, training: bool, alike: Axis = "elements"
 ) -> Float[Tensor, "*rows W"]:
     """Return x with a fraction of its elements at 0, the rest scaled to keep the mean (Srivastava 2014).
 
-    share: the fraction. alike: each of the `elements` is sampled by itself, or one sample holds for all
+    rate: the fraction to drop. alike: one sample for each of the `elements`, for all
     `positions` of a feature in x (B, T, W), or for whole `vectors`, the last dimension of x.
     Random bytes decide; on a CPU that takes a quarter of the time of Bernoulli sampling. So the fraction is
     rounded to 1/256 and is at most 255/256.
     """
-    threshold = min(round(share * 256), 255)
+    threshold = min(round(rate * 256), 255)
     if not training or not threshold:
         return x
     shape = list(x.shape)

@@ -14,8 +14,8 @@ from nmt.shapes import Float
 class Head(nn.Module):
     """A map from features to logits; by default it needs nothing of the source."""
 
-    def remember(self, embedded: Float[Tensor, "B Tx E"]) -> Float[Tensor, "B Tx E"] | None:
-        """Return what the memory shall keep of the embedded source."""
+    def build_memory(self, embedded: Float[Tensor, "B Tx E"]) -> Float[Tensor, "B Tx E"] | None:
+        """Return the part of the embedded source to keep in the memory, or None."""
         return None
 
     def join(
@@ -74,7 +74,7 @@ class LexicalHead(Head):
         self.hidden = nn.Linear(embedding_size, embedding_size, bias=False)
         self.lexical = nn.Linear(embedding_size, vocabulary_size, bias=False)
 
-    def remember(self, embedded: Float[Tensor, "B Tx E"]) -> Float[Tensor, "B Tx E"]:
+    def build_memory(self, embedded: Float[Tensor, "B Tx E"]) -> Float[Tensor, "B Tx E"]:
         """Return the embedded source."""
         return embedded
 

@@ -56,12 +56,12 @@ class _Chunks(torch.autograd.Function):
             part = part.detach().requires_grad_()
             with torch.enable_grad():
                 loss, *figures = loss_of_rows(head(part), *rest).unbind()
-            gradient, *shares = torch.autograd.grad(
+            gradient, *of_chunk = torch.autograd.grad(
                 loss, (part, *parameters), allow_unused=True, materialize_grads=True
             )
             of_part.copy_(gradient)
-            for of_parameter, share in zip(of_parameters, shares, strict=True):
-                of_parameter += share
+            for of_parameter, each in zip(of_parameters, of_chunk, strict=True):
+                of_parameter += each
             sums.append(torch.stack([loss, *figures]).detach())
         ctx.save_for_backward(of_features, *of_parameters)
         total = torch.stack(sums).sum(dim=0)

@@ -23,7 +23,7 @@ SPLIT = split_of([4, 5, 6], [], [7], [8, 9, 10, 11, 12], [13, 14])  # 16 pieces
 
 
 def read(batch: Batch) -> None:
-    """Let every row remember how many windows it has read, and the last piece of this one."""
+    """Let every row count the windows it has read, and keep the last token of this one."""
     assert batch.recurrent is not None
     before = batch.recurrent.enter(batch.indices)
     count = torch.zeros(len(batch)) if before is None else before[:, 0]

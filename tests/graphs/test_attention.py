@@ -61,7 +61,7 @@ class Session:
     def __init__(self, layer: Any, precision: Precision = "float32") -> None:
         g = Graph(precision)
         outputs, mask, beam = Value("outputs", g), Value("mask", g), Value("beam", g)
-        memory = attentions.remember(g, layer, Encoded(outputs, outputs, mask))
+        memory = attentions.build_memory(g, layer, Encoded(outputs, outputs, mask))
         state = attentions.start(g, layer, memory)
         if state is not None:  # a row for each query, as a search repeats it
             rows = g.op("Unsqueeze", state, np.array([1]))
@@ -97,7 +97,7 @@ def case(width: int, lengths: list[int], rows: int = K) -> tuple[Tensor, Tensor,
 
 @torch.no_grad()
 def by_torch(layer: Any, outputs: Tensor, mask: Tensor, queries: Tensor) -> list[Tensor]:
-    memory = layer.remember(outputs, mask)
+    memory = layer.build_memory(outputs, mask)
     state = layer.start(memory)
     state = None if state is None else state.repeat_interleave(queries.shape[1], dim=0)
     found = []
@@ -174,6 +174,6 @@ def test_an_attention_without_a_graph_is_named() -> None:
     layer: Any = nn.Identity()
     value = Value("x", g)
     with pytest.raises(UserError, match="Identity cannot be exported"):
-        attentions.remember(g, layer, Encoded(value, value, value))
+        attentions.build_memory(g, layer, Encoded(value, value, value))
     with pytest.raises(UserError, match="Identity cannot be exported"):
         attentions.attend(g, layer, value, attentions.Memory(value, value, value), None, value)

@@ -129,7 +129,7 @@ def test_it_is_what_the_paper_says(kind: str) -> None:
     attention, width = made(kind)
     encoded, mask = source(width)
     q, state = queries(), carried(attention, mask)
-    context, alignment, after = attention(q, attention.remember(encoded, mask), state)
+    context, alignment, after = attention(q, attention.build_memory(encoded, mask), state)
     weights = numpy_weights(attention)
     before = (torch.zeros(B * K, Tx) if state is None else state).view(B, K, Tx).numpy()
     for b, length in enumerate(LENGTHS):
@@ -151,7 +151,7 @@ def test_it_is_what_the_paper_says(kind: str) -> None:
 def test_alignments_sum_to_one_over_real_tokens(kind: str) -> None:
     attention, width = made(kind)
     encoded, mask = source(width)
-    _, alignment, _ = attention(queries(), attention.remember(encoded, mask), carried(attention, mask))
+    _, alignment, _ = attention(queries(), attention.build_memory(encoded, mask), carried(attention, mask))
     assert alignment.shape == (B, K, Tx)
     torch.testing.assert_close(alignment.sum(-1), torch.ones(B, K, dtype=torch.float64), rtol=0, atol=1e-12)
     assert not alignment.masked_select(~mask.unsqueeze(1)).any()
@@ -162,11 +162,11 @@ def test_padding_is_never_seen(kind: str) -> None:
     attention, width = made(kind)
     encoded, mask = source(width)
     q, state = queries(), carried(attention, mask)
-    context, *_ = attention(q, attention.remember(encoded, mask), state)
+    context, *_ = attention(q, attention.build_memory(encoded, mask), state)
     garbage = torch.where(mask.unsqueeze(-1), encoded, 1e6)
     longer = F.pad(garbage, (0, 0, 0, 4), value=-1e6)
     wider = None if state is None else F.pad(state, (0, 4))
-    other, *_ = attention(q, attention.remember(longer, F.pad(mask, (0, 4))), wider)
+    other, *_ = attention(q, attention.build_memory(longer, F.pad(mask, (0, 4))), wider)
     torch.testing.assert_close(other, context, rtol=0, atol=1e-12)
 
 
@@ -174,7 +174,7 @@ def test_padding_is_never_seen(kind: str) -> None:
 def test_of_one_token_everything_comes_from_it(kind: str) -> None:
     attention, width = made(kind)
     encoded, mask = source(width, length=1)
-    memory = attention.remember(encoded, mask)
+    memory = attention.build_memory(encoded, mask)
     context, alignment, _ = attention(queries(), memory, carried(attention, mask))
     assert (alignment == 1).all()
     value = memory.values
@@ -187,7 +187,7 @@ def test_of_one_token_everything_comes_from_it(kind: str) -> None:
 def test_large_scores_do_not_overflow(kind: str) -> None:
     attention, width = made(kind)
     encoded, mask = source(width)
-    memory = attention.remember(1e4 * encoded, mask)
+    memory = attention.build_memory(1e4 * encoded, mask)
     context, alignment, _ = attention(1e4 * queries(), memory, carried(attention, mask))
     assert context.isfinite().all()
     assert alignment.isfinite().all()
@@ -202,7 +202,7 @@ def test_gradients_pass_gradcheck(kind: str) -> None:
     state = carried(attention, mask)
 
     def attend(q: Tensor, outputs: Tensor, *_: Tensor) -> tuple[Tensor, Tensor]:
-        return attention(q, attention.remember(outputs, mask), state)[:2]
+        return attention(q, attention.build_memory(outputs, mask), state)[:2]
 
     given = () if state is None else (state.requires_grad_(),)
     arguments = (queries().requires_grad_(), encoded.requires_grad_(), *given, *attention.parameters())
@@ -223,7 +223,7 @@ def test_multi_head_is_torchs() -> None:
             yours.copy_(mine.weight)
     encoded, mask = source(M)
     q = queries()
-    found = ours(q, ours.remember(encoded, mask), None)[:2]
+    found = ours(q, ours.build_memory(encoded, mask), None)[:2]
     expected = theirs(q, encoded, encoded, key_padding_mask=~mask)
     torch.testing.assert_close(found, expected, rtol=0, atol=1e-10)
 
@@ -251,7 +251,7 @@ def unrolled(attention: Attention, q: Tensor, memory: Memory) -> Tensor:
 def test_what_is_carried_begins_as_nothing(kind: str) -> None:
     attention, width = made(kind)
     encoded, mask = source(width)
-    memory = attention.remember(encoded, mask)
+    memory = attention.build_memory(encoded, mask)
     assert attention.stateful
     state = attention.start(memory)
     assert state.shape == (B, Tx)
@@ -272,8 +272,8 @@ def test_coverage_begins_as_additive_attention() -> None:
     assert isinstance(additive, nn.Module)
     additive.load_state_dict(coverage.state_dict(), strict=False)
     q, state = queries(), carried(coverage, mask)
-    found = coverage(q, coverage.remember(encoded, mask), state)[:2]
-    expected = additive(q, additive.remember(encoded, mask), None)[:2]
+    found = coverage(q, coverage.build_memory(encoded, mask), state)[:2]
+    expected = additive(q, additive.build_memory(encoded, mask), None)[:2]
     torch.testing.assert_close(found, expected, rtol=0, atol=1e-12)
 
 
@@ -339,7 +339,7 @@ def test_any_attention_can_be_sparse(kind: str, name: str) -> None:
     for parameter in attention.parameters():
         nn.init.normal_(parameter, std=5.0)
     encoded, mask = source(width)
-    memory, state = attention.remember(encoded, mask), carried(attention, mask)
+    memory, state = attention.build_memory(encoded, mask), carried(attention, mask)
     context, alignment, _ = attention(queries(), memory, state)
     torch.testing.assert_close(alignment.sum(-1), torch.ones(B, K, dtype=torch.float64), rtol=0, atol=1e-12)
     assert not alignment.masked_select(~mask.unsqueeze(1)).any()

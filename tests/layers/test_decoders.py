@@ -147,7 +147,7 @@ def unrolled(decoder: Decoder, x: Tensor, memory: Memory, h: list[Tensor]) -> De
 def test_against_the_paper(style: type, layers: int, reading: Reading) -> None:
     decoder = made(style, layers)
     x, encoded, mask, h = drawn(layers)
-    memory = decoder.attention.remember(encoded, mask)
+    memory = decoder.attention.build_memory(encoded, mask)
     forward = decoder(x, memory, decoder.start(h, memory))
     assert isinstance(decoder, nn.Module)
     weights = {name: p.detach().numpy() for name, p in decoder.named_parameters()}
@@ -165,7 +165,7 @@ def test_the_context_enters_the_current_step() -> None:
     x, encoded, mask, h = drawn(1)
     after, other = (
         decoder.step(x[:, 0], memory, decoder.start(h, memory))[1].cells[0]
-        for memory in (decoder.attention.remember(part, mask) for part in (encoded, -encoded))
+        for memory in (decoder.attention.build_memory(part, mask) for part in (encoded, -encoded))
     )
     assert after.h.ne(other.h).all()
 
@@ -176,7 +176,7 @@ def test_conditional_drops_between_layers_alone(layers: int) -> None:
     decoder = made(ConditionalDecoder, layers, dropout=0.5)
     assert isinstance(decoder, nn.Module)
     x, encoded, mask, h = drawn(layers)
-    memory = decoder.attention.remember(encoded, mask)
+    memory = decoder.attention.build_memory(encoded, mask)
     plain = decoder.eval()(x, memory, decoder.start(h, memory)).features
     decoder.train()
     for dropped in (decoder(x, memory, decoder.start(h, memory)), unrolled(decoder, x, memory, h)):

@@ -130,7 +130,7 @@ def decoder_of(style: Any, dropping: Dropout, layers: int = 2) -> Any:
 def given(decoder: Any, rows: int) -> tuple[Tensor, Any, Any]:
     torch.manual_seed(11)
     x, encoded = torch.randn(rows, T, D).double(), torch.randn(rows, 3, H).double()
-    memory = decoder.attention.remember(encoded, torch.ones(rows, 3, dtype=torch.bool))
+    memory = decoder.attention.build_memory(encoded, torch.ones(rows, 3, dtype=torch.bool))
     h = [torch.randn(rows, H).double() for _ in range(2)]
     return x, memory, decoder.start(h, memory)
 

@@ -51,7 +51,7 @@ def plain_heads() -> list[Head]:
 @pytest.mark.parametrize("head", plain_heads(), ids=["plain", "tied"])
 def test_a_plain_head_asks_for_nothing_of_the_source(head: Head) -> None:
     features = torch.randn(B, Ty, H)
-    assert head.remember(torch.randn(B, Tx, E)) is None
+    assert head.build_memory(torch.randn(B, Tx, E)) is None
     assert head.join(features, torch.rand(B, Ty, Tx), None) is features
 
 
@@ -68,7 +68,7 @@ def test_a_lexical_head_is_what_the_paper_says(plain: Head) -> None:
     features = torch.randn(B, Ty, H, dtype=torch.float64)
     alignment = torch.rand(B, Ty, Tx, dtype=torch.float64)
     embedded = torch.randn(B, Tx, E, dtype=torch.float64)
-    logits = head(head.join(features, alignment, head.remember(embedded)))
+    logits = head(head.join(features, alignment, head.build_memory(embedded)))
     w, out = (linear.weight.detach().numpy() for linear in (head.hidden, head.lexical))
     for b in range(B):
         for t in range(Ty):
@@ -95,7 +95,7 @@ def test_gradients_of_a_lexical_head_pass_gradcheck() -> None:
     def logits(
         features: torch.Tensor, alignment: torch.Tensor, words: torch.Tensor, *_: object
     ) -> torch.Tensor:
-        found: torch.Tensor = head(head.join(features, alignment, head.remember(words)))
+        found: torch.Tensor = head(head.join(features, alignment, head.build_memory(words)))
         return found
 
     shapes = [(B, Ty, H), (B, Ty, Tx), (B, Tx, E)]

@@ -92,7 +92,7 @@ def test_a_step_of_each_decoder_layer_by_layer(
     decoder = style(LSTMCell, GeneralAttention(H, H), options(residual, layer_norm), input_size=E)
     random(decoder)
     x = drawn(B, E)
-    memory = decoder.attention.remember(drawn(B, T, H), torch.arange(T) < LENGTHS.unsqueeze(1))
+    memory = decoder.attention.build_memory(drawn(B, T, H), torch.arange(T) < LENGTHS.unsqueeze(1))
     state = decoder.start([drawn(B, H) for _ in range(LAYERS)], memory)
     found, _ = decoder.step(x, memory, state)
 
