@@ -238,8 +238,8 @@ def _characters(prepared: Prepared) -> int:
 
 
 def _validation_rows(text: EncodedSplit) -> int:
-    pieces = len(text) + int(text.lengths()[1].sum())
-    return max(1, min(VALIDATION_ROWS, pieces // ROW_LENGTH))
+    tokens = len(text) + int(text.lengths()[1].sum())
+    return max(1, min(VALIDATION_ROWS, tokens // ROW_LENGTH))
 
 
 TRANSLATION = ModelKind[ModelConfig, Seq2Seq](
