@@ -181,7 +181,7 @@ def test_no_probability_is_said(value: float) -> None:
             step = super().step(y_prev, memory, state)
             return step._replace(log_probs=torch.full_like(step.log_probs, value))
 
-    with pytest.raises(UserError, match="no piece a probability above 0: its weights are damaged"):
+    with pytest.raises(UserError, match="no token a probability above 0: its weights are damaged"):
         sampled(range(3), scorer=Damaged())
 
 
