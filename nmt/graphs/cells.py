@@ -195,7 +195,8 @@ def _sru_products(g: Graph, cell: SRUCell, layer: nn.Linear, x: Value, bias: Ten
 def sequence(g: Graph, cell: Cell[Any], x: Value, lengths: Value, *, backward: bool = False) -> Value:
     """Return y of all positions of x (T, B, D): (T, B, H). lengths (B,); backward: each row from its own end.
 
-    Where ONNX has the cell, one operator runs all positions; else a loop does.
+    Where ONNX has the cell, one operator runs all positions; else a loop does. ONNX's RNN is left out: in
+    ONNX Runtime its results depend on the neighbours in the last bit.
     """
     if type(cell) in _FUSED:
         return _fused(g, cell, x, lengths, backward=backward)
@@ -226,7 +227,6 @@ class _Fused(NamedTuple):
 _FUSED: dict[type[Cell[Any]], _Fused] = {
     GRUCell: _Fused("GRU", (1, 0, 2)),
     LSTMCell: _Fused("LSTM", (0, 3, 1, 2)),
-    RNNCell: _Fused("RNN", (0,)),
 }
 
 
@@ -246,14 +246,10 @@ def _fused(g: Graph, cell: Any, x: Value, lengths: Value, *, backward: bool) -> 
         "hidden_size": width,
         "direction": "reverse" if backward else "forward",
     }
-    match cell:
-        case GRUCell():
-            of_input = g.array(_gru_bias(cell))
-            attributes["linear_before_reset"] = 1
-        case RNNCell():
-            attributes["activations"] = ["Tanh" if cell.activation == "tanh" else "Relu"]
+    if isinstance(cell, GRUCell):
+        of_input = g.array(_gru_bias(cell))
+        attributes["linear_before_reset"] = 1
     biases = [by_gate(g.constant(each)) for each in (of_input, g.array(cell.recurrent_proj.bias))]
     weights = matrix(cell.input_proj), matrix(cell.recurrent_proj)
     y = g.op(kind, x, *weights, g.concat(*biases), g.cast(lengths, TensorProto.INT32), attributes=attributes)
-    y = g.op("Squeeze", y, int64(1))  # (T, 1, B, H) → (T, B, H)
-    return y.within_one() if bounded(cell) else y
+    return g.op("Squeeze", y, int64(1)).within_one()  # (T, 1, B, H) → (T, B, H)

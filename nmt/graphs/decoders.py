@@ -5,14 +5,16 @@ N = B · K rows, Tx source positions, H hidden width.
 
 from typing import NamedTuple
 
+from torch import nn
+
 from nmt.errors import CannotExport
 from nmt.graphs import attention as attentions
 from nmt.graphs.attention import Memory
 from nmt.graphs.cells import State, project, step
 from nmt.graphs.graph import Graph, Value
-from nmt.graphs.linear import LARGEST_TABLE, embedding, linear, rows_of
+from nmt.graphs.linear import LARGEST_TABLE, embedding, linear, rows_of, zeros
 from nmt.graphs.stack import first_states, run
-from nmt.layers.decoders import Decoder, LayerParallelDecoder
+from nmt.layers.decoders import ConditionalDecoder, Decoder, InputFeedingDecoder, LayerParallelDecoder
 from nmt.models import Seq2Seq
 
 
@@ -47,24 +49,36 @@ class Tokens:
     """What target tokens give to a step: a row of a table where it is small enough, else a product."""
 
     def __init__(self, g: Graph, model: Seq2Seq) -> None:
-        self.embedded = embedding(g, model.trg_embedding)
-        self.bottom = model.decoder.stack.layers[0]
-        gates = len(model.trg_embedding.weight) * 4 * self.bottom.hidden_size
-        self.table = project(g, self.bottom, self.embedded) if gates <= LARGEST_TABLE else None
+        decoder, self.embedded = model.decoder, embedding(g, model.trg_embedding)  # (V, E)
+        self.bottom = decoder.stack.layers[0]
+        self.token = decoder.token if isinstance(decoder, ConditionalDecoder) else None
+        small = len(model.trg_embedding.weight) * 4 * self.bottom.hidden_size <= LARGEST_TABLE
+        self._gates = project(g, self.bottom, self.embedded) if small else None
+        self._features = linear(g, self.embedded, self.token) if small and self.token else None
 
     def projected(self, g: Graph, y: Value) -> Value:
         """Return what tokens y (N,) give to the gates of the bottom layer (N, G)."""
-        if self.table is not None:
-            return rows_of(g, self.table, y)
+        if self._gates is not None:
+            return rows_of(g, self._gates, y)
         return project(g, self.bottom, rows_of(g, self.embedded, y))
+
+    def shown(self, g: Graph, y: Value) -> Value:
+        """Return what tokens y (N,) give to the features of a conditional decoder (N, H)."""
+        if self._features is not None:
+            return rows_of(g, self._features, y)
+        assert self.token is not None
+        return linear(g, rows_of(g, self.embedded, y), self.token)
 
 
 def first_state(g: Graph, decoder: Decoder, h: list[Value], memory: Memory) -> DecoderState:
     """Return the first state from the bridge's h (B, H) of each layer."""
-    cells = first_states(g, decoder.stack, h)
+    cells, attention = first_states(g, decoder.stack, h), attentions.start(g, decoder.attention, memory)
     match decoder:
-        case LayerParallelDecoder():
-            return DecoderState(cells)
+        case InputFeedingDecoder():
+            fed = zeros(g, g.size(h[0], 0), decoder.combine.query.out_features)
+            return DecoderState(cells, fed, attention)
+        case ConditionalDecoder() | LayerParallelDecoder():
+            return DecoderState(cells, attention=attention)
         case _:
             raise CannotExport.of(decoder)
 
@@ -73,18 +87,36 @@ def decode(
     g: Graph, decoder: Decoder, tokens: Tokens, y: Value, memory: Memory, state: DecoderState, beam: Value
 ) -> tuple[Output, DecoderState]:
     """Take one step from tokens y (N,). beam: K, as a list of one number."""
+
+    def attend(query: Value) -> tuple[Value, Value, Value | None]:
+        return attentions.attend(g, decoder.attention, query, memory, state.attention, beam)
+
+    bottom, projected = decoder.stack.layers[0], tokens.projected(g, y)
+    fed: Value | None = None
     match decoder:
+        case InputFeedingDecoder():
+            assert state.fed is not None
+            h, first = step(g, bottom, projected, state.cells[0], state.fed.within_one())
+            h, above = run(g, decoder.stack, h, state.cells, first=1)
+            context, alignment, attention = attend(h)
+            fed = features = combine(g, decoder.combine.query, context, h)
+        case ConditionalDecoder(context_cell=cell):
+            query, between = step(g, bottom, projected, state.cells[0])
+            context, alignment, attention = attend(query)
+            h, first = step(g, cell, project(g, cell, context), between)
+            h, above = run(g, decoder.stack, h, state.cells, first=1)
+            context = g.op("Add", context, tokens.shown(g, y))
+            features = combine(g, decoder.combine.query, context, h)
         case LayerParallelDecoder():
-            bottom = decoder.stack.layers[0]
-            h, first = step(g, bottom, tokens.projected(g, y), state.cells[0])
-            context, alignment, _ = attentions.attend(g, decoder.attention, h, memory, None, beam)
+            h, first = step(g, bottom, projected, state.cells[0])
+            context, alignment, attention = attend(h)
             h, above = run(g, decoder.stack, h, state.cells, first=1, context=context)
-            features = combine(g, decoder, context, h)
-            return Output(features, alignment), DecoderState((first, *above))
+            features = combine(g, decoder.combine.query, context, h)
         case _:
             raise CannotExport.of(decoder)
+    return Output(features, alignment), DecoderState((first, *above), fed, attention)
 
 
-def combine(g: Graph, decoder: LayerParallelDecoder, context: Value, h: Value) -> Value:
+def combine(g: Graph, layer: nn.Linear, context: Value, h: Value) -> Value:
     """Return tanh(context + W h)."""
-    return g.op("Tanh", g.op("Add", context, linear(g, h, decoder.combine.query))).within_one()
+    return g.op("Tanh", g.op("Add", context, linear(g, h, layer))).within_one()

@@ -1,18 +1,18 @@
 """Heads: features become logits.
 
-N rows, H feature width, V vocabulary.
+B sentences, N = B · K rows, Tx source positions, E embedding, H feature width, V vocabulary.
 """
 
 from nmt.errors import CannotExport
 from nmt.graphs.attention import Memory
-from nmt.graphs.graph import Graph, Value
+from nmt.graphs.graph import Graph, Value, int64
 from nmt.graphs.linear import linear, product
-from nmt.layers.heads import Head, PlainHead, TiedHead
+from nmt.layers.heads import Head, LexicalHead, PlainHead, TiedHead
 
 
 def keeps(g: Graph, head: Head, embedded: Value) -> Value | None:
     """Return what the memory keeps of the embedded source (B, Tx, E)."""
-    return None
+    return embedded if isinstance(head, LexicalHead) else None
 
 
 def logits(g: Graph, head: Head, features: Value, alignment: Value, memory: Memory) -> Value:
@@ -22,6 +22,9 @@ def logits(g: Graph, head: Head, features: Value, alignment: Value, memory: Memo
             return linear(g, features, head.output)
         case TiedHead():
             return _tied(g, head, features)
+        case LexicalHead():
+            plain = logits(g, head.plain, features, alignment, memory)
+            return g.op("Add", plain, _lexical(g, head, alignment, memory))
         case _:
             raise CannotExport.of(head)
 
@@ -33,3 +36,13 @@ def _tied(g: Graph, head: TiedHead, features: Value) -> Value:
         return linear(g, linear(g, features, head.project), head.output)
     joined = g.joined(head.output.weight, head.project.weight)
     return product(g, features, joined, head.output.bias)
+
+
+def _lexical(g: Graph, head: LexicalHead, alignment: Value, memory: Memory) -> Value:
+    """Return what the attended words give to the logits (N, V), for alignment (N, Tx)."""
+    assert memory.words is not None
+    size, length = (g.size(memory.words, axis) for axis in (0, 1))
+    rows = g.op("Reshape", alignment, g.concat(size, g.constant(int64(-1)), length, axis=0))  # (B, K, Tx)
+    attended = g.op("Reshape", g.op("MatMul", rows, memory.words), int64(-1, head.hidden.in_features))
+    word = g.op("Tanh", attended).within_one()  # (N, E)
+    return linear(g, g.op("Add", g.op("Tanh", linear(g, word, head.hidden)), word), head.lexical)

@@ -122,6 +122,20 @@ def test_a_sequence_is_that_of_the_cell(kind: str, input_size: int, backward: bo
 
 
 @every_cell
+def test_neighbours_change_nothing(kind: str) -> None:
+    cell, lengths, g = made(kind, 64, 64), [9, 4, 1, 7], Graph("float32")
+    y = sequence(g, cell, Value("x", g), Value("lengths", g), backward=True)
+    shapes = [("x", FLOAT, ("T", "B", 64)), ("lengths", INT, ("B",))]
+    model = g.model(shapes, [(y, "y", FLOAT)]).SerializeToString()
+    session = onnxruntime.InferenceSession(model, providers=["CPUExecutionProvider"])
+    x = torch.randn(9, 4, 64).numpy()
+    (together,) = session.run(None, {"x": x, "lengths": np.array(lengths)})
+    for row, length in enumerate(lengths):
+        given = {"x": x[:length, row : row + 1], "lengths": np.array([length])}
+        np.testing.assert_array_equal(together[:length, row], session.run(None, given)[0][:, 0])
+
+
+@every_cell
 def test_what_is_called_bounded_is(kind: str) -> None:
     cell = made(kind, 8, 16)
     for parameter in cell.parameters():
