@@ -3,6 +3,8 @@
 B sentences, N = B · K rows, Tx source positions, E embedding, H feature width, V vocabulary.
 """
 
+from torch import nn
+
 from nmt.errors import CannotExport
 from nmt.graphs.attention import Memory
 from nmt.graphs.graph import Graph, Value, int64
@@ -17,14 +19,19 @@ def keeps(g: Graph, head: Head, embedded: Value) -> Value | None:
 
 def logits(g: Graph, head: Head, features: Value, alignment: Value, memory: Memory) -> Value:
     """Return logits (N, V) of features (N, H) and alignment (N, Tx)."""
+    if isinstance(head, LexicalHead):
+        plain = of_features(g, head.plain, features)
+        return g.op("Add", plain, _lexical(g, head, alignment, memory))
+    return of_features(g, head, features)
+
+
+def of_features(g: Graph, head: nn.Module, features: Value) -> Value:
+    """Return logits (…, V) of features (…, H), from a head that reads nothing else."""
     match head:
         case PlainHead():
             return linear(g, features, head.output)
         case TiedHead():
             return _tied(g, head, features)
-        case LexicalHead():
-            plain = logits(g, head.plain, features, alignment, memory)
-            return g.op("Add", plain, _lexical(g, head, alignment, memory))
         case _:
             raise CannotExport.of(head)
 
