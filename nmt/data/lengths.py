@@ -14,7 +14,10 @@ from nmt.errors import UserError
 from nmt.files import read_regular, replace_text
 from nmt.records import Record
 
-USUAL = 0.99  # fraction of training sources within the usual number of tokens and of sentences
+USUAL = 0.99  # fraction of training sources within the usual number of tokens
+# Fraction of training sources within the usual number of sentences. A model that has seen two sentences
+# together now and then leaves one of them out (experiments/LOG.md).
+USUAL_SENTENCES = 0.9
 RARE = 0.001  # fraction of training pairs below the smallest ratio of target to source tokens
 LEAST = 10  # source tokens of a pair whose ratio counts
 _FILE, _MOST_BYTES = "lengths.json", 10_000
@@ -77,6 +80,6 @@ class Lengths:
         ratio = np.quantile(trg[long] / src[long], RARE, method="lower") if long.any() else 0.0
         return TrainingLengths(
             tokens=max(1, int(np.quantile(src, USUAL, method="higher"))),
-            sentences=int(np.quantile(np.array(self._sentences), USUAL, method="higher")),
+            sentences=int(np.quantile(np.array(self._sentences), USUAL_SENTENCES, method="higher")),
             ratio=float(ratio),
         )

@@ -1,7 +1,6 @@
 """What the options of all commands have in common."""
 
 from collections.abc import Callable, Iterator
-from pathlib import Path
 from typing import Any, get_args, get_type_hints
 
 import pytest
@@ -43,7 +42,7 @@ def test_an_option_of_one_value_is_given_once() -> None:
 def test_an_option_of_several_values_is_given_several_times() -> None:
     command = typer.main.get_command(app).commands["translate"]  # type: ignore[attr-defined]
     found = command.make_context("translate", ["--model", "a", "--resume", "--model", "b", "--resume"])
-    assert found.params["model"] == [Path("a"), Path("b")]
+    assert list(map(str, found.params["model"])) == ["a", "b"]
 
 
 def test_every_number_has_a_lower_and_an_upper_bound() -> None:

@@ -19,6 +19,8 @@ def test_a_rare_pair_decides_nothing() -> None:
     usual = [("Er kam. Sie ging.", 12, 9), ("Er kam.", 6, 1)] * 1000
     assert measured(usual) == TrainingLengths(tokens=12, sentences=2, ratio=0.75)
     assert measured([*usual, ("A. b! C! D! E! F!", 150, 1)]) == measured(usual)
+    few = [("Er kam. Sie ging.", 12, 9)] + [("Er kam.", 12, 9)] * 12
+    assert measured(few * 100).sentences == 1
     assert measured([("", 1, 1)]) == TrainingLengths(tokens=1, sentences=1, ratio=0.0)
 
 
