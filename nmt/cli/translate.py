@@ -129,7 +129,7 @@ def translate(
 
     Writes one line for each line read, in order, as soon as it is ready. Several models form an ensemble (the
     mean of their probabilities); a language model adds its weighted log-probability (shallow fusion). A line
-    with more sentences than most of those in training, or that is longer, is split at sentence ends and joined
+    with more sentences, or more tokens, than most of those in training is split at sentence ends and joined
     again. A sample depends only on the seed and the line's number in the whole input.
     """
     check_weight(lm, lm_weight)
