@@ -204,20 +204,43 @@ class Graph:
     def model(self, inputs: Sequence[Declared], outputs: Sequence[Named]) -> ModelProto:
         """Return the whole as a model with named inputs and outputs."""
         graph = self.closed("nmt", inputs, outputs)
-        graph.initializer.extend(self._initializers)
+        used = {name for node in graph.node for name in _read(node)}
+        graph.initializer.extend(each for each in self._initializers if each.name in used)
         opsets = [helper.make_opsetid("", OPSET), helper.make_opsetid(MICROSOFT, MICROSOFT_OPSET)]
         return helper.make_model(graph, opset_imports=opsets, ir_version=IR)
 
     def closed(self, name: str, inputs: Sequence[Declared], outputs: Sequence[Named]) -> GraphProto:
         """Return the nodes as a graph with named inputs and outputs: (name, type, dimensions)."""
         nodes = _live(self._nodes, [value.name for value, _, _ in outputs])
+        weights = self._own_weights(nodes) if self.depth >= 2 else []
         nodes += [helper.make_node("Identity", [value.name], [given]) for value, given, _ in outputs]
         return helper.make_graph(
             nodes,
             name,
             [helper.make_tensor_value_info(given, kind, shape) for given, kind, shape in inputs],
             [helper.make_tensor_value_info(given, kind, None) for _, given, kind in outputs],
+            weights,
         )
+
+    def _own_weights(self, nodes: Sequence[NodeProto]) -> list[TensorProto]:
+        """Let products read weights of this graph itself, and return those.
+
+        ONNX Runtime packs weights once, when it loads them, where they belong to the graph of the product or
+        to the one around it; those from further out it would pack for every product anew, and multiply
+        another way where there is a single row.
+        """
+        shared = {each.name: each for each in self._root._initializers}
+        own: dict[str, TensorProto] = {}
+        for node in nodes:
+            if node.op_type not in ("MatMul", "MatMulIntegerToFloat") or node.input[1] not in shared:
+                continue
+            name = node.input[1]
+            if name not in own:
+                own[name] = TensorProto()
+                own[name].CopyFrom(shared[name])
+                own[name].name = f"{name}_{self.number()}"
+            node.input[1] = own[name].name
+        return list(own.values())
 
     def _once(self, parameter: Tensor, form: str, make: Callable[[], Value]) -> Value:
         """Return what `make` returns for a parameter, made on the first call."""
