@@ -29,7 +29,8 @@ class Memory(NamedTuple):
 
     values (B, Tx, H); bias (B, 1, Tx): 0, −∞ at padding; keys of dot, general (B, 1, Tx, A), of additive,
     coverage, location (B, 1, A, Tx). multi_head: keys (B, 1, heads, Tx, A / heads), divided by the root of
-    a head's width, values (B, 1, heads, Tx, H / heads), bias (B, 1, 1, 1, Tx).
+    a head's width, values (B, 1, heads, Tx, H / heads), bias (B, 1, 1, 1, Tx); with one head all three are
+    those of general attention.
     words (B, Tx, E): the embedded source, where the head asks for it.
     """
 
@@ -52,6 +53,9 @@ def build_memory(g: Graph, attention: Attention, encoded: Encoded) -> Memory:
     match attention:
         case DotAttention():
             keys = encoded.outputs
+        case MultiHeadAttention(heads=1):
+            keys = linear(g, encoded.outputs, attention.key)
+            keys = g.op("Mul", keys, np.float32(attention.key.out_features**-0.5))
         case MultiHeadAttention(heads=heads):
             width = attention.key.out_features // heads
             keys, values = (
@@ -93,8 +97,11 @@ def attend(
             return *_weigh(g, attention, g.op("Squeeze", scores, int64(3)), memory), None
         case MultiHeadAttention(heads=heads):
             queries, width = linear(g, query, attention.query), attention.query.out_features // heads
-            scores = _products(g, queries, memory, beam, heads, width)
-            scores = g.op("Reshape", scores, int64(0, 0, heads, 1, -1))  # (B, K, heads, 1, Tx)
+            if heads == 1:
+                scores = g.op("Squeeze", _products(g, queries, memory, beam, width), int64(3))
+            else:
+                scores = _products(g, queries, memory, beam, heads, width)
+                scores = g.op("Reshape", scores, int64(0, 0, heads, 1, -1))  # (B, K, heads, 1, Tx)
             context, alignment = _weigh(g, attention, scores, memory)
             return linear(g, context, attention.output), alignment, None
         case AdditiveAttention():
@@ -132,7 +139,7 @@ def _weigh(g: Graph, attention: _Any, scores: Value, memory: Memory) -> tuple[Va
     alignment = normalized(g, attention, g.op("Add", scores, memory.bias))
     context = g.op("MatMul", alignment, memory.values)
     context = g.op("Reshape", context, int64(-1, attention.value.out_features))
-    if isinstance(attention, MultiHeadAttention):
+    if isinstance(attention, MultiHeadAttention) and attention.heads > 1:
         alignment = g.op("ReduceMean", alignment, int64(2))
     shape = g.concat(g.constant(int64(-1)), g.size(memory.bias, -1), axis=0)
     return context, g.op("Reshape", alignment, shape)

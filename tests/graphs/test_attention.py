@@ -29,7 +29,7 @@ from nmt.layers.attention import (
 
 K, STEPS = 3, 3
 FLOAT = TensorProto.FLOAT
-KINDS = ["additive", "coverage", "location", "dot", "general", "multi_head"]
+KINDS = ["additive", "coverage", "location", "dot", "general", "multi_head", "one_head"]
 NORMALIZE = [softmax, sparsemax, entmax15]
 every = pytest.mark.parametrize("kind", KINDS)
 
@@ -49,7 +49,8 @@ def made(kind: str, width: int, normalize: Normalize = softmax) -> Any:
         case "general":
             layer = GeneralAttention(width, width, normalize=normalize)
         case _:
-            layer = MultiHeadAttention(width, width, 4, normalize=normalize)
+            heads = 1 if kind == "one_head" else 4
+            layer = MultiHeadAttention(width, width, heads, normalize=normalize)
     for parameter in layer.parameters():
         nn.init.normal_(parameter, std=2 * width**-0.5)
     return layer
