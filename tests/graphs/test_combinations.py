@@ -15,6 +15,7 @@ from nmt.data.batches import pad
 from nmt.decoding.candidates import LengthPenalty
 from nmt.decoding.processors import Ban
 from nmt.decoding.search import SearchSettings
+from nmt.graphs import decoders
 from nmt.graphs.graph import Precision
 from nmt.graphs.translation import translation_graph
 from nmt.models import Seq2Seq, Source
@@ -87,6 +88,14 @@ def test_sources_and_heads_too(sections: dict[str, Any], rows: list[list[int]]) 
     model = seq2seq(sizes=(6, 24, 12), **sections)
     halve(model)
     agree(model, rows, 3)
+
+
+@pytest.mark.parametrize(("style", "cell"), [("conditional", "gru"), ("input_feeding", "sru")])
+def test_tokens_without_a_table_too(
+    style: str, cell: str, rows: list[list[int]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(decoders, "LARGEST_TABLE", 0)
+    agree(model_of(Kind(style, {"kind": "general"}, cell, 2)), rows, 3)
 
 
 class Forced(NamedTuple):

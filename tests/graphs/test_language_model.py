@@ -64,6 +64,14 @@ def test_log_probs_are_those_of_the_model(
     )
 
 
+def test_tokens_without_a_table_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("nmt.graphs.language_model.LARGEST_TABLE", 0)
+    model, texts = made({"cell": "sru"}), torch.randint(1, V, (4, 7))
+    np.testing.assert_allclose(
+        by_graph(model, texts, "float32"), by_torch(model, texts), rtol=1e-4, atol=1e-5
+    )
+
+
 @every
 @pytest.mark.parametrize("precision", ["float32", "int8"])
 def test_neighbours_change_nothing(sections: dict[str, Any], precision: Precision) -> None:
