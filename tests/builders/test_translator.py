@@ -34,7 +34,8 @@ def test_a_folder_is_a_translator(tiny_run: Path) -> None:
     for name in (tiny_run, str(tiny_run)):
         found = nmt.load(name).translate(lines)
         assert [bool(text) for text in found] == [True, False, True]
-    assert load_translator(TranslationOptions(models=(tiny_run,))).translate(lines) == found
+    of_torch = load_translator(TranslationOptions(models=(tiny_run,), precision="float32"))
+    assert of_torch.translate(lines) == found  # of matrices too small for 8 bits
 
 
 def test_what_is_not_given_is_as_the_run_says(tiny_run: Path) -> None:
