@@ -7,14 +7,10 @@ import os
 import platform
 import resource
 import subprocess
-import warnings
 from collections.abc import Callable, Iterator
 from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal, TypeAlias
-
-if TYPE_CHECKING:
-    import torch
+from typing import Literal, TypeAlias
 
 # What the products of a training, and of a translation, are computed in; auto: what this machine does best.
 TrainingPrecision: TypeAlias = Literal["auto", "float64", "float32", "bfloat16"]
@@ -26,19 +22,9 @@ Precision: TypeAlias = Literal[TrainingPrecision, "int8"]
 
 
 @cache
-def has_packed() -> bool:
-    """Return whether float32 products of prepacked weights (oneDNN's) work."""
-    import torch
-
-    return torch.backends.mkldnn.is_available() and _works(lambda: _packed(torch.float32))
-
-
-@cache
 def has_bfloat16() -> bool:
-    """Return whether bfloat16 works: products, prepacked products, and the fused LSTM with its gradient."""
-    import torch
-
-    return _works(_lstm) and (not has_packed() or _works(lambda: _packed(torch.bfloat16)))
+    """Return whether bfloat16 works: products, and the fused LSTM with its gradient."""
+    return _works(_lstm) and _works(_product)
 
 
 @cache
@@ -48,14 +34,6 @@ def has_bfloat16_units() -> bool:
 
     units = torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported()
     return bool(units) and has_bfloat16()
-
-
-@cache
-def has_int8() -> bool:
-    """Return whether products of 8-bit integers are exact; without VNNI, torch's saturate silently."""
-    import torch
-
-    return bool(torch.cpu._is_vnni_supported()) and has_packed() and _works(_int8)
 
 
 def has_cuda_driver() -> bool:
@@ -78,12 +56,11 @@ def _works(product: Callable[[], bool]) -> bool:
         return False
 
 
-def _packed(dtype: "torch.dtype") -> bool:
+def _product() -> bool:
     import torch
 
-    x, weight = torch.ones(3, 64, dtype=dtype), torch.ones(32, 64, dtype=dtype)
-    packed = torch.ops.mkldnn._reorder_linear_weight(weight)
-    return bool((torch.ops.mkldnn._linear_pointwise(x, packed, None, "none", [], "") == 64).all())
+    x, weight = torch.ones(3, 64, dtype=torch.bfloat16), torch.ones(32, 64, dtype=torch.bfloat16)
+    return bool((torch.nn.functional.linear(x, weight) == 64).all())
 
 
 def _lstm() -> bool:
@@ -96,42 +73,6 @@ def _lstm() -> bool:
         y, _, _ = torch.lstm(x, (state, state), [weight, weight, bias, bias], True, 1, 0.0, True, False, True)
     y.float().sum().backward()
     return bool(y.isfinite().all()) and x.grad is not None and bool(x.grad.isfinite().all())
-
-
-def _int8() -> bool:
-    """Return whether the largest 8-bit products are exact, in oneDNN and, if present, in fbgemm."""
-    import torch
-
-    width, scales, zeros = 512, torch.ones(32), torch.zeros(32, dtype=torch.int32)
-    fbgemm = "fbgemm" in torch.backends.quantized.supported_engines
-    for value in (127, -127, 1):
-        weight = torch.full((32, width), value, dtype=torch.int8)
-        by_onednn = torch.ops.onednn.qlinear_prepack(weight, None)
-        for x in (127, -127, 1):
-            for rows in (1, 64):
-                unsigned = torch.full((rows, width), x + 128, dtype=torch.uint8)
-                y = torch.ops.onednn.qlinear_pointwise(
-                    *(unsigned, 1.0, 128, by_onednn, scales, zeros),
-                    *(None, 1.0, 0, torch.float32, "none", [], ""),
-                )
-                if not bool((y == width * value * x).all()):
-                    return False
-            if fbgemm and not bool((_by_fbgemm(weight, scales, x) == width * value * x).all()):
-                return False
-    return True
-
-
-def _by_fbgemm(weight: "torch.Tensor", scales: "torch.Tensor", x: int) -> "torch.Tensor":
-    import torch
-
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        zeros = torch.zeros(len(scales), dtype=torch.long)
-        quantized = torch._make_per_channel_quantized_tensor(weight, scales.double(), zeros, 0)
-        packed = torch.ops.quantized.linear_prepack(quantized, None)
-    product = torch.ops.quantized.linear_with_input_q_dq_qweight_dq_output_fp32
-    y: torch.Tensor = product(torch.full((3, weight.shape[1]), float(x)), 1.0, 128, packed)
-    return y
 
 
 def cores(root: Path = Path("/")) -> int:

@@ -36,12 +36,12 @@ from rich.console import Console
 from torch import Tensor, nn
 
 from nmt.builders.cell import build_cell
-from nmt.builders.translator import load_translator
+from nmt.builders.engine import open_translator
 from nmt.config import Experiment, load_experiment
 from nmt.config.cell import CellConfig
 from nmt.decoding.options import TranslationOptions
 from nmt.evaluation.metrics import corpus_bleu
-from nmt.machine import has_bfloat16, has_int8
+from nmt.machine import has_bfloat16
 from nmt.results import Machine, Versions
 from nmt.run import Run
 from nmt.training.trainer import Trainer
@@ -50,7 +50,7 @@ from nmt.workflows.train import build_trainer
 
 CELLS = ["lstm", "gru", "rnn", "irnn", "ln_lstm", "sru", "deep_transition"]
 TORCH = {"lstm": nn.LSTM, "gru": nn.GRU, "rnn": nn.RNN, "irnn": partial(nn.RNN, nonlinearity="relu")}
-PRECISIONS = ["float32", *(["bfloat16"] if has_bfloat16() else []), *(["int8"] if has_int8() else [])]
+PRECISIONS = ["float32", *(["bfloat16"] if has_bfloat16() else []), "int8"]
 NMT = [sys.executable, "-m", "nmt"]
 
 
@@ -190,7 +190,7 @@ def bench_translation(folder: Path, experiment: Experiment) -> None:
 
 
 def bench_search(folder: Path, lines: list[str], references: list[str], *, beam: int, precision: str) -> None:
-    translator = load_translator(
+    translator = open_translator(
         TranslationOptions(models=(folder,), beam=beam, device="cpu", precision=precision)
     )
     outputs, few = translator.translate(lines), lines[:100]
@@ -315,7 +315,7 @@ def bench_gnmt(args: argparse.Namespace) -> None:
 
 
 def bench_gnmt_search(folder: Path, args: argparse.Namespace, precision: str, beam: int) -> None:
-    translator = load_translator(
+    translator = open_translator(
         TranslationOptions(models=(folder,), beam=beam, device=args.device, precision=precision)
     )
     # rows · the longest

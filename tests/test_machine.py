@@ -12,8 +12,8 @@ from nmt import machine
 
 # What a process that is started anew finds, with the features of the CPU turned down.
 PROBE = """
-from nmt.machine import has_packed, has_bfloat16, has_bfloat16_units, has_int8
-print(has_packed(), has_bfloat16(), has_bfloat16_units(), has_int8())
+from nmt.machine import has_bfloat16, has_bfloat16_units
+print(has_bfloat16(), has_bfloat16_units())
 """
 
 
@@ -32,17 +32,16 @@ def found(**limits: str) -> list[bool]:
 @pytest.mark.skipif(not torch.backends.mkldnn.is_available(), reason="asks oneDNN")
 def test_the_probe_sees_what_onednn_is_limited_to(capability: str) -> None:
     limited = found(ATEN_CPU_CAPABILITY=capability, ONEDNN_MAX_CPU_ISA="AVX2")
-    assert limited == [True, False, False, False]
+    assert limited == [False, False]
 
 
 def test_without_its_units_nothing_runs_on_them(monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in ("_is_avx512_bf16_supported", "_is_amx_tile_supported", "_is_vnni_supported"):
+    for name in ("_is_avx512_bf16_supported", "_is_amx_tile_supported"):
         monkeypatch.setattr(torch.cpu, name, lambda: False)
     assert not machine.has_bfloat16_units.__wrapped__()
-    assert not machine.has_int8.__wrapped__()
 
 
-def test_a_kernel_that_saturates_or_is_not_there_is_none() -> None:
+def test_a_kernel_that_is_wrong_or_not_there_is_none() -> None:
     def missing() -> bool:
         raise RuntimeError("could not create a primitive descriptor")
 
@@ -54,7 +53,7 @@ def test_a_kernel_that_saturates_or_is_not_there_is_none() -> None:
 def test_the_probe_leaves_random_numbers_and_modes_alone() -> None:
     state = torch.get_rng_state()
     with torch.inference_mode():
-        for ask in (machine.has_packed, machine.has_bfloat16, machine.has_bfloat16_units, machine.has_int8):
+        for ask in (machine.has_bfloat16, machine.has_bfloat16_units):
             assert isinstance(ask.__wrapped__(), bool)
         assert torch.is_inference_mode_enabled()
     assert torch.equal(torch.get_rng_state(), state)

@@ -27,13 +27,14 @@ def open_translator(
 ) -> Translator[Engine]:
     """Return the translator that the options describe, on the engine that suits them.
 
-    One model that searches in float32 or int8 on a CPU runs on ONNX Runtime, in int8 unless told otherwise; a
-    layer without an ONNX graph in torch. experiment: the first run's
-    configuration with overrides. Raises UserError like `load_translator`.
+    Searches in float32 or int8 on a CPU run on ONNX Runtime, in int8 unless told otherwise: the whole search
+    of one model, the steps of several. A layer without an ONNX graph runs in torch, if int8 is not asked for
+    by name, and so does all else. experiment: the first run's configuration with overrides. Raises UserError
+    like `load_translator`.
     """
-    if _suits_graph(options):
+    if _suits_graphs(options):
         try:
-            return _open_graph(options, experiment)
+            return _open_graphs(options, experiment)
         except CannotExport:
             if options.precision == "int8":
                 raise
@@ -42,9 +43,17 @@ def open_translator(
     return load_translator(options, experiment)
 
 
-def _suits_graph(options: TranslationOptions) -> bool:
-    alone = len(options.models) == 1 and options.lm is None and options.sampling is None
-    return alone and options.precision in ("auto", "float32", "int8") and _on_cpu(options.device)
+def _suits_graphs(options: TranslationOptions) -> bool:
+    in_graphs = options.sampling is None and options.precision in ("auto", "float32", "int8")
+    return in_graphs and _on_cpu(options.device)
+
+
+def _open_graphs(options: TranslationOptions, experiment: "Experiment | None") -> Translator[Engine]:
+    if len(options.models) == 1 and options.lm is None:
+        return _open_graph(options, experiment)
+    from nmt.builders.translator import load_in_graphs
+
+    return load_in_graphs(options, experiment)
 
 
 def _on_cpu(device: str) -> bool:

@@ -41,23 +41,15 @@ def choose_precision(name: TrainingPrecision, device: torch.device) -> torch.dty
 
 
 def choose_translation_precision(name: Precision, device: torch.device) -> Precision:
-    """Return the precision of products in translation; auto takes int8 on a CPU with units for it.
+    """Return the precision in which torch translates; auto takes float32.
 
-    Raises UserError if the device does not support the precision.
+    Raises UserError if torch or the device does not support the precision.
     """
-    on_cpu = device.type == "cpu"
-    has_int8 = on_cpu and machine.has_int8()
-    if name == "auto":
-        return "int8" if has_int8 else "float32"
-    if name == "int8" and not has_int8:
-        found = "this CPU (or what its kernels are limited to) has none that are exact" if on_cpu else device
-        raise UserError(
-            f"--precision int8 needs a CPU with 8-bit products (VNNI) and torch with oneDNN, found {found}; "
-            "take auto or float32"
-        )
-    if name == "bfloat16" and on_cpu and not machine.has_bfloat16():
+    if name == "int8":
+        raise UserError("--precision int8: only a search on a CPU computes in it; take auto or float32")
+    if name == "bfloat16" and device.type == "cpu" and not machine.has_bfloat16():
         raise UserError(f"--precision bfloat16: {NO_BFLOAT16}; take auto or float32")
-    return name
+    return "float32" if name == "auto" else name
 
 
 NO_BFLOAT16 = "this CPU (or what its kernels are limited to) has no products in bfloat16"

@@ -84,8 +84,7 @@ OnErrors = Annotated[
 PrecisionOf = Annotated[
     Precision,
     typer.Option(
-        help="number format of matrix products; auto: int8 on a CPU with VNNI, else float32; with --sample "
-        "float64"
+        help="number format of matrix products; auto: int8 on a CPU, float32 on a GPU; with --sample float64"
     ),
 ]
 Workers = Annotated[

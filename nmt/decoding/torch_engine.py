@@ -1,6 +1,6 @@
 """The engine in torch: any step scorer under the one search, by itself, sampled from or forced."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import KW_ONLY, dataclass
 
 import torch
@@ -24,7 +24,6 @@ class TorchEngine:
 
     With an ensemble the scorer's source is a tuple. Limits and batches go by the ids of the first model.
     device, precision: where and in what the scorer computes. tokens_per_batch: source tokens, times the beam.
-    plain: gives the scorer that samples and forces, where it is another than the one that is searched.
     """
 
     scorer: AnyScorer
@@ -33,7 +32,6 @@ class TorchEngine:
     tokens_per_batch: int
     device: torch.device
     precision: Precision
-    plain: Callable[[], AnyScorer] | None = None
 
     @property
     def n_best(self) -> int:
@@ -80,10 +78,11 @@ class TorchEngine:
             top_p=top_p,
         )
         results: list[list[int]] = [[]] * len(rows)
-        scorer = self._plain()
         for chosen in by_length(rows, self.tokens_per_batch):
             source, limits = self._source(rows, others, chosen), self._limits(rows, chosen) - 1
-            sampled = sample(scorer, source, limits.clamp(min=1), settings, keys=[keys[i] for i in chosen])
+            sampled = sample(
+                self.scorer, source, limits.clamp(min=1), settings, keys=[keys[i] for i in chosen]
+            )
             for i, found in zip(chosen, sampled, strict=True):
                 results[i] = found.ids
         return results
@@ -93,17 +92,13 @@ class TorchEngine:
     ) -> list[list[float]]:
         """Return the log-probability of each target id after those before it; see `ForcingEngine`."""
         results: list[list[float]] = [[]] * len(rows)
-        scorer = self._plain()
         both = [[*read, *written] for read, written in zip(rows, targets, strict=True)]
         for chosen in by_length(both, self.tokens_per_batch):
             source, trg = self._source(rows, others, chosen), pad([targets[i] for i in chosen])
-            log_probs = force(scorer, source, trg.to(self.device), bos=self.search.bos).tolist()
+            log_probs = force(self.scorer, source, trg.to(self.device), bos=self.search.bos).tolist()
             for i, found in zip(chosen, log_probs, strict=True):
                 results[i] = found[: len(targets[i])]
         return results
-
-    def _plain(self) -> AnyScorer:
-        return self.scorer if self.plain is None else self.plain()
 
     def _source(
         self, rows: Sequence[list[int]], others: Sequence[Sequence[list[int]]], chosen: Sequence[int]

@@ -53,7 +53,6 @@ def load_trained(folder: Path, overrides: Sequence[str] = (), *, read: Path | No
     if isinstance(experiment.model, LanguageModelConfig):
         trained = load_language_model(folder, experiment=experiment, device="cpu", precision=torch.float64)
         return Trained(folder, experiment, trained.model, trained.tokenizer, None)
-    # In float64 weights are not prepacked, so the model keeps its own cells.
     options = TranslationOptions(models=(folder,), beam=1, device="cpu", precision="float64")
     translator = load_translator(options, experiment)
     scorer = translator.engine.scorer

@@ -56,12 +56,8 @@ def test_bfloat16_that_is_not_there_is_refused(monkeypatch: pytest.MonkeyPatch) 
         choose_translation_precision("bfloat16", CPU)
 
 
-@pytest.mark.parametrize("there", [True, False])
-def test_auto_translates_in_int8_where_it_is_exact(there: bool, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(machine, "has_int8", lambda: there)
-    assert choose_translation_precision("auto", CPU) == ("int8" if there else "float32")
-    if there:
-        assert choose_translation_precision("int8", CPU) == "int8"
-    else:
-        with pytest.raises(UserError, match=r"^--precision int8 needs a CPU with 8-bit products \(VNNI\)"):
-            choose_translation_precision("int8", CPU)
+@pytest.mark.parametrize("device", ["cpu", "cuda"])
+def test_torch_translates_in_float32_and_never_in_int8(device: str) -> None:
+    assert choose_translation_precision("auto", torch.device(device)) == "float32"
+    with pytest.raises(UserError, match=r"^--precision int8: only a search on a CPU.*take auto or float32$"):
+        choose_translation_precision("int8", torch.device(device))

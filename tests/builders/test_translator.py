@@ -2,6 +2,7 @@
 
 import shutil
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -10,14 +11,18 @@ from safetensors import safe_open
 from safetensors.torch import load_file, save_file
 
 import nmt
+from nmt.builders.engine import open_translator
 from nmt.builders.kinds import build_trained_model
-from nmt.builders.translator import load_translator
+from nmt.builders.translator import load_in_graphs, load_translator
 from nmt.config import load_experiment
+from nmt.decoding.engine import Engine
 from nmt.decoding.graph_scorer import GraphScorer
 from nmt.decoding.options import Sampling, TranslationOptions
 from nmt.decoding.scorers import EnsembleScorer, FusionScorer, ModelScorer
-from nmt.decoding.translator import Translation
+from nmt.decoding.torch_engine import TorchEngine
+from nmt.decoding.translator import Translation, Translator
 from nmt.errors import CannotExport, UserError
+from nmt.machine import Precision
 from nmt.run import Run
 from nmt.tokenization.subwords import SentencePieceTokenizer
 from nmt.tokenization.tokenizer import load_tokenizers, save_tokenizers
@@ -189,7 +194,7 @@ def test_models_together_search_on_onnx_runtime(grus: tuple[Path, Path], lm: Pat
             n_best=3,
         )
 
-    exact, translator = load_translator(options("float64")), load_translator(options("float32"))
+    exact, translator = load_translator(options("float64")), load_in_graphs(options("float32"))
     scorer = translator.engine.scorer
     if fused:
         assert isinstance(scorer, FusionScorer)
@@ -200,44 +205,56 @@ def test_models_together_search_on_onnx_runtime(grus: tuple[Path, Path], lm: Pat
     found = as_pairs(translator.translations(LINES))
     assert [text for text, _ in found] == [text for text, _ in expected]
     assert [scores for _, scores in found] == [pytest.approx(scores, abs=1e-3) for _, scores in expected]
-    pairs = [(line, "the dog runs") for line in LINES]
-    for forced, wanted in zip(translator.force(pairs), exact.force(pairs), strict=True):
-        assert forced.log_probs == pytest.approx(wanted.log_probs, abs=1e-3)
+    opened = open_translator(options("float32")).translations(LINES)
+    assert as_pairs(opened) == found
 
 
 def test_models_together_are_in_int8_unless_told_otherwise(grus: tuple[Path, Path]) -> None:
-    engine = load_translator(TranslationOptions(models=grus, device="cpu")).engine
+    engine = open_translator(TranslationOptions(models=grus, device="cpu")).engine
     assert engine.precision == "int8"
     one, _ = grus
-    twice = load_translator(TranslationOptions(models=(one, one), device="cpu", precision="float32"))
+    twice = open_translator(TranslationOptions(models=(one, one), device="cpu", precision="float32"))
     alone = load_translator(TranslationOptions(models=(one,), device="cpu", precision="float32"))
     assert twice.translate(LINES) == alone.translate(LINES)
 
 
-def test_sampled_and_forced_models_are_torchs(grus: tuple[Path, Path]) -> None:
+def members_of(translator: Translator[Engine]) -> set[type]:
+    engine = translator.engine
+    assert isinstance(engine, TorchEngine)
+    assert isinstance(engine.scorer, EnsembleScorer)
+    return {type(member) for member in engine.scorer.members}
+
+
+@pytest.mark.parametrize(("asked", "found"), [("auto", "float64"), ("float32", "float32")])
+def test_models_are_sampled_in_torch(grus: tuple[Path, Path], asked: Precision, found: str) -> None:
     sampling = Sampling(seed=1, temperature=1.0, top_k=None, top_p=1.0)
-    sampled = load_translator(
-        TranslationOptions(models=grus, device="cpu", precision="float32", sampling=sampling)
+    translator = open_translator(
+        TranslationOptions(models=grus, device="cpu", precision=asked, sampling=sampling)
     )
-    assert isinstance(sampled.engine.scorer, EnsembleScorer)
-    assert all(isinstance(member, ModelScorer) for member in sampled.engine.scorer.members)
-    searched = load_translator(TranslationOptions(models=grus, device="cpu", precision="float32"))
-    assert searched.sample(LINES, seed=1) == sampled.sample(LINES, seed=1)
-    pairs = [(line, "the dog runs") for line in LINES]
-    assert searched.force(pairs) == sampled.force(pairs)
+    assert members_of(translator) == {ModelScorer}
+    assert translator.engine.precision == found
 
 
+@pytest.mark.parametrize("count", [1, 2])
 def test_models_with_a_layer_that_has_no_graph_stay_in_torch(
-    grus: tuple[Path, Path], monkeypatch: pytest.MonkeyPatch
+    grus: tuple[Path, Path], monkeypatch: pytest.MonkeyPatch, count: int
 ) -> None:
-    options = TranslationOptions(models=grus, device="cpu", precision="float32")
+    options = TranslationOptions(models=grus[:count], device="cpu")
     expected = load_translator(options).translate(LINES)
 
     def refuse(*_: object) -> None:
         raise CannotExport("SomeCell cannot be exported")
 
     monkeypatch.setattr("nmt.graphs.steps.step_graph", refuse)
-    translator = load_translator(options)
-    assert isinstance(translator.engine.scorer, EnsembleScorer)
-    assert all(isinstance(member, ModelScorer) for member in translator.engine.scorer.members)
+    monkeypatch.setattr("nmt.builders.export.translation_graph", refuse)
+    translator = open_translator(options)
+    assert translator.engine.precision == "float32"
+    assert isinstance(translator.engine, TorchEngine)
     assert translator.translate(LINES) == expected
+    with pytest.raises(CannotExport, match="SomeCell"):
+        open_translator(replace(options, precision="int8"))
+
+
+def test_torch_refuses_int8_before_it_reads_a_model(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match=r"^--precision int8: only a search on a CPU computes in it"):
+        load_translator(TranslationOptions(models=(tmp_path / "nowhere",), precision="int8"))

@@ -16,10 +16,9 @@ from nmt.layers.deep_transition import DeepTransitionCell
 from nmt.layers.gru import GRUCell
 from nmt.layers.initialization import identity
 from nmt.layers.ln_lstm import LayerNormLSTMCell
-from nmt.layers.packed import packed
 from nmt.layers.rnn import RNNCell
 from nmt.layers.sru import SRUCell
-from nmt.machine import has_bfloat16, has_int8, has_packed
+from nmt.machine import has_bfloat16
 
 CELLS: dict[str, CellType] = {
     "rnn": RNNCell,
@@ -37,12 +36,9 @@ SIZES = [(D, L), (D, 0), (H, 0), (0, L), (0, H), (H, L)]
 every_cell = pytest.mark.parametrize("kind", CELLS)
 
 # What this CPU lacks is refused before it is computed in: tests/builders/test_hardware.py.
-SHIPPING, PACKED = [(torch.float32, 1e-5)], [("float32", 1e-5)]
+SHIPPING = [(torch.float32, 1e-5)]
 if has_bfloat16():
     SHIPPING.append((torch.bfloat16, 4e-2))
-    PACKED.append(("bfloat16", 3e-2))
-if has_int8():
-    PACKED.append(("int8", 3e-2))
 
 
 def made(kind: str, input_size: int = D, hidden_size: int = H, step_input_size: int = 0) -> Any:
@@ -198,24 +194,6 @@ def test_a_fresh_bias_is_zero_but_for_the_forget_gate(kind: str) -> None:
             if kind.endswith("lstm"):
                 expected[H : 2 * H] = 1
             assert torch.equal(bias, expected)
-
-
-@pytest.mark.skipif(not has_packed(), reason="products are packed by oneDNN alone")
-@every_cell
-@pytest.mark.parametrize(("precision", "tolerance"), PACKED)
-@torch.inference_mode()
-def test_a_packed_cell_is_near_the_plain_one(kind: str, precision: str, tolerance: float) -> None:
-    cell = made(kind, 16, 32, 8).float()
-    other = made(kind, 16, 32).float()
-    x, step_input = torch.randn(B, T, 16), torch.randn(B, T, 8)
-    state = cell.initial_state(torch.rand(B, 32) - 0.5)
-    near = [
-        (unroll(packed(cell, precision), x, state, step_input)[0], unroll(cell, x, state, step_input)[0]),
-        (packed(other, precision)(x, state)[0], other(x, state)[0]),
-    ]
-    for found, expected in near:
-        assert found.dtype == torch.float32
-        assert (found - expected).norm() <= tolerance * expected.norm()
 
 
 @every_cell

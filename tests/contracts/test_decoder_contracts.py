@@ -15,12 +15,9 @@ from torch import Tensor, nn
 
 from nmt.builders.model import build_model
 from nmt.config.model import ModelConfig
-from nmt.decoding.recorded import RecordedScorer
 from nmt.decoding.scorers import ModelScorer
-from nmt.decoding.search import Step
 from nmt.decoding.trees import select_rows, tensors
 from nmt.layers.decoders import DecoderOutput
-from nmt.layers.packed import MANY, kernels, packed
 from nmt.machine import has_bfloat16
 from nmt.models import Seq2Seq, Source
 from nmt.objectives.cross_entropy import FIGURES, cross_entropy
@@ -294,36 +291,6 @@ def test_a_state_can_be_reordered(kind: Kind) -> None:
     found = steps(model, batch.trg_in[order, 1:], select_rows(memory, order), select_rows(after, order))
     expected = steps(model, batch.trg_in[:, 1:], memory, after)
     exactly(found, tuple(part[order] for part in expected), atol=1e-12)
-
-
-@pytest.mark.slow
-@every(pairwise(product([1, 2])))
-def test_a_recorded_step_is_the_step_at_every_shape(kind: Kind) -> None:
-    model = packed(model_of(kind, hidden=32, embedding=16).float().requires_grad_(False), "int8")
-    plain = CountingScorer(model)
-    recorded = RecordedScorer(plain, rows=MANY, after=0, kernels=lambda: kernels(model))
-    asked = 0
-    for beam, sentences, _ in itertools.product(
-        [16, 1], [[0], [1, 2], [0, 1, 2]], range(2)
-    ):  # 16 · Tx > MANY
-        source = Source(*(part[sentences] for part in case().source))
-        memory, state = plain.start(source)
-        state = select_rows(state, torch.arange(len(sentences)).repeat_interleave(beam))
-        for y_prev in torch.randint(1, V_TRG, (3, len(sentences) * beam)):
-            found, expected = (
-                scorer.step(y_prev, memory, state) for scorer in (recorded, ModelScorer(model))
-            )
-            assert all(map(torch.equal, tensors(found), tensors(expected)))
-            state, asked = found.state, asked + 1
-    assert plain.steps < asked, "no step was replayed"
-
-
-class CountingScorer(ModelScorer):
-    steps = 0
-
-    def step(self, y_prev: Tensor, memory: Any, state: Any) -> Step:
-        self.steps += 1
-        return super().step(y_prev, memory, state)
 
 
 @pytest.mark.slow

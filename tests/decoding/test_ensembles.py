@@ -12,12 +12,10 @@ from nmt.decoding.candidates import LengthPenalty
 from nmt.decoding.engine import Hypothesis
 from nmt.decoding.forcing import force
 from nmt.decoding.processors import Ban
-from nmt.decoding.recorded import RecordedScorer
 from nmt.decoding.sampling import SamplingSettings, sample
 from nmt.decoding.scorers import EnsembleScorer, FusionScorer, LanguageModelScorer, ModelScorer
 from nmt.decoding.search import SearchSettings, Step, StepScorer, beam_search
 from nmt.errors import UserError
-from nmt.layers.packed import MANY, kernels, packed
 from nmt.models import Source
 from nmt.tokenization.vocabulary import BOS, EOS, PAD, UNK
 
@@ -184,19 +182,6 @@ def test_models_together_are_sampled_from_like_one() -> None:
     lm = language_model(2)
     assert sample(FusionScorer(one, lm, 0.0), source, limits, settings, keys=keys) == alone
     assert sample(FusionScorer(one, lm, 1.0), source, limits, settings, keys=keys) != alone
-
-
-def test_an_ensemble_with_a_language_model_can_be_recorded() -> None:
-    members = [model(1, dtype=torch.float32), model(2, hidden=16, dtype=torch.float32)]
-    lm = language_model(3, torch.float32)
-    for each in (*members, lm):
-        each.model = packed(each.model.requires_grad_(False), "int8")
-    fusion = FusionScorer(EnsembleScorer(members, same_source=True), lm, 0.3)
-    networks = torch.nn.ModuleList(each.model for each in (*members, lm))
-    recorded = RecordedScorer(fusion, rows=MANY, after=0, kernels=lambda: kernels(networks))
-    for rows in (sentences(1), sentences(2), sentences(3)):
-        source = (batch(rows), batch(rows))
-        assert search(recorded, source, rows) == search(fusion, source, rows)
 
 
 @pytest.mark.parametrize("weight", [-0.5, float("inf"), float("nan")])

@@ -16,8 +16,6 @@ from nmt.decoding.forcing import force
 from nmt.decoding.processors import Ban
 from nmt.decoding.scorers import LanguageModelScorer, ModelScorer
 from nmt.decoding.search import SearchSettings, beam_search
-from nmt.layers.packed import packed
-from nmt.machine import has_packed
 from nmt.models import Seq2Seq, Source
 from nmt.tokenization.vocabulary import BOS, EOS, PAD, UNK
 
@@ -108,17 +106,6 @@ def test_scores_and_alignments_are_those_of_teacher_forcing(style: str) -> None:
             assert h.score == pytest.approx(h.log_prob / ((5 + len(log_probs)) / 6), abs=1e-10)
             assert h.alignment is not None
             np.testing.assert_allclose(h.alignment[:, : len(row) + 1], alignment, rtol=1e-7, atol=1e-7)
-
-
-@pytest.mark.skipif(not has_packed(), reason="needs oneDNN")
-@styles
-def test_a_packed_model_finds_the_same(style: str) -> None:
-    plain, rows = model(style, torch.float32), sentences(30)
-    found, expected = (search(ModelScorer(one), rows) for one in (packed(plain, "float32"), plain))
-    for hypotheses, others in zip(found, expected, strict=True):
-        assert [h.ids for h in hypotheses] == [h.ids for h in others]
-        assert [h.score for h in hypotheses] == pytest.approx([h.score for h in others], abs=1e-4)
-        np.testing.assert_allclose(hypotheses[0].alignment, others[0].alignment, atol=1e-4, rtol=0)
 
 
 def forced(made: Seq2Seq, row: list[int], ids: list[int]) -> tuple[Tensor, Tensor]:

@@ -16,7 +16,7 @@ LIMITED = {"ATEN_CPU_CAPABILITY": "avx2", "ONEDNN_MAX_CPU_ISA": "AVX2"}
 
 @pytest.fixture
 def limited(monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in ("has_bfloat16", "has_bfloat16_units", "has_int8"):
+    for name in ("has_bfloat16", "has_bfloat16_units"):
         monkeypatch.setattr(machine, name, lambda: False)
 
 
@@ -41,12 +41,24 @@ def test_no_command_takes_what_is_not_there(
 
 
 @pytest.mark.usefixtures("limited")
-def test_auto_takes_what_is_there(command: Command, tiny_run: Path, tmp_path: Path) -> None:
+def test_auto_and_int8_are_one_on_every_cpu(command: Command, tiny_run: Path, tmp_path: Path) -> None:
     (tmp_path / "in").write_text("der Hund läuft\n", encoding="utf-8")
-    asked = ["translate", "--model", tiny_run, "--input", tmp_path / "in", "--precision"]
+    asked = ["translate", "--model", tiny_run, "--input", tmp_path / "in", "--device", "cpu", "--precision"]
     found = command(*asked, "auto")
     assert found[0] == 0
-    assert found == command(*asked, "float32")
+    assert found == command(*asked, "int8")
+
+
+def test_torch_has_no_int8(command: Command, tiny_run: Path, tmp_path: Path) -> None:
+    (tmp_path / "in").write_text("der Hund\n")
+    asked = ["--model", tiny_run, "--precision", "int8"]
+    for words in (
+        ["translate", "--input", tmp_path / "in", "--sample"],
+        ["score", "--src", tmp_path / "in", "--ref", tmp_path / "in", "--force"],
+    ):
+        code, out, err = command(*words, *asked)
+        assert (code, out) == (2, "")
+        assert err == "nmt: --precision int8: only a search on a CPU computes in it; take auto or float32\n"
 
 
 @pytest.mark.usefixtures("limited")

@@ -12,6 +12,7 @@ import torch
 from rich.console import Console
 
 import nmt
+from nmt.builders.engine import open_translator
 from nmt.builders.model import build_model
 from nmt.builders.translator import load_translator
 from nmt.config import load_experiment
@@ -120,12 +121,12 @@ def test_models_that_read_other_pieces_translate_together(
     assert out != command("translate", "--model", tiny_run, "--model", speller, *usual)[1]
     assert out != command("translate", "--model", tiny_run, "--lm", lm, "--lm-weight", "0.5", *usual)[1]
 
-    translator = load_translator(
+    translator = open_translator(
         TranslationOptions(models=(tiny_run, speller), lm=lm, lm_weight=0.5, precision="float32")
     )
     assert translator.translate(LINES) == found
     loaded = nmt.load(str(tiny_run), speller, lm=str(lm), lm_weight=0.5)
-    usual_precision = load_translator(TranslationOptions(models=(tiny_run, speller), lm=lm, lm_weight=0.5))
+    usual_precision = open_translator(TranslationOptions(models=(tiny_run, speller), lm=lm, lm_weight=0.5))
     assert loaded.translations(LINES) == usual_precision.translations(LINES)
     (long,) = [translator.parts(line) for line in LINES if len(line) > 200]
     # The limit is 40 tokens, and the second model's are characters.
