@@ -1,19 +1,20 @@
-"""Translation beside a Transformer-Tiny in CTranslate2, in one run on one core.
+"""Translation with an exported graph beside a Transformer-Tiny in CTranslate2, in one run on one core.
 
-    pip install ctranslate2
-    python scripts/bench_ctranslate2.py --model RUN [--set data.dataset=FOLDER] [--profile]
-    python scripts/bench_ctranslate2.py [--config FILE]      # nmt with random weights too
+    pip install ctranslate2            # without it, nmt's rows stand alone
+    python scripts/bench_ctranslate2.py [--config FILE] [--set KEY=VALUE]
+    python scripts/bench_ctranslate2.py --model MODEL [--src FILE --ref FILE] [--ct2 FOLDER --sp FILE]
 
-The Transformer (4 + 4 layers of 128, feed-forward 256, 4 heads, vocabulary 8,000, nothing tied) has random
-weights, so its outputs are made to have a fixed length; 64 sentences of similar length are a batch.
+Fixed steps: without --model both systems have random weights, the same sources, as long as those of
+Multi30k's test split, and take the same number of steps; </s> comes at the limit only. Two sizes or --config.
 
-With --model both translate the run's test split. nmt reads its own pieces and its search ends where it ends.
-The Transformer reads pieces of a joint BPE of 8,000 that is learnt from the run's training pairs, and takes
-for a batch the mean number of such pieces of the references: fewer steps than a beam search takes. Without it
-both have random weights, the same sources, as long as those of Multi30k's test split, and as many steps.
+Own ends: with --model nmt's search ends where it ends. So does CTranslate2's with a trained Transformer
+(--ct2, with the SentencePiece model --sp that its pieces are of); then the BLEU of both is printed. Without
+one it has random weights and takes for a batch the mean number of tokens of the references, in the pieces of
+--sp or else of nmt's model: fewer steps than a beam search takes.
 
-Ids in, ids out: tokenizing is not timed. The systems take turns, the best round of each counts. Seconds are
-of CPU time: what one free core takes by the clock; those of --profile are by the clock.
+nmt is the graph that `nmt export` writes, in the engine that translates with it. 64 sentences of similar
+length are a batch. Ids in, ids out: tokenizing is not timed. The systems take turns, the best round of each
+counts. Rates are by CPU time: what one free core does by the clock.
 """
 
 import argparse
@@ -24,180 +25,234 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from importlib.metadata import version
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 import torch
-from torch import Tensor
-from torch.profiler import ProfilerActivity, profile
+from torch import nn
+from transformer_tiny import VOCABULARY, save_transformer
 
+from nmt.builders.export import export_run, search_keys
 from nmt.builders.model import build_model
-from nmt.builders.search import build_penalty
-from nmt.builders.translator import for_translation, load_translator, recorded
 from nmt.config import load_experiment
-from nmt.data.batches import pad
-from nmt.decoding.options import TranslationOptions
-from nmt.decoding.scorers import ModelScorer
-from nmt.decoding.search import SearchSettings, Step, StepScorer, beam_search
+from nmt.config.model import ModelConfig
+from nmt.decoding.translator import Translator
 from nmt.errors import UserError
-from nmt.evaluation.metrics import CASED
-from nmt.models import Source
-from nmt.results import Machine, read_result
+from nmt.evaluation.metrics import bleu_signature, bleu_tokenizer, corpus_bleu
+from nmt.graphs.translation import translation_graph
+from nmt.onnx_runtime import open_session
+from nmt.results import Machine
 from nmt.run import Run
-from nmt.tokenization.subwords import SentencePieceTokenizer
-from nmt.tokenization.vocabulary import BOS, EOS, SPECIALS
-from nmt.workflows.score import held_out, run_experiment
+from nmt.runtime.bundle import find_model, load, translator_of
+from nmt.runtime.engine import GraphEngine
+from nmt.runtime.manifest import GraphPrecision
+from nmt.tokenization.vocabulary import EOS
+from nmt.workflows.score import held_out, read_together, run_experiment
 
-LAYERS, WIDTH, FEED_FORWARD, HEADS, VOCABULARY = 4, 128, 256, 4, 8000
-CONFIG = Path(__file__).parents[1] / "experiments/multi30k-en-de/config.yaml"
-PRECISIONS = ("int8", "float32")
-Scorer = StepScorer[Any, Any, Any]
+EXPERIMENTS = Path(__file__).parents[1] / "experiments"
+CELLS = ["model.encoder.cell=gru", "model.decoder.cell=gru"]
+SIZES: list[tuple[Path, list[str]]] = [
+    (EXPERIMENTS / "multi30k-en-de-fast/config.yaml", []),
+    (EXPERIMENTS / "multi30k-variants/config.yaml", CELLS),
+]
+PRECISIONS: tuple[GraphPrecision, ...] = ("int8", "float32")
+SETS = ("avx2", "avx512f", "avx512_vnni", "avx_vnni", "avx512_bf16", "amx_int8", "asimddp", "i8mm")
+LONGEST = 1_000_000  # tokens of a batch: batches are made here
 
 
-class Sentence(NamedTuple):
-    """Source ids without </s>, and how many steps a search of fixed length takes."""
+class Mode(NamedTuple):
+    """How sentences are translated; every: that many-th sentence only."""
 
-    src: list[int]
+    name: str
+    beam: int
+    batch: int
+    every: int
+
+
+MODES = (
+    Mode("64 a batch, beam 5", 5, 64, 1),
+    Mode("one at a time, beam 5", 5, 1, 10),
+    Mode("64 a batch, greedy", 1, 64, 1),
+    Mode("one at a time, greedy", 1, 1, 10),
+)
+
+
+@dataclass(frozen=True)
+class Sentence:
+    """Source ids of nmt, source pieces of CTranslate2, and the steps of a search of fixed length."""
+
+    ids: list[int]
+    pieces: list[str]
     steps: int
 
 
 @dataclass(frozen=True)
 class Batch:
-    """Sentences translated together."""
+    """Sentences translated together; steps: the mean of theirs."""
 
-    rows: list[list[int]]
-    steps: int
+    rows: list[Sentence]
+
+    @property
+    def steps(self) -> int:
+        return round(float(np.mean([row.steps for row in self.rows])))
 
 
-@dataclass(frozen=True)
-class Workload:
-    """What is translated, and how: the same sentences in batches of each system's own pieces."""
+class System(NamedTuple):
+    """How a system searches some batches with a beam."""
 
     name: str
-    beam: int
-    ours: list[Batch]
-    theirs: list[Batch]
-
-    @property
-    def sentences(self) -> int:
-        return sum(len(batch.rows) for batch in self.ours)
-
-    @property
-    def steps(self) -> float:
-        return float(np.mean([batch.steps for batch in self.theirs]))
+    search: Callable[[Sequence[Batch], int], None]
 
 
-@dataclass(frozen=True)
-class WithoutEnd:
-    """A step scorer that gives </s> so little that it comes at the limit only, where nothing else may."""
+class Texts(NamedTuple):
+    """Lines to translate, and their translations."""
 
-    scorer: Scorer
-
-    def start(self, source: Source) -> tuple[Any, Any]:
-        return self.scorer.start(source)
-
-    def step(self, y_prev: Tensor, memory: Any, state: Any) -> Step:
-        step = self.scorer.step(y_prev, memory, state)
-        step.log_probs[:, EOS] -= 1e4
-        return step
+    sources: list[str]
+    references: list[str]
 
 
-@dataclass
-class Counted:
-    """A step scorer that counts its steps."""
-
-    scorer: Scorer
-    steps: int = 0
-
-    def start(self, source: Source) -> tuple[Any, Any]:
-        return self.scorer.start(source)
-
-    def step(self, y_prev: Tensor, memory: Any, state: Any) -> Step:
-        self.steps += 1
-        return self.scorer.step(y_prev, memory, state)
+def batched(sentences: Sequence[Sentence], mode: Mode) -> list[Batch]:
+    """Return batches of similar length, the longest first."""
+    order = sorted(sentences[:: mode.every], key=lambda sentence: -len(sentence.ids))
+    return [Batch(order[begin : begin + mode.batch]) for begin in range(0, len(order), mode.batch)]
 
 
-def search(scorer: Scorer, settings: SearchSettings, work: Workload, *, fixed: bool) -> None:
-    """Search with nmt; fixed: to the length of the batch, else to the search's own end."""
-    settings = replace(settings, beam=work.beam)
-    for batch in work.ours:
-        lengths = torch.tensor([len(row) + 1 for row in batch.rows])
-        limits = torch.full_like(lengths, batch.steps) if fixed else settings.limits(lengths)
-        asked = WithoutEnd(scorer) if fixed else scorer
-        beam_search(asked, Source(pad(batch.rows, last=EOS), lengths), limits, settings)
+def transformer(translator: Any, name: str, *, fixed: bool) -> System:
+    """Return CTranslate2's search, of the length of each batch or to its own end."""
+
+    def search(batches: Sequence[Batch], beam: int) -> None:
+        for batch in batches:
+            tokens, steps = [row.pieces for row in batch.rows], batch.steps
+            if fixed:
+                translator.translate_batch(
+                    tokens, beam_size=beam, min_decoding_length=steps, max_decoding_length=steps
+                )
+            else:
+                translator.translate_batch(tokens, beam_size=beam)
+
+    return System(name, search)
 
 
-def batched(sentences: Sequence[Sentence], size: int) -> list[Batch]:
-    """Return batches of similar length, the longest first; the steps are the mean of their sentences'."""
-    order = sorted(sentences, key=lambda sentence: -len(sentence.src))
-    chosen = [order[begin : begin + size] for begin in range(0, len(order), size)]
-    return [Batch([s.src for s in part], round(np.mean([s.steps for s in part]))) for part in chosen]
+def transformers(folder: Path | None) -> tuple[list[System], dict[GraphPrecision, Any], str]:
+    """Return CTranslate2 in each precision, its translators, and what it is; nothing where it is missing.
 
-
-def save_transformer(folder: str) -> int:
-    """Write a Transformer-Tiny of random weights as CTranslate2 reads it; return its parameters."""
-    from ctranslate2.specs import TransformerSpec
-
-    rng, sizes = np.random.default_rng(1), []
-
-    def matrix(outputs: int, inputs: int = WIDTH) -> Any:
-        sizes.append(outputs * inputs)
-        return rng.normal(0, inputs**-0.5, (outputs, inputs)).astype(np.float32)
-
-    def vector(size: int, value: float = 0.0) -> Any:
-        sizes.append(size)
-        return np.full(size, value, np.float32)
-
-    def linear(spec: Any, outputs: int, inputs: int = WIDTH) -> None:
-        spec.weight, spec.bias = matrix(outputs, inputs), vector(outputs)
-
-    def norm(spec: Any) -> None:
-        spec.gamma, spec.beta = vector(WIDTH, 1.0), vector(WIDTH)
-
-    model = TransformerSpec.from_config(LAYERS, HEADS)
-    for side in (model.encoder, model.decoder):
-        norm(side.layer_norm)
-        for layer in side.layer:
-            linear(layer.self_attention.linear[0], 3 * WIDTH)
-            linear(layer.self_attention.linear[1], WIDTH)
-            linear(layer.ffn.linear_0, FEED_FORWARD)
-            linear(layer.ffn.linear_1, WIDTH, FEED_FORWARD)
-            norm(layer.self_attention.layer_norm)
-            norm(layer.ffn.layer_norm)
-    for layer in model.decoder.layer:
-        for part, outputs in zip(layer.attention.linear, (WIDTH, 2 * WIDTH, WIDTH), strict=True):
-            linear(part, outputs)
-        norm(layer.attention.layer_norm)
-    model.encoder.embeddings[0].weight, model.decoder.embeddings.weight = (
-        matrix(VOCABULARY),
-        matrix(VOCABULARY),
-    )
-    linear(model.decoder.projection, VOCABULARY)
-    pieces = [*SPECIALS, *map(str, range(EOS + 1, VOCABULARY))]
-    model.register_source_vocabulary(pieces)
-    model.register_target_vocabulary(pieces)
-    model.validate()
-    model.save(folder)
-    return sum(sizes)
-
-
-def transformer_search(translator: Any, work: Workload) -> Callable[[], None]:
-    """Return the search by CTranslate2, of the length of each batch."""
-    spread = VOCABULARY - EOS - 1
-    batches = [
-        ([[str(EOS + 1 + i % spread) for i in row] for row in batch.rows], batch.steps)
-        for batch in work.theirs
+    folder: a converted Transformer; None: random weights, outputs of a fixed length.
+    """
+    try:
+        import ctranslate2
+    except ImportError:
+        return [], {}, "ctranslate2 is not installed (pip install ctranslate2): nmt alone, without ratios"
+    what = f"CTranslate2 {version('ctranslate2')}: "
+    with tempfile.TemporaryDirectory() as made:
+        if folder is None:
+            what += f"a Transformer-Tiny with random weights, {save_transformer(made):,} parameters"
+        else:
+            what += f"{folder.name}, trained"
+        try:
+            engines = {
+                precision: ctranslate2.Translator(
+                    str(folder or made), compute_type=precision, inter_threads=1, intra_threads=1
+                )
+                for precision in PRECISIONS
+            }
+        except (RuntimeError, ValueError) as error:
+            raise UserError(f"--ct2 {folder}: CTranslate2 cannot read it ({error})") from None
+    systems = [
+        transformer(engine, f"CTranslate2 {precision}", fixed=folder is None)
+        for precision, engine in engines.items()
     ]
+    return systems, engines, what
 
-    def run() -> None:
-        for tokens, steps in batches:
-            translator.translate_batch(
-                tokens, beam_size=work.beam, min_decoding_length=steps, max_decoding_length=steps
-            )
 
-    return run
+def graph(engine: GraphEngine, *, fixed: bool) -> System:
+    """Return nmt's search, of the length of each batch or to its own end."""
+    engine = replace(engine, n_best=1, tokens_per_batch=LONGEST)
+
+    def search(batches: Sequence[Batch], beam: int) -> None:
+        for batch in batches:
+            asked = replace(engine, beam=beam)
+            if fixed:
+                asked = replace(asked, max_ratio=0.0, max_extra=batch.steps)
+            asked.hypotheses([row.ids for row in batch.rows])
+
+    return System(f"nmt {engine.precision}", search)
+
+
+def untrained(config: Path, overrides: list[str], count: int) -> tuple[list[System], list[Sentence], str]:
+    """Return a model of random weights that never ends by itself, and sources of 15.5 ± 5.5 tokens."""
+    experiment = load_experiment(config, overrides)
+    if not isinstance(experiment.model, ModelConfig):
+        raise UserError(f"--config {config}: expected a model that translates; take one of kind seq2seq")
+    tokens = getattr(experiment.data.tokenizer, "vocab_size", None) or VOCABULARY
+    torch.manual_seed(1)
+    model, rng = build_model(experiment.model, tokens, tokens).eval(), np.random.default_rng(1)
+    output = getattr(model.head, "plain", model.head).output
+    assert isinstance(output, nn.Linear)
+    with torch.no_grad():
+        output.bias[EOS] = -1e4
+    systems, sizes = [], []
+    keys = search_keys(experiment.decoding)
+    for precision in PRECISIONS:
+        data = translation_graph(model, (), precision).SerializeToString()
+        engine = GraphEngine(
+            session=open_session(data),
+            precision=precision,
+            n_best=1,
+            beam=keys["beam"],
+            alpha=keys["alpha"],
+            offset=keys["offset"],
+            max_ratio=keys["max_ratio"],
+            max_extra=keys["max_extra"],
+            tokens_per_batch=keys["tokens_per_batch"],
+        )
+        systems.append(graph(engine, fixed=True))
+        sizes.append(f"{len(data) / 1e6:.1f} MB in {precision}")
+    spread, sentences = min(tokens, VOCABULARY) - EOS - 1, []
+    for length in rng.normal(15.5, 5.5, count).round().clip(5, 40).astype(int):
+        ids = (EOS + 1 + rng.integers(0, spread, length)).tolist()
+        sentences.append(Sentence(ids, [str(i) for i in ids], int(length) + 1))
+    parameters = sum(p.numel() for p in model.parameters())
+    what = f"{experiment.name} ({', '.join(overrides) or 'as configured'}) with random weights, "
+    return systems, sentences, f"{what}{parameters:,} parameters, {tokens:,} tokens; {', '.join(sizes)}"
+
+
+def trained(args: argparse.Namespace) -> tuple[list[Translator[GraphEngine]], Texts]:
+    """Return the translators of a run, in each precision, or of an exported model; and the texts."""
+    folder, is_run = find_model(args.model), Run(args.model).config.is_file()
+    if args.src:
+        texts = Texts(*read_together(args.src, args.ref))
+    elif is_run:
+        pairs = held_out(run_experiment(folder, args.overrides), "test")
+        texts = Texts([pair.src for pair in pairs], [pair.trg for pair in pairs])
+    else:
+        raise UserError(f"--model {folder} is an exported model, without a corpus; give --src and --ref")
+    if not is_run:
+        return [load(folder)], texts
+    made = [export_run(folder, precision) for precision in PRECISIONS]
+    return [translator_of(folder, each.manifest, each.graph) for each in made], texts
+
+
+def sentences_of(
+    texts: Texts, translator: Translator[GraphEngine], pieces: Any, *, known: bool
+) -> list[Sentence]:
+    """Return the lines as each system reads them.
+
+    pieces: CTranslate2's SentencePiece model, if any. known: CTranslate2 knows those pieces by name.
+    """
+    encoder, made, spread = translator.readers[0].encoder, [], VOCABULARY - EOS - 1
+    for src, ref in zip(*texts, strict=True):
+        ids = encoder.encode(src)
+        if known:
+            made.append(Sentence(ids, pieces.encode(src, out_type=str), 0))
+            continue
+        theirs, steps = (
+            (pieces.encode(src), len(pieces.encode(ref)))
+            if pieces
+            else (ids, len(translator.trg_tokenizer.encode(ref)))
+        )
+        made.append(Sentence(ids, [str(EOS + 1 + i % spread) for i in theirs], steps + 1))
+    return made
 
 
 def rates(runs: Sequence[Callable[[], object]], sentences: int, rounds: int) -> tuple[list[float], float]:
@@ -214,133 +269,101 @@ def rates(runs: Sequence[Callable[[], object]], sentences: int, rounds: int) -> 
     return [sentences / seconds for seconds in best], cpu / wall
 
 
-def print_profile(scorer: Scorer, run: Callable[[Scorer], object], name: str, rounds: int) -> None:
-    """Print the 20 operations that take most of a search, each by itself, as Markdown: the fastest round."""
-    counted = Counted(scorer)
-    run(counted)
-    steps, plain, watched, found = counted.steps, float("inf"), float("inf"), None
-    for _ in range(rounds):
-        began = time.perf_counter()
-        run(scorer)
-        plain = min(plain, time.perf_counter() - began)
-        with profile(activities=[ProfilerActivity.CPU]) as profiled:
-            began = time.perf_counter()
-            run(scorer)
-            took = time.perf_counter() - began
-        if took < watched:
-            watched, found = took, profiled.key_averages()
-    operations = sorted(found, key=lambda op: -op.self_cpu_time_total)
-    inside = sum(op.self_cpu_time_total for op in operations) * 1e-6
-    print(f"\n{name}: {1e3 * plain / steps:.2f} ms a step by the clock, {1e3 * watched / steps:.2f} in the")
-    print(f"profiler, {inside / watched:.0%} of it in operations, the rest around them, in Python.\n")
-    print("| operation | share | µs a step | calls a step |\n| --- | ---: | ---: | ---: |")
-    for op in operations[:20]:
-        spent = op.self_cpu_time_total
-        print(f"| {op.key} | {spent * 1e-6 / watched:.1%} | {spent / steps:.0f} | {op.count / steps:.1f} |")
+def gemm(rounds: int = 5, size: int = 1024) -> float:
+    """Return float32 GFLOP/s of torch's products on one core, by CPU time; a multiply-add counts as two."""
+    x = torch.ones(size, size)
+    found, _ = rates([lambda: x @ x], 1, rounds)
+    return 2e-9 * size**3 * found[0]
 
 
-class System(NamedTuple):
-    """A model in each precision, how it searches, and the same sentences in each system's pieces.
-
-    fixed: the model's outputs are made to have a fixed length too.
-    """
-
-    name: str
-    scorers: dict[str, Scorer]
-    settings: SearchSettings
-    ours: list[Sentence]
-    theirs: list[Sentence]
-    fixed: bool
-
-
-def trained(folder: Path, overrides: list[str], sentences: int) -> System:
-    experiment, run = run_experiment(folder, overrides), Run(folder)
-    translators = {
-        precision: load_translator(
-            TranslationOptions(models=(folder,), precision=precision, device="cpu"), experiment
-        )
-        for precision in PRECISIONS
-    }
-    first = translators[PRECISIONS[0]]
-    texts = (text for pair in held_out(experiment, "train") for text in pair[:2])
-    pieces = SentencePieceTokenizer.train(texts, kind="bpe", vocab_size=VOCABULARY)
-    pairs = held_out(experiment, "test")[:sentences]
-    ours = [Sentence(first.src_tokenizer.encode(pair.src), 0) for pair in pairs]
-    theirs = [Sentence(pieces.encode(pair.src), len(pieces.encode(pair.trg)) + 1) for pair in pairs]
-    name = experiment.name
-    if run.result.is_file():
-        result = read_result(run.result)
-        bleu = result.score("BLEU", CASED)
-        name += f", {result.parameters:,} parameters" if result.parameters else ""
-        name += f", BLEU {bleu.score:.1f}" if bleu else ""
-    scorers = {p: translators[p].engine.scorer for p in PRECISIONS}
-    return System(name, scorers, first.engine.search, ours, theirs, fixed=False)
-
-
-def untrained(config: Path, overrides: list[str], sentences: int) -> System:
-    """A model of random weights; sources as long as those of Multi30k's test split: 15.5 ± 5.5 pieces."""
-    experiment = load_experiment(config, overrides)
-    pieces = getattr(experiment.data.tokenizer, "vocab_size", None) or VOCABULARY
-    model, device = build_model(experiment.model, pieces, pieces).eval(), torch.device("cpu")
-    packed = {p: for_translation(model, device, p) for p in PRECISIONS}
-    scorers: dict[str, Scorer] = {p: ModelScorer(packed[p]) for p in PRECISIONS}
-    scorers["int8"] = recorded(scorers["int8"], packed["int8"])
-    decoding, rng = experiment.decoding, np.random.default_rng(1)
-    settings = SearchSettings(
-        beam=decoding.beam, penalty=build_penalty(decoding.length_penalty), bos=BOS, eos=EOS
-    )
-    lengths = rng.normal(15.5, 5.5, sentences).round().clip(5, 40).astype(int)
-    made = [Sentence(rng.integers(EOS + 1, pieces, length).tolist(), length + 1) for length in lengths]
-    parameters = sum(p.numel() for p in model.parameters())
-    name = f"{experiment.name} with random weights, {parameters:,} parameters"
-    return System(name, scorers, settings, made, made, fixed=True)
+def instructions() -> str:
+    """Return the sets of instructions for products that the CPU has, as Linux names them."""
+    try:
+        words = set(Path("/proc/cpuinfo").read_text(encoding="utf-8").split())
+    except OSError:
+        return "instruction sets unknown"
+    return " ".join(name for name in SETS if name in words) or "no vector instructions known here"
 
 
 def row(*cells: object) -> str:
     return "| " + " | ".join(map(str, cells)) + " |"
 
 
-def compare(args: argparse.Namespace) -> None:
-    import ctranslate2
-
-    if args.model:
-        system = trained(args.model, args.overrides, args.sentences)
-    else:
-        system = untrained(args.config, args.overrides, args.sentences)
-    works = [
-        Workload(name, beam, batched(system.ours[::every], size), batched(system.theirs[::every], size))
-        for name, beam, size, every in (
-            ("64 a batch, beam 5", 5, 64, 1),
-            ("one at a time, beam 5", 5, 1, 10),
-            ("64 a batch, greedy", 1, 64, 1),
-        )
-    ]
-    engines = {}
-    with tempfile.TemporaryDirectory() as folder:
-        parameters = save_transformer(folder)
-        for precision in PRECISIONS:
-            engines[precision] = ctranslate2.Translator(
-                folder, compute_type=precision, inter_threads=1, intra_threads=1
+def print_table(systems: Sequence[System], sentences: Sequence[Sentence], rounds: int) -> None:
+    """Measure and print a row for each system: sentences/s, and the ratio to CTranslate2 int8, the first."""
+    columns, shares = [], []
+    for mode in MODES:
+        batches = batched(sentences, mode)
+        runs = [partial(system.search, batches, mode.beam) for system in systems]
+        found, share = rates(runs, sum(len(batch.rows) for batch in batches), rounds)
+        columns.append(found)
+        shares.append(share)
+    print(row("sentences/s", *(mode.name for mode in MODES)))
+    print(row("---", *["---:"] * len(MODES)))
+    compared = systems[0].name.startswith("CTranslate2")
+    for i, system in enumerate(systems):
+        print(
+            row(
+                system.name,
+                *(
+                    f"{found[i]:,.0f} ({found[i] / found[0]:.2f})" if compared else f"{found[i]:,.0f}"
+                    for found in columns
+                ),
             )
-    print(f"{Machine.here('cpu').description}, 1 thread; load {os.getloadavg()[0]:.1f}  ")
-    print(f"CTranslate2 {version('ctranslate2')}: random weights, {parameters:,} parameters  ")
-    print(f"nmt on torch {version('torch')}: {system.name}\n")
-    columns = ["sentences/s", "precision", "sentences", "steps", "CTranslate2", "nmt", "ratio"]
-    print(row(*columns), row("---", "---", *["---:"] * (len(columns) - 2)), sep="\n")
-    shares = []
-    for work in works:
-        for precision in PRECISIONS:
-            ours = partial(search, system.scorers[precision], system.settings, work, fixed=system.fixed)
-            runs = [transformer_search(engines[precision], work), ours]
-            (theirs, mine), share = rates(runs, work.sentences, args.rounds)
-            shares.append(share)
-            figures = [f"{theirs:.0f}", f"{mine:.0f}", f"{mine / theirs:.2f}"]
-            print(row(work.name, precision, work.sentences, f"{work.steps:.1f}", *figures), flush=True)
-    print(f"\nThe process had {min(shares):.0%} to {max(shares):.0%} of a core while it measured.")
-    if args.profile:
-        for work in (replace(works[0], ours=works[0].ours[::4]), works[1]):
-            run = partial(search, settings=system.settings, work=work, fixed=system.fixed)
-            print_profile(system.scorers[PRECISIONS[0]], run, work.name, args.rounds)
+        )
+    print("\nIn brackets: CTranslate2's int8 = 1. " if compared else "\n", end="")
+    print(
+        f"{len(sentences)} sentences, a tenth of them one at a time, {rounds} rounds. The process had "
+        f"{min(shares):.0%} to {max(shares):.0%} of a core.\n",
+        flush=True,
+    )
+
+
+def print_bleu(
+    texts: Texts,
+    translators: Sequence[Translator[GraphEngine]],
+    engines: dict[GraphPrecision, Any],
+    pieces: Any,
+) -> None:
+    """Print the BLEU of each system by beam 5; CTranslate2's if its model is trained."""
+    tokenize, _ = bleu_tokenizer(None, texts.references)
+    print(row("BLEU, beam 5", bleu_signature(tokenize)), row("---", "---:"), sep="\n")
+    for precision, engine in engines.items():
+        found = engine.translate_batch(
+            [pieces.encode(line, out_type=str) for line in texts.sources], beam_size=5, max_batch_size=64
+        )
+        outputs = [pieces.decode(each.hypotheses[0]) for each in found]
+        print(row(f"CTranslate2 {precision}", f"{corpus_bleu(outputs, texts.references, tokenize):.2f}"))
+    for translator in translators:
+        with_beam = replace(translator, engine=replace(translator.engine, beam=5))
+        bleu = corpus_bleu(with_beam.translate(texts.sources), texts.references, tokenize)
+        print(row(f"nmt {translator.engine.precision}", f"{bleu:.2f}"))
+    print()
+
+
+def compare_trained(args: argparse.Namespace) -> None:
+    """Measure a trained model at its own ends."""
+    from sentencepiece import SentencePieceProcessor
+
+    translators, texts = trained(args)
+    pieces = SentencePieceProcessor(model_file=str(args.sp)) if args.sp else None
+    theirs, engines, what = transformers(args.ct2)
+    sentences = sentences_of(texts, translators[0], pieces, known=bool(args.ct2))
+    ours = [graph(translator.engine, fixed=False) for translator in translators]
+    ends = "its own ends" if args.ct2 else "steps as many as the references have tokens"
+    print(f"{what}; {ends}  \nnmt: {args.model.name}, its own ends\n")
+    print_table([*theirs, *ours], sentences[: args.sentences], args.rounds)
+    print_bleu(texts, translators, engines if args.ct2 else {}, pieces)
+
+
+def compare_untrained(args: argparse.Namespace) -> None:
+    """Measure models of random weights with fixed steps."""
+    theirs, _, what = transformers(None)
+    print(f"{what}  ")
+    for config, overrides in [(args.config, args.overrides)] if args.config else SIZES:
+        ours, sentences, name = untrained(config, [*overrides], args.sentences)
+        print(f"nmt: {name}\n")
+        print_table([*theirs, *ours], sentences, args.rounds)
 
 
 def main() -> None:
@@ -348,21 +371,29 @@ def main() -> None:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     model = parser.add_mutually_exclusive_group()
-    model.add_argument("--model", type=Path, help="a trained run")
-    model.add_argument("--config", type=Path, default=CONFIG, help="of a model to draw at random")
+    model.add_argument("--model", type=Path, help="a trained run, or a folder that nmt export wrote")
+    model.add_argument("--config", type=Path, help="of a model to draw at random")
     parser.add_argument("--set", dest="overrides", action="append", default=[], metavar="KEY=VALUE")
-    parser.add_argument("--sentences", type=int, default=1000)
+    parser.add_argument("--src", type=Path, help="lines to translate, in place of the run's test split")
+    parser.add_argument("--ref", type=Path, help="their translations")
+    parser.add_argument("--ct2", type=Path, help="a trained Transformer, as CTranslate2 reads it")
+    parser.add_argument("--sp", type=Path, help="its SentencePiece model")
+    parser.add_argument("--sentences", type=int, default=1000, help="timed; BLEU is of all")
     parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--profile", action="store_true", help="of nmt's search in int8, by operation")
     args = parser.parse_args()
-    if find_spec("ctranslate2") is None:
-        parser.error("ctranslate2 is not installed; pip install ctranslate2")
-    torch.manual_seed(1)
+    if bool(args.src) != bool(args.ref) or (args.ct2 and not args.sp):
+        parser.error("--src and --ref belong together, and --ct2 needs --sp")
+    if not args.model and (args.src or args.sp):
+        parser.error("--src, --ref, --ct2 and --sp belong to --model")
     torch.set_num_threads(1)
     try:
-        compare(args)
+        print(f"{Machine.here('cpu').description}, 1 thread; {instructions()}; {gemm():.0f} GFLOP/s")
+        packages = ", ".join(f"{name} {version(name)}" for name in ("onnxruntime", "numpy", "torch"))
+        print(f"in float32 (torch); load {os.getloadavg()[0]:.1f}; {packages}  ")
+        (compare_trained if args.model else compare_untrained)(args)
     except UserError as error:
         parser.exit(2, f"{error}\n")
+    print(f"Load at the end: {os.getloadavg()[0]:.1f}")
 
 
 if __name__ == "__main__":

@@ -122,11 +122,28 @@ def test_fuzzing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert not list(tmp_path.iterdir())
 
 
-@pytest.mark.parametrize("name", ["bench_ctranslate2"])
-def test_what_needs_another_package_names_it(name: str) -> None:
-    package = {"bench_ctranslate2": "ctranslate2"}[name]
-    code = f"import sys, runpy; sys.modules['{package}'] = None; sys.argv = ['{name}']\n"
-    code += f"runpy.run_path({str(SCRIPTS / name) + '.py'!r}, run_name='__main__')"
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
-    assert done.returncode != 0
-    assert f"pip install {package}" in done.stderr.splitlines()[-1]
+def test_the_exported_graph_is_measured_without_ctranslate2(config: Path, tmp_path: Path) -> None:
+    run("-m", "nmt", "train", config, "--run", tmp_path / "run")
+    script = SCRIPTS / "bench_ctranslate2.py"
+    code = f"import sys, runpy; sys.modules['ctranslate2'] = None; sys.path.insert(0, {str(SCRIPTS)!r})\n"
+    code += f"runpy.run_path({str(script)!r}, run_name='__main__')"
+    few = ("--sentences", "3", "--rounds", "1")
+    for chosen in (("--config", config), ("--model", tmp_path / "run")):
+        printed = run("-c", code, *chosen, *few).stdout
+        assert "nmt alone" in printed
+        assert "| nmt int8 |" in printed
+        assert "| nmt float32 |" in printed
+        assert ("BLEU" in printed) == (chosen[0] == "--model")
+
+
+def test_an_exported_model_is_measured_on_files_only(config: Path, tmp_path: Path) -> None:
+    run("-m", "nmt", "train", config, "--run", tmp_path / "run")
+    run("-m", "nmt", "export", tmp_path / "run", "--to", tmp_path / "out")
+    words = [sys.executable, str(SCRIPTS / "bench_ctranslate2.py"), "--model", str(tmp_path / "out")]
+    done = subprocess.run(words, capture_output=True, text=True)
+    assert done.returncode == 2
+    assert "give --src and --ref" in done.stderr.splitlines()[-1]
+    for name, line in (("src", "Satz hier\n"), ("ref", "a sentence\n")):
+        (tmp_path / name).write_text(line)
+    files = ("--src", tmp_path / "src", "--ref", tmp_path / "ref", "--rounds", "1")
+    assert "BLEU" in run(*words[1:], *files).stdout
