@@ -327,7 +327,7 @@ def print_bleu(
 ) -> None:
     """Print the BLEU of each system by beam 5; CTranslate2's if its model is trained."""
     tokenize, _ = bleu_tokenizer(None, texts.references)
-    print(row("BLEU, beam 5", bleu_signature(tokenize)), row("---", "---:"), sep="\n")
+    print(f"`{bleu_signature(tokenize)}`\n", row("", "BLEU, beam 5"), row("---", "---:"), sep="\n")
     for precision, engine in engines.items():
         found = engine.translate_batch(
             [pieces.encode(line, out_type=str) for line in texts.sources], beam_size=5, max_batch_size=64
