@@ -80,7 +80,7 @@ class GRUCell(Cell[HiddenState]):
         return y, self.initial_state(h[0])
 
     def _unrolled(self, x: Tensor, h: Tensor) -> tuple[Tensor, HiddenState]:
-        """Return what `forward` does; the products are plain ones, whatever the layers were packed in."""
+        """Return what `forward` does, taken step by step."""
         assert self.input_proj is not None
         weight, bias = self.recurrent_proj.weight, self.recurrent_proj.bias
         outputs = []
