@@ -3,6 +3,7 @@
 import gzip
 import json
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -147,3 +148,29 @@ def test_an_exported_model_is_measured_on_files_only(config: Path, tmp_path: Pat
         (tmp_path / name).write_text(line)
     files = ("--src", tmp_path / "src", "--ref", tmp_path / "ref", "--rounds", "1")
     assert "BLEU" in run(*words[1:], *files).stdout
+
+
+@pytest.mark.parametrize("name", ["bench_ctranslate2"])
+def test_what_needs_another_package_names_it(name: str) -> None:
+    package = {"bench_ctranslate2": "ctranslate2"}[name]
+    code = f"import sys, runpy; sys.modules['{package}'] = None; sys.argv = ['{name}']\n"
+    code += f"runpy.run_path({str(SCRIPTS / name) + '.py'!r}, run_name='__main__')"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert done.returncode != 0
+    assert f"pip install {package}" in done.stderr.splitlines()[-1]
+
+
+def test_the_model_card(exported: Path, tiny_run: Path, tmp_path: Path) -> None:
+    folder = Path(shutil.copytree(exported, tmp_path / "de-en"))
+    manifest = json.loads((folder / "manifest.json").read_text())
+    (folder / "manifest.json").write_text(json.dumps(manifest | {"src": "de", "trg": "en"}))
+    (tmp_path / "src").write_text("der Hund\ndie Straße\n")
+    (tmp_path / "ref").write_text("the dog\nthe street\n")
+    result = SCRIPTS.parent / "experiments/multi30k-de-en/result.json"
+    test = f"two lines={tmp_path / 'src'},{tmp_path / 'ref'}"
+    done = run(SCRIPTS / "model_card.py", folder, "--result", result, "--test", test)
+    card = (folder / "README.md").read_text(encoding="utf-8")
+    assert "| two lines | 2 |" in done.stdout
+    assert card.startswith("# German to English: de-en")
+    assert "tok:13a|smooth:exp" in card
+    assert "7,000 updates took 53 CPU minutes" in card
