@@ -150,16 +150,6 @@ def test_an_exported_model_is_measured_on_files_only(config: Path, tmp_path: Pat
     assert "BLEU" in run(*words[1:], *files).stdout
 
 
-@pytest.mark.parametrize("name", ["bench_ctranslate2"])
-def test_what_needs_another_package_names_it(name: str) -> None:
-    package = {"bench_ctranslate2": "ctranslate2"}[name]
-    code = f"import sys, runpy; sys.modules['{package}'] = None; sys.argv = ['{name}']\n"
-    code += f"runpy.run_path({str(SCRIPTS / name) + '.py'!r}, run_name='__main__')"
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
-    assert done.returncode != 0
-    assert f"pip install {package}" in done.stderr.splitlines()[-1]
-
-
 def test_the_model_card(exported: Path, tiny_run: Path, tmp_path: Path) -> None:
     folder = Path(shutil.copytree(exported, tmp_path / "de-en"))
     manifest = json.loads((folder / "manifest.json").read_text())
