@@ -299,3 +299,93 @@ def exported(gru_run: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     member = read_member(gru_run)
     export_model(member, member.load_model(), "int8").write(folder)
     return folder
+
+
+LABELS = """
+name: labels
+data:
+  labelled: {{train: {folder}/labels.tsv, validation: {folder}/labels.tsv, test: {folder}/labels.tsv}}
+  tokenizer: {{kind: word}}
+  prepared: {folder}/prepared
+model: {{kind: {kind}, embedding: 64, encoder: {{cell: gru, hidden: 128}}}}
+training: {{best_by: accuracy}}
+"""
+
+
+@pytest.fixture(scope="session", params=["classifier", "tagger"])
+def labeller_run(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A run folder of a classifier, or of a tagger, with random weights. Copy it to write to it."""
+    import random
+
+    import torch
+
+    from nmt.builders.model import build_labeller
+    from nmt.config import load_experiment
+    from nmt.config.model import ClassifierConfig, TaggerConfig
+    from nmt.run import Run
+    from nmt.tokenization.tokenizer import save_tokenizers
+    from nmt.tokenization.words import WordTokenizer
+
+    folder, chance = tmp_path_factory.mktemp(request.param), random.Random(1)
+    lines = [chance.choices("a b c d".split(), k=1 + n % 9) for n in range(60)]
+    labels = [[f"<{word}>" for word in line][: None if request.param == "tagger" else 1] for line in lines]
+    rows = [f"{' '.join(line)}\t{' '.join(of_line)}\n" for line, of_line in zip(lines, labels, strict=True)]
+    (folder / "labels.tsv").write_text("".join(rows), encoding="utf-8")
+    (folder / "config.yaml").write_text(LABELS.format(folder=folder, kind=request.param), encoding="utf-8")
+    experiment, run = load_experiment(folder / "config.yaml"), Run(folder / "run")
+    run.folder.mkdir()
+    run.save_experiment(experiment)
+    text, of_text = (
+        WordTokenizer.train(
+            [" ".join(line) for line in side], vocab_size=None, min_frequency=1, lowercase=False
+        )
+        for side in (lines, labels)
+    )
+    save_tokenizers(run.tokenizer, text, of_text)
+    torch.manual_seed(1)
+    assert isinstance(experiment.model, ClassifierConfig | TaggerConfig)
+    model = build_labeller(experiment.model, len(text.vocabulary), len(of_text.vocabulary))
+    with torch.no_grad():
+        for parameter in model.parameters():
+            parameter.mul_(3)
+    run.save_model(model, (text.fingerprint, of_text.fingerprint), experiment)
+    return run.folder
+
+
+TEXT = """
+name: text
+data:
+  text: {{train: {folder}/text.txt, held_out: 0.5, lines: {lines}}}
+  tokenizer: {{kind: char}}
+  prepared: {folder}/prepared
+model: {{kind: language_model, cell: lstm, layers: 2, embedding: 64, hidden: 128}}
+training: {{best_by: loss}}
+"""
+
+
+@pytest.fixture(scope="session", params=["true", "false"], ids=["lines", "continuous"])
+def language_model_run(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A run folder of a language model, of lines or one long text, with random weights."""
+    import torch
+
+    from nmt.builders.model import build_language_model
+    from nmt.config import load_experiment
+    from nmt.config.model import LanguageModelConfig
+    from nmt.run import Run
+    from nmt.tokenization.subwords import SentencePieceTokenizer
+    from nmt.tokenization.tokenizer import save_tokenizers
+
+    folder = tmp_path_factory.mktemp("text")
+    lines = [f"{a}{b} {c}" for a in ("ab", "ba", "cab") for b in ("ca", "dab", "o") for c in ("no", "ro", "")]
+    (folder / "text.txt").write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
+    (folder / "config.yaml").write_text(TEXT.format(folder=folder, lines=request.param), encoding="utf-8")
+    experiment, run = load_experiment(folder / "config.yaml"), Run(folder / "run")
+    run.folder.mkdir()
+    run.save_experiment(experiment)
+    tokenizer = SentencePieceTokenizer.train(lines, kind="char")
+    save_tokenizers(run.tokenizer, tokenizer, tokenizer)
+    torch.manual_seed(1)
+    assert isinstance(experiment.model, LanguageModelConfig)
+    model = build_language_model(experiment.model, len(tokenizer.vocabulary))
+    run.save_model(model, (tokenizer.fingerprint, tokenizer.fingerprint), experiment)
+    return run.folder

@@ -70,7 +70,7 @@ def _open_graph(options: TranslationOptions, experiment: "Experiment | None") ->
     if (folder / "config.yaml").exists() or not (folder / "manifest.json").exists():
         manifest, graph = _of_run(folder, wanted)
     else:
-        manifest = read_manifest(folder)
+        manifest = read_manifest(folder, "seq2seq")
         if options.precision not in ("auto", manifest.precision):
             raise UserError(f"--precision {options.precision}: {folder} was exported in {manifest.precision}")
         graph = read_graph(folder, manifest)
@@ -93,7 +93,7 @@ def _open_graph(options: TranslationOptions, experiment: "Experiment | None") ->
 def _of_run(folder: Path, precision: GraphPrecision) -> "tuple[Manifest, bytes] | Exported":
     """Return the graph of a run: the one in its folder, made on first use, or one made now."""
     with suppress(UserError):  # where it is damaged it is made anew
-        manifest = read_manifest(folder)
+        manifest = read_manifest(folder, "seq2seq")
         if manifest.precision == precision and is_fresh(folder, manifest):
             return manifest, read_graph(folder, manifest)
     from nmt.builders.export import export_run

@@ -2,18 +2,25 @@
 
 import hashlib
 from pathlib import Path
-from typing import NamedTuple, TypedDict
+from typing import NamedTuple, Protocol, TypedDict
+
+from onnx import ModelProto
+from torch import nn
 
 import nmt
 from nmt.builders.search import build_penalty
 from nmt.builders.tokenizer import build_normalizer
 from nmt.builders.translator import Member, read_member
 from nmt.config.decoding import DecodingConfig
+from nmt.config.experiment import Experiment
 from nmt.files import replace_bytes, sha256
+from nmt.graphs.labeling import labeling_graph
+from nmt.graphs.language_model import language_model_graph
 from nmt.graphs.translation import translation_graph
-from nmt.models import Seq2Seq
-from nmt.run import checksum
-from nmt.runtime.manifest import FILE, GRAPH, GraphPrecision, Manifest
+from nmt.models import Classifier, LanguageModel, Seq2Seq, Tagger
+from nmt.run import Run, checksum
+from nmt.runtime.manifest import FILE, GRAPH, GraphPrecision, Kind, Manifest
+from nmt.tokenization.tokenizer import Tokenizer
 
 
 class Exported(NamedTuple):
@@ -26,6 +33,30 @@ class Exported(NamedTuple):
         """Write both files; the manifest comes last, so that it never describes a file that is not there."""
         replace_bytes(folder / GRAPH, self.graph)
         replace_bytes(folder / FILE, self.manifest.to_json())
+
+
+class ExportedRun(Protocol):
+    """A run of any kind and its tokenizers; a `Member` is one."""
+
+    @property
+    def run(self) -> Run:
+        """Its folder."""
+        ...
+
+    @property
+    def experiment(self) -> Experiment:
+        """Its configuration."""
+        ...
+
+    @property
+    def src(self) -> Tokenizer:
+        """The tokenizer of what the model reads."""
+        ...
+
+    @property
+    def trg(self) -> Tokenizer:
+        """The tokenizer of what the model gives."""
+        ...
 
 
 class SearchKeys(TypedDict):
@@ -48,21 +79,39 @@ def export_run(folder: Path, precision: GraphPrecision) -> Exported:
 
 def export_model(member: Member, model: Seq2Seq, precision: GraphPrecision) -> Exported:
     """Return the graph of a run's model."""
-    graph = translation_graph(model, member.trg.banned, precision).SerializeToString(deterministic=True)
-    data = member.experiment.data
+    graph = translation_graph(model, member.trg.banned, precision)
+    return _exported(member, "seq2seq", model, graph, precision)
+
+
+def export_labeller(run: ExportedRun, model: Tagger, precision: GraphPrecision) -> Exported:
+    """Return the graph of a run's classifier or tagger, in float32 and evaluation mode."""
+    kind: Kind = "classifier" if isinstance(model, Classifier) else "tagger"
+    return _exported(run, kind, model, labeling_graph(model, precision), precision)
+
+
+def export_language_model(run: ExportedRun, model: LanguageModel, precision: GraphPrecision) -> Exported:
+    """Return the graph of a step of a run's language model, in float32 and evaluation mode."""
+    return _exported(run, "language_model", model, language_model_graph(model, precision), precision)
+
+
+def _exported(
+    run: ExportedRun, kind: Kind, model: nn.Module, proto: ModelProto, precision: GraphPrecision
+) -> Exported:
+    graph, data = proto.SerializeToString(deterministic=True), run.experiment.data
     manifest = Manifest(
         nmt=nmt.__version__,
-        kind="seq2seq",
+        kind=kind,
         precision=precision,
         graph=hashlib.sha256(graph).hexdigest(),
         weights=checksum({name: weight.detach() for name, weight in model.named_parameters()}),
-        config=sha256(member.run.config, within=member.run.folder),
-        src_tokens=member.src.vocabulary.fingerprint,
-        trg_tokens=member.trg.vocabulary.fingerprint,
+        config=sha256(run.run.config, within=run.run.folder),
+        src_tokens=run.src.vocabulary.fingerprint,
+        trg_tokens=run.trg.vocabulary.fingerprint,
         src=data.src or "",
         trg=data.trg or "",
         normalize=build_normalizer(data).form,
-        **search_keys(member.experiment.decoding),
+        **search_keys(run.experiment.decoding),
+        continuous=data.continuous,
     )
     return Exported(manifest, graph)
 

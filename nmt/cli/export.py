@@ -20,9 +20,10 @@ def export(
     to: To = None,
     precision: Precision = "int8",
 ) -> None:
-    """Export a run for ONNX Runtime, on which `nmt translate` and `nmt.runtime` translate without torch.
+    """Export a run for ONNX Runtime, on which `nmt translate`, `nmt predict` and `nmt.runtime` need no torch.
 
-    Translates the run's validation text with torch and with the graph, and writes nothing unless they agree.
+    Translates, labels or scores the run's validation text with torch and with the graph, and writes nothing
+    unless they agree.
     """
     from nmt.files import check_new
     from nmt.runtime.manifest import GRAPH

@@ -1,4 +1,4 @@
-"""Texts in, labels out."""
+"""Texts in, labels out, in torch."""
 
 from collections.abc import Sequence
 from typing import NamedTuple
@@ -7,6 +7,7 @@ import torch
 
 from nmt.data.encoded import EncodedSplit
 from nmt.data.text import TextEncoder
+from nmt.decoding.label_text import label_lines
 from nmt.models import Tagger
 from nmt.tasks.labeling import predicted
 from nmt.tokenization.tokenizer import Tokenizer
@@ -23,7 +24,9 @@ class Labeller(NamedTuple):
 
     def label(self, lines: Sequence[str]) -> list[str]:
         """Return the label of each line, or those of its words between spaces; of a blank line none."""
-        texts = [line for line in lines if line.strip()]
-        split = EncodedSplit.of(self.encoder.encode_batch(texts), [[]] * len(texts))
-        found = map(self.labels.decode, predicted(self.model, split, self.tokens_per_batch, self.device))
-        return [next(found) if line.strip() else "" for line in lines]
+        return label_lines(lines, self.encoder, self.labels, self.predicted)
+
+    def predicted(self, rows: Sequence[list[int]]) -> list[list[int]]:
+        """Return the ids of the labels of texts, whose ids lack </s>."""
+        split = EncodedSplit.of(rows, [[]] * len(rows))
+        return predicted(self.model, split, self.tokens_per_batch, self.device)

@@ -7,6 +7,7 @@ import hashlib
 import json
 import struct
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from nmt.data.text import Normalizer, TextEncoder
 from nmt.decoding.translator import SourceLimits, Translator
@@ -14,12 +15,28 @@ from nmt.errors import UserError
 from nmt.files import MB, open_regular, read_regular, sha256
 from nmt.onnx_runtime import open_session
 from nmt.runtime.engine import GraphEngine
-from nmt.runtime.manifest import FILE, GRAPH, Manifest
+from nmt.runtime.manifest import FILE, GRAPH, Kind, Manifest
 from nmt.runtime.onnx_file import check_onnx_file
 from nmt.tokenization.tokenizer import Tokenizer, load_tokenizers
 
+if TYPE_CHECKING:
+    from onnxruntime import InferenceSession
+
 PRETRAINED = Path(__file__).parent.parent / "pretrained"
 _MOST_BYTES = 2_000 * MB  # protocol buffers hold no more
+_LABELS = "nmt predict and nmt.runtime.load_labeller"
+_USE: dict[Kind, str] = {
+    "seq2seq": "nmt translate and nmt.runtime.load",
+    "classifier": _LABELS,
+    "tagger": _LABELS,
+    "language_model": "nmt.runtime.load_language_model",
+}
+_DOES_NOT: dict[Kind, str] = {
+    "seq2seq": "translates nothing",
+    "classifier": "labels nothing",
+    "tagger": "labels nothing",
+    "language_model": "gives text no probability",
+}
 _WEIGHTS, _CONFIG, _MOST_HEADER = "model.safetensors", "config.yaml", 10 * MB
 
 
@@ -47,26 +64,34 @@ def load(
     translator. Raises UserError where the folder holds no exported model or its parts do not belong together.
     """
     folder = find_model(Path(model))
-    manifest = read_manifest(folder)
-    if not is_fresh(folder, manifest):
-        raise UserError(
-            f"{folder / GRAPH} was exported from other weights or another configuration than {folder} has; "
-            f"run nmt export {folder}"
-        )
-    graph = read_graph(folder, manifest)
+    manifest, graph = read_model(folder, "seq2seq")
     return translator_of(
         folder, manifest, graph, beam=beam, n_best=n_best, max_source=max_source, split=split, threads=threads
     )
 
 
-def read_manifest(folder: Path) -> Manifest:
-    """Return the manifest of an exported translation model; raises UserError where there is none."""
+def read_model(folder: Path, *kinds: Kind) -> tuple[Manifest, bytes]:
+    """Return manifest and graph of an exported model; raises UserError unless it is whole and of a kind."""
+    manifest = read_manifest(folder, *kinds)
+    if not is_fresh(folder, manifest):
+        raise UserError(
+            f"{folder / GRAPH} was exported from other weights or another configuration than {folder} has; "
+            f"run nmt export {folder}"
+        )
+    return manifest, read_graph(folder, manifest)
+
+
+def read_manifest(folder: Path, *kinds: Kind) -> Manifest:
+    """Return the manifest of an exported model; raises UserError where there is none of these kinds."""
     manifest = Manifest.load(folder)
     if manifest is None:
         found = "no such folder" if not folder.is_dir() else f"a folder without {FILE}"
         raise UserError(f"{folder}: expected an exported model, found {found}; see nmt export")
-    if manifest.kind != "seq2seq":
-        raise UserError(f"{folder} is a model of kind {manifest.kind}, which translates nothing")
+    if manifest.kind not in kinds:
+        raise UserError(
+            f"{folder} is a model of kind {manifest.kind}, which {_DOES_NOT[kinds[0]]}; "
+            f"see {_USE[manifest.kind]}"
+        )
     return manifest
 
 
@@ -124,23 +149,13 @@ def translator_of(
     threads: int = 1,
 ) -> Translator[GraphEngine]:
     """Return the translator of a graph with the tokenizers in a folder; see `load`."""
-    src, trg = load_tokenizers(folder / "tokenizer")
-    for side, tokenizer, expected in (
-        ("source", src, manifest.src_tokens),
-        ("target", trg, manifest.trg_tokens),
-    ):
-        _check_tokenizer(folder, side, tokenizer, expected)
+    src, trg = tokenizers_of(folder, manifest)
     width = beam or max(manifest.beam, n_best)
     if n_best > width:
         raise UserError(
             f"a beam of {width} cannot give the {n_best} best; ask for a beam of {n_best} or more"
         )
-    try:
-        session = open_session(graph, threads=threads)
-    except ValueError as error:
-        raise UserError(
-            f"{folder / GRAPH}: ONNX Runtime refuses it ({error}); export the model again"
-        ) from None
+    session = session_of(folder, graph, threads=threads)
     limits = SourceLimits.of(folder / "tokenizer", manifest.max_source, asked=max_source)
     engine = GraphEngine(
         session=session,
@@ -155,6 +170,24 @@ def translator_of(
     )
     reader = limits.reader(TextEncoder(src, Normalizer(manifest.normalize)), split=split)
     return Translator(engine, (reader,), trg, lengths=limits.lengths)
+
+
+def tokenizers_of(folder: Path, manifest: Manifest) -> tuple[Tokenizer, Tokenizer]:
+    """Return both tokenizers in a folder; raises UserError unless the manifest means them."""
+    src, trg = load_tokenizers(folder / "tokenizer")
+    _check_tokenizer(folder, "source", src, manifest.src_tokens)
+    _check_tokenizer(folder, "target", trg, manifest.trg_tokens)
+    return src, trg
+
+
+def session_of(folder: Path, graph: bytes, *, threads: int) -> "InferenceSession":
+    """Return a session of the folder's graph; raises UserError if ONNX Runtime refuses it."""
+    try:
+        return open_session(graph, threads=threads)
+    except ValueError as error:
+        raise UserError(
+            f"{folder / GRAPH}: ONNX Runtime refuses it ({error}); export the model again"
+        ) from None
 
 
 def _check_tokenizer(folder: Path, side: str, tokenizer: Tokenizer, expected: str) -> None:

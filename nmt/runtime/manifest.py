@@ -22,7 +22,8 @@ class Manifest:
 
     graph: SHA-256 of model.onnx. weights: the checksum of the weights it was made of; config: SHA-256 of the
     run's configuration. src_tokens, trg_tokens: fingerprints of the tokenizers. src, trg: languages, "" where
-    unknown. The rest is as in the configuration; alpha and offset are the length penalty's.
+    unknown. continuous: a language model that reads lines as one long text. The rest is as in the
+    configuration; alpha and offset are the length penalty's.
     """
 
     format: Literal[1] = 1
@@ -44,6 +45,7 @@ class Manifest:
     max_extra: int
     max_source: int
     tokens_per_batch: int
+    continuous: bool = False
 
     @classmethod
     def load(cls, folder: Path) -> Self | None:
@@ -82,6 +84,7 @@ class Manifest:
             max_extra=record.whole("max_extra", least=0, most=100_000),
             max_source=record.whole("max_source", least=4, most=100_000),
             tokens_per_batch=record.whole("tokens_per_batch", least=1, most=1_000_000),
+            continuous=record.flag("continuous", default=False),
         )
         record.end()
         return found

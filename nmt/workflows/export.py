@@ -3,7 +3,6 @@
 import shutil
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from random import Random
 from typing import NamedTuple
 
 import torch
@@ -11,16 +10,19 @@ import torch
 from nmt.builders.export import Exported, export_model
 from nmt.builders.search import build_search
 from nmt.builders.translator import Member, read_member
+from nmt.config.model import ClassifierConfig, LanguageModelConfig, TaggerConfig
 from nmt.decoding.engine import Hypothesis
 from nmt.decoding.scorers import ModelScorer
 from nmt.decoding.torch_engine import TorchEngine
 from nmt.errors import UserError
 from nmt.evaluation.metrics import corpus_bleu
 from nmt.models import Seq2Seq
+from nmt.run import Run
 from nmt.runtime.bundle import translator_of
 from nmt.runtime.engine import GraphEngine
 from nmt.runtime.manifest import GraphPrecision
-from nmt.workflows.score import held_out
+from nmt.workflows.export_kinds import checked_labeller, checked_language_model
+from nmt.workflows.export_text import MADE_UP, made_up, validation_pairs
 
 LINES = 500  # of the validation text
 TIE = 1e-3  # between the scores of two translations that rounding may exchange
@@ -37,24 +39,37 @@ class _Checked(NamedTuple):
 
 
 def export_run(folder: Path, to: Path | None, precision: GraphPrecision, log: Callable[[str], None]) -> Path:
-    """Write the graph of a run, with what a translator needs beside it; return the folder.
+    """Write the graph of a run, with what its user needs beside it; return the folder.
 
     to: a new folder; None writes into the run's own. Raises UserError, and writes nothing, where the graph
-    does not agree with torch on the run's validation text or 8 bits cost more than a BLEU.
+    does not agree with torch on the run's validation text, or 8 bits cost more than a BLEU or change the
+    labels of more than 2 % of the lines.
     """
+    run = Run(folder)
+    match run.experiment().model:
+        case ClassifierConfig() | TaggerConfig():
+            exported = checked_labeller(folder, precision, log)
+        case LanguageModelConfig():
+            exported = checked_language_model(folder, precision, log)
+        case _:
+            exported = _checked_translator(folder, precision, log)
+    target = folder if to is None else to
+    if to is not None:
+        try:
+            shutil.copytree(run.tokenizer, to / "tokenizer")
+        except OSError as error:
+            raise UserError(f"--to {to}: cannot be written ({error.strerror or error})") from None
+    exported.write(target)
+    return target
+
+
+def _checked_translator(folder: Path, precision: GraphPrecision, log: Callable[[str], None]) -> Exported:
     member = read_member(folder)
     model = member.load_model()
     exported = export_model(member, model, precision)
     with torch.inference_mode():
         log(_check(member, model, exported))
-    target = folder if to is None else to
-    if to is not None:
-        try:
-            shutil.copytree(member.run.tokenizer, to / "tokenizer")
-        except OSError as error:
-            raise UserError(f"--to {to}: cannot be written ({error.strerror or error})") from None
-    exported.write(target)
-    return target
+    return exported
 
 
 def _check(member: Member, model: Seq2Seq, exported: Exported) -> str:
@@ -89,14 +104,11 @@ def _check(member: Member, model: Seq2Seq, exported: Exported) -> str:
 
 def _validation_text(member: Member) -> _Checked:
     """Return lines of the run's validation text, or made-up ones where it is not here."""
-    try:
-        pairs = held_out(member.experiment, "validation")[:LINES]
-    except UserError:
-        chance, ids = Random(1), list(member.src.vocabulary.text_ids)
-        made = [member.src.decode(chance.choices(ids, k=1 + i % 20)) for i in range(100)]
-        return _Checked(made, None, "made-up text (the validation text is not here)")
+    pairs = validation_pairs(member.experiment)
+    if pairs is None:
+        return _Checked(made_up(member.src), None, MADE_UP)
     most = member.limits(None).max_source
-    kept = [pair for pair in pairs if 0 < len(member.src.encode(pair.src)) <= most]
+    kept = [pair for pair in pairs[:LINES] if 0 < len(member.src.encode(pair.src)) <= most]
     return _Checked([pair.src for pair in kept], [pair.trg for pair in kept], "validation")
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import torch
 
-from nmt.builders.language_model import first_token, load_language_model
+from nmt.builders.language_model import Trained, first_token, load_language_model
 from nmt.config.experiment import Experiment
 from nmt.data.batches import pad
 from nmt.data.corpus import Pair
@@ -31,6 +31,16 @@ def force_text(folder: Path, experiment: Experiment, lines: Sequence[str], *, de
     In float64. One long text is read from its first line to its last.
     """
     trained = load_language_model(folder, experiment=experiment, device=device, precision=torch.float64)
+    for forced in force_lines(trained, lines):
+        yield forced_line(forced, trained.tokenizer)
+
+
+def force_lines(trained: Trained, lines: Sequence[str]) -> list[Forced]:
+    """Return the tokens of each line of text, </s> included, with their log-probabilities.
+
+    One long text is read from its first line to its last.
+    """
+    experiment = trained.experiment
     scorer, encoded = LanguageModelScorer(trained.model), trained.encoder.encode_batch(lines)
     rows = [[*ids, EOS] for ids in encoded]
     found: list[list[float]] = [[]] * len(rows)
@@ -45,8 +55,7 @@ def force_text(folder: Path, experiment: Experiment, lines: Sequence[str], *, de
             of_chosen = force(scorer, len(chosen), targets, bos=bos).tolist()
             for i, each in zip(chosen, of_chosen, strict=True):
                 found[i] = each[: len(rows[i])]
-    for row, each in zip(rows, found, strict=True):
-        yield forced_line(Forced(row, each), trained.tokenizer)
+    return [Forced(row, each) for row, each in zip(rows, found, strict=True)]
 
 
 def forced_line(forced: Forced, tokenizer: Tokenizer) -> str:

@@ -91,6 +91,14 @@ def test_what_is_learnt_is_predicted(
     assert found == [labels.get(line, "") for line in lines[:-1]]
     assert len(last.split()) == (3 if kind == "tagger" else 1)
 
+    model = tmp_path / "exported"
+    code, exported, err = command("export", run, "--to", model)
+    assert (code, err) == (0, "")
+    assert "7 lines of validation: float32 unlike torch 0, int8 unlike float32 0" in exported
+    assert command("predict", "--model", model, "--input", tmp_path / "in.gz") == (0, out, "")
+    code, _, err = command("predict", "--model", model, "--input", tmp_path / "in.gz", "--device", "cuda")
+    assert (code, "was exported for a CPU" in err) == (2, True)
+
 
 def test_standard_input_is_answered(command: Command, tmp_path: Path) -> None:
     run = tmp_path / "run"
