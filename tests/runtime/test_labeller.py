@@ -34,17 +34,18 @@ def test_labels_are_those_of_the_run(folder: Path, labeller_run: Path) -> None:
     assert small.label(LINES) == expected
 
 
-def test_neither_torch_nor_pydantic_is_needed(folder: Path) -> None:
+def test_neither_torch_nor_pydantic_is_needed(folder: Path, tmp_path: Path) -> None:
+    (tmp_path / "in").write_text("a b\n\n", encoding="utf-8")
     work = (
         "import sys; sys.modules.update(torch=None, pydantic=None)\n"
-        "from nmt.runtime import load_labeller\n"
-        "print(load_labeller(sys.argv[1]).label(['a b', '']))"
+        "from pathlib import Path\n"
+        "from nmt.cli.predict import predict\n"
+        "predict(*map(Path, sys.argv[1:]))"
     )
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
-    done = subprocess.run(
-        [sys.executable, "-c", work, str(folder)], capture_output=True, text=True, env=environment
-    )
-    assert (done.stdout, done.stderr) == (f"{load_labeller(folder).label(['a b', ''])}\n", "")
+    job = [sys.executable, "-c", work, folder, tmp_path / "in"]
+    done = subprocess.run(job, capture_output=True, text=True, env=environment)
+    assert (done.stdout.splitlines(), done.stderr) == (load_labeller(folder).label(["a b", ""]), "")
 
 
 def test_what_is_not_a_number_is_no_label(folder: Path) -> None:
