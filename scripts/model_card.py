@@ -121,7 +121,7 @@ def main() -> None:
     parser.add_argument("--result", type=Path, required=True, help="result.json of the training")
     parser.add_argument("--test", type=parse_test, action="append", required=True, metavar="NAME=SRC,REF")
     args = parser.parse_args()
-    manifest, translator = read_manifest(args.folder), load(args.folder)
+    manifest, translator = read_manifest(args.folder, "seq2seq"), load(args.folder)
     found = {}
     for test in args.test:
         src, ref = (in_memory(read_lines(path), str(path)) for path in (test.src, test.ref))

@@ -72,8 +72,16 @@ def test_bytes_that_are_no_text_make_a_word_that_nobody_asks_for(tmp_path: Path)
         ),
         ("the 1 2 3 4 5\n", 1, "expected vectors of model.embedding 3 numbers, found 5"),
         ("far 1 2\n", 1, "expected vectors of model.embedding 3 numbers, found 2"),
-        ("far 1 2 3\nfar 1 2\n", 2, "expected a word and 3 numbers, found 'far 1 2'; mend"),
-        ("far 1 2 3\nfar 1 2 3 4\n", 2, "expected a word and 3 numbers, found 'far 1 2 3 4'; mend"),
+        (
+            "far 1 2 3\nfar 1 2\n",
+            2,
+            "expected a word and 3 numbers, found 'far 1 2'; correct or remove the line",
+        ),
+        (
+            "far 1 2 3\nfar 1 2 3 4\n",
+            2,
+            "expected a word and 3 numbers, found 'far 1 2 3 4'; correct or remove the line",
+        ),
         ("far 1 2 3\n\n", 2, "expected a word and 3 numbers, found ''"),
         ("cat line of text\ncat 1 2 3\n", 1, "expected a finite number, found 'line'"),
         (f"2 {'9' * 5000}\n", 1, "expected a word and 3 numbers, found '2 999"),
