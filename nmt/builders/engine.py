@@ -18,7 +18,6 @@ from nmt.runtime.engine import GraphEngine
 from nmt.runtime.manifest import GraphPrecision, Manifest
 
 if TYPE_CHECKING:
-    from nmt.builders.export import Exported
     from nmt.config.experiment import Experiment
 
 
@@ -90,7 +89,7 @@ def _open_graph(options: TranslationOptions, experiment: "Experiment | None") ->
     )
 
 
-def _of_run(folder: Path, precision: GraphPrecision) -> "tuple[Manifest, bytes] | Exported":
+def _of_run(folder: Path, precision: GraphPrecision) -> tuple[Manifest, bytes]:
     """Return the graph of a run: the one in its folder, made on first use, or one made now."""
     with suppress(UserError):  # where it is damaged it is made anew
         manifest = read_manifest(folder, "seq2seq")

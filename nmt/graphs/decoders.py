@@ -12,6 +12,7 @@ from nmt.graphs import attention as attentions
 from nmt.graphs.attention import Memory
 from nmt.graphs.cells import State, project, step
 from nmt.graphs.graph import Graph, Value
+from nmt.graphs.heads import logits
 from nmt.graphs.linear import LARGEST_TABLE, embedding, linear, rows_of, zeros
 from nmt.graphs.stack import first_states, run
 from nmt.layers.decoders import ConditionalDecoder, Decoder, InputFeedingDecoder, LayerParallelDecoder
@@ -115,6 +116,15 @@ def decode(
         case _:
             raise CannotExport.of(decoder)
     return Output(features, alignment), DecoderState((first, *above), fed, attention)
+
+
+def score(
+    g: Graph, model: Seq2Seq, tokens: Tokens, y: Value, memory: Memory, state: DecoderState, beam: Value
+) -> tuple[Value, Value, DecoderState]:
+    """Return log-probabilities (N, V), alignment (N, Tx) and the next state for tokens y (N,)."""
+    output, after = decode(g, model.decoder, tokens, y, memory, state, beam)
+    scores = logits(g, model.head, output.features, output.alignment, memory)
+    return g.op("LogSoftmax", scores, attributes={"axis": -1}), output.alignment, after
 
 
 def combine(g: Graph, layer: nn.Linear, context: Value, h: Value) -> Value:

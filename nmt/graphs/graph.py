@@ -56,7 +56,7 @@ def int64(*numbers: int) -> NDArray[np.int64]:
 
 
 class Graph:
-    """Nodes in the order in which they were added. A body (of a Loop, Scan or If) sees the values around it.
+    """Nodes in the order in which they were added. A body (of a Loop or If) sees the values around it.
 
     A node goes into the outermost graph that has its inputs: a loop repeats nothing that stays the same.
     """
@@ -154,11 +154,6 @@ class Graph:
     def cast(self, x: Value, kind: int) -> Value:
         """Return x as another type of number."""
         return self.op("Cast", x, attributes={"to": kind})
-
-    def all_of(self, x: Value) -> Value:
-        """Return whether all of a tensor of truth values hold, as one."""
-        low = self.op("ReduceMin", self.cast(x, TensorProto.INT32), attributes={"keepdims": 0})
-        return self.cast(low, TensorProto.BOOL)
 
     def array(self, parameter: Tensor) -> NDArray[np.float32]:
         """Return a parameter as an array in float32."""

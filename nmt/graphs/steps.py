@@ -6,9 +6,8 @@ B sentences, Tx source positions, N = B · K rows, V target vocabulary.
 from onnx import ModelProto, TensorProto
 
 from nmt.graphs.attention import Memory
-from nmt.graphs.decoders import DecoderState, Tokens, decode
+from nmt.graphs.decoders import DecoderState, Tokens, score
 from nmt.graphs.graph import Declared, Graph, Named, Precision, Value
-from nmt.graphs.heads import logits
 from nmt.graphs.sources import start
 from nmt.models import Seq2Seq
 
@@ -47,13 +46,11 @@ def step_graph(model: Seq2Seq, precision: Precision) -> ModelProto:
     names = _memory_names(like)
     memory = like._replace(**{name.removeprefix(_MEMORY): Value(name, g) for name in names})
     state = first.filled([Value(f"state_{i}", g) for i in range(len(first.values()))])
-    output, after = decode(g, model.decoder, Tokens(g, model), y, memory, state, beam)
-    scores = logits(g, model.head, output.features, output.alignment, memory)
-    log_probs = g.op("LogSoftmax", scores, attributes={"axis": -1})
+    log_probs, alignment, after = score(g, model, Tokens(g, model), y, memory, state, beam)
     inputs: list[Declared] = [("y", _INT, ("N",)), ("beam", _INT, (1,))]
     inputs += [(name, _FLOAT, None) for name in names]
     inputs += [(value.name, _FLOAT, None) for value in state.values()]
-    outputs: list[Named] = [(log_probs, "log_probs", _FLOAT), (output.alignment, "alignment", _FLOAT)]
+    outputs: list[Named] = [(log_probs, "log_probs", _FLOAT), (alignment, "alignment", _FLOAT)]
     outputs += [(value, f"next_state_{i}", _FLOAT) for i, value in enumerate(after.values())]
     return g.model(inputs, outputs)
 

@@ -9,9 +9,8 @@ import numpy as np
 from onnx import ModelProto, TensorProto
 
 from nmt.graphs.attention import Memory
-from nmt.graphs.decoders import DecoderState, Tokens, decode
+from nmt.graphs.decoders import DecoderState, Tokens, score
 from nmt.graphs.graph import Graph, Precision, Value, branch, int64, scan
-from nmt.graphs.heads import logits
 from nmt.graphs.search import NEVER, Searcher, Settings
 from nmt.graphs.sources import start
 from nmt.models import Seq2Seq
@@ -82,9 +81,8 @@ class _Stepper:
     ) -> tuple[Value, Value, list[Value]]:
         """Return log-probabilities (N, V), alignment (N, Tx) and the next state for tokens y (N,)."""
         before = self._first.filled(list(state))
-        output, after = decode(g, self._model.decoder, self._tokens, y, memory, before, beam)
-        scores = logits(g, self._model.head, output.features, output.alignment, memory)
-        return g.op("LogSoftmax", scores, attributes={"axis": -1}), output.alignment, after.values()
+        log_probs, alignment, after = score(g, self._model, self._tokens, y, memory, before, beam)
+        return log_probs, alignment, after.values()
 
     def force(self, g: Graph, tokens: Value, memory: Memory, n_best: Value, length: Value) -> Value:
         """Return alignment and log-probability along tokens (B, n, 1 + T): (T, B · n, Tx + 1).

@@ -21,11 +21,11 @@ _DEEPEST = 8  # graphs within graphs
 
 # All that `nmt.graphs` writes.
 OPERATORS = frozenset(
-    "Abs Add And Cast Concat Conv CumSum Div Equal Exp Expand GRU Gather GatherElements GatherND "
-    "Greater GreaterOrEqual Identity If LSTM LayerNormalization Less LessOrEqual Log LogSoftmax "
-    "Loop MatMul Max Min Mod Mul Neg NonZero Not Or Pad Pow QuantizeLinear RNN Range Reciprocal "
-    "ReduceMax ReduceMean ReduceMin ReduceSum Relu Reshape ReverseSequence Scan ScatterND Shape "
-    "Sigmoid Slice Softmax Split Sqrt Squeeze Sub Tanh TopK Transpose Unsqueeze Where".split()
+    "Abs Add Cast Concat Conv CumSum Div Equal Exp Expand GRU Gather GatherElements GatherND Greater "
+    "GreaterOrEqual Identity If LSTM LayerNormalization Less LessOrEqual Log LogSoftmax Loop MatMul "
+    "Max Min Mod Mul Neg NonZero Not Or Pad QuantizeLinear Range Reciprocal ReduceMax ReduceMean "
+    "ReduceMin ReduceSum Relu Reshape ReverseSequence ScatterND Shape Sigmoid Slice Softmax Split "
+    "Sqrt Squeeze Sub Tanh TopK Transpose Unsqueeze Where".split()
 )
 MICROSOFT_OPERATORS = frozenset({"MatMulIntegerToFloat"})
 
