@@ -4,6 +4,7 @@ Every process runs the same command, holds the whole model, computes its rows of
 same update from the same sum of gradients. Only the main process validates and writes.
 """
 
+import atexit
 import os
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
@@ -166,12 +167,13 @@ def joined() -> Iterator[Processes]:
         yield Group(rank, size)
     except UserError as error:
         raise (error if _first_to_tell(store) else UserError()) from None
-    # Not after an exception, because it may wait for another process.
+    # Not after an exception: between GPUs it may wait for another process. See _end_threads.
     distributed.destroy_process_group()
 
 
 def _join(rank: int, size: int) -> Any:
     """Join the process group; return torch's store, which all processes share."""
+    import torch.distributed.nn  # later, its functions would keep the group as a default argument
     from torch.distributed.rendezvous import rendezvous  # not in every build of torch
 
     place = f"{os.environ.get('MASTER_ADDR')}:{_number('MASTER_PORT')}"
@@ -184,7 +186,14 @@ def _join(rank: int, size: int) -> Any:
             f"wrong number of processes: not all of {size} (WORLD_SIZE) reached {place} (MASTER_ADDR and "
             f"MASTER_PORT) in {START.seconds} s; start them with torchrun ({_reason(error)})"
         ) from error
+    atexit.register(_end_threads)
     return store
+
+
+def _end_threads() -> None:
+    """Join the threads of gloo before Python ends: one that frees a tensor later aborts the process."""
+    if distributed.is_initialized() and distributed.get_backend() == "gloo":
+        distributed.destroy_process_group()
 
 
 def _number(variable: str, default: str | None = None) -> int:

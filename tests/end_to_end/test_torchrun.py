@@ -131,6 +131,30 @@ def test_a_mistake_is_one_line_and_exit_code_2_in_both(
     assert "did you mean training.max_updates?" in line
 
 
+THREADS = """
+import atexit, os
+
+def of_gloo():
+    there = os.listdir("/proc/self/task")
+    return sum("gloo" in open(f"/proc/self/task/{thread}/comm").read() for thread in there)
+
+atexit.register(lambda: print("threads of gloo:", of_gloo()))  # the first to register is the last to run
+from nmt.cli import main
+main("train")
+"""
+
+
+@pytest.mark.parametrize(("setting", "code"), [("max_updates=5", 0), ("max_update=5", 2)])
+def test_no_thread_of_gloo_is_left_at_exit(
+    config: Path, tmp_path: Path, started: ExitStack, setting: str, code: int
+) -> None:
+    run = tmp_path / "run"
+    two = start_two(started, "-c", THREADS, config, "--run", run, "--set", f"training.{setting}")
+    told = [process.communicate(timeout=300)[0].splitlines()[-1] for process in two]
+    assert told == ["threads of gloo: 0"] * 2
+    assert [process.returncode for process in two] == [code, code]
+
+
 STORE = """
 import nmt, os, torch.distributed
 rank, port = int(os.environ["RANK"]), int(os.environ["MASTER_PORT"])
