@@ -20,6 +20,8 @@ from beartype import beartype
 from hypothesis import settings
 from jaxtyping import AbstractArray, jaxtyped
 
+pytest_plugins = ["browsing"]
+
 # Small products: a second thread costs more than it brings. The commands that tests start inherit it.
 os.environ["OMP_NUM_THREADS"] = "1"
 
