@@ -26,7 +26,7 @@ from nmt.decoding.scorers import ModelScorer
 from nmt.decoding.torch_engine import TorchEngine
 from nmt.decoding.translator import SourceLimits, Translator
 from nmt.errors import UserError
-from nmt.evaluation.alignment import Attended
+from nmt.evaluation.alignment import Detail
 from nmt.evaluation.metrics import (
     CASED,
     CLASSES,
@@ -142,7 +142,7 @@ def _translation_task(
         best_by=config.best_by,
         tokens_per_batch=tokens,
         device=device,
-        attention=pictures,
+        details=pictures,
         tokenize=tokenizer_of_targets(prepared)[0],
     )
 
@@ -160,8 +160,8 @@ def _translate(
     model: Seq2Seq,
     lines: Sequence[str],
     *,
-    attention: bool = False,
-) -> tuple[list[str], list[Attended]]:
+    details: bool = False,
+) -> tuple[list[str], list[Detail]]:
     """Translate lines as `nmt translate` does, with a model that is being trained."""
     src, trg = prepared.src_tokenizer, prepared.trg_tokenizer
     limits = SourceLimits.of(prepared.folder / "tokenizer", experiment.decoding.max_source)
@@ -174,8 +174,8 @@ def _translate(
         precision=experiment.training.precision,
     )
     translator = Translator(engine, (limits.reader(encoder),), trg, lengths=limits.lengths)
-    found = translator.translations(lines, attention=attention)
-    return [each.text for each in found], [part for each in found for part in each.attended]
+    found = translator.translations(lines, details=details)
+    return [each.text for each in found], [part for each in found for part in each.ranked[0].parts]
 
 
 def _language_model_task(

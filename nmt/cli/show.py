@@ -30,15 +30,15 @@ def show(
     translator = open_translator(options, experiment)
     pairs = held_out(experiment, split)
     chosen = list(islice(pairs[:: max(1, len(pairs) // count)], count))
-    translations = translator.translations([pair.src for pair in chosen], attention=True)
+    translations = translator.translations([pair.src for pair in chosen], details=True)
     for pair, translation in zip(chosen, translations, strict=True):
         print(f"\nsource       {pair.src}\nreference    {pair.trg}\ntranslation  {translation.text}")
-    attended = [part for translation in translations for part in translation.attended if part.trg_words]
-    if attended:
+    parts = [part for each in translations for part in each.ranked[0].parts if part.trg_words]
+    if parts:
         longest = max(
-            (part for part in attended if len(part.src_words) <= 16),
+            (part for part in parts if len(part.src_words) <= 16),
             key=lambda p: len(p.src_words),
-            default=attended[0],
+            default=parts[0],
         )
         print("\nattention (rows: output, columns: source)\n")
         print(draw(longest.weights, longest.src_words, longest.trg_words))

@@ -15,16 +15,18 @@ from nmt.machine import Precision
 
 @dataclass(frozen=True)
 class Hypothesis:
-    """What a search found: ids without </s>, its scores, and where the model looked.
+    """What a search found: ids without </s>, its scores, and its details if they were asked for.
 
     score: the penalised log-probability. alignment: (Ty, Tx) in float32 or float64, </s> counted in Ty; Tx is
     the width of the batch at most: beyond the sentence's own length, </s> counted, the alignment is 0.
+    token_log_probs: (Ty,), the log-probability of each token after those before it; they add up to log_prob.
     """
 
     ids: list[int]
     score: float
     log_prob: float
     alignment: NDArray[np.floating] | None = field(default=None, compare=False)
+    token_log_probs: list[float] | None = field(default=None, compare=False)
 
 
 class Engine(Protocol):
@@ -46,13 +48,14 @@ class Engine(Protocol):
         ...
 
     def hypotheses(
-        self, rows: Sequence[list[int]], *others: Sequence[list[int]], attention: bool = False
+        self, rows: Sequence[list[int]], *others: Sequence[list[int]], details: bool = False
     ) -> list[list[Hypothesis]]:
         """Return what the search finds for each row of source ids, in order: at least one, the best first.
 
         rows: ids without </s>, as the first model reads them; none at all give an empty list. others: the
-        same sources as the further models of an ensemble read them. attention: the hypotheses hold their
-        alignments. The engine makes its own batches; they, and neighbours, change no result.
+        same sources as the further models of an ensemble read them. details: the hypotheses hold their
+        alignments and the log-probabilities of their tokens. The engine makes its own batches; they, and
+        neighbours, change no result.
         Raises Diverged where all that the search reached has probability 0 or none (not a number).
         """
         ...

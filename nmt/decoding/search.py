@@ -90,6 +90,7 @@ class _Beam:
         self.lengths = torch.zeros(shape, dtype=torch.long, device=device)
         self.ids = torch.full((*shape, size), settings.eos, device=device)
         self.alignments: Tensor | None = None
+        self.totals: Tensor | None = None
         self.first_row = settings.beam * torch.arange(len(limits), device=device).unsqueeze(1)
         # A finished hypothesis ranks before all candidates, in the order of slots.
         slots = torch.arange(1, settings.beam + 1, dtype=dtype, device=device)
@@ -136,7 +137,7 @@ class _Beam:
         self.ids = self.ids.flatten(0, 1).index_select(0, origin).view_as(self.ids)
         self.ids[:, :, position] = tokens
         if alignment is not None:
-            self._align(alignment, origin, position)
+            self._note(alignment, origin, position)
         return origin, gap
 
     def _rank(self, log_probs: Float[Tensor, "N V"]) -> Float[Tensor, "B KV"]:
@@ -150,12 +151,15 @@ class _Beam:
             ends.copy_(torch.where(self.finished, self.itself, ends))
         return rank.flatten(1)
 
-    def _align(self, alignment: Float[Tensor, "N Tx"], origin: Int[Tensor, "N"], position: int) -> None:
-        if self.alignments is None:
-            shape = (*self.log_probs.shape, self.ids.shape[-1], alignment.shape[-1])
-            self.alignments = alignment.new_zeros(shape)
+    def _note(self, alignment: Float[Tensor, "N Tx"], origin: Int[Tensor, "N"], position: int) -> None:
+        """Keep where each hypothesis looked for its last token, and its log-probability with that token."""
+        if self.alignments is None or self.totals is None:
+            self.alignments = alignment.new_zeros(*self.ids.shape, alignment.shape[-1])  # (B, K, T, Tx)
+            self.totals = self.log_probs.new_zeros(self.ids.shape)
         self.alignments = self.alignments.flatten(0, 1)[origin].view_as(self.alignments)
         self.alignments[:, :, position] = alignment[origin].view(*self.log_probs.shape, -1)
+        self.totals = self.totals.flatten(0, 1)[origin].view_as(self.totals)
+        self.totals[:, :, position] = self.log_probs
 
     def done(self) -> Bool[Tensor, "B"]:
         """Return which sentences need no further step: no hypothesis is live, or no better one can come.
@@ -193,20 +197,20 @@ class _Beam:
         stay = (~done).nonzero().squeeze(1)
         for name in ("rows", "limits", "log_probs", "finished", "lengths", "ids"):
             setattr(self, name, getattr(self, name)[stay])
-        self.alignments = None if self.alignments is None else self.alignments[stay]
+        if self.alignments is not None and self.totals is not None:
+            self.alignments, self.totals = self.alignments[stay], self.totals[stay]
         return stay
 
     def _hypothesis(self, b: int, k: int, score: float) -> Hypothesis:
         length = int(self.lengths[b, k])
-        alignment = None
-        if self.alignments is not None:
-            looked = self.alignments[b, k, :length]  # (Ty, Tx)
-            # NumPy has no bfloat16.
-            looked = looked.to(torch.promote_types(looked.dtype, torch.float32))
-            alignment = looked.cpu().numpy()
-        return Hypothesis(
-            self.ids[b, k, : length - 1].tolist(), score, float(self.log_probs[b, k]), alignment
-        )
+        ids, log_prob = self.ids[b, k, : length - 1].tolist(), float(self.log_probs[b, k])
+        if self.alignments is None or self.totals is None:
+            return Hypothesis(ids, score, log_prob)
+        looked, totals = self.alignments[b, k, :length], self.totals[b, k, :length]  # (Ty, Tx), (Ty,)
+        # NumPy has no bfloat16.
+        looked = looked.to(torch.promote_types(looked.dtype, torch.float32))
+        log_probs: list[float] = totals.diff(prepend=totals.new_zeros(1)).tolist()
+        return Hypothesis(ids, score, log_prob, looked.cpu().numpy(), log_probs)
 
 
 @torch.inference_mode()
@@ -216,7 +220,7 @@ def beam_search(
     limits: Int[Tensor, "B"],
     settings: SearchSettings,
     *,
-    alignments: bool = False,
+    details: bool = False,
     observer: Observer | None = None,
 ) -> list[list[Hypothesis]]:
     """Return up to n_best different finished hypotheses for each sentence, best first.
@@ -225,7 +229,8 @@ def beam_search(
     candidate. A sentence has at least one hypothesis unless every candidate found has probability 0.
     A sentence leaves the batch as soon as no live hypothesis can beat its finished ones. This is exact: a
     live log-probability can only fall, and the penalty at the limit is the largest divisor. Batch size
-    and neighbours do not change a result. observer: called at every decision.
+    and neighbours do not change a result. details: the hypotheses hold their alignments and the
+    log-probabilities of their tokens. observer: called at every decision.
     """
     size, beam = len(limits), settings.beam
     if not size:
@@ -242,7 +247,7 @@ def beam_search(
         if search is None:
             search = _Beam(limits, settings, step.log_probs.dtype)
         log_probs, rules = process(step.log_probs, search.tokens(position), state[1])
-        origin, gaps = search.advance(log_probs, step.alignment if alignments else None, position)
+        origin, gaps = search.advance(log_probs, step.alignment if details else None, position)
         if observer is not None:
             observer(search.rows, gaps)
         state = step.state, rules

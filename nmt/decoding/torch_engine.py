@@ -44,14 +44,14 @@ class TorchEngine:
         return self.search.beam
 
     def hypotheses(
-        self, rows: Sequence[list[int]], *others: Sequence[list[int]], attention: bool = False
+        self, rows: Sequence[list[int]], *others: Sequence[list[int]], details: bool = False
     ) -> list[list[Hypothesis]]:
         """Return what the search finds for each row of source ids; see `Engine`."""
         results: list[list[Hypothesis]] = [[]] * len(rows)
         for chosen in by_length(rows, self.tokens_per_batch // self.search.beam):
             source = self._source(rows, others, chosen)
             limits = self._limits(rows, chosen)
-            found = beam_search(self.scorer, source, limits, self.search, alignments=attention)
+            found = beam_search(self.scorer, source, limits, self.search, details=details)
             for i, hypotheses in zip(chosen, found, strict=True):
                 results[i] = hypotheses
         if not all(results):

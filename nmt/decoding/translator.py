@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import KW_ONLY, dataclass, replace
+from dataclasses import KW_ONLY, dataclass, field, replace
 from heapq import nlargest
 from itertools import pairwise, product
 from math import inf
@@ -15,7 +15,7 @@ from nmt.data.lengths import TrainingLengths
 from nmt.data.sentences import count_sentences, sentence_ends
 from nmt.data.text import TextEncoder
 from nmt.decoding.engine import Engine, ForcingEngine, Hypothesis, SamplingEngine
-from nmt.evaluation.alignment import Attended, Link, attended, best_links
+from nmt.evaluation.alignment import Detail, Link, best_links, detail
 from nmt.tokenization.tokenizer import Tokenizer
 from nmt.tokenization.vocabulary import EOS
 
@@ -26,22 +26,35 @@ _CLAUSE = re.compile(r"(?<=[,;:–—、，；：])\s+|(?<=[、，；：])")
 _SPACE = re.compile(r"\s+")
 
 
-class Ranked(NamedTuple):
-    """One of the n best: its text and its penalised log-probability, summed over the parts of the line."""
+@dataclass(frozen=True)
+class Ranked:
+    """One of the n best: its text and its penalised log-probability, summed over the parts of the line.
+
+    parts: the details of each part of the line, where they were asked for.
+    """
 
     text: str
     score: float
+    parts: list[Detail] = field(default_factory=list, compare=False)
+
+    def links(self) -> list[Link]:
+        """Return the word alignment: where each target word looked most."""
+        links, src, trg = [], 0, 0
+        for part in self.parts:
+            links += [Link(link.src + src, link.trg + trg) for link in best_links(part.weights)]
+            src += len(part.src_words) - (not part.spaced)
+            trg += len(part.trg_words) - (not part.apart and bool(part.trg_words))
+        return list(dict.fromkeys(links))
 
 
 @dataclass(frozen=True)
 class Translation:
-    """The n best translations of one line, the best first; where asked for, the best one's attention.
+    """The n best translations of one line, the best first.
 
     short: the best has far fewer tokens for those of its source than the pairs of the training.
     """
 
     ranked: list[Ranked]
-    attended: list[Attended]  # one for each part of the line
     short: bool = False
 
     @property
@@ -50,13 +63,8 @@ class Translation:
         return self.ranked[0].text
 
     def links(self) -> list[Link]:
-        """Return the word alignment of the best translation: where each target word looked most."""
-        links, src, trg = [], 0, 0
-        for part in self.attended:
-            links += [Link(link.src + src, link.trg + trg) for link in best_links(part.weights)]
-            src += len(part.src_words) - (not part.spaced)
-            trg += len(part.trg_words) - (not part.apart and bool(part.trg_words))
-        return list(dict.fromkeys(links))
+        """Return the word alignment of the best translation."""
+        return self.ranked[0].links()
 
 
 class Part(NamedTuple):
@@ -155,17 +163,17 @@ class Translator(Generic[AnyEngine]):
         """Return the best translation of each line; a blank line gives an empty one."""
         return [translation.text for translation in self.translations(lines)]
 
-    def translations(self, lines: Sequence[str], *, attention: bool = False) -> list[Translation]:
+    def translations(self, lines: Sequence[str], *, details: bool = False) -> list[Translation]:
         """Return the translation of each line, in order.
 
         A line with more sentences or tokens than training showed is cut at sentence ends; a sentence of more
         than `max_source` tokens, of any model, at clause ends, else spaces, else anywhere. The translations
-        of the parts are joined; nothing is dropped.
+        of the parts are joined; nothing is dropped. details: each of the n best holds its `parts`.
         """
         parts = self._parts(lines)
         flat = [part for line in parts for part in line]
         others = zip(*(part.others for part in flat), strict=True)
-        found = iter(self.engine.hypotheses([part.ids for part in flat], *others, attention=attention))
+        found = iter(self.engine.hypotheses([part.ids for part in flat], *others, details=details))
         return [self._join(line, [next(found) for _ in line]) for line in parts]
 
     def sample(
@@ -251,26 +259,31 @@ class Translator(Generic[AnyEngine]):
 
     def _join(self, parts: list[Part], found: list[list[Hypothesis]]) -> Translation:
         if not parts:
-            return Translation([Ranked("", 0.0)], [])
+            return Translation([Ranked("", 0.0)])
         ranked = [
-            Ranked(self._text(parts, [hypothesis.ids for hypothesis in chosen]), score)
+            Ranked(
+                self._text(parts, [hypothesis.ids for hypothesis in chosen]),
+                score,
+                list(map(self._detail, parts, chosen)) if chosen[0].alignment is not None else [],
+            )
             for score, chosen in best_of_each(found, self.engine.n_best)
-        ]
-        looked = [
-            self._attended(part, hypotheses[0])
-            for part, hypotheses in zip(parts, found, strict=True)
-            if hypotheses[0].alignment is not None
         ]
         src, trg = sum(len(part.ids) for part in parts), sum(len(each[0].ids) for each in found)
         short = self.lengths is not None and self.lengths.too_short(src, trg)
-        return Translation(ranked, looked, short)
+        return Translation(ranked, short)
 
-    def _attended(self, part: Part, best: Hypothesis) -> Attended:
-        assert best.alignment is not None
-        tokenizers = self.src_tokenizer, self.trg_tokenizer
-        weights = best.alignment.astype(np.float64)
-        apart = part.apart(self.trg_tokenizer.decode(best.ids))
-        return attended(tokenizers, part.ids, best.ids, weights, spaced=part.spaced, apart=apart)
+    def _detail(self, part: Part, found: Hypothesis) -> Detail:
+        assert found.alignment is not None
+        assert found.token_log_probs is not None
+        return detail(
+            (self.src_tokenizer, self.trg_tokenizer),
+            part.ids,
+            found.ids,
+            found.alignment.astype(np.float64),
+            found.token_log_probs,
+            spaced=part.spaced,
+            apart=part.apart(self.trg_tokenizer.decode(found.ids)),
+        )
 
 
 def best_of_each(found: Sequence[list[Hypothesis]], count: int) -> list[tuple[float, list[Hypothesis]]]:

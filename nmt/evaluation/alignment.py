@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nmt.tokenization.tokenizer import Tokenizer
+from nmt.tokenization.vocabulary import EOS
 
 Matrix = NDArray[np.floating]
 
@@ -25,37 +26,52 @@ class Link(NamedTuple):
     trg: int
 
 
-class Attended(NamedTuple):
-    """The words of both sides, and the attention of each target word to each source word."""
+class Detail(NamedTuple):
+    """How a part of a line became its translation: words, where each looked, and how probable all are.
+
+    weights: (Wy, Wx), the attention of each target word to each source word. spaced, apart: white space
+    follows in the source, a space in the target; if not, the last word continues in the next part. tokens:
+    those of the target, </s> last, with the log-probability of each after those before it. confidence: of
+    each target word, from 0 to 1.
+    """
 
     src_words: list[str]
     trg_words: list[str]
-    weights: Matrix  # (target words, source words)
-    spaced: bool = True  # white space follows in the source; if not, its last word continues in the next part
-    apart: bool = True  # a space follows in the target; if not, its last word continues in the next part
+    weights: Matrix
+    spaced: bool
+    apart: bool
+    tokens: list[str]
+    log_probs: list[float]
+    confidence: list[float]
 
 
-def attended(
+def detail(
     tokenizers: tuple[Tokenizer, Tokenizer],
     src_ids: Sequence[int],
     trg_ids: Sequence[int],
     attention: Matrix,
+    log_probs: Sequence[float],
     *,
     spaced: bool = True,
     apart: bool = True,
-) -> Attended:
-    """Return the attention between words, from the ids of a sentence pair and the attention between tokens.
+) -> Detail:
+    """Return the details over words, from the ids of a sentence pair and the details of its tokens.
 
-    Rows and columns beyond the ids belong to </s> and padding and are left out.
+    attention: rows and columns beyond the ids belong to </s> and padding and are left out. log_probs: of the
+    target ids and of </s>, which belongs to no word. The confidence in a word is its probability.
     """
     src, trg = tokenizers
     src_starts, trg_starts = src.word_starts(src_ids), trg.word_starts(trg_ids)
-    return Attended(
+    of_words = sum_tokens(log_probs[: len(trg_ids)], trg_starts)
+    return Detail(
         _words(src, src_ids, src_starts),
         _words(trg, trg_ids, trg_starts),
         merge_tokens(attention[: len(trg_ids), : len(src_ids)], src_starts, trg_starts),
         spaced,
         apart,
+        [*trg.tokens(trg_ids), *trg.tokens([EOS])],
+        list(log_probs),
+        np.exp(of_words).tolist(),
     )
 
 
@@ -79,6 +95,15 @@ def merge_tokens(attention: Matrix, src_starts: Sequence[bool], trg_starts: Sequ
     lengths = np.diff(trg, append=len(trg_starts))
     by_source = np.add.reduceat(attention, src, axis=1)  # (Ty, Wx)
     words: Matrix = np.add.reduceat(by_source, trg, axis=0) / lengths[:, None]  # (Wy, Wx)
+    return words
+
+
+def sum_tokens(log_probs: Sequence[float], starts: Sequence[bool]) -> NDArray[np.float64]:
+    """Return the log-probability of each word (W,) from those of its tokens (T,).
+
+    starts: whether a word starts at each token (one always starts at the first).
+    """
+    words: NDArray[np.float64] = np.add.reduceat(np.array(log_probs, np.float64), _starts(starts))
     return words
 
 

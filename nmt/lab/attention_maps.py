@@ -10,7 +10,7 @@ from nmt.config.model import ModelConfig, MultiHeadAttentionConfig
 from nmt.decoding.engine import Engine
 from nmt.decoding.translator import Translator
 from nmt.errors import UserError
-from nmt.evaluation.alignment import Attended, attended
+from nmt.evaluation.alignment import Detail, detail
 from nmt.lab.page import Page, number
 from nmt.lab.trained import Trained
 from nmt.training.tracking import Table
@@ -29,22 +29,23 @@ class Map(NamedTuple):
     src_tokens: list[str]
     trg_tokens: list[str]
     weights: Matrix
-    words: Attended
+    words: Detail
     translation: str
 
 
 def attention_map(translator: Translator[Engine], line: str) -> Map:
     """Return where the model looked while it translated a line, or the first part of a line in parts."""
     src = translator.parts(line)[0].ids
-    ((best, *_),) = translator.engine.hypotheses([src], attention=True)
+    ((best, *_),) = translator.engine.hypotheses([src], details=True)
     assert best.alignment is not None
+    assert best.token_log_probs is not None
     weights = best.alignment.astype(np.float64)  # </s> counted on both sides
     tokenizers = translator.src_tokenizer, translator.trg_tokenizer
     shown = [
         [token.replace("▁", "_") for token in tokenizer.tokens(ids)] + [END]
         for tokenizer, ids in zip(tokenizers, (src, best.ids), strict=True)
     ]
-    words = attended(tokenizers, src, best.ids, weights)
+    words = detail(tokenizers, src, best.ids, weights, best.token_log_probs)
     return Map(shown[0], shown[1], weights, words, translator.trg_tokenizer.decode(best.ids))
 
 

@@ -38,12 +38,12 @@ class GraphEngine:
     tokens_per_batch: int
 
     def hypotheses(
-        self, rows: Sequence[list[int]], *others: Sequence[list[int]], attention: bool = False
+        self, rows: Sequence[list[int]], *others: Sequence[list[int]], details: bool = False
     ) -> list[list[Hypothesis]]:
         """Return what the search finds for each row of source ids; see `Engine`."""
         results: list[list[Hypothesis]] = [[]] * len(rows)
         for chosen in by_length(rows, self.tokens_per_batch // self.beam):
-            for i, found in zip(chosen, self._search([rows[i] for i in chosen], attention), strict=True):
+            for i, found in zip(chosen, self._search([rows[i] for i in chosen], details), strict=True):
                 results[i] = found
         if not all(results):
             raise Diverged.giving_no("translation")
@@ -54,7 +54,7 @@ class GraphEngine:
         longest = (src_len.astype(np.float32) * np.float32(self.max_ratio)).astype(np.int64) + self.max_extra
         return np.maximum(longest, 1)
 
-    def _search(self, rows: Sequence[list[int]], attention: bool) -> list[list[Hypothesis]]:
+    def _search(self, rows: Sequence[list[int]], details: bool) -> list[list[Hypothesis]]:
         src_len = np.array([len(row) + 1 for row in rows], np.int64)
         src = np.full((len(rows), int(src_len.max())), PAD, np.int64)
         for row, ids in zip(src, rows, strict=True):
@@ -67,13 +67,13 @@ class GraphEngine:
             "n_best": np.array([self.n_best]),
             "alpha": np.array([self.alpha], np.float64),
             "offset": np.array([self.offset], np.float64),
-            "details": np.array(attention),
+            "details": np.array(details),
         }
-        tokens, scores, details = self.session.run(None, inputs)
+        tokens, scores, by_step = self.session.run(None, inputs)
         return [
             [
                 self._hypothesis(
-                    tokens[b, k, 1:], scores[b, k], details[:, b * self.n_best + k] if attention else None
+                    tokens[b, k, 1:], scores[b, k], by_step[:, b * self.n_best + k] if details else None
                 )
                 for k in range(self.n_best)
                 if scores[b, k] > -np.inf  # which also leaves out what is not a number
@@ -82,11 +82,14 @@ class GraphEngine:
         ]
 
     def _hypothesis(
-        self, tokens: NDArray[np.int64], score: np.float32, details: NDArray[np.float32] | None
+        self, tokens: NDArray[np.int64], score: np.float32, by_step: NDArray[np.float32] | None
     ) -> Hypothesis:
         ids: list[int] = tokens.tolist()
         ids = ids[: ids.index(EOS)]
         length = len(ids) + 1
         penalty = ((self.offset + length) / (self.offset + 1)) ** self.alpha
-        alignment = None if details is None else details[:length, :-1].copy()
-        return Hypothesis(ids, float(score), float(score) * penalty, alignment)
+        log_prob = float(score) * penalty
+        if by_step is None:
+            return Hypothesis(ids, float(score), log_prob)
+        alignment, log_probs = by_step[:length, :-1].copy(), by_step[:length, -1].tolist()
+        return Hypothesis(ids, float(score), log_prob, alignment, log_probs)

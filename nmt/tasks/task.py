@@ -8,7 +8,7 @@ from typing import NamedTuple, Protocol, TypeVar
 import torch
 
 from nmt.data.batches import Batch
-from nmt.evaluation.alignment import Attended
+from nmt.evaluation.alignment import Detail
 from nmt.models import Seq2Seq
 from nmt.objectives.cross_entropy import FIGURES, cross_entropy
 from nmt.objectives.teacher_forcing import TeacherForced
@@ -23,7 +23,7 @@ class Validation(NamedTuple):
 
     figures: dict[str, float]
     samples: list[tuple[str, str, str]]
-    attended: Sequence[Attended] = ()  # none unless asked for
+    details: Sequence[Detail] = ()  # none unless asked for
 
 
 class Task(Protocol[M_contra]):
@@ -40,11 +40,11 @@ SAMPLES = 5
 
 
 class Translate(Protocol):
-    """Gives a model's translations of raw lines; with `attention` also where it looked, part by part."""
+    """Gives a model's translations of raw lines; with `details` also those of each part."""
 
     def __call__(
-        self, model: Seq2Seq, lines: Sequence[str], *, attention: bool = False
-    ) -> tuple[list[str], list[Attended]]: ...
+        self, model: Seq2Seq, lines: Sequence[str], *, details: bool = False
+    ) -> tuple[list[str], list[Detail]]: ...
 
 
 def lower_loss(a: Mapping[str, float], b: Mapping[str, float]) -> bool:

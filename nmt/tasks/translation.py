@@ -19,7 +19,7 @@ from nmt.tasks.task import SAMPLES, Translate, Validation, lower_loss, token_los
 class TranslationTask:
     """Translation: validation by loss, perplexity and BLEU of real decoding.
 
-    translate: what `nmt translate` does with a line. attention: a validation also says where the model looked
+    translate: what `nmt translate` does with a line. details: a validation also says where the model looked
     in its samples, each of which it translates once more for that.
     """
 
@@ -30,7 +30,7 @@ class TranslationTask:
     best_by: str
     tokens_per_batch: int
     device: torch.device
-    attention: bool = False
+    details: bool = False
     tokenize: str = "13a"  # sacreBLEU's, for BLEU
 
     @torch.inference_mode()
@@ -50,10 +50,10 @@ class TranslationTask:
         step = max(1, len(texts) // SAMPLES)
         shown = range(0, len(texts), step)[:SAMPLES]
         samples = [(self.raw[i].src, references[i], texts[i]) for i in shown]
-        if not self.attention:
+        if not self.details:
             return Validation(figures, samples)
-        _, attended = self.translate(model, [self.raw[i].src for i in shown], attention=True)
-        return Validation(figures, samples, attended)
+        _, details = self.translate(model, [self.raw[i].src for i in shown], details=True)
+        return Validation(figures, samples, details)
 
     def better(self, a: Mapping[str, float], b: Mapping[str, float]) -> bool:
         """Say whether a has the higher BLEU or the lower loss, as the run was asked to choose by.

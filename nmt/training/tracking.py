@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from nmt.config.experiment import Experiment
 from nmt.config.tracking import TrackingConfig
 from nmt.errors import UserError
-from nmt.evaluation.alignment import Attended, paint
+from nmt.evaluation.alignment import Detail, paint
 from nmt.files import MB, open_append, open_regular, replacing
 from nmt.results import Figure, read_metrics
 from nmt.training.wandb_session import (
@@ -90,7 +90,7 @@ class Tracker:
         self._tell(lambda run: run.log({"update": step, **told}))
 
     def samples(
-        self, step: int, rows: Sequence[tuple[str, str, str]], attended: Sequence[Attended] = ()
+        self, step: int, rows: Sequence[tuple[str, str, str]], details: Sequence[Detail] = ()
     ) -> None:
         """Log (source, reference, translation) of samples to wandb, with the attention of each."""
 
@@ -108,14 +108,14 @@ class Tracker:
                 f"attention/{number}": wandb.Image(
                     paint(part.weights, part.src_words, part.trg_words), caption=" ".join(part.trg_words)
                 )
-                for number, part in enumerate(attended, start=1)
+                for number, part in enumerate(details, start=1)
                 if part.src_words and part.trg_words
             }
             run.log({"update": step, **pictures})
 
         if rows:
             self._tell(table)
-        if attended:
+        if details:
             self._tell(maps)
 
     def model(self, parts: Sequence[Path], figures: Mapping[str, float], better: Better) -> None:

@@ -309,7 +309,7 @@ class Trainer(Generic[M]):
         self.tracker.log(
             at.update, {**figures, "validation/seconds": seconds, "validation/best": int(improved)}
         )
-        self.tracker.samples(at.update, validation.samples, validation.attended)
+        self.tracker.samples(at.update, validation.samples, validation.details)
         self.progress.validated(at.update, at.seconds / 60, validation.figures, improved=improved)
 
     def _validated(self) -> tuple[Validation, bool] | None:

@@ -34,7 +34,7 @@ def load_block_translator(options: TranslationOptions, *, alignments: bool) -> C
     """Return a function from a block of lines to its text, with the models of runs in this process.
 
     A line's text is its translation, or with n_best > 1 n_best lines NUMBER ||| TEXT ||| SCORE. alignments:
-    ||| and the word links follow on the line of the best one. Raises UserError like `open_translator`.
+    ||| and the word links follow. Raises UserError like `open_translator`.
     """
     if options.sampling:
         return _sampler(options, options.sampling)
@@ -44,16 +44,16 @@ def load_block_translator(options: TranslationOptions, *, alignments: bool) -> C
     translator = open_translator(options)
 
     def lines(number: int, translation: "Translation") -> Iterator[str]:
-        links = f" ||| {pharaoh(translation.links())}" if alignments else ""
-        if options.n_best == 1:
-            yield translation.text + links
-            return
-        for rank, (text, score) in enumerate(translation.ranked):
-            yield f"{number} ||| {text} ||| {score:.6f}{links if rank == 0 else ''}"
+        for each in translation.ranked:
+            links = f" ||| {pharaoh(each.links())}" if alignments else ""
+            if options.n_best == 1:
+                yield each.text + links
+            else:
+                yield f"{number} ||| {each.text} ||| {each.score:.6f}{links}"
 
     def translated(block: Block) -> Translated:
         first, texts = block
-        found = list(enumerate(translator.translations(texts, attention=alignments), first))
+        found = list(enumerate(translator.translations(texts, details=alignments), first))
         text = "".join(f"{line}\n" for number, each in found for line in lines(number, each))
         return Translated(text, [number for number, each in found if each.short])
 

@@ -109,7 +109,7 @@ def test_weights_that_give_no_number(run: Path, value: float, message: str) -> N
 
 def test_the_model_computes_in_the_precision_asked_for(tiny_run: Path) -> None:
     (line,) = load_translator(TranslationOptions(models=(tiny_run,), precision="float64")).translations(
-        ["der Hund"], attention=True
+        ["der Hund"], details=True
     )
     (rough,) = load_translator(TranslationOptions(models=(tiny_run,), precision="float32")).translations(
         ["der Hund"]

@@ -38,6 +38,7 @@ from nmt.data.text import Normalizer, TextEncoder
 from nmt.decoding.engine import Engine, Hypothesis, by_length
 from nmt.decoding.translator import SourceReader, Translator
 from nmt.evaluation.alignment import pharaoh
+from nmt.evaluation.record import translation_record
 from nmt.tokenization.tokenizer import load_tokenizers
 
 assert nmt.machine.cores() >= 1
@@ -46,14 +47,15 @@ class Copier:
     # Writes the source down, and looks where it writes.
     n_best = 2
 
-    def hypotheses(self, rows, *others, attention=False):
+    def hypotheses(self, rows, *others, details=False):
         found = [[]] * len(rows)
         for chosen in by_length(rows, 30):
             width = max(len(rows[i]) for i in chosen) + 1
             for i in chosen:
-                looked = np.eye(len(rows[i]) + 1, width, dtype=np.float32) if attention else None
-                best = Hypothesis(list(rows[i]), -0.25, -0.5, looked)
-                found[i] = [best, Hypothesis(rows[i][:1], -1.0, -1.0, looked)]
+                looked = np.eye(len(rows[i]) + 1, width, dtype=np.float32) if details else None
+                each = [-0.5] * len(looked) if details else None
+                best = Hypothesis(list(rows[i]), -0.25, -0.5, looked, each)
+                found[i] = [best, Hypothesis(rows[i][:1], -1.0, -1.0, looked, each and each[:2])]
         return found
 
 folder = Path(sys.argv[1])
@@ -69,9 +71,10 @@ found = [
         "ranked": len(each.ranked),
         "score": each.ranked[0].score,
         "links": pharaoh(each.links()),
+        "words": [word["text"] for word in translation_record(line, each)["words"]],
         "parts": len(translator.parts(line)),
     }
-    for line, each in zip(lines, translator.translations(lines, attention=True), strict=True)
+    for line, each in zip(lines, translator.translations(lines, details=True), strict=True)
 ]
 assert [each["text"] for each in found] == translator.translate(lines)
 print(json.dumps(found))
@@ -109,6 +112,7 @@ def test_text_is_translated_without_torch_or_pydantic(tokenizer: type[Tokenizer]
     assert [each["parts"] for each in found] == [0, 1, 0, 3, 1]
     assert [each["ranked"] for each in found] == [1, 2, 1, 2, 2]
     assert [each["score"] for each in found] == [0.0, -0.25, 0.0, -0.75, -0.25]
+    assert [each["words"] for each in found] == [line.split() for line in LINES]
     assert [each["links"] for each in found] == [
         " ".join(f"{i}-{i}" for i in range(len(line.split()))) for line in LINES
     ]

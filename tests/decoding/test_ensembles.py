@@ -65,7 +65,7 @@ def search(
     scorer: StepScorer, source: object, rows: list[list[int]], **changes: int
 ) -> list[list[Hypothesis]]:
     limits = SETTINGS.limits(torch.tensor([len(row) + 1 for row in rows]))
-    return beam_search(scorer, source, limits, SETTINGS, alignments=True)
+    return beam_search(scorer, source, limits, SETTINGS, details=True)
 
 
 def first_step(scorer: StepScorer, source: object, rows: int) -> Tensor:

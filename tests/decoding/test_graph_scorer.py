@@ -60,7 +60,7 @@ def batch(rows: list[list[int]]) -> Source:
 def search(scorer: StepScorer, rows: list[list[int]], members: int = 0) -> list[list[Hypothesis]]:
     source = batch(rows)
     limits = SETTINGS.limits(source.lengths)
-    return beam_search(scorer, (source,) * members if members else source, limits, SETTINGS, alignments=True)
+    return beam_search(scorer, (source,) * members if members else source, limits, SETTINGS, details=True)
 
 
 def ids(found: list[list[Hypothesis]]) -> list[list[list[int]]]:

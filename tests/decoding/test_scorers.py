@@ -60,7 +60,7 @@ def batch(rows: list[list[int]]) -> Source:
 
 def search(scorer: ModelScorer, rows: list[list[int]]) -> list[list[Hypothesis]]:
     source = batch(rows)
-    return beam_search(scorer, source, SETTINGS.limits(source.lengths), SETTINGS, alignments=True)
+    return beam_search(scorer, source, SETTINGS.limits(source.lengths), SETTINGS, details=True)
 
 
 @styles

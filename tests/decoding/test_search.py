@@ -78,7 +78,7 @@ class Case(NamedTuple):
     ) -> list[list[Hypothesis]]:
         chosen = range(len(self.limits)) if sentences is None else sentences
         limits = torch.tensor([self.limits[s] for s in chosen], dtype=torch.long)
-        return beam_search(Chain(self.logits), torch.tensor(chosen), limits, settings, alignments=True)
+        return beam_search(Chain(self.logits), torch.tensor(chosen), limits, settings, details=True)
 
     def log_probs(self, sentence: int, ids: Sequence[int]) -> list[float]:
         """The log-probability of each piece after a prefix, −∞ for what may not follow."""

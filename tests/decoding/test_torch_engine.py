@@ -40,22 +40,26 @@ def test_the_batches_change_nothing(engine: TorchEngine) -> None:
 
 
 def test_forced_log_probabilities_are_those_of_the_search(engine: TorchEngine) -> None:
-    best = [found[0] for found in engine.hypotheses(ROWS)]
-    forced = engine.force(ROWS, targets=[[*each.ids, EOS] for each in best])
-    assert [len(each) for each in forced] == [len(each.ids) + 1 for each in best]
-    assert [sum(each) for each in forced] == pytest.approx([each.log_prob for each in best], abs=1e-10)
+    for rank in range(2):
+        found = [hypotheses[rank] for hypotheses in engine.hypotheses(ROWS, details=True)]
+        forced = engine.force(ROWS, targets=[[*each.ids, EOS] for each in found])
+        assert [len(each) for each in forced] == [len(each.ids) + 1 for each in found]
+        assert [sum(each) for each in forced] == pytest.approx([each.log_prob for each in found], abs=1e-10)
+        for each, hypothesis in zip(forced, found, strict=True):
+            assert hypothesis.token_log_probs == pytest.approx(each, abs=1e-10)
 
 
 def test_an_alignment_is_a_float_array_over_the_batch(engine: TorchEngine) -> None:
     assert engine.n_best == 2
-    for row, hypotheses in zip(ROWS, engine.hypotheses(ROWS, attention=True), strict=True):
+    for row, hypotheses in zip(ROWS, engine.hypotheses(ROWS, details=True), strict=True):
         assert 1 <= len(hypotheses) <= 2
         for each in hypotheses:
             assert isinstance(each.alignment, np.ndarray)
             assert each.alignment.dtype == np.float64
             assert each.alignment.shape == (len(each.ids) + 1, 5)
             np.testing.assert_allclose(each.alignment[:, : len(row) + 1].sum(1), 1.0)
-    assert engine.hypotheses(ROWS[:1])[0][0].alignment is None
+    plain = engine.hypotheses(ROWS[:1])[0][0]
+    assert (plain.alignment, plain.token_log_probs) == (None, None)
 
 
 def test_nothing_gives_nothing(engine: TorchEngine) -> None:
@@ -85,7 +89,7 @@ def made(scorer: Scorer) -> TorchEngine:
 
 
 def test_numpy_has_no_bfloat16() -> None:
-    ((found,),) = made(Scorer(-1.0, torch.bfloat16)).hypotheses([[5, 5, 5]], attention=True)
+    ((found,),) = made(Scorer(-1.0, torch.bfloat16)).hypotheses([[5, 5, 5]], details=True)
     assert found.alignment is not None
     assert found.alignment.dtype == np.float32
     assert (found.alignment == 0.25).all()

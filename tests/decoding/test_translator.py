@@ -180,7 +180,7 @@ def test_eight_threads_translate_as_one(tiny_run: Path, precision: Precision) ->
     jobs = [lines[n:] + lines[:n] for n in range(8)]
 
     def results(translator: Translator[TorchEngine], job: list[str]) -> tuple[list[list[Ranked]], list[str]]:
-        found = translator.translations(job, attention=True)
+        found = translator.translations(job, details=True)
         return [each.ranked for each in found], translator.sample(job, seed=1)
 
     alone = load_translator(options)
@@ -225,10 +225,10 @@ def test_the_most_probable_at_every_step_is_greedy_search(tiny_run: Path) -> Non
 
 def test_the_n_best_are_ranked_and_blank_lines_have_one() -> None:
     blank, dog = copier(beam=3).translations(["\t ", "der Hund"])
-    assert blank.ranked == [("", 0.0)]
+    assert blank.ranked == [Ranked("", 0.0)]
     assert len(dog.ranked) == 3
     assert dog.text == dog.ranked[0].text == "der Hund"
-    scores = [score for _, score in dog.ranked]
+    scores = [each.score for each in dog.ranked]
     assert scores == sorted(scores, reverse=True)
 
 
@@ -236,16 +236,16 @@ def test_links_are_between_words_of_the_line() -> None:
     line = "der Hund läuft schnell. über die Straße the dog runs"
     count = len(line.split())
     for max_source in (1000, 12, 6):
-        (found,) = copier(max_source=max_source).translations([line], attention=True)
+        (found,) = copier(max_source=max_source).translations([line], details=True)
         assert found.text == line
         assert found.links() == [Link(i, i) for i in range(count)]
-    assert copier().translations([line])[0].attended == []
-    assert copier().translations([" "], attention=True)[0].links() == []
+    assert copier().translations([line])[0].ranked[0].parts == []
+    assert copier().translations([" "], details=True)[0].links() == []
 
 
 def test_a_word_cut_in_two_is_one_word() -> None:
-    (found,) = copier(max_source=6).translations(["x" * 20 + " der Hund"], attention=True)
-    assert len(found.attended) > 2
+    (found,) = copier(max_source=6).translations(["x" * 20 + " der Hund"], details=True)
+    assert len(found.ranked[0].parts) > 2
     assert found.links() == [Link(0, 0), Link(1, 1), Link(2, 2)]
 
 
@@ -254,7 +254,7 @@ def test_a_part_without_output_keeps_the_places_of_the_others() -> None:
     translator = copier(words, max_source=2)
     silent = Copier(len(words.vocabulary), silent=words.vocabulary.id("c"))
     translator = with_engine(translator, scorer=silent)
-    (found,) = translator.translations(["a b c d b a"], attention=True)
+    (found,) = translator.translations(["a b c d b a"], details=True)
     assert found.text == "a b b a"
     assert found.links() == [Link(0, 0), Link(1, 1), Link(4, 2), Link(5, 3)]
 
@@ -302,7 +302,7 @@ def test_what_is_more_than_training_showed_is_cut_at_sentence_ends(
     translator = copier(lengths=TrainingLengths(tokens=tokens, sentences=sentences))
     parts = translator.parts(PARAGRAPH)
     assert [SUBWORDS.decode(part.ids) for part in parts] == expected
-    (found,) = translator.translations([PARAGRAPH], attention=True)
+    (found,) = translator.translations([PARAGRAPH], details=True)
     assert found.text == PARAGRAPH
     assert found.links() == [Link(i, i) for i in range(len(PARAGRAPH.split()))]
 
@@ -326,7 +326,7 @@ def test_translated_sentences_have_a_space_between_them_where_the_target_has(
     class Fixed:
         n_best = 1
 
-        def hypotheses(self, *_: object, attention: bool = False) -> list[list[Hypothesis]]:
+        def hypotheses(self, *_: object, details: bool = False) -> list[list[Hypothesis]]:
             return [[Hypothesis(ids, 0.0, 0.0)] for ids in outputs]
 
     fixed = Translator(Fixed(), translator.readers, SUBWORDS, lengths=translator.lengths)
@@ -377,3 +377,20 @@ def test_what_never_fits_ends_in_single_characters(text: str) -> None:
 )
 def test_cuts_are_at_sentence_ends_else_clause_ends_else_spaces(text: str, parts: list[str]) -> None:
     assert list(split_text(text, lambda part: len(part) <= 11)) == parts
+
+
+@pytest.mark.parametrize("max_source", [1000, 12, 6])
+def test_every_one_of_the_n_best_has_its_own_details(max_source: int) -> None:
+    line = "der Hund läuft schnell. über die Straße the dog runs"
+    (found,) = copier(max_source=max_source, beam=3).translations([line], details=True)
+    assert len(found.ranked) == 3
+    for each in found.ranked:
+        assert "".join(word for part in each.parts for word in part.trg_words) == each.text.replace(" ", "")
+        for part in each.parts:
+            assert part.weights.shape == (len(part.trg_words), len(part.src_words))
+            assert len(part.tokens) == len(part.log_probs)
+            assert part.tokens[-1] == "</s>"
+            assert len(part.confidence) == len(part.trg_words)
+            assert all(0 < value <= 1 for value in part.confidence)
+    assert found.links() == found.ranked[0].links()
+    assert found.ranked[0].links() != found.ranked[2].links()

@@ -5,12 +5,13 @@ from hypothesis import strategies as st
 
 from nmt.evaluation.alignment import (
     Link,
-    attended,
     best_links,
+    detail,
     draw,
     merge_tokens,
     paint,
     pharaoh,
+    sum_tokens,
 )
 from nmt.tokenization.words import WordTokenizer
 
@@ -92,9 +93,17 @@ def test_where_words_looked_leaves_the_end_and_padding_out() -> None:
     words = WordTokenizer.train(["a b c", "x y"], vocab_size=None, min_frequency=1, lowercase=False)
     src, trg = words.encode("b a"), words.encode("y x c")
     attention = np.arange(20.0).reshape(4, 5)  # a row for </s>, columns for </s> and padding
-    found = attended((words, words), src, trg, attention)
+    found = detail((words, words), src, trg, attention, [-0.5, -1.0, -2.0, -4.0])
     assert (found.src_words, found.trg_words) == (["b", "a"], ["y", "x", "c"])
     np.testing.assert_array_equal(found.weights, attention[:3, :2])
+    assert found.tokens == ["y", "x", "c", "</s>"]
+    assert found.log_probs == [-0.5, -1.0, -2.0, -4.0]
+    assert found.confidence == pytest.approx(np.exp([-0.5, -1.0, -2.0]))
+
+
+def test_a_word_is_as_probable_as_its_tokens_together() -> None:
+    np.testing.assert_allclose(sum_tokens([-0.5, -1.0, -2.0], [True, False, True]), [-1.5, -2.0])
+    assert sum_tokens([], []).shape == (0,)
 
 
 def test_the_picture_is_dark_where_the_attention_is() -> None:

@@ -28,7 +28,7 @@ import json
 import nmt.runtime
 
 translator = nmt.runtime.load(sys.argv[1], n_best=2)
-found = translator.translations(json.loads(sys.argv[2]), attention=True)
+found = translator.translations(json.loads(sys.argv[2]), details=True)
 print(json.dumps([[each.text, len(each.ranked), len(each.links())] for each in found]))
 assert not {"torch", "pydantic", "onnx", "safetensors"} & sys.modules.keys()
 """
@@ -39,7 +39,7 @@ def test_runtime_translates_without_any_other_package(exported: Path) -> None:
     command = [sys.executable, "-c", ALONE, str(exported), json.dumps(LINES)]
     done = subprocess.run(command, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
-    expected = load(exported, n_best=2).translations(LINES, attention=True)
+    expected = load(exported, n_best=2).translations(LINES, details=True)
     assert json.loads(done.stdout) == [[e.text, len(e.ranked), len(e.links())] for e in expected]
 
 

@@ -36,14 +36,17 @@ def test_float32_translates_as_torch_does(gru_run: Path) -> None:
     by_graph, by_torch = open_translator(options), load_translator(options)
     assert type(by_graph.engine).__name__ == "GraphEngine"
     for a, b in zip(
-        by_graph.translations(LINES, attention=True),
-        by_torch.translations(LINES, attention=True),
+        by_graph.translations(LINES, details=True),
+        by_torch.translations(LINES, details=True),
         strict=True,
     ):
         assert [each.text for each in a.ranked] == [each.text for each in b.ranked]
         assert [each.score for each in a.ranked] == pytest.approx([each.score for each in b.ranked], rel=1e-4)
-        for x, y in zip(a.attended, b.attended, strict=True):
-            np.testing.assert_allclose(x.weights, y.weights, atol=1e-5)
+        for ours, theirs in zip(a.ranked, b.ranked, strict=True):
+            for x, y in zip(ours.parts, theirs.parts, strict=True):
+                np.testing.assert_allclose(x.weights, y.weights, atol=1e-5)
+                assert x.tokens == y.tokens
+                assert x.log_probs == pytest.approx(y.log_probs, abs=1e-4)
 
 
 def test_a_bundle_translates_like_the_run_it_was_made_of(

@@ -23,7 +23,7 @@ from nmt.decoding.scorers import ModelScorer
 from nmt.decoding.search import SearchSettings
 from nmt.decoding.torch_engine import TorchEngine
 from nmt.decoding.translator import SourceReader, Translator
-from nmt.evaluation.alignment import Attended
+from nmt.evaluation.alignment import Detail
 from nmt.evaluation.metrics import corpus_bleu
 from nmt.models import LanguageModel, Seq2Seq, Source, Tagger
 from nmt.objectives.cross_entropy import FIGURES, cross_entropy
@@ -59,8 +59,8 @@ SRC, TRG = (
 
 
 def translate(
-    network: Seq2Seq, lines: Sequence[str], *, attention: bool = False
-) -> tuple[list[str], list[Attended]]:
+    network: Seq2Seq, lines: Sequence[str], *, details: bool = False
+) -> tuple[list[str], list[Detail]]:
     """What `build_task` gives to a task, for these words."""
     search = SearchSettings(
         beam=2, penalty=LengthPenalty(alpha=0.0, offset=0.0), bos=BOS, eos=EOS, processors=(Ban(TRG.banned),)
@@ -69,8 +69,8 @@ def translate(
         ModelScorer(network), search, tokens_per_batch=16, device=torch.device("cpu"), precision="float64"
     )
     translator = Translator(engine, (SourceReader(TextEncoder(SRC), 100),), TRG)
-    found = translator.translations(lines, attention=attention)
-    return [each.text for each in found], [part for each in found for part in each.attended]
+    found = translator.translations(lines, details=details)
+    return [each.text for each in found], [part for each in found for part in each.ranked[0].parts]
 
 
 @pytest.fixture
@@ -161,13 +161,13 @@ def test_where_the_model_looked_in_its_samples_stands_beside_them(task: Translat
     network = model().eval()
     with torch.no_grad():
         network.head.output.bias[EOS] = -100.0  # no output ends before it must
-    plain, looking = task.validate(network), replace(task, attention=True).validate(network)
+    plain, looking = task.validate(network), replace(task, details=True).validate(network)
     assert (looking.figures, looking.samples) == (plain.figures, plain.samples)
     translated = [(src.split(), output.split()) for src, _, output in looking.samples]
     assert all(output for _, output in translated)
-    assert [(part.src_words, part.trg_words) for part in looking.attended] == translated
+    assert [(part.src_words, part.trg_words) for part in looking.details] == translated
     # The same, from teacher forcing with what was found: a word a piece, and </s> left out.
-    for part in looking.attended:
+    for part in looking.details:
         src = torch.tensor([[*SRC.encode(" ".join(part.src_words)), EOS]])
         trg = torch.tensor([[BOS, *TRG.encode(" ".join(part.trg_words))]])
         output = network(Source(src, torch.tensor([src.shape[1]])), trg)

@@ -16,7 +16,7 @@ import wandb
 from wandb.errors import CommError
 
 from nmt.config import Experiment
-from nmt.evaluation.alignment import Attended
+from nmt.evaluation.alignment import Detail
 from nmt.training import wandb_session
 from nmt.training.tracking import Tracker
 
@@ -189,9 +189,12 @@ def test_where_the_model_looked_is_a_picture_a_sample(
     tracker = Tracker(tmp_path, experiment("offline"))
     assert tracker.shows_pictures
     looked = [
-        Attended(["ein", "Hund"], ["a", "dog"], np.eye(2)),
-        Attended(["nein"], [], np.ones((0, 1))),
-        Attended(["ja"], ["oh", "yes"], np.ones((2, 1))),
+        Detail(src, trg, weights, True, True, [], [], [])
+        for src, trg, weights in (
+            (["ein", "Hund"], ["a", "dog"], np.eye(2)),
+            (["nein"], [], np.ones((0, 1))),
+            (["ja"], ["oh", "yes"], np.ones((2, 1))),
+        )
     ]
     for step in (10, 20):
         rows = [("ein Hund", "a dog", "a dog"), ("nein", "no", ""), ("ja", "yes", "oh yes")]
