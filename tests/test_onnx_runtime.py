@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from onnx import TensorProto
 
+from nmt.errors import UserError
 from nmt.graphs.graph import Graph, Value
 from nmt.onnx_runtime import open_session
 
@@ -21,4 +22,15 @@ def test_what_is_no_graph_is_refused_in_one_line(capfd: pytest.CaptureFixture[st
     with pytest.raises(ValueError, match="protobuf") as refused:
         open_session(b"no graph")
     assert "\n" not in str(refused.value)
+    assert capfd.readouterr() == ("", "")
+
+
+def test_a_graph_that_fails_while_it_runs_is_one_line(capfd: pytest.CaptureFixture[str]) -> None:
+    g = Graph("float32")
+    y = g.op("Reshape", Value("x", g), np.array([7]))
+    model = g.model([("x", TensorProto.FLOAT, ("N",))], [(y, "y", TensorProto.FLOAT)])
+    session = open_session(model.SerializeToString())
+    with pytest.raises(UserError, match="ONNX Runtime cannot run the model") as failed:
+        session.run(["y"], {"x": np.zeros(2, np.float32)})
+    assert "\n" not in str(failed.value)
     assert capfd.readouterr() == ("", "")

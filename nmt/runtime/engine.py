@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nmt.decoding.engine import Hypothesis, by_length
-from nmt.errors import Diverged
+from nmt.errors import Diverged, UserError
 from nmt.runtime.manifest import GraphPrecision
 from nmt.tokenization.vocabulary import EOS, PAD
 
@@ -70,6 +70,8 @@ class GraphEngine:
             "details": np.array(details),
         }
         tokens, scores, by_step = self.session.run(None, inputs)
+        if tokens.shape[:2] != (len(rows), self.n_best) or scores.shape != tokens.shape[:2]:
+            raise UserError("the model is no translation graph of nmt; export it again")
         return [
             [
                 self._hypothesis(

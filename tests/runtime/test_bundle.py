@@ -10,12 +10,15 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from onnx import TensorProto
 
 import nmt
 from nmt.builders.engine import open_translator
 from nmt.builders.translator import load_translator
 from nmt.decoding.options import TranslationOptions
 from nmt.errors import UserError
+from nmt.graphs.graph import Graph, Value
+from nmt.graphs.translation import INPUTS, OUTPUTS
 from nmt.runtime import load
 
 LINES = [
@@ -146,6 +149,18 @@ def test_a_graph_that_is_not_of_our_making_is_refused(copy: Path) -> None:
     change_manifest(graph=hashlib.sha256(foreign).hexdigest())(copy)
     with pytest.raises(UserError, match=r"model\.onnx is not opened"):
         load(copy)
+
+
+def test_a_graph_of_another_task_is_one_line(copy: Path) -> None:
+    g = Graph("float32")
+    src = Value("src", g)
+    outputs = [(g.op("Identity", src), name, TensorProto.INT64) for name in OUTPUTS]
+    inputs = [(name, kind, shape) for name, (kind, shape) in INPUTS.items()]
+    foreign = g.model(inputs, outputs).SerializeToString()
+    (copy / "model.onnx").write_bytes(foreign)
+    change_manifest(graph=hashlib.sha256(foreign).hexdigest())(copy)
+    with pytest.raises(UserError, match="no translation graph"):
+        load(copy).translate(["a"])
 
 
 def test_a_missing_onnxruntime_is_one_line(exported: Path, monkeypatch: pytest.MonkeyPatch) -> None:
