@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
 import torch
 
@@ -20,13 +20,10 @@ from nmt.decoding.torch_engine import TorchEngine
 from nmt.decoding.translator import SourceLimits, Translator
 from nmt.errors import UserError
 from nmt.machine import Precision
-from nmt.models import Seq2Seq
+from nmt.models import LanguageModel, Seq2Seq
 from nmt.run import Run
 from nmt.runtime.manifest import GraphPrecision
 from nmt.tokenization.tokenizer import Tokenizer, load_tokenizers
-
-if TYPE_CHECKING:
-    from nmt.decoding.graph_scorer import GraphScorer
 
 
 def load_translator(
@@ -45,7 +42,8 @@ def load_translator(
     dtype: torch.dtype = getattr(torch, precision)
     members = read_members(options, experiment)
     scorers = [ModelScorer(member.load_model().to(device, dtype)) for member in members]
-    scorer = _together(options, members, scorers, dtype)
+    lm = LanguageModelScorer(_language_model(options, options.lm, dtype)) if options.lm else None
+    scorer = _together(options, members, scorers, lm)
     return _translator(options, members, scorer, device=device, precision=precision)
 
 
@@ -54,38 +52,44 @@ def load_in_graphs(
 ) -> Translator[TorchEngine]:
     """Return the translator whose models take their steps on ONNX Runtime, for searches on a CPU.
 
-    In float32 if the options say so, else in int8. The search and a language model stay in torch. Raises
-    CannotExport if a layer has no graph, and UserError like `load_translator`.
+    In float32 if the options say so, else in int8. The search stays in torch. Raises CannotExport if a layer
+    has no graph, and UserError like `load_translator`.
     """
+    from nmt.decoding.graph_scorer import GraphScorer, LanguageModelGraphScorer  # a fifth of a second
+    from nmt.graphs.language_model import language_model_graph
+    from nmt.graphs.steps import encode_graph, step_graph
+
     precision: GraphPrecision = "float32" if options.precision == "float32" else "int8"
     members = read_members(options, experiment)
-    scorers = [
-        _graph_scorer(member.load_model(), precision, threads=options.threads or 1) for member in members
-    ]
-    scorer = _together(options, members, scorers, torch.float32)
+    threads = options.threads or 1
+    scorers = []
+    for model in (member.load_model() for member in members):
+        graphs = encode_graph(model, precision), step_graph(model, precision)
+        scorers.append(GraphScorer(*(graph.SerializeToString() for graph in graphs), threads=threads))
+    lm = None
+    if options.lm:
+        graph = language_model_graph(_language_model(options, options.lm, torch.float32), precision)
+        lm = LanguageModelGraphScorer(graph.SerializeToString(), threads=threads)
+    scorer = _together(options, members, scorers, lm)
     return _translator(options, members, scorer, device=torch.device("cpu"), precision=precision)
 
 
-def _graph_scorer(model: Seq2Seq, precision: GraphPrecision, *, threads: int) -> "GraphScorer":
-    from nmt.decoding.graph_scorer import GraphScorer  # a fifth of a second that few need
-    from nmt.graphs.steps import encode_graph, step_graph
+def _language_model(options: TranslationOptions, folder: Path, dtype: torch.dtype) -> LanguageModel:
+    from nmt.builders.language_model import load_language_model  # a tenth of a second that few need
 
-    graphs = encode_graph(model, precision), step_graph(model, precision)
-    return GraphScorer(*(graph.SerializeToString() for graph in graphs), threads=threads)
+    return load_language_model(folder, device=options.device, precision=dtype).model
 
 
 def _together(
-    options: TranslationOptions, members: Sequence["Member"], scorers: Sequence[AnyScorer], dtype: torch.dtype
+    options: TranslationOptions,
+    members: Sequence["Member"],
+    scorers: Sequence[AnyScorer],
+    lm: AnyScorer | None,
 ) -> AnyScorer:
-    """Return the scorer of all models from one of each. dtype: of the language model, if there is one."""
+    """Return the scorer of all models from one of each."""
     same_source = len({member.src.fingerprint for member in members}) == 1
     scorer = scorers[0] if len(scorers) == 1 else EnsembleScorer(scorers, same_source=same_source)
-    if not options.lm:
-        return scorer
-    from nmt.builders.language_model import load_language_model  # a tenth of a second that few need
-
-    lm = load_language_model(options.lm, device=options.device, precision=dtype).model
-    return FusionScorer(scorer, LanguageModelScorer(lm), options.weight)
+    return scorer if lm is None else FusionScorer(scorer, lm, options.weight)
 
 
 def _translator(

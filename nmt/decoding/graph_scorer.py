@@ -1,4 +1,4 @@
-"""A step scorer on ONNX Runtime, for the search in torch: an encoder and one step, each a graph.
+"""Step scorers on ONNX Runtime, for the search in torch.
 
 B sentences, N = B · K rows, V target vocabulary.
 """
@@ -45,6 +45,31 @@ class GraphScorer:
         beam = torch.tensor([len(y_prev) // len(memory[0])])
         log_probs, alignment, *after = _run(self._step, {"y": y_prev, "beam": beam, **kept})
         return Step(log_probs, tuple(after), alignment)
+
+
+class LanguageModelGraphScorer:
+    """One language model on the CPU, as the graph of `nmt.graphs.language_model`; it has no memory.
+
+    Its source is the number of rows. Several threads may use one scorer.
+    """
+
+    def __init__(self, step: bytes, *, threads: int = 1) -> None:
+        """step: the graph, serialised. threads: that it computes with.
+
+        Raises ValueError if ONNX Runtime refuses the graph.
+        """
+        self._step = open_session(step, threads=threads)
+        self._state = {part.name: part.shape[1] for part in self._step.get_inputs()[1:]}
+
+    def start(self, source: int) -> tuple[None, Parts]:
+        """Return the state of `source` rows that have read nothing."""
+        return None, tuple(torch.zeros(source, width) for width in self._state.values())
+
+    def step(self, y_prev: Int[Tensor, "N"], memory: None, state: Parts) -> Step[Parts]:
+        """Score the next token after y_prev."""
+        kept = dict(zip(self._state, state, strict=True))
+        log_probs, *after = _run(self._step, {"y": y_prev, **kept})
+        return Step(log_probs, tuple(after), None)
 
 
 def _run(session: "InferenceSession", inputs: dict[str, Tensor]) -> Parts:

@@ -11,12 +11,13 @@ from nmt.data.batches import pad
 from nmt.decoding.candidates import LengthPenalty
 from nmt.decoding.engine import Hypothesis
 from nmt.decoding.forcing import force
-from nmt.decoding.graph_scorer import GraphScorer
+from nmt.decoding.graph_scorer import GraphScorer, LanguageModelGraphScorer
 from nmt.decoding.processors import Ban
 from nmt.decoding.scorers import EnsembleScorer, FusionScorer, LanguageModelScorer, ModelScorer
 from nmt.decoding.search import SearchSettings, StepScorer, beam_search
 from nmt.decoding.trees import select_rows
 from nmt.graphs.graph import Precision
+from nmt.graphs.language_model import language_model_graph
 from nmt.graphs.steps import encode_graph, step_graph
 from nmt.models import Seq2Seq, Source
 from nmt.tokenization.vocabulary import BOS, EOS, PAD, UNK
@@ -129,8 +130,9 @@ def test_an_ensemble_and_a_fusion_find_what_torch_finds() -> None:
     assert ids(search(by_graph, rows, 2)) == ids(search(by_torch, rows, 2))
     torch.manual_seed(3)
     text = build_language_model(LanguageModelConfig(embedding=8, hidden=10), V_TRG).eval()
-    lm = LanguageModelScorer(text)
-    fused, expected = (search(FusionScorer(each, lm, 0.5), rows, 2) for each in (by_graph, by_torch))
+    lm = LanguageModelGraphScorer(language_model_graph(text, "float32").SerializeToString())
+    fused = search(FusionScorer(by_graph, lm, 0.5), rows, 2)
+    expected = search(FusionScorer(by_torch, LanguageModelScorer(text), 0.5), rows, 2)
     assert ids(fused) == ids(expected)
     assert ids(fused) != ids(search(by_graph, rows, 2))
 
