@@ -1,6 +1,6 @@
 """A Transformer-Tiny of random weights, as CTranslate2 reads it: what bench_ctranslate2.py compares with.
 
-4 + 4 layers of 128, feed-forward 256, 4 heads, 8,000 pieces, nothing tied.
+4 + 4 layers of 128, feed-forward 256, 4 heads, 8,000 subwords, nothing tied.
 """
 
 from typing import Any
@@ -51,9 +51,9 @@ def save_transformer(folder: str) -> int:
         matrix(VOCABULARY),
     )
     linear(model.decoder.projection, VOCABULARY)
-    pieces = [*SPECIALS, *map(str, range(EOS + 1, VOCABULARY))]
-    model.register_source_vocabulary(pieces)
-    model.register_target_vocabulary(pieces)
+    tokens = [*SPECIALS, *map(str, range(EOS + 1, VOCABULARY))]
+    model.register_source_vocabulary(tokens)
+    model.register_target_vocabulary(tokens)
     model.validate()
     model.save(folder)
     return sum(sizes)

@@ -233,12 +233,14 @@ class TrainingBatches(ABC):
         """Return the recurrent states before the next batch, by name; empty except for one long text."""
         return {}
 
-    def load_state(self, state: dict[str, int], carried: Mapping[str, Tensor] = MappingProxyType({})) -> None:
+    def load_state(
+        self, state: dict[str, int], recurrent: Mapping[str, Tensor] = MappingProxyType({})
+    ) -> None:
         """Continue from a saved position; raises ValueError if the epoch has no such position."""
         self._begin(state["epoch"])
         if not 0 <= state["position"] < self.per_epoch:
             raise ValueError(f"position {state['position']} in an epoch of {self.per_epoch} batches")
-        self._go_to(state["position"], carried)
+        self._go_to(state["position"], recurrent)
 
     def __iter__(self) -> Self:
         return self
@@ -271,7 +273,7 @@ class TrainingBatches(ABC):
         """Go to the first batch of an epoch."""
 
     @abstractmethod
-    def _go_to(self, position: int, carried: Mapping[str, Tensor]) -> None:
+    def _go_to(self, position: int, recurrent: Mapping[str, Tensor]) -> None:
         """Go to a batch of this epoch, with the recurrent states before it."""
 
 
@@ -335,7 +337,7 @@ class Batches(TrainingBatches):
         self.epoch = epoch
         self._go_to(0)
 
-    def _go_to(self, position: int, carried: Mapping[str, Tensor] = MappingProxyType({})) -> None:
+    def _go_to(self, position: int, recurrent: Mapping[str, Tensor] = MappingProxyType({})) -> None:
         self.position = position
         batches, part = self._plan, self._part
         rows = (batches.batch(number)[part] for number in self._order[position:])

@@ -180,9 +180,9 @@ class DatasetCorpus(Corpus):
         try:
             yield
         except Exception as error:  # of many classes
-            from nmt.data.hub import said
+            from nmt.data.hub import message_of
 
-            raise UserError(f"{self.describe()} cannot be read ({said(error)})") from error
+            raise UserError(f"{self.describe()} cannot be read ({message_of(error)})") from error
 
 
 _VARIABLE = {"language", "translation"}

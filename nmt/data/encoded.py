@@ -49,17 +49,17 @@ class SideWriter(ExitStack):
         self._ids = self.enter_context(_ids(path).open("wb"))
         self._offsets = self.enter_context(_offsets(path).open("wb"))
         self._offsets.write(np.zeros(1, np.int64).tobytes())
-        self.pieces = 0
+        self.tokens = 0
 
     def append(self, rows: Sequence[Sequence[int]]) -> None:
         """Append rows."""
-        ends = self.pieces + np.cumsum([len(row) for row in rows], dtype=np.int64)
+        ends = self.tokens + np.cumsum([len(row) for row in rows], dtype=np.int64)
         if not len(ends):
             return
-        ids = np.fromiter(chain.from_iterable(rows), self._dtype, int(ends[-1]) - self.pieces)
+        ids = np.fromiter(chain.from_iterable(rows), self._dtype, int(ends[-1]) - self.tokens)
         self._ids.write(ids.tobytes())
         self._offsets.write(ends.tobytes())
-        self.pieces = int(ends[-1])
+        self.tokens = int(ends[-1])
 
 
 def _ids(path: Path) -> Path:

@@ -218,7 +218,7 @@ def load(dataset: str, *, name: str | None = None, revision: str | None = None) 
             return datasets.load_dataset(dataset, name, revision=revision)
         except Exception as error:
             raise UserError(
-                f"data.dataset: {dataset} cannot be loaded from the hub ({said(error)})"
+                f"data.dataset: {dataset} cannot be loaded from the hub ({message_of(error)})"
             ) from error
     tried = (
         f"data.dataset: tried {dataset} at {huggingface_hub.constants.ENDPOINT}, which cannot be reached, "
@@ -241,7 +241,7 @@ def commit_of(dataset: str, revision: str | None) -> str:
     try:
         commit = _asked(dataset, revision)
     except HfHubHTTPError as error:
-        raise UserError(f"data.dataset: {dataset} cannot be streamed ({said(error)})") from error
+        raise UserError(f"data.dataset: {dataset} cannot be streamed ({message_of(error)})") from error
     if commit is None:
         raise UserError(
             f"data.streaming: tried {dataset} at {huggingface_hub.constants.ENDPOINT}, which cannot be "
@@ -256,7 +256,9 @@ def stream(dataset: str, *, name: str | None, commit: str) -> datasets.IterableD
     try:
         return datasets.load_dataset(dataset, name, revision=commit, streaming=True)
     except Exception as error:
-        raise UserError(f"data.dataset: {dataset} cannot be streamed from the hub ({said(error)})") from error
+        raise UserError(
+            f"data.dataset: {dataset} cannot be streamed from the hub ({message_of(error)})"
+        ) from error
 
 
 def _quiet() -> None:
@@ -270,10 +272,10 @@ def _reading(folder: Path) -> Iterator[None]:
     try:
         yield
     except Exception as error:  # of many classes; all of them mean that there is no data
-        raise UserError(f"data.dataset: the folder {folder} cannot be read ({said(error)})") from error
+        raise UserError(f"data.dataset: the folder {folder} cannot be read ({message_of(error)})") from error
 
 
-def said(error: Exception) -> str:
+def message_of(error: Exception) -> str:
     """Return the library's message of an error in one line."""
     cause = error.__cause__ or error
     return " ".join(str(cause).split())[:500] or type(cause).__name__

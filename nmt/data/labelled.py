@@ -35,7 +35,7 @@ def check_known(pairs: Iterable[Pair], labels: Tokenizer, where: str, *, dropped
     for number, pair in enumerate(pairs, 1):
         for label in pair.trg.split():
             if labels.vocabulary.id(label) == UNK:
-                known = ", ".join(labels.vocabulary.pieces[i] for i in labels.vocabulary.text_ids[:8])
+                known = ", ".join(labels.vocabulary.tokens[i] for i in labels.vocabulary.text_ids[:8])
                 raise UserError(
                     f"{where}: line {number}: expected a label of the training text{some} (such as {known}), "
                     f"found {label}; give examples of it for training, or leave the line out"

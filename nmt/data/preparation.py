@@ -273,8 +273,8 @@ def _encode(
         read=len(scanned),
         kept=int((found == Reason.KEPT).sum()),
         segmentations=len(plans),
-        src_pieces=src_writer.pieces,
-        trg_pieces=trg_writer.pieces,
+        src_pieces=src_writer.tokens,
+        trg_pieces=trg_writer.tokens,
     )
     return meta, found
 

@@ -121,10 +121,10 @@ class Prepared:
         lines = [f"{meta.corpus}{languages}, prepared in {self.folder}"]
         for name, split in meta.splits.items():
             several = f", {split.segmentations} segmentations" if split.segmentations > 1 else ""
-            src_pieces = f"{split.src_pieces:,} + " if split.src_pieces else ""
+            src_tokens = f"{split.src_pieces:,} + " if split.src_pieces else ""
             lines.append(
                 f"  {name:<10} {split.read:>9,} {meta.rows} read, {split.kept:>9,} kept, "
-                f"{src_pieces}{split.trg_pieces:,} tokens{several}"
+                f"{src_tokens}{split.trg_pieces:,} tokens{several}"
             )
         lines.append(f"  dropped from train: {self.dropped or 'nothing'}")
         for name, count in meta.overlap.items():

@@ -31,7 +31,7 @@ class Windows:
     def __len__(self) -> int:
         return -(-self._out.shape[1] // self._width)
 
-    def window(self, number: int, carried: StreamState | None = None, rows: slice = ALL) -> Batch:
+    def window(self, number: int, recurrent: StreamState | None = None, rows: slice = ALL) -> Batch:
         """Return these rows of a window, with the recurrent states before it; there is no source."""
         columns = slice(number * self._width, (number + 1) * self._width)
         trg_in, out = (
@@ -44,15 +44,15 @@ class Windows:
             trg_out=out,
             trg_len=(out != PAD).sum(dim=1),
             indices=torch.arange(self.rows)[rows],
-            recurrent=carried,
+            recurrent=recurrent,
         )
 
     def __iter__(self) -> Iterator[Batch]:
         """Yield all windows in order, each with the recurrent states of the one before."""
-        carried = StreamState(self.rows)
+        recurrent = StreamState(self.rows)
         for number in range(len(self)):
-            yield self.window(number, carried)
-            carried.turn()
+            yield self.window(number, recurrent)
+            recurrent.turn()
 
 
 class StreamBatches(TrainingBatches):
@@ -73,12 +73,12 @@ class StreamBatches(TrainingBatches):
 
     def recurrent_state(self) -> dict[str, Tensor]:
         """Return the states (R, W) before the next window; empty at the beginning of the text."""
-        states = self._carried.states
+        states = self._state.states
         return {} if states is None else {"states": states}
 
     def _next(self) -> Batch:
-        self._carried.turn()
-        return self._windows.window(self.position, self._carried, self._part)
+        self._state.turn()
+        return self._windows.window(self.position, self._state, self._part)
 
     def close(self) -> None:
         """Do nothing: there is no thread."""
@@ -98,6 +98,6 @@ class StreamBatches(TrainingBatches):
         self.epoch = epoch
         self._go_to(0, {})
 
-    def _go_to(self, position: int, carried: Mapping[str, Tensor]) -> None:
+    def _go_to(self, position: int, recurrent: Mapping[str, Tensor]) -> None:
         self.position = position
-        self._carried = StreamState(self._windows.rows, carried.get("states"))
+        self._state = StreamState(self._windows.rows, recurrent.get("states"))

@@ -28,23 +28,23 @@ def read_word_vectors(path: Path, vocabulary: Vocabulary, width: int, *, subword
 
     Raises UserError with file and line if a vector has another width or a line is wrong.
     """
-    pieces = {vocabulary.pieces[i]: i for i in vocabulary.text_ids}
-    begins_a_word = {piece: i for piece, i in pieces.items() if subwords and piece[1:] and piece[0] == SPACE}
-    words = {piece[1:]: i for piece, i in begins_a_word.items()}
-    of_pieces: dict[int, Vector] = {}
+    tokens = {vocabulary.tokens[i]: i for i in vocabulary.text_ids}
+    begins_a_word = {token: i for token, i in tokens.items() if subwords and token[1:] and token[0] == SPACE}
+    words = {token[1:]: i for token, i in begins_a_word.items()}
+    of_tokens: dict[int, Vector] = {}
     of_words: dict[int, Vector] = {}
-    written_as_pieces = False
+    written_as_tokens = False
     for number, word, numbers in _entries(path, width):
-        piece, start = pieces.get(word), words.get(word)
-        if piece is None and start is None:
+        token, start = tokens.get(word), words.get(word)
+        if token is None and start is None:
             continue
         vector = _vector(numbers, f"{path}: line {number}")
-        if piece is not None:
-            of_pieces.setdefault(piece, vector)
-            written_as_pieces |= word in begins_a_word
+        if token is not None:
+            of_tokens.setdefault(token, vector)
+            written_as_tokens |= word in begins_a_word
         if start is not None:
             of_words.setdefault(start, vector)
-    return of_words if subwords and not written_as_pieces else of_pieces
+    return of_words if subwords and not written_as_tokens else of_tokens
 
 
 def check_word_vectors(path: Path, width: int) -> None:

@@ -37,9 +37,9 @@ class SentencePieceTokenizer:
         self._model, self._dropout = model, dropout
         self.kind: SubwordKind = kind
         self._processor = sentencepiece.SentencePieceProcessor(model_proto=model)
-        pieces = self._processor.id_to_piece(list(range(len(self._processor))))
-        tags = takewhile(self._processor.is_control, range(len(SPECIALS), len(pieces)))
-        self.vocabulary = Vocabulary(pieces, [*SPECIALS, *(pieces[i] for i in tags)])
+        tokens = self._processor.id_to_piece(list(range(len(self._processor))))
+        tags = takewhile(self._processor.is_control, range(len(SPECIALS), len(tokens)))
+        self.vocabulary = Vocabulary(tokens, [*SPECIALS, *(tokens[i] for i in tags)])
         special = (i for i in range(len(self.vocabulary.specials)) if i != EOS)
         self.banned: tuple[int, ...] = (*special, *self.vocabulary.unprintable, *self._banned_bytes())
 
@@ -92,9 +92,9 @@ class SentencePieceTokenizer:
 
     def _banned_bytes(self) -> Iterator[int]:
         """Yield the byte tokens of control characters; for `char` all byte tokens."""
-        for i, piece in enumerate(self.vocabulary.pieces):
+        for i, token in enumerate(self.vocabulary.tokens):
             if self._processor.is_byte(i):
-                character = chr(int(piece[3:5], 16))
+                character = chr(int(token[3:5], 16))
                 if self.kind == "char" or (character.isascii() and printable(character) != character):
                     yield i
 
@@ -125,16 +125,16 @@ class SentencePieceTokenizer:
         return _WORD.findall(SPACE + text.replace(" ", SPACE)) if text else []
 
     def _sampled(self, word: str, chance: Random) -> Iterator[int]:
-        for piece in self._sampler.segment(word, chance):
-            if piece in self._scores:
-                yield self.vocabulary.id(piece)
+        for token in self._sampler.segment(word, chance):
+            if token in self._scores:
+                yield self.vocabulary.id(token)
             else:
-                yield from (self.vocabulary.id(f"<0x{byte:02X}>") for byte in piece.encode())
+                yield from (self.vocabulary.id(f"<0x{byte:02X}>") for byte in token.encode())
 
     @cached_property
     def _scores(self) -> dict[str, float]:
         ids = [i for i in self.vocabulary.text_ids if not self._processor.is_byte(i)]
-        return {self.vocabulary.pieces[i]: self._processor.get_score(i) for i in ids}
+        return {self.vocabulary.tokens[i]: self._processor.get_score(i) for i in ids}
 
     @cached_property
     def _sampler(self) -> Sampler:
@@ -147,7 +147,7 @@ class SentencePieceTokenizer:
 
     def tokens(self, ids: Sequence[int]) -> list[str]:
         """Return the tokens as in the vocabulary: ▁ is a space, <0xE2> a byte."""
-        return [printable(self.vocabulary.pieces[i]) for i in ids]
+        return [printable(self.vocabulary.tokens[i]) for i in ids]
 
     def word_starts(self, ids: Sequence[int]) -> list[bool]:
         """Return which tokens begin a word; see `Tokenizer`."""
@@ -157,10 +157,10 @@ class SentencePieceTokenizer:
             if self.vocabulary.is_special(i):
                 starts[n], between, gap = True, True, n + 1
                 continue
-            piece = self.vocabulary.pieces[i]
-            if piece.startswith(SPACE) and not between:
+            token = self.vocabulary.tokens[i]
+            if token.startswith(SPACE) and not between:
                 between, gap = True, n
-            if between and piece != SPACE:
+            if between and token != SPACE:
                 starts[gap], between = True, False
         starts[:1] = [True] * len(starts[:1])
         return starts

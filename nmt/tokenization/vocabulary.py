@@ -29,22 +29,22 @@ class Vocabulary:
     specials: the tokens that no text has, which come first: `SPECIALS`, and after them tags of its own.
     """
 
-    def __init__(self, pieces: Iterable[str], specials: Sequence[str] = SPECIALS) -> None:
-        self.pieces, self.specials = tuple(pieces), tuple(specials)
+    def __init__(self, tokens: Iterable[str], specials: Sequence[str] = SPECIALS) -> None:
+        self.tokens, self.specials = tuple(tokens), tuple(specials)
         if self.specials[: len(SPECIALS)] != SPECIALS:
             raise UserError(f"special tokens start with {SPECIALS}, found {self.specials[: len(SPECIALS)]}")
-        first = self.pieces[: len(self.specials)]
+        first = self.tokens[: len(self.specials)]
         if first != self.specials:
             raise UserError(f"a vocabulary starts with {self.specials}, found {first}")
         # Without the special tokens: a text that spells "</s>" must not end the sentence.
-        self._ids = {self.pieces[i]: i for i in self.text_ids}
+        self._ids = {self.tokens[i]: i for i in self.text_ids}
         if len(self._ids) != len(self.text_ids) or len(set(self.specials)) != len(self.specials):
             raise UserError("expected every token of a vocabulary once, found one twice")
 
     @property
     def text_ids(self) -> range:
         """The ids of all tokens that are text."""
-        return range(len(self.specials), len(self.pieces))
+        return range(len(self.specials), len(self.tokens))
 
     def is_special(self, i: int) -> bool:
         """Whether an id is that of a special token."""
@@ -75,28 +75,28 @@ class Vocabulary:
 
     def to_json(self) -> bytes:
         """A JSON list of the tokens, one a line; with tags an object of two lists, specials and tokens."""
-        content: object = self.pieces
+        content: object = self.tokens
         if self.specials != SPECIALS:
-            content = {"specials": self.specials, "tokens": self.pieces[len(self.specials) :]}
+            content = {"specials": self.specials, "tokens": self.tokens[len(self.specials) :]}
         return (json.dumps(content, ensure_ascii=False, indent=0) + "\n").encode()
 
     @property
     def fingerprint(self) -> str:
         """SHA-256 over the tokens in their order, and over how many of them are special if there are tags."""
-        content = [self.pieces] if self.specials == SPECIALS else [len(self.specials), self.pieces]
+        content = [self.tokens] if self.specials == SPECIALS else [len(self.specials), self.tokens]
         return hashlib.sha256(" ".join(map(json.dumps, content)).encode()).hexdigest()
 
     @property
     def unprintable(self) -> tuple[int, ...]:
         """The ids of tokens that no line of text may hold; see `printable`."""
-        return tuple(i for i, piece in enumerate(self.pieces) if _UNPRINTABLE.search(piece))
+        return tuple(i for i, token in enumerate(self.tokens) if _UNPRINTABLE.search(token))
 
-    def id(self, piece: str) -> int:
+    def id(self, token: str) -> int:
         """Return the id of a token; UNK if it is unknown or spells a special token."""
-        return self._ids.get(piece, UNK)
+        return self._ids.get(token, UNK)
 
     def __len__(self) -> int:
-        return len(self.pieces)
+        return len(self.tokens)
 
 
 def _are_tokens(content: object) -> TypeGuard[list[str]]:

@@ -81,7 +81,7 @@ class WordTokenizer:
 
     def tokens(self, ids: Sequence[int]) -> list[str]:
         """Return the words as in the vocabulary."""
-        return [printable(self.vocabulary.pieces[i]) for i in ids]
+        return [printable(self.vocabulary.tokens[i]) for i in ids]
 
     def word_starts(self, ids: Sequence[int]) -> list[bool]:
         """Return True for every token."""

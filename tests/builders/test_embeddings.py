@@ -68,7 +68,7 @@ def test_a_fresh_run_begins_with_the_vectors_and_goes_on_without_the_file(
     tmp_path: Path, prepared: str
 ) -> None:
     plain, corpus, _ = build(tmp_path / "plain", experiment(prepared))
-    pieces = corpus.trg_tokenizer.vocabulary.pieces
+    pieces = corpus.trg_tokenizer.vocabulary.tokens
     known = [*pieces[4:9], "nowhere"]
     file = tmp_path / "some.vec"
     vectors(file, known)

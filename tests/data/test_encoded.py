@@ -25,7 +25,7 @@ def test_rows_come_back_from_disk(
     rows = first + second
     assert [row.tolist() for row in side.rows(range(len(rows)))] == rows
     assert side.lengths().tolist() == [len(row) for row in rows]
-    assert writer.pieces == sum(map(len, rows))
+    assert writer.tokens == sum(map(len, rows))
 
 
 def test_sides_that_do_not_belong_together_are_refused() -> None:

@@ -22,7 +22,7 @@ def file(tmp_path: Path, text: str, name: str = "some.vec") -> Path:
 
 def read(path: Path, vocabulary: Vocabulary = WORDS, *, subwords: bool = False) -> dict[str, list[float]]:
     found = read_word_vectors(path, vocabulary, 3, subwords=subwords)
-    return {vocabulary.pieces[i]: list(vector) for i, vector in found.items()}
+    return {vocabulary.tokens[i]: list(vector) for i, vector in found.items()}
 
 
 LINES = "the 1 2 3\nfar 7 7 7\ncat -0.5 2e-1 0\nthe 9 9 9\n"

@@ -45,7 +45,7 @@ def test_the_one_exception_comes_back_as_a_space(kind: SubwordKind) -> None:
 @subwords
 def test_special_ids_are_fixed_and_skipped_by_decode(kind: SubwordKind) -> None:
     tokenizer = SUBWORDS[kind]
-    assert tokenizer.vocabulary.pieces[:4] == SPECIALS
+    assert tokenizer.vocabulary.tokens[:4] == SPECIALS
     ids = tokenizer.encode("der Hund")
     assert tokenizer.decode([BOS, *ids[:1], UNK, *ids[1:], EOS, PAD]) == "der Hund"
     assert tokenizer.encode("") == []
@@ -77,7 +77,7 @@ def test_no_id_that_is_not_banned_breaks_the_line(kind: SubwordKind, data: st.Da
 
 
 def test_characters_are_emitted_whole() -> None:
-    pieces = SUBWORDS["char"].vocabulary.pieces
+    pieces = SUBWORDS["char"].vocabulary.tokens
     allowed = [piece for i, piece in enumerate(pieces) if i not in SUBWORDS["char"].banned]
     assert "d" in allowed
     assert not any(piece.startswith("<0x") for piece in allowed)
@@ -119,7 +119,7 @@ def test_a_strangers_subwords_break_no_line() -> None:
 def test_no_piece_learnt_holds_a_line_break(kind: SubwordKind) -> None:
     texts = [text.replace(" ", "\n") for text in some_texts()]
     tokenizer = SentencePieceTokenizer.train(texts, kind=kind, vocab_size=SIZES[kind])
-    assert not any("\n" in piece for piece in tokenizer.vocabulary.pieces)
+    assert not any("\n" in piece for piece in tokenizer.vocabulary.tokens)
     assert tokenizer.decode(tokenizer.encode("a\nb")) == "a\ufffdb"
 
 
@@ -196,7 +196,7 @@ def test_a_drawn_part_of_many_texts_is_always_the_same(monkeypatch: pytest.Monke
 
 def test_a_long_line_is_not_left_out_of_training() -> None:
     tokenizer = SentencePieceTokenizer.train([" ".join(["Donaudampf"] * 2000)], kind="bpe", vocab_size=285)
-    assert "▁Donaudampf" in tokenizer.vocabulary.pieces
+    assert "▁Donaudampf" in tokenizer.vocabulary.tokens
 
 
 @pytest.mark.parametrize("kind", ["bpe", "unigram"])

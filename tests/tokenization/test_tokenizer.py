@@ -21,7 +21,7 @@ def test_what_is_saved_comes_back(tmp_path: Path) -> None:
         again = load_tokenizer(tmp_path, f"side{n}")
         assert again.fingerprint == tokenizer.fingerprint
         assert again.banned == tokenizer.banned
-        assert again.vocabulary.pieces == tokenizer.vocabulary.pieces
+        assert again.vocabulary.tokens == tokenizer.vocabulary.tokens
         for text in ("Der Hund läuft", "🙂"):
             assert again.encode(text) == tokenizer.encode(text)
             assert again.sample_batch([text] * 9, 3) == tokenizer.sample_batch([text] * 9, 3)

@@ -12,7 +12,7 @@ from nmt.tokenization.vocabulary import BOS, EOS, PAD, SPECIALS, UNK, Vocabulary
 def test_special_ids_are_fixed() -> None:
     vocabulary = Vocabulary([*SPECIALS, "a"])
     assert (PAD, UNK, BOS, EOS) == (0, 1, 2, 3)
-    assert vocabulary.pieces[:4] == ("<pad>", "<unk>", "<s>", "</s>")
+    assert vocabulary.tokens[:4] == ("<pad>", "<unk>", "<s>", "</s>")
     assert vocabulary.id("a") == 4
     assert len(vocabulary) == 5
 
@@ -30,14 +30,14 @@ def test_other_lists_are_refused(pieces: list[str]) -> None:
 
 def test_from_counts_keeps_the_most_frequent_and_breaks_ties_by_code_point() -> None:
     counts = Counter({"b": 3, "a": 3, "c": 5, "d": 2, "e": 1, "</s>": 9})
-    assert Vocabulary.from_counts(counts, size=None, min_frequency=2).pieces[4:] == ("c", "a", "b", "d")
-    assert Vocabulary.from_counts(counts, size=6, min_frequency=1).pieces[4:] == ("c", "a")
+    assert Vocabulary.from_counts(counts, size=None, min_frequency=2).tokens[4:] == ("c", "a", "b", "d")
+    assert Vocabulary.from_counts(counts, size=6, min_frequency=1).tokens[4:] == ("c", "a")
 
 
 def test_json_brings_the_same_vocabulary_back() -> None:
     vocabulary = Vocabulary([*SPECIALS, 'ü"\\', "\u2028", "🙂"])
     again = Vocabulary.from_json(vocabulary.to_json())
-    assert again.pieces == vocabulary.pieces
+    assert again.tokens == vocabulary.tokens
     assert again.fingerprint == vocabulary.fingerprint
 
 
@@ -77,7 +77,7 @@ def test_tags_follow_the_special_tokens_and_are_no_text() -> None:
     assert list(vocabulary.text_ids) == [6]
     assert (vocabulary.id("<2de>"), vocabulary.id("a")) == (UNK, 6)
     again = Vocabulary.from_json(vocabulary.to_json())
-    assert (again.pieces, again.specials) == (vocabulary.pieces, vocabulary.specials)
+    assert (again.tokens, again.specials) == (vocabulary.tokens, vocabulary.specials)
     assert again.fingerprint == vocabulary.fingerprint != Vocabulary([*TAGGED, "a"]).fingerprint
 
 

@@ -22,7 +22,7 @@ def test_a_strangers_pieces_break_no_line(kind: type[WordTokenizer], tmp_path: P
     if kind is TorchtextTokenizer:
         pytest.importorskip("torchtext")
     vocabulary = Vocabulary([*SPECIALS, "gut", *HARMFUL])
-    data = json.dumps(vocabulary.pieces).encode()
+    data = json.dumps(vocabulary.tokens).encode()
     write_tokenizer(tmp_path, "src", data, kind="word" if kind is WordTokenizer else "torchtext")
     tokenizer = load_tokenizer(tmp_path, "src")
     ids = range(EOS + 1, len(vocabulary))
@@ -42,7 +42,7 @@ def test_half_of_a_surrogate_pair_is_no_piece(tmp_path: Path) -> None:
 
 def test_words_between_spaces_and_unk_for_the_rare() -> None:
     tokenizer = word_tokenizer()
-    assert tokenizer.vocabulary.pieces[4:] == (".", "Hund", "der")
+    assert tokenizer.vocabulary.tokens[4:] == (".", "Hund", "der")
     ids = tokenizer.encode("der  alte\tHund .")
     assert tokenizer.decode([BOS, *ids, EOS, PAD]) == "der <unk> Hund ."
     assert tokenizer.encode("<s> </s> <pad>") == [UNK] * 3
@@ -78,7 +78,7 @@ def test_torchtext_keeps_the_words_that_its_vocab_keeps(
     most = None if size is None else size - 4
     expected = vocab.Vocab(counts, max_size=most, min_freq=least, specials=list(SPECIALS))
     tokenizer = TorchtextTokenizer.train(texts, vocab_size=size, min_frequency=least, lowercase=lowercase)
-    assert list(tokenizer.vocabulary.pieces) == expected.itos
+    assert list(tokenizer.vocabulary.tokens) == expected.itos
     for text in texts:
         assert tokenizer.encode(text) == [expected[token] for token in split(text)]
 
