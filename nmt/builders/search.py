@@ -6,7 +6,6 @@ from nmt.config.decoding import AveragePenalty, DecodingConfig, GnmtPenalty, NoP
 from nmt.decoding.candidates import LengthPenalty
 from nmt.decoding.processors import Ban
 from nmt.decoding.search import SearchSettings
-from nmt.errors import UserError
 from nmt.tokenization.tokenizer import Tokenizer
 from nmt.tokenization.vocabulary import BOS, EOS
 
@@ -27,9 +26,7 @@ def build_penalty(config: PenaltyConfig) -> LengthPenalty:
 def build_search(
     config: DecodingConfig, tokenizer: Tokenizer, *, beam: int, n_best: int = 1
 ) -> SearchSettings:
-    """Return the settings of a search for targets of this tokenizer; raises UserError if n_best > beam."""
-    if n_best > beam:
-        raise UserError(f"a beam of {beam} cannot give the {n_best} best; ask for a beam of {n_best} or more")
+    """Return the settings of a search for targets of this tokenizer."""
     return SearchSettings(
         beam=beam,
         penalty=build_penalty(config.length_penalty),

@@ -13,7 +13,7 @@ from nmt.builders.tokenizer import build_normalizer
 from nmt.config.experiment import Experiment
 from nmt.config.model import LanguageModelConfig, ModelConfig
 from nmt.data.text import TextEncoder
-from nmt.decoding.options import TranslationOptions
+from nmt.decoding.options import TranslationOptions, choose_beam
 from nmt.decoding.scorers import EnsembleScorer, FusionScorer, LanguageModelScorer, ModelScorer
 from nmt.decoding.search import AnyScorer
 from nmt.decoding.torch_engine import TorchEngine
@@ -105,10 +105,12 @@ def _translator(
         torch.set_num_threads(options.threads)
     first = members[0]
     decoding, n_best = first.experiment.decoding, options.n_best
+    beam = choose_beam(n_best, asked=options.beam, usual=decoding.beam)
     limits = [member.limits(options.max_source) for member in members]
     engine = TorchEngine(
         scorer,
-        build_search(decoding, first.trg, beam=options.beam or max(decoding.beam, n_best), n_best=n_best),
+        # Some of the hypotheses may be one text.
+        build_search(decoding, first.trg, beam=beam, n_best=1 if n_best == 1 else beam),
         tokens_per_batch=decoding.tokens_per_batch,
         device=device,
         precision=precision,
@@ -122,6 +124,7 @@ def _translator(
             for member, limit in zip(members, limits, strict=True)
         ),
         first.trg,
+        n_best=n_best,
         lengths=limits[0].lengths,
     )
 

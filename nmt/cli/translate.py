@@ -8,7 +8,7 @@ from contextlib import nullcontext
 from functools import partial
 from itertools import chain, islice
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
@@ -36,6 +36,9 @@ from nmt.errors import UserError
 from nmt.jobs.blocks import BLOCK, Shard, blocks, ready_blocks
 from nmt.machine import Precision
 
+if TYPE_CHECKING:
+    from nmt.workflows.translate import Form
+
 Blocks = Iterator[tuple[list[str], Exception | None]]
 
 FEW = 4  # blocks; for no more than these no other process is started unless asked for
@@ -59,11 +62,22 @@ ShardOf = Annotated[
 NBest = Annotated[
     int,
     typer.Option(
-        min=1, max=MOST_BEAM, help="number of translations per line, written as NUMBER ||| TEXT ||| SCORE"
+        min=1,
+        max=MOST_BEAM,
+        help="number of translations per line, written as NUMBER ||| TEXT ||| SCORE; SCORE is the "
+        "log-probability (natural logarithm, end symbol included) divided by the length penalty",
     ),
 ]
 Alignments = Annotated[
     bool, typer.Option("--alignments", help="append ||| and word links source-target, counted from 0")
+]
+Json = Annotated[
+    bool,
+    typer.Option(
+        "--json",
+        help="write a JSON object for each line: text, score, tokens with log-probabilities, words with "
+        "confidence and attention, alignment, alternatives",
+    ),
 ]
 MaxSource = Annotated[
     int | None,
@@ -111,6 +125,7 @@ def translate(
     beam: Beam = None,
     n_best: NBest = 1,
     alignments: Alignments = False,
+    json: Json = False,
     max_source: MaxSource = None,
     no_split: NoSplit = False,
     sample: Sample = False,
@@ -133,6 +148,8 @@ def translate(
     """
     check_weight(lm, lm_weight)
     _refuse_idle(context, sample=sample)
+    if json and alignments:
+        raise UserError("--alignments: --json already writes the word links; leave it out")
     check_sampling(context, temperature, top_p)
     source, output = one_input(file, source), None if output == Path("-") else output
     _refuse(source, output, resume=resume, shard=shard)
@@ -158,7 +175,8 @@ def translate(
         workers = 1
     found = _blocks(source, errors, begin, end, ready=workers == 1)
     workers, found = _share(found, workers, device)
-    read = _run(options, workers, found, begin, output, resume=resume, alignments=alignments)
+    form: Form = "json" if json else "links" if alignments else "text"
+    read = _run(options, workers, found, begin, output, resume=resume, form=form)
     if not read and end is None:
         say_empty(source)
 
@@ -171,7 +189,7 @@ def _run(
     output: Path | None,
     *,
     resume: bool,
-    alignments: bool,
+    form: "Form",
 ) -> int:
     """Translate the blocks, of which the first begins at line `begin`, in so many processes.
 
@@ -181,8 +199,8 @@ def _run(
     from nmt.jobs.workers import in_order
     from nmt.workflows.translate import load_block_translator
 
-    load = partial(load_block_translator, options, alignments=alignments)
-    numbered_from = None if options.n_best == 1 else begin
+    load = partial(load_block_translator, options, form)
+    numbered_from = None if options.n_best == 1 or form == "json" else begin
     short: list[int] = []
     read = 0
 
@@ -215,7 +233,7 @@ def _run(
 
 def _refuse_idle(context: typer.Context, *, sample: bool) -> None:
     """Raise UserError for options of a search where translations are sampled, and the other way round."""
-    if sample and (of_search := given(context, "beam", "n_best", "alignments")):
+    if sample and (of_search := given(context, "beam", "n_best", "alignments", "json")):
         raise UserError(f"{of_search}: an option of searching, unused with --sample; give only one of them")
     if not sample and (of_sampling := given(context, "temperature", "top_k", "top_p", "seed")):
         raise UserError(f"{of_sampling}: an option of sampling; add --sample")

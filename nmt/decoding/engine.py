@@ -33,11 +33,6 @@ class Engine(Protocol):
     """A model, an ensemble or a fusion together with a search; several threads may use one."""
 
     @property
-    def n_best(self) -> int:
-        """The most hypotheses it returns for a source."""
-        ...
-
-    @property
     def beam(self) -> int:
         """The number of hypotheses that the search keeps."""
         ...

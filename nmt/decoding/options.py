@@ -10,6 +10,14 @@ from nmt.machine import Precision
 LM_WEIGHT = 0.2  # of a language model, unless said otherwise
 
 
+def choose_beam(n_best: int, *, asked: int | None, usual: int) -> int:
+    """Return the width of a search for n_best translations; UserError if the beam asked for is too small."""
+    beam = asked or max(usual, n_best)
+    if n_best > beam:
+        raise UserError(f"a beam of {beam} cannot give the {n_best} best; ask for a beam of {n_best} or more")
+    return beam
+
+
 class Sampling(NamedTuple):
     """How to sample: see `SamplingSettings`."""
 

@@ -34,11 +34,6 @@ class TorchEngine:
     precision: Precision
 
     @property
-    def n_best(self) -> int:
-        """The most hypotheses that a search returns for a source."""
-        return self.search.n_best
-
-    @property
     def beam(self) -> int:
         """The number of hypotheses that the search keeps."""
         return self.search.beam

@@ -139,14 +139,16 @@ class Translator(Generic[AnyEngine]):
     """Translates text with any engine; it samples and forces with one that can.
 
     It keeps nothing of a text, so that several threads may use one. readers: how each model of an ensemble
-    reads a source; alignments go by the tokens of the first. lengths: what training showed, by which a
-    translation is called short.
+    reads a source; alignments go by the tokens of the first. n_best: the most translations of a line; of a
+    text that the engine found in several segmentations, the best one counts. lengths: what training showed,
+    by which a translation is called short.
     """
 
     engine: AnyEngine
     readers: tuple[SourceReader, ...]
     trg_tokenizer: Tokenizer
     _: KW_ONLY
+    n_best: int = 1
     lengths: TrainingLengths | None = None
 
     @property
@@ -164,7 +166,7 @@ class Translator(Generic[AnyEngine]):
         return [translation.text for translation in self.translations(lines)]
 
     def translations(self, lines: Sequence[str], *, details: bool = False) -> list[Translation]:
-        """Return the translation of each line, in order.
+        """Return the translation of each line, in order, with up to n_best different ones of each.
 
         A line with more sentences or tokens than training showed is cut at sentence ends; a sentence of more
         than `max_source` tokens, of any model, at clause ends, else spaces, else anywhere. The translations
@@ -266,11 +268,20 @@ class Translator(Generic[AnyEngine]):
                 score,
                 list(map(self._detail, parts, chosen)) if chosen[0].alignment is not None else [],
             )
-            for score, chosen in best_of_each(found, self.engine.n_best)
+            for score, chosen in best_of_each(list(map(self._distinct, found)), self.n_best)
         ]
         src, trg = sum(len(part.ids) for part in parts), sum(len(each[0].ids) for each in found)
         short = self.lengths is not None and self.lengths.too_short(src, trg)
         return Translation(ranked, short)
+
+    def _distinct(self, found: list[Hypothesis]) -> list[Hypothesis]:
+        """Return the best hypothesis of each text, in order."""
+        if self.n_best == 1:
+            return found[:1]
+        by_text: dict[str, Hypothesis] = {}
+        for each in found:
+            by_text.setdefault(self.trg_tokenizer.decode(each.ids), each)
+        return list(by_text.values())
 
     def _detail(self, part: Part, found: Hypothesis) -> Detail:
         assert found.alignment is not None

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from nmt.data.text import Normalizer, TextEncoder
+from nmt.decoding.options import choose_beam
 from nmt.decoding.translator import SourceLimits, Translator
 from nmt.errors import UserError
 from nmt.files import MB, open_regular, read_regular, sha256
@@ -60,8 +61,9 @@ def load(
     """Return the translator of an exported model: `nmt.runtime.load("de-en").translate(["…"])`.
 
     model: a folder that `nmt export` wrote, a run that was exported in place, or the name of a model that
-    ships with the package. What is None is as the model's manifest says. Several threads may use the
-    translator. Raises UserError where the folder holds no exported model or its parts do not belong together.
+    ships with the package. n_best: the most different translations of a line. What is None is as the model's
+    manifest says. Several threads may use the translator. Raises UserError where the folder holds no exported
+    model or its parts do not belong together.
     """
     folder = find_model(Path(model))
     manifest, graph = read_model(folder, "seq2seq")
@@ -150,18 +152,14 @@ def translator_of(
 ) -> Translator[GraphEngine]:
     """Return the translator of a graph with the tokenizers in a folder; see `load`."""
     src, trg = tokenizers_of(folder, manifest)
-    width = beam or max(manifest.beam, n_best)
-    if n_best > width:
-        raise UserError(
-            f"a beam of {width} cannot give the {n_best} best; ask for a beam of {n_best} or more"
-        )
+    width = choose_beam(n_best, asked=beam, usual=manifest.beam)
     session = session_of(folder, graph, threads=threads)
     limits = SourceLimits.of(folder / "tokenizer", manifest.max_source, asked=max_source)
     engine = GraphEngine(
         session=session,
         precision=manifest.precision,
         beam=width,
-        n_best=n_best,
+        n_best=1 if n_best == 1 else width,  # some may be one text
         alpha=manifest.alpha,
         offset=manifest.offset,
         max_ratio=manifest.max_ratio,
@@ -169,7 +167,7 @@ def translator_of(
         tokens_per_batch=manifest.tokens_per_batch,
     )
     reader = limits.reader(TextEncoder(src, Normalizer(manifest.normalize)), split=split)
-    return Translator(engine, (reader,), trg, lengths=limits.lengths)
+    return Translator(engine, (reader,), trg, n_best=n_best, lengths=limits.lengths)
 
 
 def tokenizers_of(folder: Path, manifest: Manifest) -> tuple[Tokenizer, Tokenizer]:

@@ -1,7 +1,8 @@
 """Blocks of lines → their translations as text, in the best number of processes."""
 
+import json
 from collections.abc import Callable, Iterator
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Literal, NamedTuple
 
 from nmt.decoding.options import Sampling, TranslationOptions
 from nmt.machine import cores, has_cuda_driver
@@ -11,6 +12,7 @@ if TYPE_CHECKING:
     from nmt.decoding.translator import Translation
 
 Block = tuple[int, list[str]]  # the number of its first line, and the lines
+Form = Literal["text", "links", "json"]  # of an output line
 
 
 class Translated(NamedTuple):
@@ -30,22 +32,27 @@ def choose_workers(device: str) -> int:
     return cores()
 
 
-def load_block_translator(options: TranslationOptions, *, alignments: bool) -> Callable[[Block], Translated]:
+def load_block_translator(options: TranslationOptions, form: Form) -> Callable[[Block], Translated]:
     """Return a function from a block of lines to its text, with the models of runs in this process.
 
-    A line's text is its translation, or with n_best > 1 n_best lines NUMBER ||| TEXT ||| SCORE. alignments:
-    ||| and the word links follow. Raises UserError like `open_translator`.
+    A line's text is its translation, or with n_best > 1 up to n_best lines NUMBER ||| TEXT ||| SCORE. links:
+    ||| and the word links follow. json: one JSON object for each line. Raises UserError like
+    `open_translator`.
     """
     if options.sampling:
         return _sampler(options, options.sampling)
     from nmt.builders.engine import open_translator
     from nmt.evaluation.alignment import pharaoh
+    from nmt.evaluation.record import translation_record
 
     translator = open_translator(options)
 
-    def lines(number: int, translation: "Translation") -> Iterator[str]:
+    def lines(number: int, source: str, translation: "Translation") -> Iterator[str]:
+        if form == "json":
+            yield json.dumps(translation_record(source, translation), ensure_ascii=False)
+            return
         for each in translation.ranked:
-            links = f" ||| {pharaoh(each.links())}" if alignments else ""
+            links = f" ||| {pharaoh(each.links())}" if form == "links" else ""
             if options.n_best == 1:
                 yield each.text + links
             else:
@@ -53,9 +60,10 @@ def load_block_translator(options: TranslationOptions, *, alignments: bool) -> C
 
     def translated(block: Block) -> Translated:
         first, texts = block
-        found = list(enumerate(translator.translations(texts, details=alignments), first))
-        text = "".join(f"{line}\n" for number, each in found for line in lines(number, each))
-        return Translated(text, [number for number, each in found if each.short])
+        found = translator.translations(texts, details=form != "text")
+        numbered = list(zip(range(first, first + len(texts)), texts, found, strict=True))
+        text = "".join(f"{line}\n" for each in numbered for line in lines(*each))
+        return Translated(text, [number for number, _, each in numbered if each.short])
 
     return translated
 

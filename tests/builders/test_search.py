@@ -5,7 +5,6 @@ import torch
 
 from nmt.builders.search import build_penalty, build_search
 from nmt.config.decoding import AveragePenalty, DecodingConfig, GnmtPenalty, NoPenalty, PenaltyConfig
-from nmt.errors import UserError
 from nmt.tokenization.vocabulary import BOS, EOS, PAD, SPECIALS, Vocabulary
 from nmt.tokenization.words import WordTokenizer
 
@@ -37,8 +36,3 @@ def test_settings_come_from_the_section_and_the_tokenizer() -> None:
     assert (log_probs[0] == -torch.inf).nonzero().flatten().tolist() == [PAD, BOS]
     assert settings.limits(torch.tensor([10])).tolist() == [18]
     assert settings.penalty == build_penalty(NoPenalty())
-
-
-def test_more_of_the_best_than_the_beam_holds() -> None:
-    with pytest.raises(UserError, match=r"a beam of 2 cannot give the 3 best; ask for a beam of 3 or more"):
-        build_search(DecodingConfig(), WORDS, beam=2, n_best=3)

@@ -97,7 +97,7 @@ def copier(
         device=torch.device("cpu"),
     )
     reader = limits.reader(reader.encoder, split=split) if limits else reader
-    return Translator(engine, (reader,), tokenizer, lengths=lengths)
+    return Translator(engine, (reader,), tokenizer, n_best=beam, lengths=lengths)
 
 
 def with_engine(translator: Translator[TorchEngine], **changes: object) -> Translator[TorchEngine]:
@@ -324,8 +324,6 @@ def test_translated_sentences_have_a_space_between_them_where_the_target_has(
     outputs = [SUBWORDS.encode(text.strip()) for text in (first, second)]
 
     class Fixed:
-        n_best = 1
-
         def hypotheses(self, *_: object, details: bool = False) -> list[list[Hypothesis]]:
             return [[Hypothesis(ids, 0.0, 0.0)] for ids in outputs]
 
@@ -394,3 +392,20 @@ def test_every_one_of_the_n_best_has_its_own_details(max_source: int) -> None:
             assert all(0 < value <= 1 for value in part.confidence)
     assert found.links() == found.ranked[0].links()
     assert found.ranked[0].links() != found.ranked[2].links()
+
+
+def test_a_text_is_there_once_with_the_score_of_its_best_segmentation() -> None:
+    cut = [SUBWORDS.vocabulary.id(piece) for piece in "▁dog"]
+    whole, other = SUBWORDS.encode("dog"), SUBWORDS.encode("the")
+    assert cut != whole
+
+    class Fixed:
+        def hypotheses(self, *_: object, details: bool = False) -> list[list[Hypothesis]]:
+            scored = (whole, -0.25), (cut, -0.5), (other, -1.0)
+            return [[Hypothesis(ids, score, score) for ids, score in scored]]
+
+    translator = Translator(Fixed(), copier().readers, SUBWORDS, n_best=3)
+    (found,) = translator.translations(["der"])
+    assert found.ranked == [Ranked("dog", -0.25), Ranked("the", -1.0)]
+    (found,) = replace(translator, n_best=1).translations(["der"])
+    assert found.ranked == [Ranked("dog", -0.25)]

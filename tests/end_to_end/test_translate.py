@@ -1,5 +1,6 @@
 """`nmt translate`, run as a person runs it."""
 
+import json
 import os
 import re
 import shutil
@@ -179,6 +180,27 @@ def test_the_n_best_with_their_links_and_bytes_replaced(tiny_run: Path) -> None:
             assert all(int(place) < len(src.split()) for place, _ in links)
 
 
+def test_json_is_an_object_a_line(tiny_run: Path) -> None:
+    lines = ["der Hund läuft schnell", "", 'sch"n \\ 東京', "der Hund. über die Straße."]
+    data = "\n".join(lines).encode()
+    plain = translate(tiny_run, data).stdout.decode().removesuffix("\n").split("\n")
+    done = translate(tiny_run, data, "--json", "--n-best", "2")
+    assert (done.returncode, done.stderr) == (0, b"")
+    records = [json.loads(row) for row in done.stdout.decode().removesuffix("\n").split("\n")]
+    assert [record["source"] for record in records] == lines
+    assert [record["text"] for record in records] == plain
+    for record in records:
+        assert " ".join(record["source_words"]) == " ".join(record["source"].split())
+        for each in (record, *record["alternatives"]):
+            assert [word["text"] for word in each["words"]] == each["text"].split()
+            assert [trg for _, trg in each["alignment"]] == list(range(len(each["words"])))
+            assert all(len(word["attention"]) == len(record["source_words"]) for word in each["words"])
+            assert all(0 <= word["confidence"] <= 1 for word in each["words"])
+            assert all(token["log_prob"] <= 0 for token in each["tokens"])
+    assert [len(record["alternatives"]) for record in records] == [1, 0, 1, 1]
+    assert [record["tokens"][-1]["text"] for record in records if record["tokens"]] == ["</s>"] * 3
+
+
 def test_output_comes_before_the_input_ends(tiny_run: Path) -> None:
     process = subprocess.Popen(
         [*TRANSLATE, str(tiny_run), "--beam", "1", "--alignments"],
@@ -212,6 +234,8 @@ def test_output_comes_before_the_input_ends(tiny_run: Path) -> None:
             ["--model", "CUT", "--sample", "--n-best", "3", "--alignments"],
             "--n-best, --alignments: an option",
         ),
+        (["--model", "CUT", "--sample", "--json"], "nmt: --json: an option of searching, unused with"),
+        (["--model", "CUT", "--json", "--alignments"], "--alignments: --json already writes the word links"),
         (
             ["--model", "CUT", "--temperature", "1"],
             "nmt: --temperature: an option of sampling; add",
