@@ -97,7 +97,7 @@ function show(lines) {
     else paragraph.append(line ? "…" : document.createElement("br"));
     return paragraph;
   });
-  target.replaceChildren(...paragraphs);
+  target.replaceChildren(...(lines.some(Boolean) ? paragraphs : []));
   target.classList.remove("stale");
   const any = target.querySelector(".word") !== null;
   target.role = any ? "listbox" : null;
@@ -301,10 +301,21 @@ at("clear").addEventListener("click", () => {
   source.focus();
 });
 at("copy").addEventListener("click", async () => {
-  await navigator.clipboard.writeText(translation());
+  if (navigator.clipboard) await navigator.clipboard.writeText(translation());
+  else copyOldWay(); // a browser has no clipboard where the page comes over HTTP from another machine
   at("copied").textContent = "Copied";
   setTimeout(() => (at("copied").textContent = ""), 2000);
 });
+
+function copyOldWay() {
+  const area = document.createElement("textarea");
+  area.value = translation();
+  at("copy").after(area);
+  area.select();
+  document.execCommand("copy");
+  area.remove();
+  at("copy").focus();
+}
 
 function pointed(event) {
   const element = document.elementsFromPoint(event.clientX, event.clientY).find((each) => each.matches(".word"));
