@@ -117,6 +117,11 @@ def test_the_benchmarks(config: Path, tmp_path: Path) -> None:
     assert "MB more" in run(SCRIPTS / "bench_memory.py", "--pairs", "5000").stdout
 
 
+def test_faults() -> None:
+    done = run(SCRIPTS / "faults.py", "--part", "not_numbers")
+    assert done.stdout.endswith(" passed, 0 failed\n")
+
+
 def test_fuzzing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     assert "export: " in run(SCRIPTS / "fuzz.py", "export", "tsv", "--seconds", "2").stdout
