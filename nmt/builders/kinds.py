@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from shlex import quote
-from typing import Any, Generic, TypeAlias, TypeVar, assert_never
+from typing import Any, Generic, TypeAlias, TypeVar
 
 import torch
 from torch import nn
@@ -15,7 +15,6 @@ from nmt.builders.search import build_search
 from nmt.builders.tokenizer import build_normalizer
 from nmt.config.experiment import Experiment
 from nmt.config.model import AnyModelConfig, ClassifierConfig, LanguageModelConfig, ModelConfig, TaggerConfig
-from nmt.config.training import CrossEntropyConfig
 from nmt.data.batches import Batch, Batches, TrainingBatches
 from nmt.data.encoded import EncodedSplit
 from nmt.data.labelled import check_known
@@ -37,10 +36,7 @@ from nmt.evaluation.metrics import (
     text_scores,
 )
 from nmt.models import LanguageModel, Seq2Seq, Tagger
-from nmt.objectives.cross_entropy import FIGURES, cross_entropy
-from nmt.objectives.objective import Objective
 from nmt.objectives.teacher_forcing import TeacherForced, label_forced, read_forced, translate_forced
-from nmt.objectives.token_loss import TokenLoss
 from nmt.results import Score
 from nmt.tasks.labeling import LabellingTask
 from nmt.tasks.language_modeling import LanguageModelTask
@@ -74,15 +70,6 @@ class ModelKind(Generic[C, M]):
     build_task: Callable[[Experiment, Prepared, torch.device, bool], Task[M]]
     scores: Callable[[Experiment, Prepared, dict[str, float]], tuple[Score, ...]]
     next_commands: str
-
-    def build_objective(self, experiment: Experiment) -> Objective[M]:
-        """Return the training objective of this kind."""
-        smoothing = experiment.training.label_smoothing
-        match experiment.training.objective:
-            case CrossEntropyConfig():
-                return TokenLoss(self.forward, partial(cross_entropy, smoothing=smoothing), FIGURES)
-            case other:
-                assert_never(other)
 
     def next(self, folder: Path) -> str:
         """Return the commands to type after the run in a folder is trained."""

@@ -9,7 +9,12 @@ from nmt.config.decoding import DecodingConfig
 from nmt.config.model import AnyModelConfig, LanguageModelConfig, ModelConfig, TaggerConfig
 from nmt.config.section import Section, Seed
 from nmt.config.tracking import TrackingConfig
-from nmt.config.training import TrainingConfig
+from nmt.config.training import (
+    DistillationConfig,
+    MinimumRiskConfig,
+    ScheduledSamplingConfig,
+    TrainingConfig,
+)
 
 _NEEDS = {"bleu": "translations", "accuracy": "labels"}
 
@@ -59,6 +64,27 @@ class Experiment(Section):
             raise ValueError(
                 f"training.tokens_per_batch is {self.training.tokens_per_batch}, less than a single row of "
                 f"training.bptt {self.training.bptt}; raise it or lower bptt"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _objective_and_model_go_together(self) -> Self:
+        objective, kind = self.training.objective, self.model.kind
+        reads_text = isinstance(self.model, ModelConfig | LanguageModelConfig)
+        if isinstance(objective, MinimumRiskConfig) and not isinstance(self.model, ModelConfig):
+            raise ValueError(
+                f"training.objective minimum_risk samples translations, and model.kind {kind} makes none; "
+                "take another objective"
+            )
+        if isinstance(objective, ScheduledSamplingConfig) and not reads_text:
+            raise ValueError(
+                "training.objective scheduled_sampling is for models that read what they predict, and "
+                f"model.kind {kind} does not; take another objective"
+            )
+        if isinstance(objective, DistillationConfig) and self.data.continuous:
+            raise ValueError(
+                "training.objective distillation needs one line at a time, and data.text.lines is false; "
+                "set it to true, or take another objective"
             )
         return self
 

@@ -4,7 +4,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
-from nmt.config.section import Beam, Count, Name, Section, Updates
+from nmt.config.section import Beam, Count, Name, PathName, Section, Updates
 from nmt.machine import TrainingPrecision
 
 _Beta = Annotated[float, Field(ge=0, lt=1)]
@@ -72,7 +72,57 @@ class CrossEntropyConfig(Section):
     kind: Literal["cross_entropy"] = "cross_entropy"
 
 
-ObjectiveConfig = CrossEntropyConfig
+class RDropConfig(Section):
+    """Two passes with other dropout must agree (R-Drop, Wu et al. 2021). An update costs twice as much."""
+
+    kind: Literal["r_drop"] = "r_drop"
+    weight: float = Field(5.0, ge=0, le=1_000, description="weight of the divergence, the paper's α")
+
+
+class SimCutConfig(Section):
+    """A pass over cut text must agree with one over the whole (SimCut, Gao et al. 2022); costs as much."""
+
+    kind: Literal["simcut"] = "simcut"
+    weight: float = Field(3.0, ge=0, le=1_000, description="weight of the divergence, the paper's α")
+    rate: float = Field(0.05, ge=0, lt=1, description="fraction of embedded tokens set to 0, on both sides")
+
+
+class DistillationConfig(Section):
+    """Learn the distributions of trained runs, word by word (Kim & Rush 2016)."""
+
+    kind: Literal["distillation"] = "distillation"
+    teachers: tuple[PathName, ...] = Field(
+        min_length=1,
+        max_length=100,
+        description="run folders with the tokens of this run; several are an ensemble",
+    )
+    weight: float = Field(0.5, ge=0, le=1, description="weight of the teachers; the rest is cross-entropy's")
+
+
+class ScheduledSamplingConfig(Section):
+    """Read some of the model's own predictions in training, in two passes (Mihaylova & Martins 2019)."""
+
+    kind: Literal["scheduled_sampling"] = "scheduled_sampling"
+    rate: float = Field(0.25, ge=0, le=1, description="probability that a token read is the model's own")
+
+
+class MinimumRiskConfig(Section):
+    """Minimise 1 − sentence BLEU over sampled translations (Shen et al. 2016), best from a trained run."""
+
+    kind: Literal["minimum_risk"] = "minimum_risk"
+    samples: int = Field(10, ge=1, le=1_000, description="translations sampled of each sentence")
+    sharpness: float = Field(0.005, gt=0, le=1_000, description="exponent of the probabilities, the α")
+
+
+ObjectiveConfig = Annotated[
+    CrossEntropyConfig
+    | RDropConfig
+    | SimCutConfig
+    | DistillationConfig
+    | ScheduledSamplingConfig
+    | MinimumRiskConfig,
+    Field(discriminator="kind"),
+]
 
 
 class AveragingConfig(Section):

@@ -153,6 +153,14 @@ def corpus_bleu(hypotheses: Sequence[str], references: Sequence[str], tokenize: 
     return float(BLEU(tokenize=tokenize, force=True).corpus_score(hypotheses, [references]).score)
 
 
+def sentence_bleu(hypothesis: str, reference: str, tokenize: str = "13a") -> float:
+    """Return sacreBLEU's BLEU of one sentence, from 0 to 100, over the orders that it is long enough for."""
+    from sacrebleu.metrics.bleu import BLEU
+
+    metric = BLEU(tokenize=tokenize, effective_order=True)
+    return float(metric.sentence_score(hypothesis, [reference]).score)
+
+
 def text_scores(
     nll: float, text: EncodedSplit, characters: int, *, tokenizer: str, rows: int | None
 ) -> tuple[Score, ...]:

@@ -13,11 +13,11 @@ from nmt.tokenization.vocabulary import EOS
 class TeacherForced(NamedTuple):
     """What a loss over the vocabulary needs of a model and a batch.
 
-    features are the head's input. mask: True = a real token. auxiliary: what the model itself adds to the
-    loss, summed over the real tokens.
+    features are the head's input, `each` of them where a loss reads several of a token. mask: True = a real
+    token. auxiliary: what the model itself adds to the loss, summed over the real tokens.
     """
 
-    features: Float[Tensor, "B Ty F"]
+    features: Float[Tensor, "B Ty *each F"]
     head: nn.Module
     targets: Int[Tensor, "B Ty"]
     mask: Bool[Tensor, "B Ty"]

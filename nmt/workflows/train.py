@@ -14,6 +14,7 @@ from nmt import machine
 from nmt.builders.embeddings import check_embeddings, fill_embeddings
 from nmt.builders.hardware import choose_device, choose_precision
 from nmt.builders.kinds import build_trained_model, kind_of, tokenizer_of_targets
+from nmt.builders.objective import build_objective
 from nmt.builders.optimizer import build_pace, build_recipe
 from nmt.builders.room import least_vocabularies, refuse_too_large, room_of
 from nmt.config.experiment import Experiment
@@ -114,7 +115,7 @@ def build_trainer(
     )
     trainer = Trainer(
         model=model,
-        objective=kind.build_objective(experiment),
+        objective=build_objective(kind, experiment, prepared, device),
         task=kind.build_task(experiment, prepared, device, tracker.shows_pictures),
         batches=batches,
         recipe=build_recipe(config, model, precision, device, records),
