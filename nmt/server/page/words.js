@@ -1,6 +1,8 @@
 // Words on the page: where they stand in a text, how sure the model was of them, and what they looked at.
 
 const LOOKED = 0.05; // less attention than this is not told
+const UNSURE = 0.6; // less confidence than this is marked; the page's legend says so
+const DOUBTFUL = 0.35;
 
 /** Return [{start, end, index}]: where each word stands in the text. A word that is not found is left out. */
 export function places(text, words) {
@@ -30,7 +32,7 @@ export function nodes(text, words, make) {
 
 /** Return how doubtful a word is: "", "unsure" or "doubtful". */
 export function doubt(confidence) {
-  return confidence < 0.4 ? "doubtful" : confidence < 0.7 ? "unsure" : "";
+  return confidence < DOUBTFUL ? "doubtful" : confidence < UNSURE ? "unsure" : "";
 }
 
 /** Return the attention of each word of the other side, for a word of this side of a translation. */
