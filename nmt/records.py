@@ -64,13 +64,14 @@ class Record:
         value = self._take(key, default)
         if not isinstance(value, int | float) or isinstance(value, bool):
             raise ValueError(f"{key}: Input should be a valid number")
-        if not -math.inf < value < math.inf:
+        number = _finite(value)
+        if number is None:
             raise ValueError(f"{key}: Input should be a finite number")
-        if value < least:
+        if number < least:
             raise ValueError(f"{key}: Input should be greater than or equal to {least:g}")
-        if value >= below:
+        if number >= below:
             raise ValueError(f"{key}: Input should be less than {below:g}")
-        return float(value)
+        return number
 
     def flag(self, key: str, default: bool | None = None) -> bool:
         """Return true or false."""
@@ -96,6 +97,17 @@ class Record:
         expected = f"{', '.join(some)} or {last}" if some else last
         raise ValueError(f"{key}: Input should be {expected}")
 
+    def pairs(self, key: str, *, most: int) -> list[tuple[float, float]]:
+        """Return at most so many pairs of finite numbers; none at all without the field."""
+        value = self._take(key, [])
+        found = [_pair(each) for each in value] if isinstance(value, list) else [None]
+        pairs = [pair for pair in found if pair is not None]
+        if len(pairs) < len(found):
+            raise ValueError(f"{key}: Input should be a list of pairs of finite numbers")
+        if len(pairs) > most:
+            raise ValueError(f"{key}: List should have at most {most} items, not {len(pairs)}")
+        return pairs
+
     def end(self) -> None:
         """Raise ValueError if a field is left that nobody read."""
         for key in self._fields:
@@ -107,3 +119,21 @@ class Record:
         if value is None:
             raise ValueError(f"{key}: Field required")
         return value
+
+
+def _finite(value: object) -> float | None:
+    """Return a value that is a finite number, None for any other."""
+    if not isinstance(value, int | float) or isinstance(value, bool):
+        return None
+    try:
+        number = float(value)
+    except OverflowError:  # a whole number of hundreds of digits
+        return None
+    return number if math.isfinite(number) else None
+
+
+def _pair(value: object) -> tuple[float, float] | None:
+    if not isinstance(value, list) or len(value) != 2:
+        return None
+    first, second = map(_finite, value)
+    return None if first is None or second is None else (first, second)

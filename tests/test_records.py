@@ -64,6 +64,7 @@ def test_fields_are_read_and_defaults_stand_in() -> None:
         ('{"rate": "1"}', "rate: Input should be a valid number"),
         ('{"rate": false}', "rate: Input should be a valid number"),
         ('{"rate": 1e999}', "rate: Input should be a finite number"),
+        ('{"rate": 1' + "0" * 400 + "}", "rate: Input should be a finite number"),
         ('{"rate": -0.1}', "rate: Input should be greater than or equal to 0"),
         ('{"rate": 1}', "rate: Input should be less than 1"),
         ('{"on": 1}', "on: Input should be a valid boolean"),
@@ -85,3 +86,22 @@ def test_a_field_without_a_default_is_required() -> None:
             Record(text.encode()).whole("count", least=1)
     with pytest.raises(ValueError, match=r"^format: Input should be 1$"):
         Record(b'{"format": true}').choice("format", (1,))
+
+
+def test_pairs_are_read() -> None:
+    assert Record(b'{"points": [[-1, 0.5], [0, 1]]}').pairs("points", most=2) == [(-1.0, 0.5), (0.0, 1.0)]
+    assert Record(b"{}").pairs("points", most=2) == []
+
+
+@pytest.mark.parametrize(
+    "value",
+    ["7", '"ab"', "[1, 2]", "[[1]]", "[[1, 2, 3]]", "[[1, true]]", "[[1, 1e999]]", '[[1, "2"]]', "[null]"],
+)
+def test_what_is_no_list_of_pairs_is_refused(value: str) -> None:
+    with pytest.raises(ValueError, match=r"^points: Input should be a list of pairs of finite numbers$"):
+        Record(f'{{"points": {value}}}'.encode()).pairs("points", most=9)
+
+
+def test_a_list_of_pairs_is_bounded() -> None:
+    with pytest.raises(ValueError, match=r"^points: List should have at most 1 items, not 2$"):
+        Record(b'{"points": [[1, 2], [3, 4]]}').pairs("points", most=1)

@@ -91,13 +91,16 @@ def _open_graph(options: TranslationOptions, experiment: "Experiment | None") ->
 
 def _of_run(folder: Path, precision: GraphPrecision) -> tuple[Manifest, bytes]:
     """Return the graph of a run: the one in its folder, made on first use, or one made now."""
+    confidence = None
     with suppress(UserError):  # where it is damaged it is made anew
         manifest = read_manifest(folder, "seq2seq")
-        if manifest.precision == precision and is_fresh(folder, manifest):
-            return manifest, read_graph(folder, manifest)
+        if is_fresh(folder, manifest):
+            confidence = manifest.confidence
+            if manifest.precision == precision:
+                return manifest, read_graph(folder, manifest)
     from nmt.builders.export import export_run
 
-    exported = export_run(folder, precision)
+    exported = export_run(folder, precision).calibrated(confidence)
     if precision == "int8":  # what translates unless told otherwise
         with suppress(OSError, UserError):  # a folder of someone else; it costs seconds each time
             exported.write(folder)

@@ -1,6 +1,7 @@
 """A run → its graph for ONNX Runtime, with a manifest."""
 
 import hashlib
+from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple, Protocol, TypedDict
 
@@ -13,6 +14,7 @@ from nmt.builders.tokenizer import build_normalizer
 from nmt.builders.translator import Member, read_member
 from nmt.config.decoding import DecodingConfig
 from nmt.config.experiment import Experiment
+from nmt.evaluation.calibration import Curve
 from nmt.files import replace_bytes, sha256
 from nmt.graphs.labeling import labeling_graph
 from nmt.graphs.language_model import language_model_graph
@@ -28,6 +30,10 @@ class Exported(NamedTuple):
 
     manifest: Manifest
     graph: bytes
+
+    def calibrated(self, confidence: Curve | None) -> "Exported":
+        """Return it with this curve of confidence in words."""
+        return self._replace(manifest=replace(self.manifest, confidence=confidence))
 
     def write(self, folder: Path) -> None:
         """Write both files; the manifest comes last, so that it never describes a file that is not there."""

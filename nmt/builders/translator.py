@@ -1,9 +1,11 @@
 """A run folder, or several → a translator in torch, or with its steps on ONNX Runtime."""
 
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import NamedTuple
 
+import numpy as np
 import torch
 
 from nmt.builders.hardware import choose_device, choose_translation_precision
@@ -19,10 +21,12 @@ from nmt.decoding.search import AnyScorer
 from nmt.decoding.torch_engine import TorchEngine
 from nmt.decoding.translator import SourceLimits, Translator
 from nmt.errors import UserError
+from nmt.evaluation.alignment import Confidence
 from nmt.machine import Precision
 from nmt.models import LanguageModel, Seq2Seq
 from nmt.run import Run
-from nmt.runtime.manifest import GraphPrecision
+from nmt.runtime.bundle import is_fresh
+from nmt.runtime.manifest import GraphPrecision, Manifest
 from nmt.tokenization.tokenizer import Tokenizer, load_tokenizers
 
 
@@ -126,7 +130,19 @@ def _translator(
         first.trg,
         n_best=n_best,
         lengths=limits[0].lengths,
+        confidence=_confidence(options),
     )
+
+
+def _confidence(options: TranslationOptions) -> Confidence:
+    """Return the curve of a run that was exported in place; else a word's own probability."""
+    if len(options.models) == 1 and not options.lm:
+        folder = options.models[0]
+        with suppress(UserError):  # a damaged manifest, which torch does without
+            manifest = Manifest.load(folder)
+            if manifest and manifest.confidence and is_fresh(folder, manifest):
+                return manifest.confidence
+    return np.exp
 
 
 def check_models(options: TranslationOptions) -> None:

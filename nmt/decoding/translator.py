@@ -15,7 +15,7 @@ from nmt.data.lengths import TrainingLengths
 from nmt.data.sentences import count_sentences, sentence_ends
 from nmt.data.text import TextEncoder
 from nmt.decoding.engine import Engine, ForcingEngine, Hypothesis, SamplingEngine
-from nmt.evaluation.alignment import Detail, Link, best_links, detail
+from nmt.evaluation.alignment import Confidence, Detail, Link, best_links, detail
 from nmt.tokenization.tokenizer import Tokenizer
 from nmt.tokenization.vocabulary import EOS
 
@@ -141,7 +141,7 @@ class Translator(Generic[AnyEngine]):
     It keeps nothing of a text, so that several threads may use one. readers: how each model of an ensemble
     reads a source; alignments go by the tokens of the first. n_best: the most translations of a line; of a
     text that the engine found in several segmentations, the best one counts. lengths: what training showed,
-    by which a translation is called short.
+    by which a translation is called short. confidence: in words of given log-probabilities.
     """
 
     engine: AnyEngine
@@ -150,6 +150,7 @@ class Translator(Generic[AnyEngine]):
     _: KW_ONLY
     n_best: int = 1
     lengths: TrainingLengths | None = None
+    confidence: Confidence = np.exp
 
     @property
     def src_tokenizer(self) -> Tokenizer:
@@ -292,6 +293,7 @@ class Translator(Generic[AnyEngine]):
             found.ids,
             found.alignment.astype(np.float64),
             found.token_log_probs,
+            confidence=self.confidence,
             spaced=part.spaced,
             apart=part.apart(self.trg_tokenizer.decode(found.ids)),
         )

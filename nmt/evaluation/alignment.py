@@ -3,9 +3,9 @@
 import math
 import unicodedata
 from bisect import bisect_right
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from itertools import pairwise
-from typing import NamedTuple
+from typing import NamedTuple, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,6 +14,8 @@ from nmt.tokenization.tokenizer import Tokenizer
 from nmt.tokenization.vocabulary import EOS
 
 Matrix = NDArray[np.floating]
+# From the log-probabilities of words (N,) to the confidence in each (N,).
+Confidence: TypeAlias = Callable[[NDArray[np.float64]], NDArray[np.float64]]
 
 _SHADES = " ░▒▓█"
 _THRESHOLDS = (0.05, 0.25, 0.5, 0.75)
@@ -52,13 +54,14 @@ def detail(
     attention: Matrix,
     log_probs: Sequence[float],
     *,
+    confidence: Confidence = np.exp,
     spaced: bool = True,
     apart: bool = True,
 ) -> Detail:
     """Return the details over words, from the ids of a sentence pair and the details of its tokens.
 
     attention: rows and columns beyond the ids belong to </s> and padding and are left out. log_probs: of the
-    target ids and of </s>, which belongs to no word. The confidence in a word is its probability.
+    target ids and of </s>, which belongs to no word. confidence: that in words of given log-probabilities.
     """
     src, trg = tokenizers
     src_starts, trg_starts = src.word_starts(src_ids), trg.word_starts(trg_ids)
@@ -71,7 +74,7 @@ def detail(
         apart,
         [*trg.tokens(trg_ids), *trg.tokens([EOS])],
         list(log_probs),
-        np.exp(of_words).tolist(),
+        confidence(of_words).tolist(),
     )
 
 

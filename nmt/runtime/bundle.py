@@ -9,6 +9,8 @@ import struct
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from nmt.data.text import Normalizer, TextEncoder
 from nmt.decoding.options import choose_beam
 from nmt.decoding.translator import SourceLimits, Translator
@@ -167,7 +169,14 @@ def translator_of(
         tokens_per_batch=manifest.tokens_per_batch,
     )
     reader = limits.reader(TextEncoder(src, Normalizer(manifest.normalize)), split=split)
-    return Translator(engine, (reader,), trg, n_best=n_best, lengths=limits.lengths)
+    return Translator(
+        engine,
+        (reader,),
+        trg,
+        n_best=n_best,
+        lengths=limits.lengths,
+        confidence=manifest.confidence or np.exp,
+    )
 
 
 def tokenizers_of(folder: Path, manifest: Manifest) -> tuple[Tokenizer, Tokenizer]:

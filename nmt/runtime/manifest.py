@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Literal, Self
 
 from nmt.errors import UserError
+from nmt.evaluation.calibration import MOST_POINTS, Curve
 from nmt.files import read_regular
 from nmt.records import Record
 
@@ -22,8 +23,9 @@ class Manifest:
 
     graph: SHA-256 of model.onnx. weights: the checksum of the weights it was made of; config: SHA-256 of the
     run's configuration. src_tokens, trg_tokens: fingerprints of the tokenizers. src, trg: languages, "" where
-    unknown. continuous: a language model that reads lines as one long text. The rest is as in the
-    configuration; alpha and offset are the length penalty's.
+    unknown. continuous: a language model that reads lines as one long text. confidence: that in a word of a
+    translation, None where it is not calibrated. The rest is as in the configuration; alpha and offset are
+    the length penalty's.
     """
 
     format: Literal[1] = 1
@@ -46,6 +48,7 @@ class Manifest:
     max_source: int
     tokens_per_batch: int
     continuous: bool = False
+    confidence: Curve | None = None
 
     @classmethod
     def load(cls, folder: Path) -> Self | None:
@@ -85,10 +88,21 @@ class Manifest:
             max_source=record.whole("max_source", least=4, most=100_000),
             tokens_per_batch=record.whole("tokens_per_batch", least=1, most=1_000_000),
             continuous=record.flag("continuous", default=False),
+            confidence=_curve(record),
         )
         record.end()
         return found
 
     def to_json(self) -> bytes:
         """Return the fields as a JSON object, one a line."""
-        return (json.dumps(asdict(self), indent=2, ensure_ascii=False) + "\n").encode()
+        fields = asdict(self) | {"confidence": self.confidence.points if self.confidence else []}
+        lines = (f'  "{key}": {json.dumps(value, ensure_ascii=False)}' for key, value in fields.items())
+        return ("{\n" + ",\n".join(lines) + "\n}\n").encode()
+
+
+def _curve(record: Record) -> Curve | None:
+    points = record.pairs("confidence", most=MOST_POINTS)
+    try:
+        return Curve(tuple(points)) if points else None
+    except ValueError as error:
+        raise ValueError(f"confidence: {error}") from None

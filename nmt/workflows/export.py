@@ -5,6 +5,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
+import numpy as np
 import torch
 
 from nmt.builders.export import Exported, export_model
@@ -15,12 +16,14 @@ from nmt.decoding.engine import Hypothesis
 from nmt.decoding.scorers import ModelScorer
 from nmt.decoding.torch_engine import TorchEngine
 from nmt.errors import UserError
+from nmt.evaluation.calibration import Curve, calibration_error
 from nmt.evaluation.metrics import corpus_bleu
 from nmt.models import Seq2Seq
 from nmt.run import Run
 from nmt.runtime.bundle import translator_of
 from nmt.runtime.engine import GraphEngine
 from nmt.runtime.manifest import GraphPrecision
+from nmt.workflows.calibrate import Judged, judge_words
 from nmt.workflows.export_kinds import checked_labeller, checked_language_model
 from nmt.workflows.export_text import MADE_UP, made_up, validation_pairs
 
@@ -66,15 +69,29 @@ def export_run(folder: Path, to: Path | None, precision: GraphPrecision, log: Ca
 def _checked_translator(folder: Path, precision: GraphPrecision, log: Callable[[str], None]) -> Exported:
     member = read_member(folder)
     model = member.load_model()
-    exported = export_model(member, model, precision)
+    exported, checked = export_model(member, model, precision), _validation_text(member)
     with torch.inference_mode():
-        log(_check(member, model, exported))
-    return exported
+        log(_check(member, model, exported, checked))
+    if checked.references is None:
+        return exported
+    translator = translator_of(member.run.folder, *exported)
+    judged = judge_words(translator, checked.sources, checked.references)
+    curve = Curve.fit(*judged)
+    log(f"confidence in words: {_calibration(judged, curve)}")
+    return exported.calibrated(curve)
 
 
-def _check(member: Member, model: Seq2Seq, exported: Exported) -> str:
+def _calibration(judged: Judged, curve: Curve | None) -> str:
+    """Return how far the confidence is from the rate of right words, as a line."""
+    log_probs, right = judged
+    if curve is None:
+        return f"not calibrated, because validation has only {len(right)} words"
+    before, after = (calibration_error(of(log_probs), right) for of in (np.exp, curve))
+    return f"calibrated on {len(right):,} words, calibration error {before:.3f} before, {after:.3f} after"
+
+
+def _check(member: Member, model: Seq2Seq, exported: Exported, checked: _Checked) -> str:
     """Return what the check found, as a line; raises UserError where the graph does not agree."""
-    checked = _validation_text(member)
     plain = exported if exported.manifest.precision == "float32" else export_model(member, model, "float32")
     graph, reference = _engine(member, plain), _torch(member, model)
     rows = [member.src.encode(text) for text in checked.sources]

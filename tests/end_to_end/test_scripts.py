@@ -164,8 +164,15 @@ def test_the_model_card(exported: Path, tiny_run: Path, tmp_path: Path) -> None:
     result = SCRIPTS.parent / "experiments/multi30k-de-en/result.json"
     test = f"two lines={tmp_path / 'src'},{tmp_path / 'ref'}"
     done = run(SCRIPTS / "model_card.py", folder, "--result", result, "--test", test)
+    assert "it is not calibrated" in done.stdout
+    for name in ("src", "ref"):
+        (tmp_path / f"dev.{name}").write_text((tmp_path / name).read_text() * 50)
+    dev = f"fifty={tmp_path / 'dev.src'},{tmp_path / 'dev.ref'}"
+    done = run(SCRIPTS / "model_card.py", folder, "--result", result, "--test", test, "--validation", dev)
+    assert json.loads((folder / "manifest.json").read_text())["confidence"]
     card = (folder / "README.md").read_text(encoding="utf-8")
     assert "| two lines | 2 |" in done.stdout
+    assert "The curve comes from fifty" in card
     assert card.startswith("# German to English: de-en")
     assert "tok:13a|smooth:exp" in card
     assert "7,000 updates took 53 CPU minutes" in card

@@ -99,6 +99,26 @@ def test_eight_threads_share_a_translator(exported: Path) -> None:
     assert found == dict.fromkeys(range(8), expected)
 
 
+def test_the_confidence_is_on_the_curve_of_the_model(gru_run: Path, tmp_path: Path) -> None:
+    run = Path(shutil.copytree(gru_run, tmp_path / "run"))
+    nmt.load(run)
+
+    def confidence(**options: object) -> set[float]:
+        translator = open_translator(TranslationOptions(models=(run,), **options))
+        (found,) = translator.translations(LINES[:1], details=True)
+        return {value for part in found.ranked[0].parts for value in part.confidence}
+
+    probabilities = confidence()
+    assert all(0 < value < 0.25 for value in probabilities)
+    change_manifest(confidence=[[-1, 0.25], [0, 0.75]])(run)
+    # The graph in float32 and torch are made of the same weights.
+    for options in ({}, {"precision": "float32"}, {"precision": "float64"}):
+        assert confidence(**options) == {0.25}
+    config = run / "config.yaml"
+    config.write_text(config.read_text(encoding="utf-8").replace("beam: 2", "beam: 3"), encoding="utf-8")
+    assert 0.25 not in confidence(precision="float64")
+
+
 def damage_graph(folder: Path) -> None:
     data = bytearray((folder / "model.onnx").read_bytes())
     data[len(data) // 2] ^= 1
@@ -129,6 +149,8 @@ def other_tokenizer(folder: Path) -> None:
         (lambda folder: (folder / "manifest.json").unlink(), "a folder without manifest.json"),
         (lambda folder: (folder / "manifest.json").write_text("{"), "describes no exported model"),
         (change_manifest(beam=10**9), "beam: Input should be less than or equal to 1000"),
+        (change_manifest(confidence=[[0, 1], [-1, 1]]), "confidence: expected points that rise"),
+        (change_manifest(confidence=[[0, 1]] * 101), "confidence: List should have at most 100 items"),
         (change_manifest(more=1), "more: Extra inputs are not permitted"),
         (change_manifest(kind="tagger"), "translates nothing"),
         (other_tokenizer, "the source tokenizer belongs to another model"),
