@@ -12,7 +12,7 @@ from nmt.decoding.engine import Engine
 from nmt.decoding.options import TranslationOptions
 from nmt.decoding.translator import Translator
 from nmt.errors import CannotExport, UserError
-from nmt.machine import has_cuda_driver
+from nmt.machine import Precision, has_cuda_driver
 from nmt.runtime.bundle import find_model, is_fresh, read_graph, read_manifest, translator_of
 from nmt.runtime.engine import GraphEngine
 from nmt.runtime.manifest import GraphPrecision, Manifest
@@ -64,15 +64,7 @@ def _on_cpu(device: str) -> bool:
 
 
 def _open_graph(options: TranslationOptions, experiment: "Experiment | None") -> Translator[GraphEngine]:
-    folder = find_model(options.models[0])
-    wanted: GraphPrecision = "float32" if options.precision == "float32" else "int8"
-    if (folder / "config.yaml").exists() or not (folder / "manifest.json").exists():
-        manifest, graph = _of_run(folder, wanted)
-    else:
-        manifest = read_manifest(folder, "seq2seq")
-        if options.precision not in ("auto", manifest.precision):
-            raise UserError(f"--precision {options.precision}: {folder} was exported in {manifest.precision}")
-        graph = read_graph(folder, manifest)
+    folder, manifest, graph = find_graph(options.models[0], options.precision)
     if experiment is not None:
         from nmt.builders.export import search_keys
 
@@ -87,6 +79,21 @@ def _open_graph(options: TranslationOptions, experiment: "Experiment | None") ->
         split=options.split,
         threads=options.threads or 1,
     )
+
+
+def find_graph(model: Path, precision: Precision = "auto") -> tuple[Path, Manifest, bytes]:
+    """Return folder, manifest and graph of a model: exported, shipped, or a run that is exported now.
+
+    precision: auto is int8 for a run, else as exported. Raises UserError where there is no whole model.
+    """
+    folder = find_model(model)
+    wanted: GraphPrecision = "float32" if precision == "float32" else "int8"
+    if (folder / "config.yaml").exists() or not (folder / "manifest.json").exists():
+        return folder, *_of_run(folder, wanted)
+    manifest = read_manifest(folder, "seq2seq")
+    if precision not in ("auto", manifest.precision):
+        raise UserError(f"--precision {precision}: {folder} was exported in {manifest.precision}")
+    return folder, manifest, read_graph(folder, manifest)
 
 
 def _of_run(folder: Path, precision: GraphPrecision) -> tuple[Manifest, bytes]:

@@ -7,7 +7,7 @@ from heapq import nlargest
 from itertools import pairwise, product
 from math import inf
 from pathlib import Path
-from typing import Generic, NamedTuple, Self, TypeVar
+from typing import Generic, NamedTuple, Protocol, Self, TypeVar
 
 import numpy as np
 
@@ -45,6 +45,16 @@ class Ranked:
             src += len(part.src_words) - (not part.spaced)
             trg += len(part.trg_words) - (not part.apart and bool(part.trg_words))
         return list(dict.fromkeys(links))
+
+
+class Scored(Protocol):
+    """A candidate with a score; the larger the better."""
+
+    @property
+    def score(self) -> float: ...
+
+
+AnyScored = TypeVar("AnyScored", bound=Scored)
 
 
 @dataclass(frozen=True)
@@ -299,14 +309,14 @@ class Translator(Generic[AnyEngine]):
         )
 
 
-def best_of_each(found: Sequence[list[Hypothesis]], count: int) -> list[tuple[float, list[Hypothesis]]]:
-    """Return the best ways to choose a hypothesis of each part, best first, with the sums of the scores.
+def best_of_each(found: Sequence[list[AnyScored]], count: int) -> list[tuple[float, list[AnyScored]]]:
+    """Return the best ways to choose a candidate of each part, best first, with the sums of the scores.
 
-    Each part's hypotheses are in order. The parts are translated apart, so that any can stand beside any.
+    Each part's candidates are in order. The parts are translated apart, so that any can stand beside any.
     """
-    best: list[tuple[float, list[Hypothesis]]] = [(0.0, [])]
-    for hypotheses in found:
-        ways = product(best, hypotheses)
+    best: list[tuple[float, list[AnyScored]]] = [(0.0, [])]
+    for candidates in found:
+        ways = product(best, candidates)
         longer = ((score + each.score, [*chosen, each]) for (score, chosen), each in ways)
         best = nlargest(count, longer, key=lambda way: way[0])
     return best
