@@ -20,6 +20,7 @@ from nmt.cli.prepare import prepare
 from nmt.cli.report import report
 from nmt.cli.sample import sample
 from nmt.cli.score import score
+from nmt.cli.serve import serve
 from nmt.cli.show import show
 from nmt.cli.streams import one_way_out, open_streams, use_utf8
 from nmt.cli.train import train
@@ -42,6 +43,7 @@ for command in (
     predict,
     sample,
     show,
+    serve,
     export,
     plot,
     report,

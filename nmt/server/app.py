@@ -1,0 +1,183 @@
+"""The application: LibreTranslate's addresses, and the page."""
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Awaitable
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import TypeVar
+
+from fastapi import FastAPI, Request
+from fastapi.middleware.cors import CORSMiddleware
+from fastapi.responses import JSONResponse, PlainTextResponse
+from fastapi.staticfiles import StaticFiles
+from starlette.exceptions import HTTPException
+from starlette.middleware import Middleware
+
+from nmt import __version__
+from nmt.decoding.translator import Translation
+from nmt.evaluation.record import translation_record
+from nmt.server.batching import Batcher, QueueFull, Work
+from nmt.server.errors import Refused, answer_failure, answer_http, answer_refused
+from nmt.server.guards import Guard, Rate
+from nmt.server.metrics import Metrics
+from nmt.server.models import Model, Models, open_models
+from nmt.server.requests import Translate, read
+from nmt.server.settings import Limits, Settings
+from nmt.server.texts import Text
+
+PAGE = Path(__file__).parent / "page"
+T = TypeVar("T")
+
+
+class Server:
+    """What answers requests: models, limits, counters, and the thread that translates."""
+
+    batcher: Batcher  # from the start of the application on
+
+    def __init__(self, models: Models, limits: Limits, metrics: Metrics) -> None:
+        self.models, self.limits, self.metrics = models, limits, metrics
+        self._rate = Rate(limits.requests) if limits.requests else None
+
+    @asynccontextmanager
+    async def running(self, _: FastAPI) -> AsyncIterator[None]:
+        """Translate as long as the application runs, and then what it took."""
+        self.batcher = Batcher(self.limits.lines, self.metrics.batch)
+        yield
+        await asyncio.to_thread(self.batcher.stop)
+
+    async def translate(self, request: Request) -> JSONResponse:
+        """Translate a text, or each of a list."""
+        self._admit(request)
+        asked = await read(request, Translate, self.limits)
+        texts = asked.texts
+        self._check_size(texts)
+        if asked.format == "html":
+            raise Refused(400, 'format: expected "text", found "html", which is not translated')
+        translations = await self._found(request, asked, texts)
+        answer: dict[str, object] = {"translatedText": [each.text for each in translations]}
+        if asked.alternatives:
+            answer["alternatives"] = [[other.text for other in each.ranked[1:]] for each in translations]
+        if asked.details:
+            pairs = zip(texts, translations, strict=True)
+            answer["details"] = [translation_record(text, each) for text, each in pairs]
+        if isinstance(asked.q, str):
+            answer = {key: value[0] for key, value in answer.items() if isinstance(value, list)}
+        return JSONResponse(answer)
+
+    async def _found(self, request: Request, asked: Translate, texts: list[str]) -> list[Translation]:
+        """Return the translations of the texts, alternatives included."""
+        model = self._model(asked.source, asked.target)
+        most = model.most_alternatives
+        if asked.alternatives > most:
+            raise Refused(400, f"alternatives: expected {most} at most, found {asked.alternatives}")
+        work = Work(model, asked.alternatives > 0, asked.details)
+        parts = [Text.of(text) for text in texts]
+        self.metrics.characters(sum(map(len, texts)))
+        lines = [line for part in parts for line in part.lines]
+        try:
+            found = iter(await _unless_gone(request, self.batcher.translate(work, lines)))
+        except QueueFull:
+            message = f"expected {self.limits.lines} waiting lines at most, found more; try again"
+            raise Refused(503, message, wait=1) from None
+        count = asked.alternatives + 1
+        return [part.join([next(found) for _ in part.lines], count) for part in parts]
+
+    def _model(self, source: str, target: str) -> Model:
+        sources = sorted({src for src, _ in self.models.of_pair})
+        targets = sorted(self.models.targets(source))
+        if not targets:
+            raise Refused(400, f"source: expected one of {', '.join(sources)}, found {source[:20]!a}")
+        if target not in targets:
+            raise Refused(400, f"target: expected one of {', '.join(targets)}, found {target[:20]!a}")
+        return self.models.of_pair[source, target]
+
+    def _check_size(self, texts: list[str]) -> None:
+        limits, size = self.limits, sum(map(len, texts))
+        if len(texts) > limits.texts:
+            raise Refused(400, f"q: expected {limits.texts} texts at most, found {len(texts)}")
+        if size > limits.characters:
+            raise Refused(400, f"q: expected {limits.characters} characters at most, found {size}")
+
+    def _admit(self, request: Request) -> None:
+        if self._rate is not None:
+            self._rate.check(request.client.host if request.client else "", time.monotonic())
+
+    async def languages(self) -> JSONResponse:
+        """Return the languages, and what each is translated to."""
+        return JSONResponse(self.models.languages())
+
+    async def health(self) -> JSONResponse:
+        """Say that the server works."""
+        return JSONResponse({"status": "ok"})
+
+    async def settings(self) -> JSONResponse:
+        """Return what a page needs to know."""
+        source, target = next(iter(self.models.of_pair))
+        named = {
+            each["code"]: {"code": each["code"], "name": each["name"]} for each in self.models.languages()
+        }
+        return JSONResponse(
+            {
+                "apiKeys": False,
+                "charLimit": self.limits.characters,
+                "filesTranslation": False,
+                "frontendTimeout": 500,
+                "keyRequired": False,
+                "language": {"source": named[source], "target": named[target]},
+                "suggestions": False,
+                "supportedFilesFormat": [],
+            }
+        )
+
+    async def report(self) -> PlainTextResponse:
+        """Return the counters for Prometheus."""
+        self.metrics.waiting(self.batcher.waiting())
+        return PlainTextResponse(self.metrics.text(), media_type="text/plain; version=0.0.4")
+
+
+async def _unless_gone(request: Request, answer: Awaitable[T]) -> T:
+    """Return the answer; it is cancelled if the client has gone before it is ready."""
+
+    async def wait_until_gone() -> None:
+        while (await request.receive())["type"] != "http.disconnect":
+            pass
+
+    task, gone = asyncio.ensure_future(answer), asyncio.ensure_future(wait_until_gone())
+    try:
+        await asyncio.wait({task, gone}, return_when=asyncio.FIRST_COMPLETED)
+        if not task.done():
+            raise Refused(499, "the client has gone")
+        return await task
+    finally:
+        task.cancel()
+        gone.cancel()
+
+
+def make_app(settings: Settings, metrics: Path) -> FastAPI:
+    """Return the application of a worker, its models open; metrics: a `metrics_file`."""
+    counters = Metrics(metrics)
+    server = Server(open_models(settings.models, settings.beam), settings.limits, counters)
+    cors = Middleware(
+        CORSMiddleware, allow_origins=settings.origins, allow_methods=["*"], allow_headers=["*"]
+    )
+    app = FastAPI(
+        title="nmt",
+        version=__version__,
+        docs_url=None,
+        redoc_url=None,
+        lifespan=server.running,
+        middleware=[Middleware(Guard, metrics=counters), *([cors] if settings.origins else [])],
+        exception_handlers={
+            Refused: answer_refused,
+            HTTPException: answer_http,
+            Exception: answer_failure,
+        },
+    )
+    app.post("/translate")(server.translate)
+    app.get("/languages")(server.languages)
+    app.get("/frontend/settings")(server.settings)
+    app.get("/health")(server.health)
+    app.get("/metrics")(server.report)
+    app.mount("/", StaticFiles(directory=PAGE, html=True))
+    return app
