@@ -5,6 +5,7 @@ import stat
 import sys
 from collections.abc import Iterator
 from contextlib import nullcontext
+from dataclasses import replace
 from functools import partial
 from itertools import chain, islice
 from pathlib import Path
@@ -41,6 +42,7 @@ if TYPE_CHECKING:
 
 Blocks = Iterator[tuple[list[str], Exception | None]]
 
+OF_JOBS = ("file", "source", "output", "resume", "shard", "alignments", "json", "sample", "errors", "workers")
 FEW = 4  # blocks; for no more than these no other process is started unless asked for
 
 
@@ -64,8 +66,10 @@ NBest = Annotated[
     typer.Option(
         min=1,
         max=MOST_BEAM,
-        help="number of translations per line, written as NUMBER ||| TEXT ||| SCORE; SCORE is the "
-        "log-probability (natural logarithm, end symbol included) divided by the length penalty",
+        metavar="N",
+        help="up to N different translations per line, written as NUMBER ||| TEXT ||| SCORE; SCORE is the "
+        "natural log-probability divided by the length penalty, by default ((5 + tokens) / 6)^alpha, the "
+        "end symbol counted",
     ),
 ]
 Alignments = Annotated[
@@ -77,6 +81,14 @@ Json = Annotated[
         "--json",
         help="write a JSON object for each line: text, score, tokens with log-probabilities, words with "
         "confidence and attention, alignment, alternatives",
+    ),
+]
+Interactive = Annotated[
+    bool,
+    typer.Option(
+        "--interactive",
+        "-i",
+        help="a prompt that shows the n best, their word links and doubtful words; :help shows its commands",
     ),
 ]
 MaxSource = Annotated[
@@ -126,6 +138,7 @@ def translate(
     n_best: NBest = 1,
     alignments: Alignments = False,
     json: Json = False,
+    interactive: Interactive = False,
     max_source: MaxSource = None,
     no_split: NoSplit = False,
     sample: Sample = False,
@@ -147,7 +160,7 @@ def translate(
     again. A sample depends only on the seed and the line's number in the whole input.
     """
     check_weight(lm, lm_weight)
-    _refuse_idle(context, sample=sample)
+    _refuse_idle(context, sample=sample, interactive=interactive)
     if json and alignments:
         raise UserError("--alignments: --json already writes the word links; leave it out")
     check_sampling(context, temperature, top_p)
@@ -166,6 +179,11 @@ def translate(
         precision=precision,
         threads=threads,
     )
+    if interactive:
+        from nmt.cli.prompt import USUAL, converse
+
+        converse(options if given(context, "n_best") else replace(options, n_best=USUAL))
+        return
     if lm or len(model) > 1:  # before a line is read; a single run has nothing to go together with
         from nmt.builders.translator import check_models
 
@@ -231,8 +249,10 @@ def _run(
     return read
 
 
-def _refuse_idle(context: typer.Context, *, sample: bool) -> None:
-    """Raise UserError for options of a search where translations are sampled, and the other way round."""
+def _refuse_idle(context: typer.Context, *, sample: bool, interactive: bool) -> None:
+    """Raise UserError for options that have no effect with --sample, without it, or at the prompt."""
+    if interactive and (of_jobs := given(context, *OF_JOBS)):
+        raise UserError(f"{of_jobs}: no effect with --interactive; leave it out")
     if sample and (of_search := given(context, "beam", "n_best", "alignments", "json")):
         raise UserError(f"{of_search}: an option of searching, unused with --sample; give only one of them")
     if not sample and (of_sampling := given(context, "temperature", "top_k", "top_p", "seed")):
