@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from browsing import chromium
 from nmt.results import read_result
 
 pytestmark = pytest.mark.slow
@@ -176,3 +177,19 @@ def test_the_model_card(exported: Path, tiny_run: Path, tmp_path: Path) -> None:
     assert card.startswith("# German to English: de-en")
     assert "tok:13a|smooth:exp" in card
     assert "7,000 updates took 53 CPU minutes" in card
+
+
+def test_the_page_is_looked_at(served: str, tmp_path: Path) -> None:
+    run(
+        SCRIPTS / "look_at_page.py",
+        served,
+        "--visits",
+        "2",
+        "--pictures",
+        tmp_path,
+        "--chromium",
+        chromium(),
+    )
+    assert sorted(path.name for path in tmp_path.iterdir()) == [
+        f"{screen}-{scheme}.webp" for screen in ("desktop", "phone") for scheme in ("dark", "light")
+    ]

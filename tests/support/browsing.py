@@ -12,6 +12,14 @@ if TYPE_CHECKING:
 NAMES = ("chromium", "chromium-browser", "google-chrome")
 
 
+def chromium() -> str:
+    """Return the path of Chromium; a test that asks is skipped where there is none."""
+    path = next(filter(None, map(shutil.which, NAMES)), None)
+    if path is None:
+        pytest.skip("no Chromium on PATH; Debian's package is called chromium")
+    return path
+
+
 @pytest.fixture(scope="module")
 def browser() -> "Iterator[Browser]":
     """One browser for the tests of a module, which are skipped where there is none.
@@ -20,9 +28,7 @@ def browser() -> "Iterator[Browser]":
     """
     from playwright.sync_api import sync_playwright
 
-    path = next(filter(None, map(shutil.which, NAMES)), None)
-    if path is None:
-        pytest.skip("no Chromium on PATH; Debian's package is called chromium")
+    path = chromium()
     with sync_playwright() as playwright, playwright.chromium.launch(executable_path=path) as browser:
         yield browser
 
