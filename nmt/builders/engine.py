@@ -69,9 +69,10 @@ def _open_graph(options: TranslationOptions, experiment: "Experiment | None") ->
         from nmt.builders.export import search_keys
 
         manifest = replace(manifest, **search_keys(experiment.decoding))
+    alpha, offset = options.penalty(manifest.alpha, manifest.offset)
     return translator_of(
         folder,
-        manifest,
+        replace(manifest, alpha=alpha, offset=offset),
         graph,
         beam=options.beam,
         n_best=options.n_best,

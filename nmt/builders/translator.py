@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple
 
@@ -15,6 +16,7 @@ from nmt.builders.tokenizer import build_normalizer
 from nmt.config.experiment import Experiment
 from nmt.config.model import LanguageModelConfig, ModelConfig
 from nmt.data.text import TextEncoder
+from nmt.decoding.candidates import LengthPenalty
 from nmt.decoding.options import TranslationOptions, choose_beam
 from nmt.decoding.scorers import EnsembleScorer, FusionScorer, LanguageModelScorer, ModelScorer
 from nmt.decoding.search import AnyScorer
@@ -111,10 +113,12 @@ def _translator(
     decoding, n_best = first.experiment.decoding, options.n_best
     beam = choose_beam(n_best, asked=options.beam, usual=decoding.beam)
     limits = [member.limits(options.max_source) for member in members]
+    # Some of the hypotheses may be one text.
+    search = build_search(decoding, first.trg, beam=beam, n_best=1 if n_best == 1 else beam)
+    penalty = LengthPenalty(*options.penalty(search.penalty.alpha, search.penalty.offset))
     engine = TorchEngine(
         scorer,
-        # Some of the hypotheses may be one text.
-        build_search(decoding, first.trg, beam=beam, n_best=1 if n_best == 1 else beam),
+        replace(search, penalty=penalty),
         tokens_per_batch=decoding.tokens_per_batch,
         device=device,
         precision=precision,

@@ -3,6 +3,7 @@
 import os
 import stat
 import sys
+import time
 from collections.abc import Iterator
 from contextlib import nullcontext
 from dataclasses import replace
@@ -32,7 +33,7 @@ from nmt.cli.arguments import (
     one_input,
     say_empty,
 )
-from nmt.decoding.options import Sampling, TranslationOptions
+from nmt.decoding.options import PenaltyKind, Sampling, TranslationOptions
 from nmt.errors import UserError
 from nmt.jobs.blocks import BLOCK, Shard, blocks, ready_blocks
 from nmt.machine import Precision
@@ -43,6 +44,7 @@ if TYPE_CHECKING:
 Blocks = Iterator[tuple[list[str], Exception | None]]
 
 OF_JOBS = ("file", "source", "output", "resume", "shard", "alignments", "json", "sample", "errors", "workers")
+OF_SEARCH = ("beam", "n_best", "alignments", "json", "length_penalty", "alpha")
 FEW = 4  # blocks; for no more than these no other process is started unless asked for
 
 
@@ -89,6 +91,21 @@ Interactive = Annotated[
         "--interactive",
         "-i",
         help="a prompt that shows the n best, their word links and doubtful words; :help shows its commands",
+    ),
+]
+LengthPenalty = Annotated[
+    PenaltyKind | None,
+    typer.Option(
+        help="how hypotheses of unequal length are ranked: by log-probability / ((5 + tokens) / 6)^alpha "
+        "(gnmt) or / tokens^alpha (average), or by log-probability alone (none); default: the run's"
+    ),
+]
+Alpha = Annotated[
+    float | None,
+    typer.Option(
+        min=0,
+        max=1_000,
+        help="strength of the length penalty; more prefers longer outputs; default: the run's",
     ),
 ]
 MaxSource = Annotated[
@@ -139,6 +156,8 @@ def translate(
     alignments: Alignments = False,
     json: Json = False,
     interactive: Interactive = False,
+    length_penalty: LengthPenalty = None,
+    alpha: Alpha = None,
     max_source: MaxSource = None,
     no_split: NoSplit = False,
     sample: Sample = False,
@@ -157,7 +176,8 @@ def translate(
     Writes one line for each line read, in order, as soon as it is ready. Several models form an ensemble (the
     mean of their probabilities); a language model adds its weighted log-probability (shallow fusion). A line
     with more sentences, or more tokens, than most of those in training is split at sentence ends and joined
-    again. A sample depends only on the seed and the line's number in the whole input.
+    again. A sample depends only on the seed and the line's number in the whole input. At the end of a file,
+    lines a second are shown if standard error is a terminal.
     """
     check_weight(lm, lm_weight)
     _refuse_idle(context, sample=sample, interactive=interactive)
@@ -172,6 +192,8 @@ def translate(
         lm_weight=lm_weight,
         beam=beam,
         n_best=n_best,
+        length_penalty=length_penalty,
+        alpha=alpha,
         max_source=max_source,
         split=not no_split,
         sampling=Sampling(seed, temperature, top_k, top_p) if sample else None,
@@ -194,9 +216,12 @@ def translate(
     found = _blocks(source, errors, begin, end, ready=workers == 1)
     workers, found = _share(found, workers, device)
     form: Form = "json" if json else "links" if alignments else "text"
-    read = _run(options, workers, found, begin, output, resume=resume, form=form)
+    began = time.monotonic()
+    read, done = _run(options, workers, found, begin, output, resume=resume, form=form)
     if not read and end is None:
         say_empty(source)
+    elif read > done and _is_file(source) and sys.stderr.isatty():  # a script sees nothing on success
+        _say_speed(read - done, time.monotonic() - began)
 
 
 def _run(
@@ -208,10 +233,10 @@ def _run(
     *,
     resume: bool,
     form: "Form",
-) -> int:
+) -> tuple[int, int]:
     """Translate the blocks, of which the first begins at line `begin`, in so many processes.
 
-    Return how many lines they hold.
+    Return how many lines they hold, and how many of these were done before.
     """
     from nmt.jobs.output import open_output
     from nmt.jobs.workers import in_order
@@ -246,14 +271,22 @@ def _run(
             "check whether text is missing there",
             file=sys.stderr,
         )
-    return read
+    return read, done - begin
+
+
+def _say_speed(lines: int, seconds: float) -> None:
+    """Report how fast so many lines were translated, the loading of the models included."""
+    print(
+        f"nmt: {lines:,} lines in {seconds:.1f} s, {lines / seconds:,.1f} lines a second with loading",
+        file=sys.stderr,
+    )
 
 
 def _refuse_idle(context: typer.Context, *, sample: bool, interactive: bool) -> None:
     """Raise UserError for options that have no effect with --sample, without it, or at the prompt."""
     if interactive and (of_jobs := given(context, *OF_JOBS)):
         raise UserError(f"{of_jobs}: no effect with --interactive; leave it out")
-    if sample and (of_search := given(context, "beam", "n_best", "alignments", "json")):
+    if sample and (of_search := given(context, *OF_SEARCH)):
         raise UserError(f"{of_search}: an option of searching, unused with --sample; give only one of them")
     if not sample and (of_sampling := given(context, "temperature", "top_k", "top_p", "seed")):
         raise UserError(f"{of_sampling}: an option of sampling; add --sample")

@@ -2,11 +2,14 @@
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 from nmt.errors import UserError
 from nmt.machine import Precision
 
+PenaltyKind = Literal["none", "gnmt", "average"]  # as in decoding.length_penalty
+
+OFFSETS = {"gnmt": 5.0, "average": 0.0}
 LM_WEIGHT = 0.2  # of a language model, unless said otherwise
 
 
@@ -32,11 +35,12 @@ class TranslationOptions:
     """Which models translate, how they search or sample, and how they compute.
 
     What is None is as the first run's configuration says. Raises UserError for a weight without a language
-    model, and for a max_source that is too small.
+    model, a max_source that is too small, and an alpha that is no number from 0 to 1,000 or has no effect.
 
     models: run folders; several translate as an ensemble, of whose configurations decoding.max_source alone
-    counts. lm: a run of a language model, fused with lm_weight (0.2). max_source: source tokens that are
-    translated as a whole. split: False keeps together more sentences than training showed together.
+    counts. lm: a run of a language model, fused with lm_weight (0.2). length_penalty, alpha: how hypotheses
+    of unequal length are ranked; see `penalty`. max_source: source tokens that are translated as a whole.
+    split: False keeps together more sentences than training showed together.
     sampling: translations are sampled, not searched; in float64 unless precision says otherwise, since a
     random number can fall next to the edge between two tokens. threads: CPU threads of a process that
     translates; None leaves torch as it is set, and gives ONNX Runtime one.
@@ -47,6 +51,8 @@ class TranslationOptions:
     lm_weight: float | None = None
     beam: int | None = None
     n_best: int = 1
+    length_penalty: PenaltyKind | None = None
+    alpha: float | None = None
     max_source: int | None = None
     split: bool = True
     sampling: Sampling | None = None
@@ -59,6 +65,27 @@ class TranslationOptions:
             raise UserError(f"lm_weight {self.lm_weight} needs a language model; give lm")
         if self.max_source is not None and self.max_source < 4:
             raise UserError(f"max_source {self.max_source}: expected 4 tokens or more, such as 200")
+        if self.alpha is not None and not 0 <= self.alpha <= 1_000:  # nor what is not a number
+            raise UserError(f"alpha {self.alpha}: expected a number from 0 to 1,000, such as 1")
+        if self.alpha is not None and self.length_penalty == "none":
+            raise UserError(f"alpha {self.alpha}: no effect with length_penalty none; leave it out")
+
+    def penalty(self, alpha: float, offset: float) -> tuple[float, float]:
+        """Return alpha and offset of the length penalty, from those of the run.
+
+        The divisor is ((offset + Ty) / (offset + 1))^alpha: gnmt has offset 5, average 0, none alpha 0.
+        Raises UserError for an alpha alone if the run has no penalty that it could be of.
+        """
+        if self.length_penalty == "none":
+            return 0.0, 0.0
+        if self.length_penalty is not None:
+            usual = alpha or 1.0
+            return usual if self.alpha is None else self.alpha, OFFSETS[self.length_penalty]
+        if self.alpha is None:
+            return alpha, offset
+        if not alpha and not offset:
+            raise UserError(f"alpha {self.alpha}: the run has length_penalty none; give length_penalty too")
+        return self.alpha, offset
 
     @property
     def weight(self) -> float:

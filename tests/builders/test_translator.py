@@ -51,6 +51,20 @@ def test_what_is_not_given_is_as_the_run_says(tiny_run: Path) -> None:
     assert load_translator(TranslationOptions(models=(tiny_run,), n_best=6)).engine.search.beam == 6
 
 
+@pytest.mark.parametrize("precision", ["float32", "float64"])
+def test_the_length_penalty_may_be_another_on_either_engine(tiny_run: Path, precision: Precision) -> None:
+    def scores(alpha: float) -> list[float]:
+        options = TranslationOptions(
+            models=(tiny_run,), beam=1, length_penalty="average", alpha=alpha, precision=precision
+        )
+        found = open_translator(options).translations(["der Hund läuft", "die Katze"], details=True)
+        return [
+            each.ranked[0].score * len(each.ranked[0].parts[0].tokens) ** alpha for each in found
+        ]  # the log-probability, whatever the penalty
+
+    assert scores(2.0) == pytest.approx(scores(0.0), rel=1e-5)
+
+
 def test_overrides_of_the_configuration_hold(tiny_run: Path) -> None:
     changed = load_experiment(
         tiny_run / "config.yaml", ["decoding.beam=3", "decoding.length_penalty={kind: none}"]

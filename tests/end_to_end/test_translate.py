@@ -2,6 +2,7 @@
 
 import json
 import os
+import pty
 import re
 import shutil
 import signal
@@ -126,6 +127,21 @@ def test_an_empty_input_is_said(
     assert (done.returncode, done.stdout) == (0, b"")
     assert done.stderr == b"nmt: standard input is empty: no line in, no line out\n"
     assert translate(tiny_run, b"\n").stderr == b""
+
+
+@pytest.mark.parametrize("words", [[], ["--precision", "float64"]])
+def test_lines_a_second_are_for_a_person(tiny_run: Path, tmp_path: Path, words: list[str]) -> None:
+    (text := tmp_path / "letter.de").write_text("der Hund\n\n")
+    terminal, inside = pty.openpty()
+    job = [*TRANSLATE, str(tiny_run), str(text), *words]
+    subprocess.run(job, stdout=subprocess.DEVNULL, stderr=inside, check=True)
+    os.close(inside)
+    assert re.fullmatch(
+        r"nmt: 2 lines in \d+\.\d s, \d+\.\d lines a second with loading",
+        os.read(terminal, 4096).decode().strip(),
+    )
+    os.close(terminal)
+    assert subprocess.run(job, capture_output=True, check=True).stderr == b""
 
 
 def test_a_dash_is_standard_input_and_output(tiny_run: Path, tmp_path: Path) -> None:
