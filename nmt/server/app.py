@@ -2,14 +2,14 @@
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Awaitable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import TypeVar
 
 from fastapi import FastAPI, Request
 from fastapi.middleware.cors import CORSMiddleware
-from fastapi.responses import JSONResponse, PlainTextResponse
+from fastapi.responses import HTMLResponse, JSONResponse, PlainTextResponse, Response
 from fastapi.staticfiles import StaticFiles
 from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
@@ -22,6 +22,7 @@ from nmt.server.errors import Refused, answer_failure, answer_http, answer_refus
 from nmt.server.guards import Guard, Rate
 from nmt.server.metrics import Metrics
 from nmt.server.models import Model, Models, open_models
+from nmt.server.reference import Address, page
 from nmt.server.requests import Translate, read
 from nmt.server.settings import Limits, Settings
 from nmt.server.texts import Text
@@ -45,6 +46,25 @@ class Server:
         self.batcher = Batcher(self.limits.lines, self.metrics.batch)
         yield
         await asyncio.to_thread(self.batcher.stop)
+        self.metrics.close()
+
+    def addresses(self) -> list[tuple[Address, Callable[..., Awaitable[Response]]]]:
+        """Return what answers at each address."""
+        source, target = next(iter(self.models.of_pair))
+        example = {"q": ["…", "…"], "source": source, "target": target, "alternatives": 1}
+        answer = {"translatedText": ["…", "…"], "alternatives": [["…"], ["…"]]}
+        languages = self.models.languages()
+        what = "Translate a text, or each of a list. With details, each has what nmt translate --json prints."
+        return [
+            (Address("/translate", what, answer, Translate, example), self.translate),
+            (
+                Address("/languages", "The languages, and what each is translated to.", languages),
+                self.languages,
+            ),
+            (Address("/health", "Whether the server works.", {"status": "ok"}), self.health),
+            (Address("/frontend/settings", "What a page needs to know.", self._settings()), self.settings),
+            (Address("/metrics", "Counters in Prometheus' text form.", "# HELP …"), self.report),
+        ]
 
     async def translate(self, request: Request) -> JSONResponse:
         """Translate a text, or each of a list."""
@@ -113,22 +133,23 @@ class Server:
 
     async def settings(self) -> JSONResponse:
         """Return what a page needs to know."""
+        return JSONResponse(self._settings())
+
+    def _settings(self) -> dict[str, object]:
         source, target = next(iter(self.models.of_pair))
         named = {
             each["code"]: {"code": each["code"], "name": each["name"]} for each in self.models.languages()
         }
-        return JSONResponse(
-            {
-                "apiKeys": False,
-                "charLimit": self.limits.characters,
-                "filesTranslation": False,
-                "frontendTimeout": 500,
-                "keyRequired": False,
-                "language": {"source": named[source], "target": named[target]},
-                "suggestions": False,
-                "supportedFilesFormat": [],
-            }
-        )
+        return {
+            "apiKeys": False,
+            "charLimit": self.limits.characters,
+            "filesTranslation": False,
+            "frontendTimeout": 500,
+            "keyRequired": False,
+            "language": {"source": named[source], "target": named[target]},
+            "suggestions": False,
+            "supportedFilesFormat": [],
+        }
 
     async def report(self) -> PlainTextResponse:
         """Return the counters for Prometheus."""
@@ -174,10 +195,17 @@ def make_app(settings: Settings, metrics: Path) -> FastAPI:
             Exception: answer_failure,
         },
     )
-    app.post("/translate")(server.translate)
-    app.get("/languages")(server.languages)
-    app.get("/frontend/settings")(server.settings)
-    app.get("/health")(server.health)
-    app.get("/metrics")(server.report)
+    addresses = server.addresses()
+    for address, answer in addresses:
+        app.add_api_route(
+            address.path,
+            answer,
+            methods=[address.method],
+            summary=address.what,
+            response_class=Response,
+            openapi_extra=address.openapi(),
+        )
+    docs = HTMLResponse(page([address for address, _ in addresses]))
+    app.add_api_route("/docs", lambda: docs, include_in_schema=False, response_class=HTMLResponse)
     app.mount("/", StaticFiles(directory=PAGE, html=True))
     return app

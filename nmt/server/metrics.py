@@ -54,6 +54,10 @@ class Metrics:
             return row
         raise RuntimeError("more workers than rows of metrics")
 
+    def close(self) -> None:
+        """Give the row back."""
+        self._file.close()
+
     def answered(self, path: str, status: int, seconds: float) -> None:
         """Count a request and the time that it took."""
         at = PATHS.index(path) if path in PATHS else len(PATHS) - 1

@@ -15,19 +15,21 @@ from nmt.server.settings import Limits
 
 BODY_SECONDS = 20  # for the whole body
 _MOST_DROPPED = 32_000_000  # bytes of a body that is too large which are read, so that the answer arrives
-_JSON, _FORM, _MULTIPART = (
+JSON, FORM, MULTIPART = (
     "application/json",
     "application/x-www-form-urlencoded",
     "multipart/form-data",
 )
 
 
-class _Form(BaseModel):
+class Form(BaseModel):
+    """The fields of a request; those that are unknown are ignored."""
+
     model_config = ConfigDict(extra="ignore")
 
 
-class Translate(_Form):
-    """A request to translate; unknown fields are ignored."""
+class Translate(Form):
+    """A request to translate."""
 
     q: str | list[str] = Field(description="a text or a list of texts")
     source: str = Field(description='the code of the language to translate from, or "auto"')
@@ -42,13 +44,13 @@ class Translate(_Form):
         return [self.q] if isinstance(self.q, str) else self.q
 
 
-class Detect(_Form):
-    """A request to detect a language; unknown fields are ignored."""
+class Detect(Form):
+    """A request to detect a language."""
 
     q: str = Field(description="a text")
 
 
-AnyForm = TypeVar("AnyForm", bound=_Form)
+AnyForm = TypeVar("AnyForm", bound=Form)
 
 
 async def read(request: Request, form: type[AnyForm], limits: Limits) -> AnyForm:
@@ -56,19 +58,19 @@ async def read(request: Request, form: type[AnyForm], limits: Limits) -> AnyForm
     body = await _body(request, limits.body)
     kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
     try:
-        if kind == _JSON:
+        if kind == JSON:
             return form.model_validate_json(body)
-        if kind == _FORM:
+        if kind == FORM:
             pairs = parse_qsl(body.decode(), keep_blank_values=True, errors="strict", max_num_fields=50)
             return form.model_validate(dict(pairs))
-        if kind == _MULTIPART:
+        if kind == MULTIPART:
             fields = await Request(request.scope, _again(body)).form(max_files=0, max_fields=50)
             return form.model_validate(dict(fields))
     except ValidationError as error:
         raise Refused(400, _reason(error, form)) from None
     except (ValueError, MultiPartException) as error:
         raise Refused(400, f"the body: expected a form in UTF-8, found another ({error})") from None
-    raise Refused(415, f"Content-Type: expected {_JSON} or {_FORM}, found {kind or 'none'}")
+    raise Refused(415, f"Content-Type: expected {JSON} or {FORM}, found {kind or 'none'}")
 
 
 async def _body(request: Request, limit: int) -> bytes:
@@ -100,7 +102,7 @@ def _again(body: bytes) -> Receive:
     return receive
 
 
-def _reason(error: ValidationError, form: type[_Form]) -> str:
+def _reason(error: ValidationError, form: type[Form]) -> str:
     """Return one sentence for the first mistake."""
     first = error.errors(include_url=False, include_context=False)[0]
     if not first["loc"]:

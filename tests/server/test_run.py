@@ -1,7 +1,93 @@
 import asyncio
+import os
+import signal
 import socket
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
 
 from nmt.server.run import _bind
+from serving import MODELS, ask, serving
+
+Command = Callable[..., tuple[object, str, str]]
+SOME = {"q": "Wie spät ist es?", "source": "de", "target": "en"}
+
+
+def test_what_cannot_be_served_is_one_line(command: Command, tmp_path: Path) -> None:
+    code, _, said = command("serve", "--model", tmp_path, "--port", 0)
+    assert (code, said.count("\n")) == (2, 1)
+    assert str(tmp_path) in said
+
+
+def test_two_models_of_one_pair_are_refused(command: Command) -> None:
+    code, _, said = command("serve", "--model", "de-en", "--model", "de-en", "--port", 0)
+    assert (code, said.count("\n")) == (2, 1)
+    assert said.startswith("nmt: --model de-en: translates de to en, as ")
+
+
+@pytest.mark.parametrize("listens", [True, False])
+def test_a_port_in_use_is_refused(command: Command, listens: bool) -> None:
+    with socket.socket() as other:
+        other.bind(("127.0.0.1", 0))
+        if listens:
+            other.listen()
+        port = other.getsockname()[1]
+        code, _, said = command("serve", "--model", "de-en", "--port", port)
+    assert code == 2
+    assert said.startswith(
+        f"nmt: --host 127.0.0.1 --port {port}: cannot listen there (Address already in use)"
+    )
+    assert said.count("\n") == 1
+
+
+def test_an_address_of_another_machine_is_refused(command: Command) -> None:
+    code, _, said = command("serve", "--model", "de-en", "--host", "192.0.2.1")
+    assert (code, said.count("\n")) == (2, 1)
+
+
+@pytest.mark.slow
+def test_a_signal_lets_it_finish_what_it_took() -> None:
+    found: list[Any] = []
+    with serving("--model", "de-en", "--char-limit", "100000") as (address, process):
+        body = {**SOME, "q": ["Der Hund läuft über die Wiese, und das Kind lacht."] * 100}
+        asking = threading.Thread(target=lambda: found.append(ask(f"{address}/translate", body)))
+        asking.start()
+        while b"nmt_waiting_lines 0" in _metrics(address):
+            time.sleep(0.001)
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(timeout=60) == 0
+        asking.join()
+    (status, answer), *_ = found
+    assert (status, len(answer["translatedText"])) == (200, 100)
+
+
+@pytest.mark.slow
+def test_workers_answer_alike_and_one_that_dies_is_replaced() -> None:
+    with serving(*MODELS, "--workers", "2") as (address, process):
+        answers = [ask(f"{address}/translate", SOME) for _ in range(20)]
+        assert all(answer == answers[0] for answer in answers)
+        assert b'nmt_requests_total{path="/translate",status="200"} 20\n' in _metrics(address)
+        children = [int(word) for word in _children(process.pid)]
+        os.kill(children[-1], signal.SIGKILL)
+        while children[-1] in map(int, _children(process.pid)) or len(_children(process.pid)) < len(children):
+            time.sleep(0.05)
+        assert ask(f"{address}/translate", SOME) == answers[0]
+        assert b'nmt_requests_total{path="/translate",status="200"} 21\n' in _metrics(address)
+
+
+def _metrics(address: str) -> bytes:
+    from urllib.request import urlopen
+
+    with urlopen(f"{address}/metrics") as answer:
+        return bytes(answer.read())
+
+
+def _children(process: int) -> list[str]:
+    return Path(f"/proc/{process}/task/{process}/children").read_text().split()
 
 
 def test_an_answer_is_sent_at_once_and_not_held_back_for_more() -> None:

@@ -1,0 +1,59 @@
+import socket
+from urllib.parse import urlsplit
+
+import pytest
+
+from nmt.server import protocol
+from serving import MODELS, serving
+
+pytestmark = pytest.mark.slow
+
+
+def connect(address: str) -> socket.socket:
+    parts = urlsplit(address)
+    assert parts.hostname
+    assert parts.port
+    return socket.create_connection((parts.hostname, parts.port), timeout=60)
+
+
+def everything(client: socket.socket) -> bytes:
+    """What arrives until the server closes the connection."""
+    found = b""
+    while more := client.recv(65_536):
+        found += more
+    return found
+
+
+@pytest.mark.parametrize(
+    "request_",
+    [
+        b"nonsense\r\n\r\n",
+        b"GET / HTTP/1.1\r\n\r\n",
+        b"GET / HTTP/1.1\r\nHost: a\r\n" + b"x: " + b"y" * 20_000,
+        b"POST /translate HTTP/1.1\r\nHost: a\r\nContent-Length: -1\r\n\r\n",
+        b"POST /translate HTTP/1.1\r\nHost: a\r\nContent-Length: 1, 2\r\n\r\n",
+    ],
+)
+def test_what_is_no_http_is_told_so_in_json(served: str, request_: bytes) -> None:
+    with connect(served) as client:
+        client.sendall(request_)
+        answer = everything(client)
+    assert answer.startswith(b"HTTP/1.1 400 ")
+    assert b'{"error": "expected a request in HTTP/1.1, found none"}' in answer
+
+
+@pytest.mark.parametrize("begun", [b"", b"GET / HTTP/1.1\r\nHo"])
+def test_a_request_that_does_not_arrive_ends(served: str, begun: bytes) -> None:
+    with connect(served) as client:
+        client.sendall(begun)
+        answer = everything(client)
+    assert answer.startswith(b"HTTP/1.1 408 ")
+    assert str(protocol.HEAD_SECONDS).encode() in answer
+
+
+def test_connections_beyond_the_limit_are_refused() -> None:
+    with serving(*MODELS[:2], "--connection-limit", "1") as (address, _), connect(address) as first:
+        with connect(address) as second:
+            assert everything(second).startswith(b"HTTP/1.1 503 ")
+        first.sendall(b"GET /health HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n")
+        assert everything(first).startswith(b"HTTP/1.1 200 ")
