@@ -296,6 +296,17 @@ def test_colours_are_the_systems_until_the_button_says_otherwise(page: Page, sch
     assert (lightness() < 100) == (scheme == "light")  # the system's again
 
 
+def test_a_browser_that_forbids_storage_translates_too(page: Page, english: str) -> None:
+    for name in ("localStorage", "sessionStorage"):
+        forbid = "get() { throw new DOMException('forbidden') }"
+        page.add_init_script(f"Object.defineProperty(window, '{name}', {{ {forbid} }})")
+    page.reload()
+    type_in(page, TRAIN, english)
+    button = page.get_by_role("button", name="Dark colours")
+    button.click()
+    expect(button).to_have_attribute("aria-pressed", "true")
+
+
 @pytest.mark.parametrize("width", [320, 360, 1280])
 def test_nothing_is_wider_than_the_screen(page: Page, width: int, english: str) -> None:
     page.set_viewport_size({"width": width, "height": 700})

@@ -20,7 +20,7 @@ let timer, delay;
 // Translate
 
 function typed(pause = PAUSE) {
-  sessionStorage.setItem("text", source.value);
+  kept((storage) => storage.setItem("text", source.value));
   outdate();
   count();
   if (!known.length) return; // open() is still asking for them
@@ -80,6 +80,15 @@ function length() {
   return [...source.value].length; // characters as Python counts them
 }
 
+/** Do something with what the tab keeps for the next time it is loaded; a browser may forbid that. */
+function kept(action) {
+  try {
+    return action(sessionStorage);
+  } catch {
+    return null;
+  }
+}
+
 // Languages
 
 async function open() {
@@ -92,7 +101,7 @@ async function open() {
   known = known.filter((each) => each.targets.length);
   fill(from, known.map((each) => each.code));
   for (const element of [from, to]) element.disabled = false;
-  source.value ||= sessionStorage.getItem("text") ?? "";
+  source.value ||= kept((storage) => storage.getItem("text")) ?? "";
   follow();
 }
 
