@@ -141,6 +141,7 @@ class Server:
             each["code"]: {"code": each["code"], "name": each["name"]} for each in self.models.languages()
         }
         return {
+            "alternativesLimit": min(model.most_alternatives for model in self.models.of_pair.values()),
             "apiKeys": False,
             "charLimit": self.limits.characters,
             "filesTranslation": False,

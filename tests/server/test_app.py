@@ -114,4 +114,5 @@ def test_the_page_comes_with_strict_headers(served: str) -> None:
 
 def test_what_else_libretranslates_clients_ask_for(served: str) -> None:
     assert ask(f"{served}/health") == (200, {"status": "ok"})
-    assert ask(f"{served}/frontend/settings")[1]["charLimit"] == 5_000
+    _, settings = ask(f"{served}/frontend/settings")
+    assert (settings["charLimit"], settings["alternativesLimit"]) == (5_000, 4)

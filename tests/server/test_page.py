@@ -10,6 +10,7 @@ from playwright.sync_api import Locator, Page, Route, expect
 
 import nmt.runtime
 from browsing import violations
+from serving import serving
 
 pytestmark = pytest.mark.slow
 
@@ -133,6 +134,15 @@ def test_another_translation_can_be_chosen(page: Page, english: str) -> None:
     source(page).press("End")
     page.keyboard.type(" ")  # the choice outlives what changes nothing
     expect(target(page)).to_have_text(names[1])
+
+
+def test_a_search_without_others_offers_none(tab: Page) -> None:
+    with serving("--model", "de-en", "--beam", "1") as (address, _):
+        tab.goto(address)
+        type_in(tab, TRAIN, re.compile("train"))
+        expect(tab.get_by_role("radio")).to_have_count(0)
+        expect(tab.get_by_role("button", name="Swap languages")).to_be_disabled()
+        tab.goto("about:blank")
 
 
 def test_words_that_the_model_doubts_are_underlined(page: Page, served: str) -> None:
@@ -328,3 +338,12 @@ def test_it_shuts_nobody_out(page: Page, width: int, scheme: str, english: str) 
     source(page).fill("Guten Morgen!")
     expect(page.get_by_role("alert")).not_to_be_empty()
     assert violations(page) == []
+
+
+@pytest.mark.parametrize("width", [360, 1280])
+def test_the_reference_for_programs_shuts_nobody_out_either(page: Page, width: int) -> None:
+    page.set_viewport_size({"width": width, "height": 700})
+    page.get_by_role("link", name="Use it from a program").click()
+    expect(page.get_by_role("heading", name="/translate")).to_be_visible()
+    assert violations(page) == []
+    assert page.evaluate("document.documentElement.scrollWidth") <= width

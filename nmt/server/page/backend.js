@@ -7,9 +7,13 @@ export const footnote = {
   href: "docs",
 };
 
+let mostAlternatives = 0; // until the server has said how many
+
 /** Return the most characters that a text may have. */
 export async function characterLimit() {
-  return (await ask("frontend/settings")).charLimit;
+  const settings = await ask("frontend/settings");
+  mostAlternatives = settings.alternativesLimit;
+  return settings.charLimit;
 }
 
 /** Return [{code, name, targets: [code]}], the languages that can be read. */
@@ -20,11 +24,12 @@ export async function languages() {
 /**
  * Return a record for each line, in order: what `nmt translate --json` prints.
  *
- * alternatives: how many translations beside the best. Throws Error with a message for a person, and
+ * alternatives: how many translations beside the best, at most. Throws Error with a message for a person, and
  * `retryAfter`, in seconds, where it may help to ask again.
  */
 export async function translate({ lines, source, target, alternatives, signal }) {
-  const body = JSON.stringify({ q: lines, source, target, format: "text", alternatives, details: true });
+  const most = Math.min(alternatives, mostAlternatives);
+  const body = JSON.stringify({ q: lines, source, target, format: "text", alternatives: most, details: true });
   const headers = { "Content-Type": "application/json" };
   return (await ask("translate", { method: "POST", headers, body, signal })).details;
 }

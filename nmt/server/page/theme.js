@@ -35,5 +35,5 @@ showTheme();
 system.addEventListener("change", showTheme);
 document.addEventListener("DOMContentLoaded", () => {
   showTheme();
-  document.getElementById("theme").addEventListener("click", toggleTheme);
+  document.getElementById("theme")?.addEventListener("click", toggleTheme);
 });
