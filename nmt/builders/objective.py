@@ -5,10 +5,10 @@ from pathlib import Path
 from typing import Any, assert_never
 
 import torch
-from torch import nn
 
-from nmt.builders.kinds import AnyKind, build_trained_model, kind_of, tokenizer_of_targets
+from nmt.builders.kinds import AnyKind, tokenizer_of_targets
 from nmt.builders.search import build_search
+from nmt.builders.trained import load_trained
 from nmt.config.experiment import Experiment
 from nmt.config.training import (
     CrossEntropyConfig,
@@ -22,7 +22,6 @@ from nmt.data.batches import Batch
 from nmt.data.prepared import Prepared
 from nmt.decoding.sampling import SamplingSettings, sample
 from nmt.decoding.scorers import ModelScorer
-from nmt.errors import UserError
 from nmt.evaluation.metrics import sentence_bleu
 from nmt.models import Seq2Seq, Source
 from nmt.objectives.consistency import Consistency, consistency, cut_tokens
@@ -32,8 +31,7 @@ from nmt.objectives.minimum_risk import Ids, MinimumRisk
 from nmt.objectives.objective import Objective
 from nmt.objectives.scheduled_sampling import ScheduledSampling
 from nmt.objectives.token_loss import TokenLoss
-from nmt.run import Run
-from nmt.tokenization.tokenizer import Tokenizer, load_tokenizers
+from nmt.tokenization.tokenizer import Tokenizer
 
 
 def build_objective(
@@ -51,7 +49,8 @@ def build_objective(
             loss = partial(consistency, smoothing=smoothing, weight=weight, passes=1)
             return Consistency(forward, loss, partial(cut_tokens, rate=rate))
         case DistillationConfig(teachers=teachers, weight=weight):
-            models = [_teacher(Path(folder), kind, prepared, device) for folder in teachers]
+            key = "training.objective.teachers"
+            models = [load_trained(key, Path(folder), kind, prepared).to(device) for folder in teachers]
             return Distillation(forward, models, smoothing=smoothing, weight=weight)
         case ScheduledSamplingConfig(rate=rate):
             return ScheduledSampling(forward, smoothing=smoothing, rate=rate)
@@ -61,35 +60,6 @@ def build_objective(
             return MinimumRisk(sampler, risk, sharpness=sharpness)
         case other:
             assert_never(other)
-
-
-def _teacher(folder: Path, kind: AnyKind, prepared: Prepared, device: torch.device) -> nn.Module:
-    """Return the model of a run in evaluation mode; raises UserError if it reads or writes other tokens."""
-    run = Run(folder)
-    experiment = run.experiment()
-    if kind_of(experiment) is not kind:
-        raise UserError(
-            f"training.objective.teachers: {folder} is a run of model.kind {experiment.model.kind}; "
-            "a teacher is of the kind that it teaches"
-        )
-    src, trg = load_tokenizers(run.tokenizer)
-    for side, found, expected in (
-        ("source", src, prepared.src_tokenizer),
-        ("target", trg, prepared.trg_tokenizer),
-    ):
-        if found.fingerprint != expected.fingerprint:
-            raise UserError(
-                f"training.objective.teachers: {folder} has other {side} tokens than this run: expected "
-                f"{len(expected.vocabulary)} with fingerprint {expected.fingerprint[:12]}, found "
-                f"{len(found.vocabulary)} with {found.fingerprint[:12]}; train this run with "
-                f"data.tokenizer {{kind: saved, path: {run.tokenizer}}}"
-            )
-    model = run.load_model(
-        lambda: build_trained_model(experiment, len(src.vocabulary), len(trg.vocabulary)),
-        (src.fingerprint, trg.fingerprint),
-        experiment,
-    )
-    return model.to(device).eval().requires_grad_(False)
 
 
 def _sampled(

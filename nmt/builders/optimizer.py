@@ -77,7 +77,7 @@ def build_recipe(
     """Return the recipe of an update."""
     parameters = dict(model.named_parameters())
     return Recipe(
-        optimizer=build_optimizer(section.optimizer, list(parameters.values())),
+        optimizer=build_optimizer(section.optimizer, [p for p in parameters.values() if p.requires_grad]),
         schedule=build_schedule(section.schedule),
         averaging=build_averaging(section.averaging, parameters, records.checkpoints, records.progress.log),
         rate=section.optimizer.lr,

@@ -178,6 +178,15 @@ class TrainingConfig(Section):
     )
     max_bad_updates: Count = Field(20, description="non-finite updates in a row before stopping")
     objective: ObjectiveConfig = Field(CrossEntropyConfig(), description="the loss to minimise")
+    init_from: PathName | None = Field(
+        None,
+        description="run folder whose weights this run starts with, of the same tokens and shapes",
+    )
+    freeze: tuple[Name, ...] = Field(
+        (),
+        max_length=1_000,
+        description="parameters to keep as they are: names, or parts of the model such as encoder",
+    )
     optimizer: OptimizerConfig = Field(OptimizerConfig(), description="the optimiser")
     schedule: ScheduleConfig = Field(InverseSquareRootSchedule(), description="the learning rate schedule")
     averaging: AveragingConfig = Field(AveragingConfig(), description="averaged weights")

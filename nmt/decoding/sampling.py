@@ -46,7 +46,10 @@ class Sampled(NamedTuple):
 def distribution(
     log_probs: Float[Tensor, "N V"], settings: SamplingSettings
 ) -> tuple[Float[Tensor, "N V"], Int[Tensor, "N V"]]:
-    """Return the probabilities to sample from (float64, largest first) and their ids."""
+    """Return the probabilities to sample from (float64) and their ids; sorted only if top_k or top_p ask."""
+    if settings.top_k is None and settings.top_p == 1 and settings.temperature > 0:
+        ids = torch.arange(log_probs.shape[-1], device=log_probs.device).expand_as(log_probs)
+        return (log_probs.double() / settings.temperature).softmax(dim=-1), ids
     values, ids = log_probs.double().sort(dim=-1, descending=True, stable=True)
     top_k = 1 if settings.temperature == 0 else settings.top_k
     values = (values - values[:, :1]) / (settings.temperature or 1.0)
@@ -65,7 +68,7 @@ def choose(probabilities: Float[Tensor, "N V"], uniform: Float[Tensor, "N"]) -> 
     reached = probabilities.cumsum(dim=-1)
     places = (reached <= (uniform * reached[:, -1]).unsqueeze(1)).sum(dim=-1)
     # Rounding may move a number past the last token with a probability above 0.
-    return places.minimum((probabilities > 0).sum(dim=-1) - 1)
+    return places.minimum((reached < reached[:, -1:]).sum(dim=-1))
 
 
 @torch.inference_mode()

@@ -28,9 +28,9 @@ def consistency(
     log_probs = logits.to(torch.promote_types(logits.dtype, torch.float32)).log_softmax(dim=-1)  # (n, 2, V)
     p, q = log_probs.unbind(dim=1)
     divergence = ((p.exp() - q.exp()) * (p - q)).sum() / 2
-    judged = log_probs[:, :passes]
-    nll = -judged.gather(2, targets.view(-1, 1, 1).expand(-1, passes, 1)).sum() / passes
-    uniform = -judged.sum() / (passes * judged.shape[-1])
+    judged = (p, q)[:passes]
+    nll = -torch.stack([each.gather(1, targets.unsqueeze(1)).sum() for each in judged]).mean()
+    uniform = -torch.stack([each.sum() for each in judged]).mean() / p.shape[-1]
     loss = (1 - smoothing) * nll + smoothing * uniform + weight * divergence
     return torch.stack([loss, nll, divergence])
 

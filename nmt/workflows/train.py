@@ -17,6 +17,7 @@ from nmt.builders.kinds import build_trained_model, kind_of, tokenizer_of_target
 from nmt.builders.objective import build_objective
 from nmt.builders.optimizer import build_pace, build_recipe
 from nmt.builders.room import least_vocabularies, refuse_too_large, room_of
+from nmt.builders.trained import freeze, start_from
 from nmt.config.experiment import Experiment
 from nmt.config.loading import changed_keys
 from nmt.config.model import ModelConfig
@@ -97,6 +98,11 @@ def build_trainer(
     model = build_trained_model(experiment, len(src.vocabulary), len(trg.vocabulary))
     if not begun:
         processes.after_main(lambda: fill_embeddings(experiment, prepared, model, progress.log))
+        if config.init_from is not None:
+            start = Path(config.init_from)
+            processes.after_main(lambda: start_from(start, model, kind, prepared))
+            progress.log(f"starting with the weights of {start}")
+    freeze(model, config.freeze)
     model = model.to(device, torch.float64 if precision == torch.float64 else None)
     processes.reseed()
     # On a CPU a batch takes less than 1 % of an update, and a thread would cost as much.

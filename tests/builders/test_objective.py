@@ -1,6 +1,5 @@
 """nmt.builders.objective: every objective trains, resumes exactly, and refuses what does not fit."""
 
-import io
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -8,13 +7,10 @@ from typing import Any
 import pytest
 import torch
 from pydantic import ValidationError
-from rich.console import Console
 
 from nmt.config import Experiment
 from nmt.errors import UserError
-from nmt.run import Run
-from nmt.training.trainer import Trainer
-from nmt.workflows.train import build_trainer
+from tests.support.training import build, experiment
 
 pytestmark = pytest.mark.slow
 
@@ -25,45 +21,6 @@ OBJECTIVES: list[dict[str, Any]] = [
     {"kind": "scheduled_sampling"},
     {"kind": "minimum_risk", "samples": 3},
 ]
-
-
-def experiment(folder: Path, objective: dict[str, Any], **training: Any) -> Experiment:
-    return Experiment.model_validate(
-        {
-            "name": "tiny",
-            "data": {
-                "builtin": {"train": 120, "validation": 10, "test": 10},
-                "src": "de",
-                "trg": "en",
-                "tokenizer": {"kind": "bpe", "vocab_size": 400, "shared": True},
-                "prepared": str(folder / "prepared"),
-            },
-            "model": {
-                "embedding": 8,
-                "dropout": 0.2,
-                "tie_embeddings": "three_way",
-                "encoder": {"hidden": 8},
-                "decoder": {"hidden": 8},
-            },
-            "training": {
-                "objective": objective,
-                "tokens_per_batch": 400,
-                "max_updates": 6,
-                "validate_every": 2,
-                "save_every": 2,
-                "log_every": 2,
-                "precision": "float32",
-                "device": "cpu",
-                **training,
-            },
-            "decoding": {"max_ratio": 1.0, "max_extra": 2},
-        }
-    )
-
-
-def build(run: Path, config: Experiment) -> Trainer:
-    run.mkdir(exist_ok=True)
-    return build_trainer(config, Run(run), Console(file=io.StringIO()))[0]
 
 
 @pytest.fixture(scope="module")

@@ -114,6 +114,7 @@ def test_the_benchmarks(config: Path, tmp_path: Path) -> None:
     gnmt = ("--layers", "1", "--hidden", "16", "--vocabulary", "50", "--tokens", "500", "--sentences", "4")
     assert "tokens/s" in run(SCRIPTS / "bench.py", *gnmt, "--updates", "1").stdout
     assert "share" in run(SCRIPTS / "bench.py", config, "--updates", "1").stdout
+    assert "minimum_risk" in run(SCRIPTS / "bench_objectives.py", config, "--updates", "1").stdout
     assert "320 rows" in run(SCRIPTS / "bench_products.py", "--rounds", "1").stdout
     assert "MB more" in run(SCRIPTS / "bench_memory.py", "--pairs", "5000").stdout
 
