@@ -1,5 +1,6 @@
 """A server from its start to its stop: what can go wrong is found before it listens."""
 
+import logging
 import signal
 import socket
 import sys
@@ -48,6 +49,8 @@ def serve(settings: Settings) -> None:
             workers=settings.workers,
             timeout_graceful_shutdown=STOP_SECONDS,
         )
+        # It would write a line for each form that is none.
+        logging.getLogger("python_multipart").setLevel(logging.CRITICAL)
         listener.listen(config.backlog)
         what = ", ".join(f"{src}→{trg}" for src, trg in pairs)
         print(f"nmt: {what} at {_address(listener)} (Ctrl-C stops it)", file=sys.stderr)
