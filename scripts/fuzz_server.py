@@ -5,7 +5,8 @@
 Starts `nmt serve`, sends it malformed requests on a few connections at once (bytes that are no HTTP, bodies
 cut, changed and too large, wrong types, deep JSON, lone surrogates, NUL, unknown languages, wrong lengths,
 clients that stop in the middle), and between them good ones, which must get the answer that they got at
-first. An answer of 500 or more, an error that is no JSON, or memory that grows is a finding; exit code 1 then.
+first. An answer of 500 or more, an error that is no JSON, or memory that grows is a finding; exit code 1
+then.
 """
 
 import argparse

@@ -99,16 +99,16 @@ def find_graph(model: Path, precision: Precision = "auto") -> tuple[Path, Manife
 
 def _of_run(folder: Path, precision: GraphPrecision) -> tuple[Manifest, bytes]:
     """Return the graph of a run: the one in its folder, made on first use, or one made now."""
-    confidence = None
+    confidence, letters = None, ""
     with suppress(UserError):  # where it is damaged it is made anew
         manifest = read_manifest(folder, "seq2seq")
         if is_fresh(folder, manifest):
-            confidence = manifest.confidence
+            confidence, letters = manifest.confidence, manifest.letters
             if manifest.precision == precision:
                 return manifest, read_graph(folder, manifest)
     from nmt.builders.export import export_run
 
-    exported = export_run(folder, precision).calibrated(confidence)
+    exported = export_run(folder, precision).calibrated(confidence).lettered(letters)
     if precision == "int8":  # what translates unless told otherwise
         with suppress(OSError, UserError):  # a folder of someone else; it costs seconds each time
             exported.write(folder)

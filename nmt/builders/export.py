@@ -35,6 +35,10 @@ class Exported(NamedTuple):
         """Return it with this curve of confidence in words."""
         return self._replace(manifest=replace(self.manifest, confidence=confidence))
 
+    def lettered(self, letters: str) -> "Exported":
+        """Return it with the common trigrams of the source language."""
+        return self._replace(manifest=replace(self.manifest, letters=letters))
+
     def write(self, folder: Path) -> None:
         """Write both files; the manifest comes last, so that it never describes a file that is not there."""
         replace_bytes(folder / GRAPH, self.graph)

@@ -5,6 +5,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Literal, Self
 
+from nmt.data.letters import Letters
 from nmt.errors import UserError
 from nmt.evaluation.calibration import MOST_POINTS, Curve
 from nmt.files import read_regular
@@ -24,7 +25,8 @@ class Manifest:
     graph: SHA-256 of model.onnx. weights: the checksum of the weights it was made of; config: SHA-256 of the
     run's configuration. src_tokens, trg_tokens: fingerprints of the tokenizers. src, trg: languages, "" where
     unknown. continuous: a language model that reads lines as one long text. confidence: that in a word of a
-    translation, None where it is not calibrated. The rest is as in the configuration; alpha and offset are
+    translation, None where it is not calibrated. letters: the common trigrams of the source language, see
+    `Letters`, "" where unknown. The rest is as in the configuration; alpha and offset are
     the length penalty's.
     """
 
@@ -49,6 +51,7 @@ class Manifest:
     tokens_per_batch: int
     continuous: bool = False
     confidence: Curve | None = None
+    letters: str = ""
 
     @classmethod
     def load(cls, folder: Path) -> Self | None:
@@ -89,7 +92,9 @@ class Manifest:
             tokens_per_batch=record.whole("tokens_per_batch", least=1, most=1_000_000),
             continuous=record.flag("continuous", default=False),
             confidence=_curve(record),
+            letters=record.text("letters", ""),
         )
+        Letters(found.letters)
         record.end()
         return found
 

@@ -15,15 +15,16 @@ from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
 
 from nmt import __version__
-from nmt.decoding.translator import Translation
+from nmt.decoding.translator import Ranked, Translation
 from nmt.evaluation.record import translation_record
 from nmt.server.batching import Batcher, QueueFull, Work
+from nmt.server.detection import Detected, detect
 from nmt.server.errors import Refused, answer_failure, answer_http, answer_refused
 from nmt.server.guards import Guard, Rate
 from nmt.server.metrics import Metrics
 from nmt.server.models import Model, Models, open_models
 from nmt.server.reference import Address, page
-from nmt.server.requests import Translate, read
+from nmt.server.requests import Detect, Translate, read
 from nmt.server.settings import Limits, Settings
 from nmt.server.texts import Text
 
@@ -54,9 +55,11 @@ class Server:
         example = {"q": ["…", "…"], "source": source, "target": target, "alternatives": 1}
         answer = {"translatedText": ["…", "…"], "alternatives": [["…"], ["…"]]}
         languages = self.models.languages()
+        found: list[Detected] = [{"confidence": 100.0, "language": source}]
         what = "Translate a text, or each of a list. With details, each has what nmt translate --json prints."
         return [
             (Address("/translate", what, answer, Translate, example), self.translate),
+            (Address("/detect", "Find the language of a text.", found, Detect, {"q": "…"}), self.detect),
             (
                 Address("/languages", "The languages, and what each is translated to.", languages),
                 self.languages,
@@ -74,8 +77,15 @@ class Server:
         self._check_size(texts)
         if asked.format == "html":
             raise Refused(400, 'format: expected "text", found "html", which is not translated')
-        translations = await self._found(request, asked, texts)
+        detected = self._detect("\n".join(texts))[0] if asked.source == "auto" else None
+        source = detected["language"] if detected else asked.source
+        if detected and source == asked.target:
+            translations = [Translation([Ranked(text, 0.0)]) for text in texts]
+        else:
+            translations = await self._found(request, asked, source)
         answer: dict[str, object] = {"translatedText": [each.text for each in translations]}
+        if detected:
+            answer["detectedLanguage"] = [detected] * len(texts)
         if asked.alternatives:
             answer["alternatives"] = [[other.text for other in each.ranked[1:]] for each in translations]
         if asked.details:
@@ -85,9 +95,9 @@ class Server:
             answer = {key: value[0] for key, value in answer.items() if isinstance(value, list)}
         return JSONResponse(answer)
 
-    async def _found(self, request: Request, asked: Translate, texts: list[str]) -> list[Translation]:
+    async def _found(self, request: Request, asked: Translate, source: str) -> list[Translation]:
         """Return the translations of the texts, alternatives included."""
-        model = self._model(asked.source, asked.target)
+        texts, model = asked.texts, self._model(source, asked.target)
         most = model.most_alternatives
         if asked.alternatives > most:
             raise Refused(400, f"alternatives: expected {most} at most, found {asked.alternatives}")
@@ -102,6 +112,20 @@ class Server:
             raise Refused(503, message, wait=1) from None
         count = asked.alternatives + 1
         return [part.join([next(found) for _ in part.lines], count) for part in parts]
+
+    async def detect(self, request: Request) -> JSONResponse:
+        """Detect the language of a text."""
+        self._admit(request)
+        asked = await read(request, Detect, self.limits)
+        self._check_size([asked.q])
+        return JSONResponse(self._detect(asked.q))
+
+    def _detect(self, text: str) -> list[Detected]:
+        if len(self.models.letters) < 2:
+            known = ", ".join(self.models.letters) or "none"
+            message = f"expected models that know the letters of two languages or more, found {known}"
+            raise Refused(400, f"{message}; give the code of the source")
+        return detect(text, self.models.letters)
 
     def _model(self, source: str, target: str) -> Model:
         sources = sorted({src for src, _ in self.models.of_pair})

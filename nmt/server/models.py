@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TypedDict
 
 from nmt.builders.engine import find_graph
+from nmt.data.letters import Letters
 from nmt.decoding.translator import Translation, Translator
 from nmt.errors import UserError
 from nmt.runtime.bundle import translator_of
@@ -44,9 +45,10 @@ class Model:
 
 @dataclass(frozen=True)
 class Models:
-    """The models by source and target language."""
+    """The models by source and target language, and the letters of the source languages that are known."""
 
     of_pair: Mapping[tuple[str, str], Model]
+    letters: Mapping[str, Letters]
 
     def languages(self) -> list[Language]:
         """Return every language, in alphabetical order of the codes."""
@@ -85,7 +87,12 @@ def pairs_of(models: Iterable[Path]) -> dict[tuple[str, str], tuple[Path, Manife
 
 def open_models(models: Iterable[Path], beam: int | None = None) -> Models:
     """Return the models, ready to translate on one thread; raises UserError like `pairs_of`."""
-    return Models({pair: _open(*found, beam) for pair, found in pairs_of(models).items()})
+    pairs = pairs_of(models)
+    manifests = [manifest for _, manifest, _ in pairs.values()]
+    return Models(
+        {pair: _open(*found, beam) for pair, found in pairs.items()},
+        {each.src: Letters(each.letters) for each in manifests if each.letters},
+    )
 
 
 def _open(folder: Path, manifest: Manifest, graph: bytes, beam: int | None) -> Model:

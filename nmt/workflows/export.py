@@ -12,6 +12,7 @@ from nmt.builders.export import Exported, export_model
 from nmt.builders.search import build_search
 from nmt.builders.translator import Member, read_member
 from nmt.config.model import ClassifierConfig, LanguageModelConfig, TaggerConfig
+from nmt.data.letters import common_trigrams
 from nmt.decoding.engine import Hypothesis
 from nmt.decoding.scorers import ModelScorer
 from nmt.decoding.torch_engine import TorchEngine
@@ -34,11 +35,15 @@ MOST_LOST = 1.0  # BLEU that 8 bits may cost
 
 
 class _Checked(NamedTuple):
-    """What is translated to check a graph; references: None where the validation text is not here."""
+    """What is translated to check a graph; references: None where the validation text is not here.
+
+    letters: the common trigrams of the source language.
+    """
 
     sources: list[str]
     references: list[str] | None
     what: str
+    letters: str = ""
 
 
 def export_run(folder: Path, to: Path | None, precision: GraphPrecision, log: Callable[[str], None]) -> Path:
@@ -78,7 +83,7 @@ def _checked_translator(folder: Path, precision: GraphPrecision, log: Callable[[
     judged = judge_words(translator, checked.sources, checked.references)
     curve = Curve.fit(*judged)
     log(f"confidence in words: {_calibration(judged, curve)}")
-    return exported.calibrated(curve)
+    return exported.calibrated(curve).lettered(checked.letters)
 
 
 def _calibration(judged: Judged, curve: Curve | None) -> str:
@@ -126,7 +131,8 @@ def _validation_text(member: Member) -> _Checked:
         return _Checked(made_up(member.src), None, MADE_UP)
     most = member.limits(None).max_source
     kept = [pair for pair in pairs[:LINES] if 0 < len(member.src.encode(pair.src)) <= most]
-    return _Checked([pair.src for pair in kept], [pair.trg for pair in kept], "validation")
+    letters = common_trigrams(pair.src for pair in pairs)
+    return _Checked([pair.src for pair in kept], [pair.trg for pair in kept], "validation", letters)
 
 
 def _engine(member: Member, exported: Exported) -> GraphEngine:

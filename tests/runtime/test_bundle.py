@@ -150,6 +150,7 @@ def other_tokenizer(folder: Path) -> None:
         (lambda folder: (folder / "manifest.json").write_text("{"), "describes no exported model"),
         (change_manifest(beam=10**9), "beam: Input should be less than or equal to 1000"),
         (change_manifest(confidence=[[0, 1], [-1, 1]]), "confidence: expected points that rise"),
+        (change_manifest(letters="abcd"), "letters: Input should be up to 1000 trigrams"),
         (change_manifest(confidence=[[0, 1]] * 101), "confidence: List should have at most 100 items"),
         (change_manifest(more=1), "more: Extra inputs are not permitted"),
         (change_manifest(kind="tagger"), "translates nothing"),

@@ -36,6 +36,20 @@ def test_a_text_gets_one_translation_and_a_list_as_many_as_it_has_texts(served: 
     assert many == {"translatedText": [ranked.text, "", ranked.text]}
 
 
+def test_the_source_is_found_where_it_is_not_said(served: str, ranked: Any) -> None:
+    found = ask(f"{served}/detect", {"q": LINE})[1]
+    assert isinstance(found, list)
+    assert [each["language"] for each in found] == ["de", "en"]
+    german = found[0]
+    assert german["confidence"] > 90
+    assert LibreTranslateAPI(served).detect(LINE) == found
+    _, answer = ask(f"{served}/translate", {"q": LINE, "source": "auto", "target": "en"})
+    assert answer == {"translatedText": ranked.text, "detectedLanguage": german}
+    _, answer = ask(f"{served}/translate", {"q": [LINE], "source": "auto", "target": "de", "details": True})
+    assert answer["translatedText"] == [LINE]
+    assert answer["detectedLanguage"] == [german]
+
+
 def test_details_are_the_record_of_the_translation(served: str, ranked: Any) -> None:
     _, found = ask(
         f"{served}/translate",

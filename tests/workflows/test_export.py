@@ -12,6 +12,7 @@ from nmt.builders.export import Exported
 from nmt.errors import UserError
 from nmt.evaluation.calibration import Curve
 from nmt.runtime import load
+from nmt.runtime.manifest import Manifest
 from nmt.workflows import export
 
 
@@ -25,6 +26,9 @@ def test_a_run_becomes_a_folder(
     assert re.search(r"confidence in words: not calibrated, because validation has only \d+ words", out)
     assert load(tmp_path / "out").engine.precision == precision
     assert load(tmp_path / "out").translate(["der Hund läuft.", ""])[1] == ""
+    manifest = Manifest.load(tmp_path / "out")
+    assert manifest
+    assert "der" in manifest.letters
     code, _, err = command("export", gru_run, "--to", tmp_path / "out")
     assert code == 2
     assert "exists" in err
