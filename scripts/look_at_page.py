@@ -3,10 +3,10 @@
     nmt serve --model de-en --model en-de &
     python scripts/look_at_page.py http://127.0.0.1:5000 [--visits 20] [--pictures FOLDER]
 
-Prints medians, 95 % points and the worst of so many visits, each by a browser that has cached nothing. First
-paint is the browser's own first-contentful-paint, beside that of a page of one word. A translation lasts
-from the request, which follows the last key by the page's pause, to the words on the page. Pictures are of a
-phone and a desktop, light and dark.
+Prints the best, the median, the 95 % point and the worst of so many visits, each by a browser that has
+cached nothing. First paint is the browser's own first-contentful-paint, beside that of /health, a line of
+JSON, for which the browser starts its process. A translation lasts from the request, which follows the last
+key by the page's pause, to the words on the page. Pictures are of a phone and a desktop, light and dark.
 """
 
 import argparse
@@ -48,13 +48,13 @@ def measure(browser: Browser, url: str, visits: int) -> None:
     for _ in range(visits):
         with browser.new_context() as context:
             page = context.new_page()
-            page.goto("data:text/html,word")
+            page.goto(f"{url}/health")
             page.wait_for_function(PAINTED)
-            word = page.evaluate(PAINT)
+            line = page.evaluate(PAINT)
             translate_on(page, url)
-            times.append((word, page.evaluate(PAINT), page.evaluate(TRANSLATION)))
+            times.append((line, page.evaluate(PAINT), page.evaluate(TRANSLATION)))
     for name, row in zip(
-        ("first paint of a word", "first paint", "translation"), np.array(times).T, strict=True
+        ("first paint of /health", "first paint", "translation"), np.array(times).T, strict=True
     ):
         best, median, most, worst = np.percentile(row, [0, 50, 95, 100])
         print(f"{name}: best {best:.0f} ms, median {median:.0f}, 95 % within {most:.0f}, worst {worst:.0f}")
@@ -91,9 +91,10 @@ def main() -> None:
         sync_playwright() as playwright,
         playwright.chromium.launch(executable_path=arguments.chromium) as browser,
     ):
-        measure(browser, arguments.url, arguments.visits)
+        url = arguments.url.rstrip("/")
+        measure(browser, url, arguments.visits)
         if arguments.pictures:
-            photograph(browser, arguments.url, arguments.pictures)
+            photograph(browser, url, arguments.pictures)
 
 
 if __name__ == "__main__":
