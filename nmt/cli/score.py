@@ -25,8 +25,9 @@ from nmt.machine import Precision
 # The options of each way to score; others would have no effect and are refused.
 OF_A_RUN = "model overrides split device threads"
 TAKES: dict[Way, str] = {
-    "--hyp": "hyp ref baseline metrics tokenize trg output",
-    "a model that translates": f"{OF_A_RUN} src ref save lm lm_weight precision beam metrics tokenize output",
+    "--hyp": "hyp ref baseline metrics tokenize trg papers output",
+    "a model that translates": f"{OF_A_RUN} src ref save lm lm_weight precision beam metrics tokenize papers "
+    "output",
     "a language model": f"{OF_A_RUN} text output",
     "a classifier or tagger": f"{OF_A_RUN} src ref save output",
     "--force": f"{OF_A_RUN} src ref save lm lm_weight precision forced",
@@ -72,6 +73,10 @@ TargetLanguage = Annotated[
         metavar="LANGUAGE", help="with --hyp: target language; default: the ending of --ref, such as .zh"
     ),
 ]
+Papers = Annotated[
+    bool,
+    typer.Option("--papers", help="also BLEU as papers report it: lowercased, split by Moses, not smoothed"),
+]
 Output = Annotated[
     Path | None,
     typer.Option(
@@ -107,6 +112,7 @@ def score(
     metrics: Metrics = "bleu,chrf",
     tokenize: Tokenize = None,
     trg: TargetLanguage = None,
+    papers: Papers = False,
     output: Output = None,
     save: Save = None,
     forced: Force = False,
@@ -133,11 +139,11 @@ def score(
         raise UserError(
             f"{idle}: an option of BLEU, which --metrics {metrics} leaves out; give only one of them"
         )
-    if tokenize is not None and trg is not None:
+    if tokenize is not None and trg is not None and not papers:
         raise UserError("--trg and --tokenize: both choose BLEU's tokenizer; give only one of them")
     if hyp is not None:
         _refuse(context, "--hyp")
-        score_files(files, chosen, tokenize, trg)
+        score_files(files, chosen, tokenize, trg, papers=papers)
         return
     options = TranslationOptions(
         models=tuple(model or ()), lm=lm, lm_weight=lm_weight, beam=beam, device=device, precision=precision
@@ -154,7 +160,7 @@ def score(
     job = Job(way, options, experiment, files, split)
     if not forced and save is not None:
         check_apart(save, f"the result, {job.place},", job.place)
-    run_job(job, chosen, tokenize)
+    run_job(job, chosen, tokenize, papers=papers)
 
 
 def _refuse(context: typer.Context, way: Way) -> None:

@@ -55,8 +55,13 @@ def check_apart(save: Path, name: str, result: Path) -> None:
         raise UserError(f"{name} and --save are one file, {save}; give another --save")
 
 
-def score_files(files: Files, metrics: tuple[str, ...], tokenize: str | None, trg: str | None) -> None:
-    """Score the lines of --hyp against those of --ref, and compare them with --baseline."""
+def score_files(
+    files: Files, metrics: tuple[str, ...], tokenize: str | None, trg: str | None, *, papers: bool
+) -> None:
+    """Score the lines of --hyp against those of --ref, and compare them with --baseline.
+
+    papers: with papers' BLEU too. Raises UserError where it is asked for and the language is not known.
+    """
     from nmt.evaluation.metrics import compare
     from nmt.workflows.score import read_together, score_texts
 
@@ -67,7 +72,8 @@ def score_files(files: Files, metrics: tuple[str, ...], tokenize: str | None, tr
     endings = files.ref[0].name.removesuffix(".gz").split(".")
     language = trg or (endings[-1] if len(endings) > 1 and len(endings[-1]) == 2 else None)
     tokenize = tokenizer_of(tokenize, language, texts[-1])
-    result = score_texts(files.hyp, outputs, references, metrics=metrics, tokenize=tokenize)
+    moses = language_of_papers(language, "--trg") if papers else None
+    result = score_texts(files.hyp, outputs, references, metrics=metrics, tokenize=tokenize, moses=moses)
     print_scores(result)
     if files.output:
         write_scores(result, files.output)
@@ -91,6 +97,13 @@ def tokenizer_of(name: str | None, language: str | None, texts: Sequence[str]) -
     if remark:
         print(f"nmt: {remark}", file=sys.stderr)
     return name
+
+
+def language_of_papers(language: str | None, option: str) -> str:
+    """Return the language that Moses splits; raises UserError if it is not known."""
+    if not language:
+        raise UserError(f"--papers: Moses splits each language in its own way; give it with {option}")
+    return language.lower().replace("_", "-").split("-")[0]
 
 
 def print_scores(result: "Result") -> None:

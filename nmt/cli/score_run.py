@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
-from nmt.cli.score_files import Files, print_scores, save, tokenizer_of, write_scores
+from nmt.cli.score_files import Files, language_of_papers, print_scores, save, tokenizer_of, write_scores
 from nmt.decoding.options import TranslationOptions
 from nmt.errors import UserError
 
@@ -111,8 +111,8 @@ def way_of(
     return way, experiment
 
 
-def run_job(job: Job, metrics: tuple[str, ...], tokenize: str | None) -> None:
-    """Score, print and write as `way` selects. metrics and tokenize apply to translations only."""
+def run_job(job: Job, metrics: tuple[str, ...], tokenize: str | None, *, papers: bool) -> None:
+    """Score, print and write as `way` selects. metrics, tokenize and papers apply to translations only."""
     from nmt.builders.translator import load_translator
     from nmt.workflows.force_decode import force_pairs, force_text
     from nmt.workflows.score import score_labels, score_run, score_text
@@ -129,5 +129,9 @@ def run_job(job: Job, metrics: tuple[str, ...], tokenize: str | None) -> None:
         case "a classifier or tagger":
             job.write(*score_labels(job.folder, job.experiment, data, device=device))
         case _:
-            tokenize = tokenizer_of(tokenize, job.experiment.data.trg, targets)
-            job.write(*score_run(job.options, job.experiment, data, metrics=metrics, tokenize=tokenize))
+            language = job.experiment.data.trg
+            tokenize = tokenizer_of(tokenize, language, targets)
+            moses = language_of_papers(language, "--set data.trg=LANGUAGE") if papers else None
+            job.write(
+                *score_run(job.options, job.experiment, data, metrics=metrics, tokenize=tokenize, moses=moses)
+            )

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 
 from nmt.data.encoded import EncodedSplit
 from nmt.errors import Diverged, UserError
+from nmt.evaluation.papers import papers_bleu
 from nmt.results import Score
 from nmt.tokenization.vocabulary import EOS, UNK
 
@@ -98,11 +99,13 @@ def scores(
     *references: Sequence[str],
     metrics: Sequence[str] = METRICS,
     tokenize: str = "13a",
+    moses: str | None = None,
 ) -> list[Score]:
     """Return BLEU, chrF2 and TER of detokenised, cased text, then lowercased BLEU as papers report it.
 
     references: one or several lists of lines. metrics: some of bleu, chrf and ter; TER takes time cubic in
-    the length of a line. tokenize: sacreBLEU's tokenizer for BLEU, see `bleu_tokenizer`.
+    the length of a line. tokenize: sacreBLEU's tokenizer for BLEU, see `bleu_tokenizer`. moses: a language,
+    to add what papers report exactly, see `papers_bleu`.
 
     BLEU and chrF2 have sacreBLEU's defaults; TER is made case-sensitive like them (sacreBLEU's own default
     folds case, its signature says `case:lc`).
@@ -128,6 +131,8 @@ def scores(
         found = asked.corpus_score(hypotheses, references)
         signature = str(asked.get_signature())
         result.append(Score(metric=found.name, form=form, score=found.score, signature=signature))
+    if moses is not None:
+        result.append(papers_bleu(hypotheses, *references, language=moses))
     return result
 
 

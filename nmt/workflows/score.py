@@ -114,14 +114,18 @@ def score_texts(
     *,
     metrics: Sequence[str],
     tokenize: str,
+    moses: str | None,
 ) -> Result:
-    """Return the scores of the translations in a file, against the lines of its references."""
+    """Return the scores of the translations in a file, against the lines of its references.
+
+    moses: the language of papers' BLEU, None without it.
+    """
     hashes = {
         str(path): hashlib.sha256("".join(f"{line}\n" for line in lines).encode()).hexdigest()
         for path, lines in references.items()
     }
     data = ScoredData(" ".join(map(str, references)), None, len(outputs), hashes)
-    found = scores(outputs, *references.values(), metrics=metrics, tokenize=tokenize)
+    found = scores(outputs, *references.values(), metrics=metrics, tokenize=tokenize, moses=moses)
     return make_result(hypotheses.name, data, found)
 
 
@@ -132,10 +136,12 @@ def score_run(
     *,
     metrics: Sequence[str],
     tokenize: str,
+    moses: str | None = None,
 ) -> tuple[Result, list[str]]:
     """Return the scores of a run on some pairs, with the cost of its training, and its translations.
 
-    experiment: that of the first run. The result of an ensemble or a fusion names its runs, without a cost.
+    experiment: that of the first run. moses: the language of papers' BLEU, None without it. The result of an
+    ensemble or a fusion names its runs, without a cost.
     """
     trained = None if options.lm or len(options.models) > 1 else _trained(options.models[0])
     translator = open_translator(options, experiment)
@@ -164,7 +170,7 @@ def score_run(
             precision=translator.engine.precision,
         ),
     )
-    found = scores(outputs, *references, metrics=metrics, tokenize=tokenize)
+    found = scores(outputs, *references, metrics=metrics, tokenize=tokenize, moses=moses)
     return _result(trained, data, found, system), outputs
 
 
