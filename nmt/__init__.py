@@ -29,13 +29,15 @@ def load(
     lm_weight: float | None = None,
     max_source: int | None = None,
     split: bool = True,
+    protect: bool = True,
 ) -> "Translator[Engine]":
     """Return the translator of a trained run: `nmt.load("runs/demo").translate(["…"])`.
 
     run: a run folder, what `nmt export` wrote, or the name of a model that ships with the package, such as
     "de-en". Several runs are an ensemble; lm is a run of a language model, fused with lm_weight (0.2).
     max_source: source tokens that are translated as a whole, by default the run's; split: False keeps
-    together more sentences of a line than training showed. Several threads may use the translator.
+    together more sentences of a line than training showed. protect: addresses, placeholders and tags come out
+    as they are. Several threads may use the translator.
     Raises UserError where a folder is no whole run, or they do not belong together.
     """
     from nmt.builders.engine import open_translator
@@ -48,5 +50,6 @@ def load(
             lm_weight=lm_weight,
             max_source=max_source,
             split=split,
+            protect=protect,
         )
     )

@@ -70,7 +70,7 @@ def _open_graph(options: TranslationOptions, experiment: "Experiment | None") ->
 
         manifest = replace(manifest, **search_keys(experiment.decoding))
     alpha, offset = options.penalty(manifest.alpha, manifest.offset)
-    return translator_of(
+    translator = translator_of(
         folder,
         replace(manifest, alpha=alpha, offset=offset),
         graph,
@@ -80,6 +80,7 @@ def _open_graph(options: TranslationOptions, experiment: "Experiment | None") ->
         split=options.split,
         threads=options.threads or 1,
     )
+    return replace(translator, protect=options.protect)
 
 
 def find_graph(model: Path, precision: Precision = "auto") -> tuple[Path, Manifest, bytes]:

@@ -135,6 +135,7 @@ def _translator(
         n_best=n_best,
         lengths=limits[0].lengths,
         confidence=_confidence(options),
+        protect=options.protect,
     )
 
 

@@ -44,7 +44,7 @@ if TYPE_CHECKING:
 Blocks = Iterator[tuple[list[str], Exception | None]]
 
 OF_JOBS = ("file", "source", "output", "resume", "shard", "alignments", "json", "sample", "errors", "workers")
-OF_SEARCH = ("beam", "n_best", "alignments", "json", "length_penalty", "alpha")
+OF_SEARCH = ("beam", "n_best", "alignments", "json", "length_penalty", "alpha", "no_protect")
 FEW = 4  # blocks; for no more than these no other process is started unless asked for
 
 
@@ -115,6 +115,12 @@ MaxSource = Annotated[
 NoSplit = Annotated[
     bool, typer.Option("--no-split", help="do not split a line that has more sentences than in training")
 ]
+NoProtect = Annotated[
+    bool,
+    typer.Option(
+        "--no-protect", help="translate addresses, placeholders such as {name} or %s, and <tags> too"
+    ),
+]
 Sample = Annotated[
     bool,
     typer.Option(
@@ -160,6 +166,7 @@ def translate(
     alpha: Alpha = None,
     max_source: MaxSource = None,
     no_split: NoSplit = False,
+    no_protect: NoProtect = False,
     sample: Sample = False,
     temperature: Temperature = 1.0,
     top_k: TopK = None,
@@ -196,6 +203,7 @@ def translate(
         alpha=alpha,
         max_source=max_source,
         split=not no_split,
+        protect=not no_protect,
         sampling=Sampling(seed, temperature, top_k, top_p) if sample else None,
         device=device,
         precision=precision,

@@ -41,6 +41,7 @@ class TranslationOptions:
     counts. lm: a run of a language model, fused with lm_weight (0.2). length_penalty, alpha: how hypotheses
     of unequal length are ranked; see `penalty`. max_source: source tokens that are translated as a whole.
     split: False keeps together more sentences than training showed together.
+    protect: addresses, placeholders and tags come out as they are (`translate_protected`).
     sampling: translations are sampled, not searched; in float64 unless precision says otherwise, since a
     random number can fall next to the edge between two tokens. threads: CPU threads of a process that
     translates; None leaves torch as it is set, and gives ONNX Runtime one.
@@ -55,6 +56,7 @@ class TranslationOptions:
     alpha: float | None = None
     max_source: int | None = None
     split: bool = True
+    protect: bool = False
     sampling: Sampling | None = None
     device: str = "auto"
     precision: Precision = "auto"

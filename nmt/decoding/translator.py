@@ -2,12 +2,12 @@
 
 import re
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import KW_ONLY, dataclass, field, replace
-from heapq import nlargest
-from itertools import pairwise, product
+from dataclasses import KW_ONLY, dataclass, replace
+from functools import partial
+from itertools import pairwise
 from math import inf
 from pathlib import Path
-from typing import Generic, NamedTuple, Protocol, Self, TypeVar
+from typing import Generic, NamedTuple, Self, TypeVar
 
 import numpy as np
 
@@ -15,7 +15,9 @@ from nmt.data.lengths import TrainingLengths
 from nmt.data.sentences import count_sentences, sentence_ends
 from nmt.data.text import TextEncoder
 from nmt.decoding.engine import Engine, ForcingEngine, Hypothesis, SamplingEngine
-from nmt.evaluation.alignment import Confidence, Detail, Link, best_links, detail
+from nmt.decoding.protection import translate_protected
+from nmt.decoding.translation import Ranked, Translation, best_of_each
+from nmt.evaluation.alignment import Confidence, Detail, detail
 from nmt.tokenization.tokenizer import Tokenizer
 from nmt.tokenization.vocabulary import EOS
 
@@ -24,57 +26,6 @@ AnyEngine = TypeVar("AnyEngine", bound=Engine, covariant=True)
 _TIGHT = "。！？、，；：」』）】》"  # no space stands behind these
 _CLAUSE = re.compile(r"(?<=[,;:–—、，；：])\s+|(?<=[、，；：])")
 _SPACE = re.compile(r"\s+")
-
-
-@dataclass(frozen=True)
-class Ranked:
-    """One of the n best: its text and its penalised log-probability, summed over the parts of the line.
-
-    parts: the details of each part of the line, where they were asked for.
-    """
-
-    text: str
-    score: float
-    parts: list[Detail] = field(default_factory=list, compare=False)
-
-    def links(self) -> list[Link]:
-        """Return the word alignment: where each target word looked most."""
-        links, src, trg = [], 0, 0
-        for part in self.parts:
-            links += [Link(link.src + src, link.trg + trg) for link in best_links(part.weights)]
-            src += len(part.src_words) - (not part.spaced)
-            trg += len(part.trg_words) - (not part.apart and bool(part.trg_words))
-        return list(dict.fromkeys(links))
-
-
-class Scored(Protocol):
-    """A candidate with a score; the larger the better."""
-
-    @property
-    def score(self) -> float: ...
-
-
-AnyScored = TypeVar("AnyScored", bound=Scored)
-
-
-@dataclass(frozen=True)
-class Translation:
-    """The n best translations of one line, the best first.
-
-    short: the best has far fewer tokens for those of its source than the pairs of the training.
-    """
-
-    ranked: list[Ranked]
-    short: bool = False
-
-    @property
-    def text(self) -> str:
-        """The best translation."""
-        return self.ranked[0].text
-
-    def links(self) -> list[Link]:
-        """Return the word alignment of the best translation."""
-        return self.ranked[0].links()
 
 
 class Part(NamedTuple):
@@ -151,7 +102,8 @@ class Translator(Generic[AnyEngine]):
     It keeps nothing of a text, so that several threads may use one. readers: how each model of an ensemble
     reads a source; alignments go by the tokens of the first. n_best: the most translations of a line; of a
     text that the engine found in several segmentations, the best one counts. lengths: what training showed,
-    by which a translation is called short. confidence: in words of given log-probabilities.
+    by which a translation is called short. confidence: in words of given log-probabilities. protect: what
+    `translations` finds of addresses, placeholders and tags comes out as it is; see `translate_protected`.
     """
 
     engine: AnyEngine
@@ -161,6 +113,7 @@ class Translator(Generic[AnyEngine]):
     n_best: int = 1
     lengths: TrainingLengths | None = None
     confidence: Confidence = np.exp
+    protect: bool = False
 
     @property
     def src_tokenizer(self) -> Tokenizer:
@@ -183,6 +136,12 @@ class Translator(Generic[AnyEngine]):
         than `max_source` tokens, of any model, at clause ends, else spaces, else anywhere. The translations
         of the parts are joined; nothing is dropped. details: each of the n best holds its `parts`.
         """
+        if not self.protect:
+            return self._translations(lines, details=details)
+        translate = partial(self._translations, details=details)
+        return translate_protected(translate, lines, n_best=self.n_best, details=details)
+
+    def _translations(self, lines: Sequence[str], *, details: bool) -> list[Translation]:
         parts = self._parts(lines)
         flat = [part for line in parts for part in line]
         others = zip(*(part.others for part in flat), strict=True)
@@ -307,19 +266,6 @@ class Translator(Generic[AnyEngine]):
             spaced=part.spaced,
             apart=part.apart(self.trg_tokenizer.decode(found.ids)),
         )
-
-
-def best_of_each(found: Sequence[list[AnyScored]], count: int) -> list[tuple[float, list[AnyScored]]]:
-    """Return the best ways to choose a candidate of each part, best first, with the sums of the scores.
-
-    Each part's candidates are in order. The parts are translated apart, so that any can stand beside any.
-    """
-    best: list[tuple[float, list[AnyScored]]] = [(0.0, [])]
-    for candidates in found:
-        ways = product(best, candidates)
-        longer = ((score + each.score, [*chosen, each]) for (score, chosen), each in ways)
-        best = nlargest(count, longer, key=lambda way: way[0])
-    return best
 
 
 def split_text(

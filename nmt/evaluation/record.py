@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import TypedDict
 
-from nmt.decoding.translator import Ranked, Translation
+from nmt.decoding.translation import Ranked, Translation
 from nmt.evaluation.alignment import Detail
 
 

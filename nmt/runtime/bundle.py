@@ -6,6 +6,7 @@ A run folder is one too, once it has been exported in place.
 import hashlib
 import json
 import struct
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -58,20 +59,23 @@ def load(
     n_best: int = 1,
     max_source: int | None = None,
     split: bool = True,
+    protect: bool = True,
     threads: int = 1,
 ) -> Translator[GraphEngine]:
     """Return the translator of an exported model: `nmt.runtime.load("de-en").translate(["…"])`.
 
     model: a folder that `nmt export` wrote, a run that was exported in place, or the name of a model that
-    ships with the package. n_best: the most different translations of a line. What is None is as the model's
-    manifest says. Several threads may use the translator. Raises UserError where the folder holds no exported
-    model or its parts do not belong together.
+    ships with the package. n_best: the most different translations of a line. protect: addresses,
+    placeholders and tags come out as they are. What is None is as the model's manifest says. Several threads
+    may use the translator. Raises UserError where the folder holds no exported model or its parts do not
+    belong together.
     """
     folder = find_model(Path(model))
     manifest, graph = read_model(folder, "seq2seq")
-    return translator_of(
+    translator = translator_of(
         folder, manifest, graph, beam=beam, n_best=n_best, max_source=max_source, split=split, threads=threads
     )
+    return replace(translator, protect=protect)
 
 
 def read_model(folder: Path, *kinds: Kind) -> tuple[Manifest, bytes]:

@@ -15,7 +15,7 @@ from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
 
 from nmt import __version__
-from nmt.decoding.translator import Ranked, Translation
+from nmt.decoding.translation import Ranked, Translation
 from nmt.evaluation.record import translation_record
 from nmt.server.batching import Batcher, QueueFull, Work
 from nmt.server.detection import Detected, detect

@@ -7,7 +7,8 @@ from typing import TypedDict
 
 from nmt.builders.engine import find_graph
 from nmt.data.letters import Letters
-from nmt.decoding.translator import Translation, Translator
+from nmt.decoding.translation import Translation
+from nmt.decoding.translator import Translator
 from nmt.errors import UserError
 from nmt.runtime.bundle import translator_of
 from nmt.runtime.engine import GraphEngine
@@ -96,6 +97,6 @@ def open_models(models: Iterable[Path], beam: int | None = None) -> Models:
 
 
 def _open(folder: Path, manifest: Manifest, graph: bytes, beam: int | None) -> Model:
-    best = translator_of(folder, manifest, graph, beam=beam)
+    best = replace(translator_of(folder, manifest, graph, beam=beam), protect=True)
     width = best.engine.beam
     return Model(best, replace(best, engine=replace(best.engine, n_best=width), n_best=width))

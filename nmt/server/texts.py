@@ -3,7 +3,7 @@
 import re
 from typing import NamedTuple, Self
 
-from nmt.decoding.translator import Ranked, Translation, best_of_each
+from nmt.decoding.translation import Ranked, Translation, best_of_each
 from nmt.evaluation.alignment import Detail
 
 _LINE_END = re.compile(r"(\r\n|\r|\n)")

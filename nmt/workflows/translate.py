@@ -9,7 +9,7 @@ from nmt.machine import cores, has_cuda_driver
 
 # The process that distributes the blocks loads no torch.
 if TYPE_CHECKING:
-    from nmt.decoding.translator import Translation
+    from nmt.decoding.translation import Translation
 
 Block = tuple[int, list[str]]  # the number of its first line, and the lines
 Form = Literal["text", "links", "json"]  # of an output line

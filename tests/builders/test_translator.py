@@ -20,7 +20,8 @@ from nmt.decoding.graph_scorer import GraphScorer
 from nmt.decoding.options import Sampling, TranslationOptions
 from nmt.decoding.scorers import EnsembleScorer, FusionScorer, ModelScorer
 from nmt.decoding.torch_engine import TorchEngine
-from nmt.decoding.translator import Translation, Translator
+from nmt.decoding.translation import Translation
+from nmt.decoding.translator import Translator
 from nmt.errors import CannotExport, UserError
 from nmt.machine import Precision
 from nmt.run import Run

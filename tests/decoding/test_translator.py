@@ -24,7 +24,8 @@ from nmt.decoding.options import TranslationOptions
 from nmt.decoding.processors import Ban
 from nmt.decoding.search import SearchSettings, Step
 from nmt.decoding.torch_engine import TorchEngine
-from nmt.decoding.translator import Ranked, SourceReader, Translator, best_of_each, split_text
+from nmt.decoding.translation import Ranked, best_of_each
+from nmt.decoding.translator import SourceReader, Translator, split_text
 from nmt.evaluation.alignment import Link
 from nmt.machine import Precision
 from nmt.models import Source

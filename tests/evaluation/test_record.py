@@ -4,7 +4,7 @@ import json
 
 import numpy as np
 
-from nmt.decoding.translator import Ranked, Translation
+from nmt.decoding.translation import Ranked, Translation
 from nmt.evaluation.alignment import Detail
 from nmt.evaluation.record import translation_record
 
