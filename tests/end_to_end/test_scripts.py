@@ -130,6 +130,19 @@ def test_fuzzing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert not list(tmp_path.iterdir())
 
 
+def test_attacking_a_server() -> None:
+    out = run(SCRIPTS / "fuzz_server.py", "--requests", "160", "--seed", "2").stdout
+    assert "answers: 200: " in out
+    assert "finding" not in out
+
+
+@pytest.mark.skipif(shutil.which("hey") is None, reason="no hey on PATH; Debian's package is called hey")
+def test_the_load_on_a_server() -> None:
+    out = run(SCRIPTS / "bench_server.py", "--rounds", "1", "--seconds", "1", "--requests", "320").stdout
+    assert "two workers against one: " in out
+    assert "after 320 requests: " in out
+
+
 def test_the_exported_graph_is_measured_without_ctranslate2(config: Path, tmp_path: Path) -> None:
     run("-m", "nmt", "train", config, "--run", tmp_path / "run")
     script = SCRIPTS / "bench_ctranslate2.py"
