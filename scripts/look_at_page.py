@@ -25,8 +25,13 @@ new MutationObserver(() => {
   if (document.querySelector("#target .word")) window.shown ??= performance.now();
 }).observe(document.getElementById("target"), { childList: true });
 """
-PAINT = 'performance.getEntriesByName("first-contentful-paint")[0].startTime'
-PAINTED = 'performance.getEntriesByName("first-contentful-paint").length > 0'
+PAINT = """
+new Promise((resolve) => {
+  new PerformanceObserver((list) => {
+    for (const each of list.getEntriesByName("first-contentful-paint")) resolve(each.startTime);
+  }).observe({ type: "paint", buffered: true });
+})
+"""
 TRANSLATION = """
 window.shown -
 performance.getEntriesByType("resource").find((each) => each.name.endsWith("/translate")).startTime
@@ -49,7 +54,6 @@ def measure(browser: Browser, url: str, visits: int) -> None:
         with browser.new_context() as context:
             page = context.new_page()
             page.goto(f"{url}/health")
-            page.wait_for_function(PAINTED)
             line = page.evaluate(PAINT)
             translate_on(page, url)
             times.append((line, page.evaluate(PAINT), page.evaluate(TRANSLATION)))
