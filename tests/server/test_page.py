@@ -146,7 +146,7 @@ def test_a_search_without_others_offers_none(tab: Page) -> None:
 
 
 def test_words_that_the_model_doubts_are_underlined(page: Page, served: str) -> None:
-    answer(page, served, [("sure", 0.99), ("fair", 0.5), ("poor", 0.1)])
+    answer(page, served, [("sure", 0.99), ("fair", 0.4), ("poor", 0.1)])
     type_in(page, TRAIN, "sure fair poor")
     expect(target(page).locator(".unsure")).to_have_text("fair")
     expect(target(page).locator(".doubtful")).to_have_text("poor")

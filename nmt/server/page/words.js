@@ -1,8 +1,8 @@
 // Words on the page: where they stand in a text, how sure the model was of them, and what they looked at.
 
 const LOOKED = 0.05; // less attention than this is not told
-const UNSURE = 0.6; // less confidence than this is marked; the page's legend says so
-const DOUBTFUL = 0.35;
+const UNSURE = 0.5; // less confidence than this is marked; the page's legend says so
+const DOUBTFUL = 0.25;
 
 /** Return [{start, end, index}]: where each word stands in the text. A word that is not found is left out. */
 export function places(text, words) {
