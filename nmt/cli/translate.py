@@ -10,13 +10,11 @@ from dataclasses import replace
 from functools import partial
 from itertools import chain, islice
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING
 
 import typer
 
 from nmt.cli.arguments import (
-    MOST_BEAM,
-    MOST_THREADS,
     Beam,
     Device,
     File,
@@ -33,10 +31,32 @@ from nmt.cli.arguments import (
     one_input,
     say_empty,
 )
-from nmt.decoding.options import PenaltyKind, Sampling, TranslationOptions
+from nmt.cli.translate_options import (
+    FEW,
+    Alignments,
+    Alpha,
+    Errors,
+    Format,
+    Input,
+    Interactive,
+    Json,
+    LengthPenalty,
+    MaxSource,
+    NBest,
+    NoProtect,
+    NoSplit,
+    OnErrors,
+    Output,
+    PrecisionOf,
+    Resume,
+    Sample,
+    ShardOf,
+    ThreadsOfEach,
+    Workers,
+)
+from nmt.decoding.options import Sampling, TranslationOptions
 from nmt.errors import UserError
-from nmt.jobs.blocks import BLOCK, Shard, blocks, ready_blocks
-from nmt.machine import Precision
+from nmt.jobs.blocks import Shard, blocks, ready_blocks
 
 if TYPE_CHECKING:
     from nmt.workflows.translate import Form
@@ -45,106 +65,17 @@ Blocks = Iterator[tuple[list[str], Exception | None]]
 
 OF_JOBS = ("file", "source", "output", "resume", "shard", "alignments", "json", "sample", "errors", "workers")
 OF_SEARCH = ("beam", "n_best", "alignments", "json", "length_penalty", "alpha", "no_protect")
-FEW = 4  # blocks; for no more than these no other process is started unless asked for
-
-
-Errors = Literal["strict", "replace"]
-Input = Annotated[
-    Path | None, typer.Option("--input", metavar="FILE", help="text file to translate, plain or .gz")
-]
-Output = Annotated[
-    Path | None,
-    typer.Option(metavar="FILE", help="new file for the translations; default, or -: standard output"),
-]
-Resume = Annotated[bool, typer.Option("--resume", help="continue an interrupted --output")]
-ShardOf = Annotated[
-    str | None,
-    typer.Option(
-        metavar="i/n", help="translate part i of n of --input; joined in order, the outputs are the whole"
-    ),
-]
-NBest = Annotated[
-    int,
-    typer.Option(
-        min=1,
-        max=MOST_BEAM,
-        metavar="N",
-        help="up to N different translations per line, written as NUMBER ||| TEXT ||| SCORE; SCORE is the "
-        "natural log-probability divided by the length penalty, by default ((5 + tokens) / 6)^alpha, the "
-        "end symbol counted",
-    ),
-]
-Alignments = Annotated[
-    bool, typer.Option("--alignments", help="append ||| and word links source-target, counted from 0")
-]
-Json = Annotated[
-    bool,
-    typer.Option(
-        "--json",
-        help="write a JSON object for each line: text, score, tokens with log-probabilities, words with "
-        "confidence and attention, alignment, alternatives",
-    ),
-]
-Interactive = Annotated[
-    bool,
-    typer.Option(
-        "--interactive",
-        "-i",
-        help="a prompt that shows the n best, their word links and doubtful words; :help shows its commands",
-    ),
-]
-LengthPenalty = Annotated[
-    PenaltyKind | None,
-    typer.Option(
-        help="how hypotheses of unequal length are ranked: by log-probability / ((5 + tokens) / 6)^alpha "
-        "(gnmt) or / tokens^alpha (average), or by log-probability alone (none); default: the run's"
-    ),
-]
-Alpha = Annotated[
-    float | None,
-    typer.Option(
-        min=0,
-        max=1_000,
-        help="strength of the length penalty; more prefers longer outputs; default: the run's",
-    ),
-]
-MaxSource = Annotated[
-    int | None,
-    typer.Option(min=4, max=100_000, help="largest number of source tokens in a part; default: the run's"),
-]
-NoSplit = Annotated[
-    bool, typer.Option("--no-split", help="do not split a line that has more sentences than in training")
-]
-NoProtect = Annotated[
-    bool,
-    typer.Option(
-        "--no-protect", help="translate addresses, placeholders such as {name} or %s, and <tags> too"
-    ),
-]
-Sample = Annotated[
-    bool,
-    typer.Option(
-        "--sample", help="sample each translation, with the next four options, instead of searching"
-    ),
-]
-OnErrors = Annotated[
-    Errors, typer.Option(help="for bytes that are not UTF-8: refuse them, or replace them by U+FFFD")
-]
-PrecisionOf = Annotated[
-    Precision,
-    typer.Option(
-        help="number format of matrix products; auto: int8 on a CPU, float32 on a GPU; with --sample float64"
-    ),
-]
-Workers = Annotated[
-    int | None,
-    typer.Option(
-        min=1,
-        max=MOST_THREADS,
-        help=f"processes; default: one per core for a file of more than {FEW * BLOCK} lines, else 1",
-    ),
-]
-ThreadsOfEach = Annotated[int, typer.Option(min=1, max=MOST_THREADS, help="CPU threads per process")]
+OF_LINES = (
+    "resume",
+    "shard",
+    "n_best",
+    "alignments",
+    "json",
+    "interactive",
+    "no_protect",
+    "sample",
+    "workers",
+)
 
 
 def translate(
@@ -161,6 +92,7 @@ def translate(
     n_best: NBest = 1,
     alignments: Alignments = False,
     json: Json = False,
+    format_: Format = "text",
     interactive: Interactive = False,
     length_penalty: LengthPenalty = None,
     alpha: Alpha = None,
@@ -193,6 +125,8 @@ def translate(
     check_sampling(context, temperature, top_p)
     source, output = one_input(file, source), None if output == Path("-") else output
     _refuse(source, output, resume=resume, shard=shard)
+    if format_ == "html" and (idle := given(context, *OF_LINES)):
+        raise UserError(f"{idle}: no effect with --format html; leave it out")
     options = TranslationOptions(
         models=tuple(model),
         lm=lm,
@@ -218,6 +152,13 @@ def translate(
         from nmt.builders.translator import check_models
 
         check_models(options)
+    if format_ == "html":
+        from nmt.cli.translate_document import translate_document
+        from nmt.data.lines import STANDARD_INPUT, read_lines, read_standard_input
+
+        lines = read_lines(source, errors) if source else read_standard_input(errors)
+        translate_document(options, lines, str(source or STANDARD_INPUT), output)
+        return
     begin, end = _extent(source, Shard.parse(shard or "1/1"))
     if workers is None and not _is_file(source):
         workers = 1

@@ -260,6 +260,10 @@ def test_output_comes_before_the_input_ends(tiny_run: Path) -> None:
         (["--model", "CUT", "--sample", "--temperature", "inf"], "--temperature inf: expected a number"),
         (["--model", "CUT", "--sample", "--top-p", "1.5"], "--top-p 1.5: expected a probability above 0 and"),
         (["--model", "CUT"], "model.safetensors is damaged"),
+        (
+            ["--model", "RUN", "--format", "html", "--json", "--workers", "2"],
+            "nmt: --json, --workers: no effect with --format html; leave it out",
+        ),
         (["--model", "RUN", "--resume"], "--resume needs the lines as --input FILE"),
         (["--model", "RUN", "--shard", "1/2"], "--shard needs the lines as --input FILE"),
         (
@@ -294,3 +298,14 @@ def test_a_mistake_is_one_line(
     assert (code, out) == (2, "")
     assert len(err.splitlines()) == 1
     assert message in err
+
+
+def test_a_document_is_translated_with_its_tags(tmp_path: Path) -> None:
+    page, out = tmp_path / "page.html", tmp_path / "out.html"
+    page.write_text("<!DOCTYPE html>\n<p>Der <b>Hund</b> schläft.</p>\n<pre>Der Hund</pre>\n")
+    expected = "<!DOCTYPE html>\n<p>The <b>dog</b> is sleeping.</p>\n<pre>Der Hund</pre>\n"
+    job = [*TRANSLATE, "de-en", "--format", "html"]
+    subprocess.run([*job, str(page), "--output", str(out)], check=True)
+    assert out.read_text() == expected
+    done = subprocess.run(job, input=page.read_bytes(), capture_output=True, check=True)
+    assert (done.stdout.decode(), done.stderr) == (expected, b"")

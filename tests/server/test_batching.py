@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from nmt.decoding.translator import Ranked, Translation
+from nmt.decoding.translation import Ranked, Translation
 from nmt.server.batching import MOST, Batcher, QueueFull, Work
 
 

@@ -1,7 +1,7 @@
 import pytest
 
 import nmt.runtime
-from nmt.decoding.translator import Ranked, Translation
+from nmt.decoding.translation import Ranked, Translation
 from nmt.evaluation.record import translation_record
 from nmt.server.texts import Text
 

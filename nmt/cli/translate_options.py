@@ -1,0 +1,115 @@
+"""The options of nmt translate that no other command has."""
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+import typer
+
+from nmt.cli.arguments import MOST_BEAM, MOST_THREADS
+from nmt.decoding.options import PenaltyKind
+from nmt.jobs.blocks import BLOCK
+from nmt.machine import Precision
+
+FEW = 4  # blocks; for no more than these no other process is started unless asked for
+
+Errors = Literal["strict", "replace"]
+Input = Annotated[
+    Path | None, typer.Option("--input", metavar="FILE", help="text file to translate, plain or .gz")
+]
+Output = Annotated[
+    Path | None,
+    typer.Option(metavar="FILE", help="new file for the translations; default, or -: standard output"),
+]
+Resume = Annotated[bool, typer.Option("--resume", help="continue an interrupted --output")]
+ShardOf = Annotated[
+    str | None,
+    typer.Option(
+        metavar="i/n", help="translate part i of n of --input; joined in order, the outputs are the whole"
+    ),
+]
+NBest = Annotated[
+    int,
+    typer.Option(
+        min=1,
+        max=MOST_BEAM,
+        metavar="N",
+        help="up to N different translations per line, written as NUMBER ||| TEXT ||| SCORE; SCORE is the "
+        "natural log-probability divided by the length penalty, by default ((5 + tokens) / 6)^alpha, the "
+        "end symbol counted",
+    ),
+]
+Alignments = Annotated[
+    bool, typer.Option("--alignments", help="append ||| and word links source-target, counted from 0")
+]
+Json = Annotated[
+    bool,
+    typer.Option(
+        "--json",
+        help="write a JSON object for each line: text, score, tokens with log-probabilities, words with "
+        "confidence and attention, alignment, alternatives",
+    ),
+]
+Format = Annotated[
+    Literal["text", "html"],
+    typer.Option("--format", help="html: the input is one document; its text is translated, its tags stay"),
+]
+Interactive = Annotated[
+    bool,
+    typer.Option(
+        "--interactive",
+        "-i",
+        help="a prompt that shows the n best, their word links and doubtful words; :help shows its commands",
+    ),
+]
+LengthPenalty = Annotated[
+    PenaltyKind | None,
+    typer.Option(
+        help="how hypotheses of unequal length are ranked: by log-probability / ((5 + tokens) / 6)^alpha "
+        "(gnmt) or / tokens^alpha (average), or by log-probability alone (none); default: the run's"
+    ),
+]
+Alpha = Annotated[
+    float | None,
+    typer.Option(
+        min=0,
+        max=1_000,
+        help="strength of the length penalty; more prefers longer outputs; default: the run's",
+    ),
+]
+MaxSource = Annotated[
+    int | None,
+    typer.Option(min=4, max=100_000, help="largest number of source tokens in a part; default: the run's"),
+]
+NoSplit = Annotated[
+    bool, typer.Option("--no-split", help="do not split a line that has more sentences than in training")
+]
+NoProtect = Annotated[
+    bool,
+    typer.Option(
+        "--no-protect", help="translate addresses, placeholders such as {name} or %s, and <tags> too"
+    ),
+]
+Sample = Annotated[
+    bool,
+    typer.Option(
+        "--sample", help="sample each translation, with the next four options, instead of searching"
+    ),
+]
+OnErrors = Annotated[
+    Errors, typer.Option(help="for bytes that are not UTF-8: refuse them, or replace them by U+FFFD")
+]
+PrecisionOf = Annotated[
+    Precision,
+    typer.Option(
+        help="number format of matrix products; auto: int8 on a CPU, float32 on a GPU; with --sample float64"
+    ),
+]
+Workers = Annotated[
+    int | None,
+    typer.Option(
+        min=1,
+        max=MOST_THREADS,
+        help=f"processes; default: one per core for a file of more than {FEW * BLOCK} lines, else 1",
+    ),
+]
+ThreadsOfEach = Annotated[int, typer.Option(min=1, max=MOST_THREADS, help="CPU threads per process")]

@@ -1,0 +1,1 @@
+"""Markup: tags stay, and the text between them is translated."""
