@@ -2,6 +2,7 @@
 
 import contextlib
 import errno
+import fcntl
 import hashlib
 import os
 import shutil
@@ -104,6 +105,20 @@ def _open(path: Path, flags: int) -> int:
 
 def _too_large(limit: int) -> OSError:
     return OSError(errno.EFBIG, f"larger than {limit:,} bytes, which nmt reads at most")
+
+
+@contextlib.contextmanager
+def one_at_a_time(folder: Path) -> Iterator[None]:
+    """Keep other processes and threads waiting that want the same of a folder; nothing is written.
+
+    Where the folder cannot be locked, nobody waits.
+    """
+    with contextlib.ExitStack() as held:
+        with contextlib.suppress(OSError):
+            handle = os.open(folder, os.O_RDONLY)
+            held.callback(os.close, handle)
+            fcntl.flock(handle, fcntl.LOCK_EX)
+        yield
 
 
 @contextlib.contextmanager

@@ -12,6 +12,7 @@ from nmt.decoding.engine import Engine
 from nmt.decoding.options import TranslationOptions
 from nmt.decoding.translator import Translator
 from nmt.errors import CannotExport, UserError
+from nmt.files import one_at_a_time
 from nmt.machine import Precision, has_cuda_driver
 from nmt.runtime.bundle import find_model, is_fresh, read_graph, read_manifest, translator_of
 from nmt.runtime.engine import GraphEngine
@@ -100,16 +101,31 @@ def find_graph(model: Path, precision: Precision = "auto") -> tuple[Path, Manife
 
 def _of_run(folder: Path, precision: GraphPrecision) -> tuple[Manifest, bytes]:
     """Return the graph of a run: the one in its folder, made on first use, or one made now."""
-    confidence, letters = None, ""
+    manifest, graph = _of_folder(folder, precision)
+    if manifest is None or graph is None:
+        with one_at_a_time(folder):  # of several workers one makes it, the others wait for it
+            manifest, graph = _of_folder(folder, precision)
+            if manifest is None or graph is None:
+                return _made(folder, precision, manifest)
+    return manifest, graph
+
+
+def _of_folder(folder: Path, precision: GraphPrecision) -> tuple[Manifest | None, bytes | None]:
+    """Return the manifest in a run's folder if it is fresh, and the graph if it has this precision."""
     with suppress(UserError):  # where it is damaged it is made anew
         manifest = read_manifest(folder, "seq2seq")
         if is_fresh(folder, manifest):
-            confidence, letters = manifest.confidence, manifest.letters
-            if manifest.precision == precision:
-                return manifest, read_graph(folder, manifest)
+            return manifest, read_graph(folder, manifest) if manifest.precision == precision else None
+    return None, None
+
+
+def _made(folder: Path, precision: GraphPrecision, known: Manifest | None) -> tuple[Manifest, bytes]:
+    """Return a graph made now; known: the manifest of another precision, whose curve and letters hold."""
     from nmt.builders.export import export_run
 
-    exported = export_run(folder, precision).calibrated(confidence).lettered(letters)
+    exported = export_run(folder, precision)
+    if known is not None:
+        exported = exported.calibrated(known.confidence).lettered(known.letters)
     if precision == "int8":  # what translates unless told otherwise
         with suppress(OSError, UserError):  # a folder of someone else; it costs seconds each time
             exported.write(folder)
