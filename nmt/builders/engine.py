@@ -79,6 +79,7 @@ def _open_graph(options: TranslationOptions, experiment: "Experiment | None") ->
         n_best=options.n_best,
         max_source=options.max_source,
         split=options.split,
+        sentences=options.sentences,
         threads=options.threads or 1,
     )
     return replace(translator, protect=options.protect)

@@ -15,6 +15,7 @@ from nmt.builders.search import build_search
 from nmt.builders.tokenizer import build_normalizer
 from nmt.config.experiment import Experiment
 from nmt.config.model import LanguageModelConfig, ModelConfig
+from nmt.data.sentences import sentence_finder
 from nmt.data.text import TextEncoder
 from nmt.decoding.candidates import LengthPenalty
 from nmt.decoding.options import TranslationOptions, choose_beam
@@ -127,7 +128,9 @@ def _translator(
         engine,
         tuple(
             limit.reader(
-                TextEncoder(member.src, build_normalizer(member.experiment.data)), split=options.split
+                TextEncoder(member.src, build_normalizer(member.experiment.data)),
+                split=options.split,
+                ends=sentence_finder(options.sentences, member.experiment.data.src or ""),
             )
             for member, limit in zip(members, limits, strict=True)
         ),

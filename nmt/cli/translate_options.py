@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 import typer
 
 from nmt.cli.arguments import MOST_BEAM, MOST_THREADS
-from nmt.decoding.options import PenaltyKind
+from nmt.decoding.options import PenaltyKind, Splitter
 from nmt.jobs.blocks import BLOCK
 from nmt.machine import Precision
 
@@ -82,6 +82,13 @@ MaxSource = Annotated[
 ]
 NoSplit = Annotated[
     bool, typer.Option("--no-split", help="do not split a line that has more sentences than in training")
+]
+Sentences = Annotated[
+    Splitter,
+    typer.Option(
+        help="what finds sentence ends: rules for European and some other scripts, or sentencex (extra: "
+        "sentences) for some 300 languages"
+    ),
 ]
 NoProtect = Annotated[
     bool,

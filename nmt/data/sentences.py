@@ -1,7 +1,14 @@
 """Find the sentence ends of a text by a few rules for many scripts."""
 
 import re
+from collections.abc import Callable
 from itertools import pairwise
+from typing import TypeAlias
+
+from nmt.decoding.options import Splitter
+from nmt.errors import UserError
+
+Ends: TypeAlias = Callable[[str], list[int]]
 
 _WIDE = "。！？｡।॥؟۔။។"  # these need no space after them
 _OPENERS = "\"'“”„‚‘’«»‹›(\\[{¿¡「『（【《〈–—―•-"
@@ -61,14 +68,35 @@ def sentence_ends(text: str) -> list[int]:
     return [stop.end() for stop in stops if _ends(stop, capitals=capitals, shouting=shouting)]
 
 
+def sentence_finder(splitter: Splitter, language: str) -> Ends:
+    """Return a function like `sentence_ends`: that one, or sentencex's for a language, "" if unknown.
+
+    Raises UserError if sentencex, the package for some 300 languages, is not installed.
+    """
+    if splitter == "rules":
+        return sentence_ends
+    try:
+        from sentencex import get_sentence_boundaries
+    except ImportError as error:
+        raise UserError(
+            f"{splitter} needs the extra sentences ({error}); install it with: pip install sentencex"
+        ) from None
+
+    def ends(text: str) -> list[int]:
+        found = {boundary["end_index"] for boundary in get_sentence_boundaries(language, text)}
+        return sorted(end for end in found if 0 < end < len(text))
+
+    return ends
+
+
 def sentences(text: str) -> list[str]:
     """Return the sentences of a text; joined, they are the text."""
     return [text[begin:end] for begin, end in pairwise([0, *sentence_ends(text), len(text)])]
 
 
-def count_sentences(text: str) -> int:
+def count_sentences(text: str, ends: Ends = sentence_ends) -> int:
     """Return the number of sentences of a text, at least one."""
-    return len(sentence_ends(text.strip())) + 1
+    return len(ends(text.strip())) + 1
 
 
 def _ends(stop: re.Match[str], *, capitals: bool, shouting: bool) -> bool:

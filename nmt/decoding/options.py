@@ -7,6 +7,7 @@ from typing import Literal, NamedTuple
 from nmt.errors import UserError
 from nmt.machine import Precision
 
+Splitter = Literal["rules", "sentencex"]  # of sentences
 PenaltyKind = Literal["none", "gnmt", "average"]  # as in decoding.length_penalty
 
 OFFSETS = {"gnmt": 5.0, "average": 0.0}
@@ -42,6 +43,7 @@ class TranslationOptions:
     of unequal length are ranked; see `penalty`. max_source: source tokens that are translated as a whole.
     split: False keeps together more sentences than training showed together.
     protect: addresses, placeholders and tags come out as they are (`translate_protected`).
+    sentences: what finds the ends of sentences (`sentence_finder`).
     sampling: translations are sampled, not searched; in float64 unless precision says otherwise, since a
     random number can fall next to the edge between two tokens. threads: CPU threads of a process that
     translates; None leaves torch as it is set, and gives ONNX Runtime one.
@@ -57,6 +59,7 @@ class TranslationOptions:
     max_source: int | None = None
     split: bool = True
     protect: bool = False
+    sentences: Splitter = "rules"
     sampling: Sampling | None = None
     device: str = "auto"
     precision: Precision = "auto"

@@ -12,7 +12,7 @@ from typing import Generic, NamedTuple, Self, TypeVar
 import numpy as np
 
 from nmt.data.lengths import TrainingLengths
-from nmt.data.sentences import count_sentences, sentence_ends
+from nmt.data.sentences import Ends, count_sentences, sentence_ends
 from nmt.data.text import TextEncoder
 from nmt.decoding.engine import Engine, ForcingEngine, Hypothesis, SamplingEngine
 from nmt.decoding.protection import translate_protected
@@ -54,17 +54,18 @@ class Forced(NamedTuple):
 class SourceReader(NamedTuple):
     """How one model reads a source: in tokens of its own, at most max_source at a time.
 
-    Several sentences are read together up to `tokens` and `sentences`.
+    Several sentences are read together up to `tokens` and `sentences`. ends: where sentences end.
     """
 
     encoder: TextEncoder
     max_source: int
     tokens: float = inf
     sentences: float = inf
+    ends: Ends = sentence_ends
 
     def fits(self, text: str, *, several: bool) -> bool:
         """Say whether it reads the text, of several sentences or of one, as a whole."""
-        if several and count_sentences(text) > self.sentences:
+        if several and count_sentences(text, self.ends) > self.sentences:
             return False
         most = min(self.max_source, self.tokens) if several else self.max_source
         return len(self.encoder.encode(text)) <= most
@@ -88,11 +89,11 @@ class SourceLimits(NamedTuple):
         lengths = TrainingLengths.load(tokenizers) or TrainingLengths(tokens=most)
         return cls(most, replace(lengths, tokens=asked) if asked else lengths)
 
-    def reader(self, encoder: TextEncoder, *, split: bool = True) -> SourceReader:
+    def reader(self, encoder: TextEncoder, *, split: bool = True, ends: Ends = sentence_ends) -> SourceReader:
         """Return how a model with these limits reads; split: False leaves out what training showed."""
         if not split:
-            return SourceReader(encoder, self.max_source)
-        return SourceReader(encoder, self.max_source, self.lengths.tokens, self.lengths.sentences)
+            return SourceReader(encoder, self.max_source, ends=ends)
+        return SourceReader(encoder, self.max_source, self.lengths.tokens, self.lengths.sentences, ends)
 
 
 @dataclass(frozen=True)
@@ -211,7 +212,7 @@ class Translator(Generic[AnyEngine]):
             return all(reader.fits(text, several=True) for reader in self.readers)
 
         parts = []
-        for stretch, after in pairwise([*split_text(text, fits, together), ""]):
+        for stretch, after in pairwise([*split_text(text, fits, together, self.readers[0].ends), ""]):
             ids, *others = self._read(stretch)
             if ids:
                 spaced = stretch[-1:].isspace() or after[:1].isspace()
@@ -269,14 +270,17 @@ class Translator(Generic[AnyEngine]):
 
 
 def split_text(
-    text: str, fits: Callable[[str], bool], together: Callable[[str], bool] | None = None
+    text: str,
+    fits: Callable[[str], bool],
+    together: Callable[[str], bool] | None = None,
+    ends: Ends = sentence_ends,
 ) -> Iterator[str]:
     """Yield stretches of the text that fit and together are the text, cut at the best places there are.
 
     Sentence ends first; a sentence that does not fit is cut at clause ends, then at white space, then
     anywhere. Neighbouring stretches are packed together while they fit; sentences while `together` says so.
     """
-    yield from _pack(text, fits, together or fits, [sentence_ends, _clause_ends, _spaces])
+    yield from _pack(text, fits, together or fits, [ends, _clause_ends, _spaces])
 
 
 def _pack(

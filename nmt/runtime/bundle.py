@@ -12,8 +12,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from nmt.data.sentences import sentence_finder
 from nmt.data.text import Normalizer, TextEncoder
-from nmt.decoding.options import choose_beam
+from nmt.decoding.options import Splitter, choose_beam
 from nmt.decoding.translator import SourceLimits, Translator
 from nmt.errors import UserError
 from nmt.files import MB, open_regular, read_regular, sha256
@@ -154,6 +155,7 @@ def translator_of(
     n_best: int = 1,
     max_source: int | None = None,
     split: bool = True,
+    sentences: Splitter = "rules",
     threads: int = 1,
 ) -> Translator[GraphEngine]:
     """Return the translator of a graph with the tokenizers in a folder; see `load`."""
@@ -172,7 +174,8 @@ def translator_of(
         max_extra=manifest.max_extra,
         tokens_per_batch=manifest.tokens_per_batch,
     )
-    reader = limits.reader(TextEncoder(src, Normalizer(manifest.normalize)), split=split)
+    encoder = TextEncoder(src, Normalizer(manifest.normalize))
+    reader = limits.reader(encoder, split=split, ends=sentence_finder(sentences, manifest.src))
     return Translator(
         engine,
         (reader,),

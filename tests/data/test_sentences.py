@@ -1,10 +1,14 @@
 """nmt.data.sentences: where sentences end, in many scripts, and that none of a text is lost."""
 
+import sys
+from itertools import pairwise
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from nmt.data.sentences import count_sentences, sentences
+from nmt.data.sentences import count_sentences, sentence_ends, sentence_finder, sentences
+from nmt.errors import UserError
 
 STRETCH = st.sampled_from(["a", "B", "1", " ", ".", "?!", "…", "。", "»", '"', "」", "\u2028", "Dr", "\n"])
 
@@ -59,3 +63,28 @@ def test_together_they_are_the_text(text: str) -> None:
 @pytest.mark.parametrize("unit", [".", ". ", ".»", ". »", "( ", "。.", ".!", " ", "x", "a.Bc", "12. Dann "])
 def test_a_hostile_line_takes_no_longer_than_it_is(unit: str) -> None:
     assert count_sentences(unit * 100_000) <= 100_000
+
+
+def test_a_package_finds_the_ends_for_more_languages() -> None:
+    ends = sentence_finder("sentencex", "de")
+    text = "Das ist z. B. gut. Wirklich, ödes 👩‍👧! Ja."
+    assert [text[a:b] for a, b in pairwise([0, *ends(text), len(text)])] == [
+        "Das ist z. B. gut. ",
+        "Wirklich, ödes 👩‍👧! ",
+        "Ja.",
+    ]
+    assert ends("") == []
+    assert sentence_finder("rules", "de") is sentence_ends
+
+
+@given(st.text(), st.sampled_from(["", "de", "zh", "no language"]))
+def test_whatever_the_text_the_ends_are_within_it(text: str, language: str) -> None:
+    ends = sentence_finder("sentencex", language)(text)
+    assert ends == sorted(set(ends))
+    assert all(0 < end < len(text) for end in ends)
+
+
+def test_without_the_package_it_is_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "sentencex", None)
+    with pytest.raises(UserError, match=r"needs the extra sentences .* pip install sentencex"):
+        sentence_finder("sentencex", "de")
