@@ -82,7 +82,7 @@ def _open_graph(options: TranslationOptions, experiment: "Experiment | None") ->
         sentences=options.sentences,
         threads=options.threads or 1,
     )
-    return replace(translator, protect=options.protect)
+    return replace(translator, protect=options.protect, replace_unk=options.replace_unk)
 
 
 def find_graph(model: Path, precision: Precision = "auto") -> tuple[Path, Manifest, bytes]:

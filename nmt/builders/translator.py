@@ -139,6 +139,7 @@ def _translator(
         lengths=limits[0].lengths,
         confidence=_confidence(options),
         protect=options.protect,
+        replace_unk=options.replace_unk,
     )
 
 

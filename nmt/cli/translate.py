@@ -48,6 +48,7 @@ from nmt.cli.translate_options import (
     OnErrors,
     Output,
     PrecisionOf,
+    ReplaceUnk,
     Resume,
     Sample,
     Sentences,
@@ -65,7 +66,7 @@ if TYPE_CHECKING:
 Blocks = Iterator[tuple[list[str], Exception | None]]
 
 OF_JOBS = ("file", "source", "output", "resume", "shard", "alignments", "json", "sample", "errors", "workers")
-OF_SEARCH = ("beam", "n_best", "alignments", "json", "length_penalty", "alpha", "no_protect")
+OF_SEARCH = ("beam", "n_best", "alignments", "json", "length_penalty", "alpha", "no_protect", "replace_unk")
 OF_LINES = (
     "resume",
     "shard",
@@ -101,6 +102,7 @@ def translate(
     no_split: NoSplit = False,
     sentences: Sentences = "rules",
     no_protect: NoProtect = False,
+    replace_unk: ReplaceUnk = False,
     sample: Sample = False,
     temperature: Temperature = 1.0,
     top_k: TopK = None,
@@ -140,6 +142,7 @@ def translate(
         max_source=max_source,
         split=not no_split,
         protect=not no_protect,
+        replace_unk=replace_unk,
         sentences=sentences,
         sampling=Sampling(seed, temperature, top_k, top_p) if sample else None,
         device=device,

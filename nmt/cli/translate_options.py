@@ -96,6 +96,12 @@ NoProtect = Annotated[
         "--no-protect", help="translate addresses, placeholders such as {name} or %s, and <tags> too"
     ),
 ]
+ReplaceUnk = Annotated[
+    bool,
+    typer.Option(
+        "--replace-unk", help="of models of words: write the source word with most attention instead of <unk>"
+    ),
+]
 Sample = Annotated[
     bool,
     typer.Option(

@@ -43,6 +43,7 @@ class TranslationOptions:
     of unequal length are ranked; see `penalty`. max_source: source tokens that are translated as a whole.
     split: False keeps together more sentences than training showed together.
     protect: addresses, placeholders and tags come out as they are (`translate_protected`).
+    replace_unk: so does a source word where a model of words writes <unk> (`replace_unknown`).
     sentences: what finds the ends of sentences (`sentence_finder`).
     sampling: translations are sampled, not searched; in float64 unless precision says otherwise, since a
     random number can fall next to the edge between two tokens. threads: CPU threads of a process that
@@ -59,6 +60,7 @@ class TranslationOptions:
     max_source: int | None = None
     split: bool = True
     protect: bool = False
+    replace_unk: bool = False
     sentences: Splitter = "rules"
     sampling: Sampling | None = None
     device: str = "auto"

@@ -17,9 +17,10 @@ from nmt.data.text import TextEncoder
 from nmt.decoding.engine import Engine, ForcingEngine, Hypothesis, SamplingEngine
 from nmt.decoding.protection import translate_protected
 from nmt.decoding.translation import Ranked, Translation, best_of_each
+from nmt.decoding.unknown import replace_unknown
 from nmt.evaluation.alignment import Confidence, Detail, detail
 from nmt.tokenization.tokenizer import Tokenizer
-from nmt.tokenization.vocabulary import EOS
+from nmt.tokenization.vocabulary import EOS, UNK
 
 AnyEngine = TypeVar("AnyEngine", bound=Engine, covariant=True)
 
@@ -29,11 +30,13 @@ _SPACE = re.compile(r"\s+")
 
 
 class Part(NamedTuple):
-    """A stretch of a line that is translated as a whole; spaced: white space stands behind it.
+    """A stretch of a line that is translated as a whole: its text and its ids.
 
+    spaced: white space stands behind it.
     ended: it does not end within a word. others: the ids that further models of an ensemble read.
     """
 
+    text: str
     ids: list[int]
     spaced: bool
     ended: bool
@@ -105,6 +108,7 @@ class Translator(Generic[AnyEngine]):
     text that the engine found in several segmentations, the best one counts. lengths: what training showed,
     by which a translation is called short. confidence: in words of given log-probabilities. protect: what
     `translations` finds of addresses, placeholders and tags comes out as it is; see `translate_protected`.
+    replace_unk: so does a word that the target's vocabulary lacks; see `replace_unknown`.
     """
 
     engine: AnyEngine
@@ -115,6 +119,7 @@ class Translator(Generic[AnyEngine]):
     lengths: TrainingLengths | None = None
     confidence: Confidence = np.exp
     protect: bool = False
+    replace_unk: bool = False
 
     @property
     def src_tokenizer(self) -> Tokenizer:
@@ -146,8 +151,9 @@ class Translator(Generic[AnyEngine]):
         parts = self._parts(lines)
         flat = [part for line in parts for part in line]
         others = zip(*(part.others for part in flat), strict=True)
-        found = iter(self.engine.hypotheses([part.ids for part in flat], *others, details=details))
-        return [self._join(line, [next(found) for _ in line]) for line in parts]
+        looks = details or self._replaces
+        found = iter(self.engine.hypotheses([part.ids for part in flat], *others, details=looks))
+        return [self._join(line, [next(found) for _ in line], details=details) for line in parts]
 
     def sample(
         self: "Translator[SamplingEngine]",
@@ -179,7 +185,7 @@ class Translator(Generic[AnyEngine]):
                 top_p=top_p,
             )
         )
-        return [self._text(line, [next(found) for _ in line]) for line in parts]
+        return [self._text(line, [self.trg_tokenizer.decode(next(found)) for _ in line]) for line in parts]
 
     def force(self: "Translator[ForcingEngine]", pairs: Sequence[tuple[str, str]]) -> list[Forced]:
         """Return the log-probabilities of the given targets, token by token, each after those before it.
@@ -217,47 +223,61 @@ class Translator(Generic[AnyEngine]):
             if ids:
                 spaced = stretch[-1:].isspace() or after[:1].isspace()
                 ended = spaced or not after or _ends_without_space(stretch)
-                parts.append(Part(ids, spaced, ended, tuple(others)))
+                parts.append(Part(stretch, ids, spaced, ended, tuple(others)))
         return parts
 
     def _read(self, text: str) -> list[list[int]]:
         """Return the ids of a text, as each model reads it."""
         return [reader.encoder.encode(text) for reader in self.readers]
 
-    def _text(self, parts: list[Part], found: list[list[int]]) -> str:
-        """Return the line that these ids of its parts are."""
-        texts = [self.trg_tokenizer.decode(ids) for ids in found]
+    @property
+    def _replaces(self) -> bool:
+        """Say whether there may be a word to replace."""
+        return self.replace_unk and UNK not in self.trg_tokenizer.banned
+
+    def _decode(self, part: Part, found: Hypothesis) -> str:
+        """Return the text of a part's translation."""
+        text = self.trg_tokenizer.decode(found.ids)
+        if not self._replaces or UNK not in found.ids:
+            return text
+        assert found.alignment is not None
+        words, starts = self.src_tokenizer.words(part.text), self.src_tokenizer.word_starts(part.ids)
+        return replace_unknown(text, found.ids, found.alignment, words, starts)
+
+    def _text(self, parts: list[Part], texts: list[str]) -> str:
+        """Return the line that the texts of its parts are."""
         pairs = zip(texts, parts, strict=True)
         return "".join(text + " " * part.apart(text) for text, part in pairs).rstrip(" ")
 
-    def _join(self, parts: list[Part], found: list[list[Hypothesis]]) -> Translation:
+    def _join(self, parts: list[Part], found: list[list[Hypothesis]], *, details: bool) -> Translation:
         if not parts:
             return Translation([Ranked("", 0.0)])
         ranked = [
             Ranked(
-                self._text(parts, [hypothesis.ids for hypothesis in chosen]),
+                self._text(parts, list(map(self._decode, parts, chosen))),
                 score,
-                list(map(self._detail, parts, chosen)) if chosen[0].alignment is not None else [],
+                list(map(self._detail, parts, chosen)) if details else [],
             )
-            for score, chosen in best_of_each(list(map(self._distinct, found)), self.n_best)
+            for score, chosen in best_of_each(list(map(self._distinct, parts, found)), self.n_best)
         ]
         src, trg = sum(len(part.ids) for part in parts), sum(len(each[0].ids) for each in found)
         short = self.lengths is not None and self.lengths.too_short(src, trg)
         return Translation(ranked, short)
 
-    def _distinct(self, found: list[Hypothesis]) -> list[Hypothesis]:
+    def _distinct(self, part: Part, found: list[Hypothesis]) -> list[Hypothesis]:
         """Return the best hypothesis of each text, in order."""
         if self.n_best == 1:
             return found[:1]
         by_text: dict[str, Hypothesis] = {}
         for each in found:
-            by_text.setdefault(self.trg_tokenizer.decode(each.ids), each)
+            by_text.setdefault(self._decode(part, each), each)
         return list(by_text.values())
 
     def _detail(self, part: Part, found: Hypothesis) -> Detail:
         assert found.alignment is not None
         assert found.token_log_probs is not None
-        return detail(
+        text = self._decode(part, found)
+        made = detail(
             (self.src_tokenizer, self.trg_tokenizer),
             part.ids,
             found.ids,
@@ -265,8 +285,11 @@ class Translator(Generic[AnyEngine]):
             found.token_log_probs,
             confidence=self.confidence,
             spaced=part.spaced,
-            apart=part.apart(self.trg_tokenizer.decode(found.ids)),
+            apart=part.apart(text),
         )
+        if not self._replaces or UNK not in found.ids:
+            return made
+        return made._replace(trg_words=text.split(" "), src_words=self.src_tokenizer.words(part.text))
 
 
 def split_text(

@@ -149,6 +149,10 @@ class SentencePieceTokenizer:
         """Return the tokens as in the vocabulary: ▁ is a space, <0xE2> a byte."""
         return [printable(self.vocabulary.tokens[i]) for i in ids]
 
+    def words(self, text: str) -> list[str]:
+        """Return what stands between white space."""
+        return text.split()
+
     def word_starts(self, ids: Sequence[int]) -> list[bool]:
         """Return which tokens begin a word; see `Tokenizer`."""
         starts = [False] * len(ids)

@@ -62,6 +62,10 @@ class Tokenizer(Protocol):
         """
         ...
 
+    def words(self, text: str) -> list[str]:
+        """Return the words of a text as they stand in it, of which `word_starts` says where they start."""
+        ...
+
     def save(self, folder: Path, side: str) -> None:
         """Write SIDE.json and the file it describes, for `load_tokenizer`."""
         ...

@@ -87,6 +87,10 @@ class WordTokenizer:
         """Return True for every token."""
         return [True] * len(ids)
 
+    def words(self, text: str) -> list[str]:
+        """Return the words, in lower case if the vocabulary is."""
+        return self._split(text)
+
     def save(self, folder: Path, side: str) -> None:
         """Write SIDE.json and SIDE.pieces.json."""
         data = self.vocabulary.to_json()

@@ -410,3 +410,26 @@ def test_a_text_is_there_once_with_the_score_of_its_best_segmentation() -> None:
     assert found.ranked == [Ranked("dog", -0.25), Ranked("the", -1.0)]
     (found,) = replace(translator, n_best=1).translations(["der"])
     assert found.ranked == [Ranked("dog", -0.25)]
+
+
+KNOWN = WordTokenizer.train(["der Hund läuft schnell ."], vocab_size=None, min_frequency=1, lowercase=False)
+
+
+@pytest.mark.parametrize("beam", [1, 2])
+def test_the_word_that_was_looked_at_stands_for_an_unknown_one(beam: int) -> None:
+    translator = copier(KNOWN, beam=beam)
+    line = "der Dackel läuft nach Ulm ."
+    assert translator.translate([line]) == ["der <unk> läuft <unk> <unk> ."]
+    replacing = replace(translator, replace_unk=True)
+    (found,) = replacing.translations([line], details=True)
+    assert found.text == line
+    (part,) = found.ranked[0].parts
+    assert (part.src_words, part.trg_words) == (line.split(), line.split())
+    (found,) = replacing.translations([line])
+    assert (found.text, found.ranked[0].parts) == (line, [])
+
+
+def test_each_part_of_a_line_has_its_own_unknown_words() -> None:
+    translator = replace(copier(KNOWN, max_source=4), replace_unk=True)
+    line = "der Dackel läuft nach Ulm . der Pudel schnell"
+    assert translator.translate([line, ""]) == [line, ""]
