@@ -67,6 +67,20 @@ def test_text_is_translated_while_it_is_typed(page: Page, english: str) -> None:
     expect(page.locator("#count")).to_have_text(re.compile(rf"^{len(TRAIN)} / "))
 
 
+def test_a_screen_reader_reads_only_lines_that_changed(page: Page, english: str) -> None:
+    type_in(page, f"{TRAIN}\nDanke!", re.compile(re.escape(english)))
+    said = page.locator("#said p")
+    expect(said).to_have_count(2)
+    page.evaluate(
+        "new MutationObserver((all) => { changed = all.map((each) => each.target.textContent) })"
+        ".observe(document.getElementById('said'), { subtree: true, childList: true })"
+    )
+    source(page).fill(f"{TRAIN}\nDanke! Ja.")
+    expect(said.nth(1)).to_have_text(re.compile("Yes"))
+    expect(said.first).to_have_text(english)
+    assert page.evaluate("changed") == [said.nth(1).inner_text()]
+
+
 def test_a_target_word_shows_where_the_model_looked(page: Page, english: str) -> None:
     type_in(page, TRAIN, english)
     target(page).get_by_role("option", name="train", exact=True).hover()

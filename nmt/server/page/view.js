@@ -33,7 +33,17 @@ export function show(lines, records) {
   look(null);
   choose(current);
   clearTimeout(speaker);
-  speaker = setTimeout(() => (at("said").textContent = translation()), SAID);
+  speaker = setTimeout(say, SAID);
+}
+
+/** Give the translation to a screen reader, which reads the lines that have changed. */
+function say() {
+  const lines = translation().split("\n");
+  while (at("said").children.length > lines.length) at("said").lastChild.remove();
+  lines.forEach((line, n) => {
+    const said = at("said").children[n] ?? at("said").appendChild(document.createElement("p"));
+    if (said.textContent !== line) said.textContent = line;
+  });
 }
 
 /** Mark the translation as that of an older text. */
