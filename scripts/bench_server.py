@@ -22,7 +22,7 @@ from pathlib import Path
 from nmt import machine, runtime
 
 TEXT = "Ich habe gestern mit meinem Bruder einen Spaziergang gemacht."
-CLIENTS = 32
+CLIENTS = 64
 
 
 @contextmanager
