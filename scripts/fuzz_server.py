@@ -27,7 +27,17 @@ VALUES: list[object] = [
     *(None, True, False, 0, -1, 2**70, 1e308, float("nan"), "", " ", "\0", "\ud800"),
     *("de", "xx", "auto", "html"),
     *([], {}, [[]], [None], ["a", 1], {"a": {}}, "\n" * 4_000, "a\u0301" * 900, "\u202e\u2066x", "🦊" * 99),
-    *("x" * 5_000, "x" * 5_001, ["a"] * 101, "((((" * 500, ". " * 900, "\r\n\t\v\f\x85\u2028", "<b>&amp;"),
+    *(
+        "x" * 5_000,
+        "x" * 5_001,
+        ["a"] * 101,
+        "((((" * 500,
+        ". " * 900,
+        "\r\n\t\v\f\x85\u2028",
+        "<b>&amp;",
+        "<b>" * 1_600,
+        "<b>" * 710 + "a" + "</b>" * 710,
+    ),
 ]
 BODIES = [
     *(b"", b"{", b"[" * 100_000, b'{"q":' * 50_000, b"null", b"\xff\xfe", b'"' + b"\\ud800" * 9 + b'"'),
@@ -55,6 +65,7 @@ def body(chance: random.Random) -> bytes:
     """Return a form that is wrong in one way or another."""
     form: dict[str, object] = dict(GOOD)
     for _ in range(chance.randint(1, 2)):
+        form["format"] = chance.choice(["text", "html"])
         names = [*GOOD, "alternatives", "details", "format", "unknown"]
         form[chance.choice(names)] = chance.choice(VALUES)
     if chance.random() < 0.1:

@@ -26,7 +26,7 @@ from nmt.server.models import Model, Models, open_models
 from nmt.server.reference import Address, page
 from nmt.server.requests import Detect, Translate, read
 from nmt.server.settings import Limits, Settings
-from nmt.server.texts import Text
+from nmt.server.texts import Html, Text
 
 PAGE = Path(__file__).parent / "page"
 T = TypeVar("T")
@@ -75,8 +75,6 @@ class Server:
         asked = await read(request, Translate, self.limits)
         texts = asked.texts
         self._check_size(texts)
-        if asked.format == "html":
-            raise Refused(400, 'format: expected "text", found "html", which is not translated')
         detected = self._detect("\n".join(texts))[0] if asked.source == "auto" else None
         source = detected["language"] if detected else asked.source
         if detected and source == asked.target:
@@ -101,8 +99,9 @@ class Server:
         most = model.most_alternatives
         if asked.alternatives > most:
             raise Refused(400, f"alternatives: expected {most} at most, found {asked.alternatives}")
-        work = Work(model, asked.alternatives > 0, asked.details)
-        parts = [Text.of(text) for text in texts]
+        is_html = asked.format == "html"  # whose tags are placed by the details
+        work = Work(model, asked.alternatives > 0, asked.details or is_html)
+        parts = [Html.of(text) if is_html else Text.of(text) for text in texts]
         self.metrics.characters(sum(map(len, texts)))
         lines = [line for part in parts for line in part.lines]
         try:
@@ -110,8 +109,8 @@ class Server:
         except QueueFull:
             message = f"expected {self.limits.lines} waiting lines at most, found more; try again"
             raise Refused(503, message, wait=1) from None
-        count = asked.alternatives + 1
-        return [part.join([next(found) for _ in part.lines], count) for part in parts]
+        of_each = [[next(found) for _ in part.lines] for part in parts]
+        return await asyncio.to_thread(_joined, parts, of_each, asked.alternatives + 1)
 
     async def detect(self, request: Request) -> JSONResponse:
         """Detect the language of a text."""
@@ -180,6 +179,18 @@ class Server:
         """Return the counters for Prometheus."""
         self.metrics.waiting(self.batcher.waiting())
         return PlainTextResponse(self.metrics.text(), media_type="text/plain; version=0.0.4")
+
+
+def _joined(
+    parts: list[Html | Text], translations: list[list[Translation]], n_best: int
+) -> list[Translation]:
+    """Return the translation of each text from those of its lines."""
+    try:
+        return [part.join(each, n_best) for part, each in zip(parts, translations, strict=True)]
+    except RecursionError:
+        raise Refused(
+            400, "q: expected HTML of some hundred tags in one another at most, found more"
+        ) from None
 
 
 async def _unless_gone(request: Request, answer: Awaitable[T]) -> T:

@@ -1,10 +1,12 @@
-"""A text of several lines, and the translation of it that those of its lines are together."""
+"""A text of several lines, or HTML, and the translation of it that those of its lines are together."""
 
 import re
+from collections.abc import Callable
 from typing import NamedTuple, Self
 
 from nmt.decoding.translation import Ranked, Translation, best_of_each
 from nmt.evaluation.alignment import Detail
+from nmt.markup.document import Document
 
 _LINE_END = re.compile(r"(\r\n|\r|\n)")
 
@@ -25,14 +27,41 @@ class Text(NamedTuple):
         """Return the n best translations of the text, from the translations of its lines."""
         if not self.ends:
             return Translation(translations[0].ranked[:n_best])
-        ranked = [
-            Ranked(self._joined([line.text for line in chosen]), score, _parts(chosen))
-            for score, chosen in best_of_each([each.ranked for each in translations], n_best)
-        ]
-        return Translation(ranked)
+        return _together(translations, n_best, self._written)
 
-    def _joined(self, lines: list[str]) -> str:
-        return "".join(line + end for line, end in zip(lines, [*self.ends, ""], strict=True))
+    def _written(self, lines: list[Ranked]) -> str:
+        return "".join(line.text + end for line, end in zip(lines, [*self.ends, ""], strict=True))
+
+
+class Html(NamedTuple):
+    """The lines of an HTML document or fragment, and what stands around them."""
+
+    document: Document
+
+    @classmethod
+    def of(cls, text: str) -> Self:
+        """Return the lines of a document, none if it has no words."""
+        return cls(Document.of(text))
+
+    @property
+    def lines(self) -> list[str]:
+        """The texts of the document."""
+        return self.document.lines
+
+    def join(self, translations: list[Translation], n_best: int) -> Translation:
+        """Return the n best translations of the document, from the translations of its lines with details."""
+        return _together(translations, n_best, self._written)
+
+    def _written(self, lines: list[Ranked]) -> str:
+        return self.document.join([Translation([line]) for line in lines])
+
+
+def _together(
+    translations: list[Translation], n_best: int, written: Callable[[list[Ranked]], str]
+) -> Translation:
+    """Return the n best translations of all lines, of which the text is written as told."""
+    best = best_of_each([each.ranked for each in translations], n_best)
+    return Translation([Ranked(written(chosen), score, _parts(chosen)) for score, chosen in best])
 
 
 def _parts(lines: list[Ranked]) -> list[Detail]:

@@ -36,6 +36,18 @@ def test_a_text_gets_one_translation_and_a_list_as_many_as_it_has_texts(served: 
     assert many == {"translatedText": [ranked.text, "", ranked.text]}
 
 
+def test_html_keeps_its_tags(served: str) -> None:
+    asked = {"q": "<p>Der <b>Hund</b> schläft.</p><hr>", "source": "de", "target": "en", "format": "html"}
+    _, answer = ask(f"{served}/translate", {**asked, "alternatives": 1, "details": True})
+    assert answer["translatedText"] == "<p>The <b>dog</b> is sleeping.</p><hr>"
+    (other,) = answer["alternatives"]
+    assert other.startswith("<p>")
+    assert other.endswith("</p><hr>")
+    assert answer["details"]["words"][1]["text"] == "dog"
+    assert ask(f"{served}/translate", {**asked, "q": "<hr>"})[1] == {"translatedText": "<hr>"}
+    assert ask(f"{served}/translate", {**asked, "q": "<b>" * 710 + "a" + "</b>" * 710})[0] == 400
+
+
 def test_the_source_is_found_where_it_is_not_said(served: str, ranked: Any) -> None:
     found = ask(f"{served}/detect", {"q": LINE})[1]
     assert isinstance(found, list)
