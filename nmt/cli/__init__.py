@@ -12,6 +12,7 @@ import typer
 from nmt.cli.arguments import Command
 from nmt.cli.check import check
 from nmt.cli.check_resume import check_resume
+from nmt.cli.compare import compare
 from nmt.cli.export import export
 from nmt.cli.lab import lab
 from nmt.cli.plot import plot
@@ -40,6 +41,7 @@ for command in (
     train,
     translate,
     score,
+    compare,
     predict,
     sample,
     show,

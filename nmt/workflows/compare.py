@@ -1,0 +1,41 @@
+"""Runs of two configurations → which is better, on one split."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from nmt.builders.engine import open_translator
+from nmt.decoding.options import TranslationOptions
+from nmt.errors import UserError
+from nmt.evaluation.metrics import bleu_signature, bleu_tokenizer
+from nmt.evaluation.verdict import TRIALS, Counts, Verdict, counts_of, judge
+from nmt.workflows.score import held_out, run_experiment
+
+
+def compare_configurations(
+    runs: Sequence[Path], others: Sequence[Path], *, split: str, beam: int | None, device: str
+) -> tuple[Verdict, str]:
+    """Return the verdict on two groups of runs, and its signature.
+
+    Raises UserError where a run is in both groups, or the runs have different texts in that split.
+    """
+    if both := sorted({*map(str, runs)} & {*map(str, others)}):
+        raise UserError(f"{both[0]}: stands on both sides; give each run once")
+    references: list[str] = []
+    tokenize = ""
+    found: list[Counts] = []
+    for folder in (*runs, *others):
+        experiment = run_experiment(folder, (), ["decoding.beam"] if beam else [])
+        pairs = held_out(experiment, split)
+        targets = [pair.trg for pair in pairs]
+        if not references:
+            references, tokenize = targets, bleu_tokenizer(experiment.data.trg, targets)[0]
+        elif targets != references:
+            raise UserError(
+                f"{folder}: its split {split} has other targets than that of {runs[0]}; "
+                "compare runs on one test set"
+            )
+        options = TranslationOptions(models=(folder,), beam=beam, device=device, precision="float32")
+        outputs = open_translator(options, experiment).translate([pair.src for pair in pairs])
+        found.append(counts_of(outputs, references, tokenize))
+    verdict = judge(found[: len(runs)], found[len(runs) :])
+    return verdict, f"{bleu_signature(tokenize)}|bootstrap:{TRIALS}|over:seeds+sentences|seed:12345"
