@@ -85,7 +85,7 @@ class Segment:
         src, trg = _words(self.text), _words(translation.text)
         elements = [_element(tag, src) for tag in self.tags]
         place(elements, _weights(translation, len(trg), len(src)), (0, len(src)), (0, len(trg)))
-        writer = _Writer(translation.text, trg, self.text, src)
+        writer = _Writer(translation.text, trg, self.text)
         body = writer.written(list(zip(self.tags, elements, strict=True)), 0, len(translation.text))
         for name, raw in self.kept.items():
             body = body.replace(name, raw, 1) if name in body else f"{body} {raw}"
@@ -121,7 +121,6 @@ class _Writer(NamedTuple):
     text: str
     words: list[tuple[int, int]]
     source: str
-    source_words: list[tuple[int, int]]
 
     def written(self, tags: Sequence[tuple[_Tag, Element]], begin: int, end: int) -> str:
         """Return the text from begin to end, escaped, with these tags and those in them."""
@@ -140,7 +139,7 @@ class _Writer(NamedTuple):
         return out + html.escape(self.text[at:end], quote=False)
 
     def _extent(self, tag: _Tag, element: Element) -> tuple[int, int]:
-        """Return the characters that a tag stands around, without punctuation that it does not have."""
+        """Return the characters that a tag stands around, without punctuation at an end where it had none."""
         assert element.place is not None
         first, last = element.place
         if first == last:
@@ -149,11 +148,11 @@ class _Writer(NamedTuple):
                 return (self.words[first - 1][1],) * 2 if first else (0, 0)
             return (self.words[first][0],) * 2
         begin, end = self.words[first][0], self.words[last - 1][1]
-        src_begin, src_end = self.source_words[element.begin][0], self.source_words[element.end - 1][1]
-        if not _LETTER.search(self.source[tag.end : src_end]) and tag.end < src_end:
+        own, rest = self.source[tag.begin : tag.end].strip(), self.source[tag.end :].strip()
+        if rest and _LETTER.match(own[-1:]):
             while end > begin + 1 and not _LETTER.match(self.text[end - 1]):
                 end -= 1
-        if not _LETTER.search(self.source[src_begin : tag.begin]) and src_begin < tag.begin:
+        if self.source[: tag.begin].strip() and _LETTER.match(own):
             while begin < end - 1 and not _LETTER.match(self.text[begin]):
                 begin += 1
         return begin, end

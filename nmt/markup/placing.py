@@ -28,8 +28,9 @@ def place(
     """Set the place of each element and of those in it; places nest, and those of neighbours are apart.
 
     weights: (Wy, Wx), the attention of target to source words. source, target: the words between which the
-    elements stand. An element goes around the longest run of words that are linked to its own, between which
-    no word of another element stands; if there are none, around the free word that looks at it most. A thing
+    elements stand. An element goes around a run of words that begins and ends with one linked to it, and
+    holds none linked to another element: the one with most attention to it, less what the unlinked words
+    within give to other words. If no word is linked, it is the free word that looks at it most. A thing
     without text goes behind the word that is linked to the one before it.
     """
     links = weights.argmax(axis=1) if weights.size else np.zeros(len(weights), np.intp)
@@ -38,7 +39,11 @@ def place(
     taken: list[tuple[int, int]] = []
     for i, each in enumerate(around):
         whole = len(around) == 1 and (each.begin, each.end) == source
-        if found := target if whole else _longest_run(owner, i, target):
+        if (
+            found := target
+            if whole
+            else _best_run(owner, i, weights[:, each.begin : each.end].sum(axis=1), target)
+        ):
             each.place = found
             taken.append(found)
     for each in [each for each in around if not each.place]:
@@ -56,18 +61,25 @@ def _owner(elements: Sequence[Element], word: int) -> int | None:
     return next((i for i, each in enumerate(elements) if each.begin <= word < each.end), None)
 
 
-def _longest_run(owner: dict[int, int | None], mine: int, target: tuple[int, int]) -> tuple[int, int] | None:
-    """Return the words of an element: those from the first to the last between which no other's stand."""
-    best: tuple[int, int, int] | None = None
-    run: list[int] = []
-    for t in [*range(*target), None]:
-        if t is not None and owner[t] == mine:
-            run.append(t)
-        elif (t is None or owner[t] is not None) and run:
-            if best is None or len(run) > best[0]:
-                best = len(run), run[0], run[-1] + 1
-            run = []
-    return best and best[1:]
+def _best_run(
+    owner: dict[int, int | None], mine: int, mass: NDArray[np.floating], target: tuple[int, int]
+) -> tuple[int, int] | None:
+    """Return the run with most attention to an element from its words, less that from others elsewhere."""
+    best: tuple[float, int, tuple[int, int]] | None = None
+    begin, score = target[0], 0.0
+    for t in range(*target):
+        if owner[t] not in (mine, None):
+            begin, score = t + 1, 0.0
+            continue
+        if score <= 0:
+            begin, score = t, 0.0
+        if owner[t] == mine:
+            score += float(mass[t])
+            found = score, t + 1 - begin, (begin, t + 1)
+            best = found if best is None or found[:2] > best[:2] else best
+        else:
+            score -= 1 - float(mass[t])
+    return best and best[2]
 
 
 def _free(target: tuple[int, int], taken: Sequence[tuple[int, int]]) -> list[int]:
