@@ -21,6 +21,7 @@ from nmt.cli.prepare import prepare
 from nmt.cli.report import report
 from nmt.cli.sample import sample
 from nmt.cli.score import score
+from nmt.cli.seeds import seeds
 from nmt.cli.serve import serve
 from nmt.cli.show import show
 from nmt.cli.streams import one_way_out, open_streams, use_utf8
@@ -39,6 +40,7 @@ app = typer.Typer(
 for command in (
     prepare,
     train,
+    seeds,
     translate,
     score,
     compare,

@@ -4,7 +4,8 @@ import os
 import signal
 import socket
 import subprocess
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from types import FrameType
 
 from nmt.errors import UserError
@@ -31,6 +32,23 @@ def launch(count: int, command: Sequence[str]) -> int:
     place = {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port), "WORLD_SIZE": str(count)}
     variables = {"OMP_NUM_THREADS": str(max(1, cores() // count)), **os.environ, **place}
     started: list[subprocess.Popen[bytes]] = []
+    with forwarding(started):
+        for rank in map(str, range(count)):
+            here = {"RANK": rank, "LOCAL_RANK": rank}
+            started.append(start(command, variables | here))
+        codes = [process.wait() for process in started]
+    code = next((code for code in codes if code not in (0, LOST)), max(codes))
+    return code if code >= 0 else 128 - code
+
+
+def start(command: Sequence[str], variables: Mapping[str, str]) -> subprocess.Popen[bytes]:
+    """Start a process in a new session, so that Ctrl-C reaches it only once, from here; see `forwarding`."""
+    return subprocess.Popen(command, env=variables, start_new_session=True)
+
+
+@contextmanager
+def forwarding(started: Sequence[subprocess.Popen[bytes]]) -> Iterator[None]:
+    """Within this context, forward signals that ask to stop to all processes that have been started."""
 
     def pass_on(number: int, frame: FrameType | None) -> None:
         for process in started:
@@ -38,13 +56,7 @@ def launch(count: int, command: Sequence[str]) -> int:
 
     kept = {each: signal.signal(each, pass_on) for each in caught()}
     try:
-        for rank in map(str, range(count)):
-            here = {"RANK": rank, "LOCAL_RANK": rank}
-            # In new sessions, so that Ctrl-C reaches them only once, from here.
-            started.append(subprocess.Popen(command, env=variables | here, start_new_session=True))
-        codes = [process.wait() for process in started]
+        yield
     finally:
         for each, handler in kept.items():
             signal.signal(each, handler)
-    code = next((code for code in codes if code not in (0, LOST)), max(codes))
-    return code if code >= 0 else 128 - code
