@@ -53,11 +53,13 @@ def test_an_address_of_another_machine_is_refused(command: Command) -> None:
 def test_a_signal_lets_it_finish_what_it_took() -> None:
     found: list[Any] = []
     with serving("--model", "de-en", "--char-limit", "100000") as (address, process):
-        body = {**SOME, "q": ["Der Hund läuft über die Wiese, und das Kind lacht."] * 100}
+        # Seconds of work, so that the signal comes in the middle of it.
+        body = {**SOME, "q": [" ".join(["Der Hund läuft über die Wiese, und das Kind lacht."] * 18)] * 100}
         asking = threading.Thread(target=lambda: found.append(ask(f"{address}/translate", body)))
         asking.start()
-        while b"nmt_waiting_lines 0" in _metrics(address):
-            time.sleep(0.001)
+        while asking.is_alive() and b"nmt_characters_total 0\n" in _metrics(address):
+            time.sleep(0.01)
+        assert asking.is_alive()
         process.send_signal(signal.SIGTERM)
         assert process.wait(timeout=60) == 0
         asking.join()
