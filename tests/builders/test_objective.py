@@ -10,6 +10,7 @@ from pydantic import ValidationError
 
 from nmt.config import Experiment
 from nmt.errors import UserError
+from nmt.machine import has_bfloat16
 from tests.support.training import build, experiment
 
 pytestmark = pytest.mark.slow
@@ -50,6 +51,7 @@ def test_a_resumed_run_is_bit_for_bit_the_one_that_never_stopped(
     assert everything(tmp_path / "parts") == everything(tmp_path / "whole")
 
 
+@pytest.mark.skipif(not has_bfloat16(), reason="this CPU has no bfloat16")
 @pytest.mark.parametrize("objective", OBJECTIVES, ids=[each["kind"] for each in OBJECTIVES])
 def test_every_weight_learns_in_bfloat16(objective: dict[str, Any], teacher: Path, tmp_path: Path) -> None:
     trainer = build(tmp_path / "run", experiment(teacher, of(teacher, objective), precision="bfloat16"))

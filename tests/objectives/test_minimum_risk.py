@@ -1,8 +1,10 @@
 """nmt.objectives.minimum_risk: value and gradient against a plain reading of the paper."""
 
+import pytest
 import torch
 
 from nmt.data.batches import Batch
+from nmt.machine import has_bfloat16
 from nmt.models import Seq2Seq, Source
 from nmt.objectives.minimum_risk import Ids, MinimumRisk
 from nmt.tokenization.vocabulary import BOS, EOS
@@ -73,6 +75,7 @@ def test_a_candidate_alone_has_no_gradient() -> None:
     assert all((parameter.grad == 0).all() for parameter in model.parameters() if parameter.grad is not None)
 
 
+@pytest.mark.skipif(not has_bfloat16(), reason="this CPU has no bfloat16")
 def test_weights_get_their_gradient_under_autocast() -> None:
     model, batch = small_model(dropout=0.0).float(), batch_of_pairs()
     with torch.autocast("cpu", torch.bfloat16):

@@ -6,6 +6,7 @@ import pytest
 import torch
 from torch import nn
 
+from nmt.machine import has_bfloat16
 from nmt.objectives.scheduled_sampling import ScheduledSampling
 from nmt.objectives.teacher_forcing import translate_forced
 from tests.objectives.support import batch_of_pairs, small_model
@@ -50,6 +51,7 @@ def test_a_fraction_of_the_inputs_is_the_models() -> None:
     assert changed == pytest.approx(0.5 * own.mean().item(), abs=0.08)
 
 
+@pytest.mark.skipif(not has_bfloat16(), reason="this CPU has no bfloat16")
 def test_weights_get_their_gradient_under_autocast() -> None:
     model, batch = small_model(dropout=0.0).float(), batch_of_pairs()
     with torch.autocast("cpu", torch.bfloat16):
