@@ -8,6 +8,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -135,19 +136,24 @@ main("translate", "-i", "--model", "de-en")
 """
 
 
+def _press(terminal: int, process: subprocess.Popen[bytes], keys: bytes) -> None:
+    """Press keys until the process ends.
+
+    Python's input() does not see a signal that arrives after it wrote the prompt and before it waits for a
+    key; who presses Ctrl-C in that instant presses it again.
+    """
+    for _ in range(6):
+        os.write(terminal, keys)
+        with suppress(subprocess.TimeoutExpired):
+            process.wait(10)
+            return
+    raise AssertionError(f"still running after {keys!r}")
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("end", [b"\x04", b"half a line\x03"], ids=["end", "interrupt"])
 def test_a_terminal_has_a_history_and_ends_politely(end: bytes) -> None:
     terminal, inside = pty.openpty()
-    process = subprocess.Popen(
-        [sys.executable, "-c", IN_A_TERMINAL],
-        stdin=inside,
-        stdout=inside,
-        stderr=inside,
-        env=os.environ | {"TERM": "dumb", "LC_ALL": "C"},
-        start_new_session=True,
-    )
-    os.close(inside)
     seen = b""
 
     def until(prompts: int) -> None:
@@ -158,14 +164,26 @@ def test_a_terminal_has_a_history_and_ends_politely(end: bytes) -> None:
             if select.select([terminal], [], [], 0.1)[0]:
                 seen += os.read(terminal, 4096)
 
-    until(1)
-    os.write(terminal, "Ich schlafe spät.\n".encode())
-    until(2)
-    os.write(terminal, b"\x1b[A\n")  # the line before
-    until(3)
-    os.write(terminal, end)
-    assert process.wait(60) == 0
-    os.close(terminal)
+    with subprocess.Popen(
+        [sys.executable, "-c", IN_A_TERMINAL],
+        stdin=inside,
+        stdout=inside,
+        stderr=inside,
+        env=os.environ | {"TERM": "dumb", "LC_ALL": "C"},
+        start_new_session=True,
+    ) as process:
+        os.close(inside)
+        try:
+            until(1)
+            os.write(terminal, "Ich schlafe spät.\n".encode())
+            until(2)
+            os.write(terminal, b"\x1b[A\n")  # the line before
+            until(3)
+            _press(terminal, process, end)
+        finally:
+            process.kill()
+            os.close(terminal)
+    assert process.returncode == 0
     links = [line for line in seen.decode().splitlines() if "Ich→" in line]
     assert len(links) == 2
     assert links[0] == links[1]
