@@ -9,6 +9,8 @@ from torch import Tensor, nn
 
 from nmt.data.batches import Batch
 from nmt.objectives.chunks import LossOfRows
+from nmt.objectives.cross_entropy import smoothed_nll
+from nmt.objectives.log_probs import log_probs_of
 from nmt.objectives.objective import Loss
 from nmt.objectives.teacher_forcing import TeacherForced
 from nmt.objectives.token_loss import loss_over_tokens
@@ -23,16 +25,13 @@ def consistency(
     """Return cross-entropy + weight · D, the negative log-likelihood, and D, each summed over the n rows.
 
     The first two are means over the first `passes` of the two passes; the cross-entropy is smoothed as in
-    `cross_entropy`. D = ½ KL(p ‖ q) + ½ KL(q ‖ p) = ½ Σ (p − q)(log p − log q), in nats.
+    `smoothed_nll`. D = ½ KL(p ‖ q) + ½ KL(q ‖ p) = ½ Σ (p − q)(log p − log q), in nats.
     """
-    log_probs = logits.to(torch.promote_types(logits.dtype, torch.float32)).log_softmax(dim=-1)  # (n, 2, V)
-    p, q = log_probs.unbind(dim=1)
+    p, q = log_probs_of(logits).unbind(dim=1)
     divergence = ((p.exp() - q.exp()) * (p - q)).sum() / 2
-    judged = (p, q)[:passes]
-    nll = -torch.stack([each.gather(1, targets.unsqueeze(1)).sum() for each in judged]).mean()
-    uniform = -torch.stack([each.sum() for each in judged]).mean() / p.shape[-1]
-    loss = (1 - smoothing) * nll + smoothing * uniform + weight * divergence
-    return torch.stack([loss, nll, divergence])
+    judged = [smoothed_nll(each, targets, smoothing=smoothing) for each in (p, q)[:passes]]
+    loss, nll = torch.stack(judged).mean(dim=0)
+    return torch.stack([loss + weight * divergence, nll, divergence])
 
 
 class Consistency(Generic[M]):

@@ -7,7 +7,8 @@ import torch
 from torch import Tensor, nn
 
 from nmt.data.batches import Batch
-from nmt.objectives.cross_entropy import cross_entropy
+from nmt.objectives.cross_entropy import smoothed_nll
+from nmt.objectives.log_probs import log_probs_of
 from nmt.objectives.objective import Loss
 from nmt.objectives.teacher_forcing import TeacherForced
 from nmt.objectives.token_loss import loss_over_tokens
@@ -22,7 +23,7 @@ class Distillation(Generic[M]):
     q is the mean of the teachers' distributions (an ensemble). The cross-entropy is smoothed.
 
     forward: gives features and targets of a batch, as the kind of model has them. teachers: models in
-    evaluation mode, which read the same ids. smoothing: as in `cross_entropy`. weight: w.
+    evaluation mode, which read the same ids. smoothing: as in `smoothed_nll`. weight: w.
     """
 
     figures: tuple[str, ...] = ("nll", "teachers")  # the second: Σ −q(v) log p(v)
@@ -50,9 +51,9 @@ class Distillation(Generic[M]):
             with torch.no_grad():
                 given = [head(each).float() for head, each in zip(heads, features, strict=True)]
                 q = torch.stack([each.softmax(dim=-1) for each in given]).mean(dim=0)  # (n, V)
-            loss, nll = cross_entropy(logits, targets, smoothing=self.smoothing)
-            wide = logits.to(torch.promote_types(logits.dtype, torch.float32))
-            of_teachers = -(q * wide.log_softmax(dim=-1)).sum()
+            log_probs = log_probs_of(logits)
+            loss, nll = smoothed_nll(log_probs, targets, smoothing=self.smoothing)
+            of_teachers = -(q * log_probs).sum()
             return torch.stack([(1 - self.weight) * loss + self.weight * of_teachers, nll, of_teachers])
 
         features = [each.features for each in taught]

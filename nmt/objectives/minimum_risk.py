@@ -11,9 +11,9 @@ from torch import Tensor
 
 from nmt.data.batches import Batch, pad
 from nmt.models import Seq2Seq
-from nmt.objectives.chunks import CHUNK
+from nmt.objectives.log_probs import at_each_position, chosen, forget_casts, log_probs_of
 from nmt.objectives.objective import Loss
-from nmt.objectives.teacher_forcing import TeacherForced, translate_forced
+from nmt.objectives.teacher_forcing import translate_forced
 from nmt.objectives.token_loss import loss_over_tokens
 from nmt.shapes import Float, Int
 from nmt.tokenization.vocabulary import BOS, EOS
@@ -46,15 +46,15 @@ class MinimumRisk:
             [reference, *(ids for ids in _once(sampled) if ids != reference)]
             for reference, sampled in zip(true, self.sampler(model, batch), strict=True)
         ]
-        # Else weights that were cast without a gradient would be used again, and get none.
-        torch.clear_autocast_cache()
+        forget_casts()
         risks = [
             [self.risk(ids, reference) for ids in each]
             for each, reference in zip(candidates, true, strict=True)
         ]
         counts = [len(each) for each in candidates]
         forced = translate_forced(model, _of_candidates(batch, candidates))
-        log_probs = _log_probs(forced)
+        (each,) = at_each_position(forced, lambda *rows: (chosen(*rows),))
+        log_probs = (each * forced.mask).sum(dim=1)
         weights, expected = self._gradient(log_probs, risks, counts)
         each_token = weights.unsqueeze(1).expand_as(forced.targets)
         found = loss_over_tokens(forced, _weighted, (), each_token)
@@ -81,23 +81,7 @@ class MinimumRisk:
 def _weighted(
     logits: Float[Tensor, "n V"], targets: Int[Tensor, "n"], weights: Float[Tensor, "n"]
 ) -> Float[Tensor, "1"]:
-    wide = logits.to(torch.promote_types(logits.dtype, torch.float32))
-    chosen = wide.log_softmax(dim=-1).gather(1, targets.unsqueeze(1)).squeeze(1)
-    return (weights * chosen).sum().unsqueeze(0)
-
-
-@torch.no_grad()
-def _log_probs(forced: TeacherForced) -> Float[Tensor, "C"]:
-    """Return the log-probability of each candidate, </s> included."""
-    rows = zip(forced.features.flatten(0, 1).split(CHUNK), forced.targets.flatten().split(CHUNK), strict=True)
-    found = []
-    for features, targets in rows:
-        logits = forced.head(features)
-        wide = logits.to(torch.promote_types(logits.dtype, torch.float32)).log_softmax(dim=-1)
-        found.append(wide.gather(1, targets.unsqueeze(1)).squeeze(1))
-    torch.clear_autocast_cache()
-    each = torch.cat(found).view_as(forced.targets) * forced.mask
-    return each.sum(dim=1)
+    return (weights * chosen(log_probs_of(logits), targets)).sum().unsqueeze(0)
 
 
 def _once(sequences: list[Ids]) -> list[Ids]:

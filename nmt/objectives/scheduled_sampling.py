@@ -9,8 +9,8 @@ import torch
 from torch import nn
 
 from nmt.data.batches import Batch
-from nmt.objectives.chunks import CHUNK
 from nmt.objectives.cross_entropy import cross_entropy
+from nmt.objectives.log_probs import at_each_position, chosen
 from nmt.objectives.objective import Loss
 from nmt.objectives.teacher_forcing import TeacherForced
 from nmt.objectives.token_loss import loss_over_tokens
@@ -25,13 +25,11 @@ class ScheduledSampling(Generic[M]):
     and predicts all tokens at once, the second reads the true tokens mixed with these and has the gradient.
 
     forward: gives features and targets of a batch, as the kind of model has them. smoothing: as in
-    `cross_entropy`. rate: the probability that a token is the model's own.
+    `smoothed_nll`. rate: the probability that a token is the model's own. The figure exposure_gap is how much
+    larger nll is than teacher-forced.
     """
 
-    figures: tuple[str, ...] = (
-        "nll",
-        "exposure_gap",
-    )  # the second: how much larger nll is than teacher-forced
+    figures: tuple[str, ...] = ("nll", "exposure_gap")
 
     def __init__(
         self, forward: Callable[[M, Batch], TeacherForced], *, smoothing: float, rate: float
@@ -43,16 +41,14 @@ class ScheduledSampling(Generic[M]):
         """Return the loss of a model on a batch."""
         with torch.no_grad():
             forced = self.forward(model, batch)
-            rows = forced.features.flatten(0, 1).split(CHUNK)
-            own = torch.cat([forced.head(part).argmax(dim=-1) for part in rows]).view_as(batch.trg_out)
-            expected = loss_over_tokens(forced, self.loss_of_rows, ("nll",)).figures["nll"]
-        # Else weights that were cast without a gradient would be used again, and get none.
-        torch.clear_autocast_cache()
+        own, expected = at_each_position(
+            forced, lambda log_probs, targets: (log_probs.argmax(dim=-1), chosen(log_probs, targets))
+        )
         mixed = batch.trg_in.clone()
-        chosen = torch.rand(own[:, :-1].shape, device=own.device) < self.rate
-        mixed[:, 1:] = torch.where(chosen, own[:, :-1], mixed[:, 1:])
+        replaced = torch.rand(own[:, :-1].shape, device=own.device) < self.rate
+        mixed[:, 1:] = torch.where(replaced, own[:, :-1], mixed[:, 1:])
         loss = loss_over_tokens(
             self.forward(model, replace(batch, trg_in=mixed)), self.loss_of_rows, ("nll",)
         )
         nll = loss.figures["nll"]
-        return replace(loss, figures={"nll": nll, "exposure_gap": nll - expected})
+        return replace(loss, figures={"nll": nll, "exposure_gap": nll + (expected * forced.mask).sum()})
