@@ -18,6 +18,7 @@ from nmt.decoding.engine import Engine, ForcingEngine, Hypothesis, SamplingEngin
 from nmt.decoding.protection import translate_protected
 from nmt.decoding.translation import Ranked, Translation, best_of_each
 from nmt.decoding.unknown import replace_unknown
+from nmt.errors import UserError
 from nmt.evaluation.alignment import Confidence, Detail, detail
 from nmt.tokenization.tokenizer import Tokenizer
 from nmt.tokenization.vocabulary import EOS, UNK
@@ -108,7 +109,8 @@ class Translator(Generic[AnyEngine]):
     text that the engine found in several segmentations, the best one counts. lengths: what training showed,
     by which a translation is called short. confidence: in words of given log-probabilities. protect: what
     `translations` finds of addresses, placeholders and tags comes out as it is; see `translate_protected`.
-    replace_unk: so does a word that the target's vocabulary lacks; see `replace_unknown`.
+    replace_unk: so does a word that the target's vocabulary lacks; see `replace_unknown`. Raises UserError
+    where replace_unk is given and the model never writes <unk>.
     """
 
     engine: AnyEngine
@@ -120,6 +122,13 @@ class Translator(Generic[AnyEngine]):
     confidence: Confidence = np.exp
     protect: bool = False
     replace_unk: bool = False
+
+    def __post_init__(self) -> None:
+        if self.replace_unk and UNK in self.trg_tokenizer.banned:
+            raise UserError(
+                "replace_unk: a model of words writes <unk>, and this one is of "
+                f"{self.trg_tokenizer.kind} and never does; leave it out"
+            )
 
     @property
     def src_tokenizer(self) -> Tokenizer:
@@ -151,7 +160,7 @@ class Translator(Generic[AnyEngine]):
         parts = self._parts(lines)
         flat = [part for line in parts for part in line]
         others = zip(*(part.others for part in flat), strict=True)
-        looks = details or self._replaces
+        looks = details or self.replace_unk
         found = iter(self.engine.hypotheses([part.ids for part in flat], *others, details=looks))
         return [self._join(line, [next(found) for _ in line], details=details) for line in parts]
 
@@ -230,15 +239,10 @@ class Translator(Generic[AnyEngine]):
         """Return the ids of a text, as each model reads it."""
         return [reader.encoder.encode(text) for reader in self.readers]
 
-    @property
-    def _replaces(self) -> bool:
-        """Say whether there may be a word to replace."""
-        return self.replace_unk and UNK not in self.trg_tokenizer.banned
-
     def _decode(self, part: Part, found: Hypothesis) -> str:
         """Return the text of a part's translation."""
         text = self.trg_tokenizer.decode(found.ids)
-        if not self._replaces or UNK not in found.ids:
+        if not self.replace_unk or UNK not in found.ids:
             return text
         assert found.alignment is not None
         words, starts = self.src_tokenizer.words(part.text), self.src_tokenizer.word_starts(part.ids)
@@ -287,7 +291,7 @@ class Translator(Generic[AnyEngine]):
             spaced=part.spaced,
             apart=part.apart(text),
         )
-        if not self._replaces or UNK not in found.ids:
+        if not self.replace_unk or UNK not in found.ids:
             return made
         return made._replace(trg_words=text.split(" "), src_words=self.src_tokenizer.words(part.text))
 

@@ -26,6 +26,7 @@ from nmt.decoding.search import SearchSettings, Step
 from nmt.decoding.torch_engine import TorchEngine
 from nmt.decoding.translation import Ranked, best_of_each
 from nmt.decoding.translator import SourceReader, Translator, split_text
+from nmt.errors import UserError
 from nmt.evaluation.alignment import Link
 from nmt.machine import Precision
 from nmt.models import Source
@@ -433,3 +434,8 @@ def test_each_part_of_a_line_has_its_own_unknown_words() -> None:
     translator = replace(copier(KNOWN, max_source=4), replace_unk=True)
     line = "der Dackel läuft nach Ulm . der Pudel schnell"
     assert translator.translate([line, ""]) == [line, ""]
+
+
+def test_a_model_of_subwords_has_no_unknown_word_to_replace() -> None:
+    with pytest.raises(UserError, match="replace_unk: a model of words writes <unk>, and this one is of bpe"):
+        replace(copier(), replace_unk=True)
