@@ -135,7 +135,8 @@ def score(
     check_files(files, model or [], lm)
     check_weight(lm, lm_weight)
     chosen = _metrics(metrics)
-    if idle := given(context, "tokenize", "trg") if "bleu" not in chosen else "":
+    of_bleu = ("tokenize",) if papers else ("tokenize", "trg")
+    if idle := given(context, *of_bleu) if "bleu" not in chosen else "":
         raise UserError(
             f"{idle}: an option of BLEU, which --metrics {metrics} leaves out; give only one of them"
         )

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 Counts = NDArray[np.int64]  # (S, 10)
-TRIALS = 2_000
+TRIALS, SEED = 2_000, 12345
 SURE = 1.96  # standard deviations of 95 % of a normal distribution
 
 
@@ -36,8 +36,8 @@ class Group:
 class Verdict:
     """A against B: the difference of the means, its 95 % interval, p, and what could have been shown.
 
-    p: twice the fraction of resamples in which the difference has the other sign. smallest: the difference
-    that this test set and these seeds can tell from chance, in 95 of 100 cases.
+    p: twice the fraction of resamples in which the difference has the other sign. smallest: 1.96 standard
+    deviations of the resampled difference; a smaller one would not be told from chance at the level of 5 %.
     """
 
     a: Group
@@ -72,7 +72,7 @@ def bleu(counts: NDArray[np.int64]) -> float:
     return float(score.score)
 
 
-def judge(a: Sequence[Counts], b: Sequence[Counts], *, seed: int = 12345, trials: int = TRIALS) -> Verdict:
+def judge(a: Sequence[Counts], b: Sequence[Counts], *, seed: int = SEED, trials: int = TRIALS) -> Verdict:
     """Return the verdict on two groups of runs, each with the counts of the same sentences.
 
     A bootstrap over both (Koehn 2004 for the sentences; Dror et al. 2019 ask for the seeds too): each trial

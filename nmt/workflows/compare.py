@@ -7,7 +7,7 @@ from nmt.builders.engine import open_translator
 from nmt.decoding.options import TranslationOptions
 from nmt.errors import UserError
 from nmt.evaluation.metrics import bleu_signature, bleu_tokenizer
-from nmt.evaluation.verdict import TRIALS, Counts, Verdict, counts_of, judge
+from nmt.evaluation.verdict import SEED, TRIALS, Counts, Verdict, counts_of, judge
 from nmt.workflows.score import held_out, run_experiment
 
 
@@ -38,4 +38,4 @@ def compare_configurations(
         outputs = open_translator(options, experiment).translate([pair.src for pair in pairs])
         found.append(counts_of(outputs, references, tokenize))
     verdict = judge(found[: len(runs)], found[len(runs) :])
-    return verdict, f"{bleu_signature(tokenize)}|bootstrap:{TRIALS}|over:seeds+sentences|seed:12345"
+    return verdict, f"{bleu_signature(tokenize)}|bootstrap:{TRIALS}|over:seeds+sentences|seed:{SEED}"

@@ -24,12 +24,11 @@ def train_seeds(
     """Train a run for each seed, `jobs` at a time, and return the exit code and the run folders.
 
     A run that is finished or was stopped goes on as with nmt train. After a run that fails or is stopped no
-    other begins; its exit code is returned. Raises UserError for a configuration that sets what differs.
+    other begins; its exit code is returned. Raises UserError for an override of the seed.
     """
     experiment = load_experiment(config, overrides)
-    for key in ("seed", "name"):
-        if any(each.startswith(f"{key}=") for each in overrides):
-            raise UserError(f"--set {key}: nmt seeds gives each run its own; leave it out")
+    if any(each.startswith("seed=") for each in overrides):
+        raise UserError("--set seed: nmt seeds gives each run its own; leave it out")
     folders = [runs / f"{experiment.name}-seed-{seed}" for seed in seeds]
     commands = []
     for seed, folder in zip(seeds, folders, strict=True):
@@ -64,10 +63,11 @@ def summary(folders: Sequence[Path]) -> list[str]:
     """Return a line for each score of the runs: its mean, standard deviation, and each run's own."""
     scores: dict[str, list[float]] = {}
     for folder in folders:
-        for each in read_result(Run(folder).result).scores:
-            scores.setdefault(each.label, []).append(each.score)
+        result = read_result(Run(folder).result)
+        for each in result.scores:  # of the test split once nmt score has written them
+            scores.setdefault(f"{result.split} {each.label}", []).append(each.score)
     lines = []
     for label, found in scores.items():
         spread = f" ± {stdev(found):.2f}" if len(found) > 1 else ""
-        lines.append(f"{label:<26} {mean(found):.2f}{spread}   {' '.join(f'{each:.2f}' for each in found)}")
+        lines.append(f"{label:<37} {mean(found):.2f}{spread}   {' '.join(f'{each:.2f}' for each in found)}")
     return lines

@@ -11,14 +11,13 @@ from nmt.workflows.compare import compare_configurations
 from tests.support.training import build, experiment
 
 pytestmark = pytest.mark.slow
-PLAIN = {"kind": "cross_entropy"}
 
 
 @pytest.fixture(scope="module")
 def runs(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
     folder = tmp_path_factory.mktemp("runs")
     for seed in (1, 2, 3):
-        config = experiment(folder, PLAIN).model_copy(update={"seed": seed})
+        config = experiment(folder).model_copy(update={"seed": seed})
         build(folder / f"run-{seed}", config).train()
     return [folder / f"run-{seed}" for seed in (1, 2, 3)]
 

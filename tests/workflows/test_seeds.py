@@ -34,6 +34,7 @@ def test_each_seed_is_a_run_and_the_scores_are_summed_up(
     assert [result.seed for result in results] == [1, 2]
     scores = [result.scores[0].score for result in results]
     *_, line, last = out.splitlines()
+    assert line.startswith("validation BLEU")
     assert f"{mean(scores):.2f} ± {stdev(scores):.2f}" in line
     assert last == f"next: nmt compare {folders[0]} {folders[1]} --with RUN"
     written = [(folder / "metrics.jsonl").read_text() for folder in folders]
