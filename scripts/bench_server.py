@@ -15,41 +15,14 @@ import re
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
+
+from served import memory, serving
 
 from nmt import machine, runtime
 
 TEXT = "Ich habe gestern mit meinem Bruder einen Spaziergang gemacht."
 CLIENTS = 64
-
-
-@contextmanager
-def serving(model: str, workers: int) -> Iterator[tuple[str, int]]:
-    """Serve a model; give the address and the process."""
-    command = [
-        sys.executable,
-        "-m",
-        "nmt",
-        "serve",
-        "--model",
-        model,
-        "--port",
-        "0",
-        "--workers",
-        str(workers),
-    ]
-    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as process:
-        assert process.stderr is not None
-        said = process.stderr.readline()
-        found = re.search(r"http://\S+", said)
-        if found is None:
-            sys.exit(said)
-        try:
-            yield found[0], process.pid
-        finally:
-            process.terminate()
 
 
 def load(address: str, text: str, pair: tuple[str, str], *options: str) -> dict[str, float]:
@@ -68,23 +41,13 @@ def load(address: str, text: str, pair: tuple[str, str], *options: str) -> dict[
     return found | {"rate": float(re.findall(r"Requests/sec:\s+([\d.]+)", out)[0])}
 
 
-def memory(process: int) -> int:
-    """Return the megabytes that a process and its children hold."""
-    children = Path(f"/proc/{process}/task/{process}/children").read_text(encoding="ascii").split()
-    total = 0
-    for each in (process, *children):
-        status = Path(f"/proc/{each}/status").read_text(encoding="utf-8")
-        total += int(status.partition("VmRSS:")[2].split()[0])
-    return total // 1024
-
-
 def measure(arguments: argparse.Namespace, pair: tuple[str, str]) -> None:
     """Print rates and waiting times."""
     best: dict[int, float] = {}
     calm: dict[int, dict[str, float]] = {}
     for _ in range(arguments.rounds):
         for workers in (1, 2):
-            with serving(arguments.model, workers) as (address, _):
+            with serving("--model", arguments.model, "--workers", str(workers)) as (address, _):
                 load(address, arguments.text, pair, "-n", "200", "-c", str(CLIENTS))
                 many = "-z", f"{arguments.seconds}s", "-c", str(CLIENTS)
                 rate = load(address, arguments.text, pair, *many)["rate"]
@@ -121,12 +84,13 @@ def main() -> None:
     pair = manifest.src, manifest.trg
     if arguments.rounds:
         measure(arguments, pair)
-    with serving(arguments.model, 2) as (address, process):
+    with serving("--model", arguments.model, "--workers", "2") as (address, process):
         for part in range(5):
             if count := arguments.requests // 5:
                 load(address, arguments.text, pair, "-n", str(count), "-c", str(CLIENTS))
                 print(
-                    f"after {count * (part + 1):,} requests: {memory(process)} MB in both workers", flush=True
+                    f"after {count * (part + 1):,} requests: {memory(process.pid):.0f} MB in both workers",
+                    flush=True,
                 )
 
 

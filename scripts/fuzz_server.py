@@ -14,11 +14,11 @@ import asyncio
 import json
 import random
 import re
-import subprocess
 import sys
 from collections import Counter
-from pathlib import Path
 from urllib.parse import urlencode
+
+from served import memory, serving
 
 CLIENTS = 16
 GOOD = {"q": "Wie spät ist es?", "source": "de", "target": "en"}
@@ -149,12 +149,6 @@ class Client:
                 self.findings.append(f"{status} without an error for {data[:300]!r}")
 
 
-def memory(process: int) -> float:
-    """Return the megabytes that a process holds."""
-    status = Path(f"/proc/{process}/status").read_text(encoding="utf-8")
-    return int(status.partition("VmRSS:")[2].split()[0]) / 1024
-
-
 async def attack(port: int, process: int, requests: int, seed: int) -> int:
     """Attack the server in ten parts; print what came back, and return the number of findings."""
     client = Client(port, "")
@@ -184,17 +178,13 @@ def main() -> None:
     parser.add_argument("--model", action="append", help="models to serve; default: those that ship")
     arguments = parser.parse_args()
     models = [word for model in arguments.model or ("de-en", "en-de") for word in ("--model", model)]
-    command = [sys.executable, "-m", "nmt", "serve", "--port", "0", *models]
-    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as server:
-        assert server.stderr is not None
-        said = server.stderr.readline()
-        found = re.search(r":(\d+) ", said)
-        if found is None:
-            sys.exit(said)
+    with serving(*models) as (address, server):
+        port = int(address.rpartition(":")[2])
         try:
-            findings = asyncio.run(attack(int(found[1]), server.pid, arguments.requests, arguments.seed))
+            findings = asyncio.run(attack(port, server.pid, arguments.requests, arguments.seed))
         finally:
             server.terminate()
+        assert server.stderr is not None
         said = server.stderr.read()
     print(said, end="")
     if server.returncode or said:

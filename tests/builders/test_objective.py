@@ -27,7 +27,7 @@ OBJECTIVES: list[dict[str, Any]] = [
 @pytest.fixture(scope="module")
 def teacher(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("teacher")
-    build(folder / "run", experiment(folder, {"kind": "cross_entropy"})).train()
+    build(folder / "run", experiment(folder)).train()
     return folder
 
 
@@ -45,16 +45,18 @@ def test_a_resumed_run_is_bit_for_bit_the_one_that_never_stopped(
     everything: Callable[[Path], dict[str, Any]],
 ) -> None:
     objective = of(teacher, objective)
-    build(tmp_path / "whole", experiment(teacher, objective)).train()
-    build(tmp_path / "parts", experiment(teacher, objective, max_updates=4)).train()
-    build(tmp_path / "parts", experiment(teacher, objective)).train()
+    build(tmp_path / "whole", experiment(teacher, objective=objective)).train()
+    build(tmp_path / "parts", experiment(teacher, objective=objective, max_updates=4)).train()
+    build(tmp_path / "parts", experiment(teacher, objective=objective)).train()
     assert everything(tmp_path / "parts") == everything(tmp_path / "whole")
 
 
 @pytest.mark.skipif(not has_bfloat16(), reason="this CPU has no bfloat16")
 @pytest.mark.parametrize("objective", OBJECTIVES, ids=[each["kind"] for each in OBJECTIVES])
 def test_every_weight_learns_in_bfloat16(objective: dict[str, Any], teacher: Path, tmp_path: Path) -> None:
-    trainer = build(tmp_path / "run", experiment(teacher, of(teacher, objective), precision="bfloat16"))
+    trainer = build(
+        tmp_path / "run", experiment(teacher, objective=of(teacher, objective), precision="bfloat16")
+    )
     with torch.autocast("cpu", torch.bfloat16):
         loss = trainer.objective(trainer.model, trainer.batches.largest()[0])
     loss.sum.backward()
@@ -62,7 +64,7 @@ def test_every_weight_learns_in_bfloat16(objective: dict[str, Any], teacher: Pat
 
 
 def test_a_teacher_with_other_tokens_is_refused(teacher: Path, tmp_path: Path) -> None:
-    tree = experiment(tmp_path, of(teacher, OBJECTIVES[2])).model_dump()
+    tree = experiment(tmp_path, objective=of(teacher, OBJECTIVES[2])).model_dump()
     tree["data"]["tokenizer"]["vocab_size"] = 410
     with pytest.raises(UserError, match="has other source tokens than this run: expected 410"):
         build(tmp_path / "run", Experiment.model_validate(tree))
@@ -70,7 +72,10 @@ def test_a_teacher_with_other_tokens_is_refused(teacher: Path, tmp_path: Path) -
 
 def test_a_teacher_that_is_no_run_is_refused(tmp_path: Path) -> None:
     with pytest.raises(UserError, match="nowhere"):
-        build(tmp_path / "run", experiment(tmp_path, {"kind": "distillation", "teachers": ["nowhere"]}))
+        build(
+            tmp_path / "run",
+            experiment(tmp_path, objective={"kind": "distillation", "teachers": ["nowhere"]}),
+        )
 
 
 @pytest.mark.parametrize(

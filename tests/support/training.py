@@ -8,11 +8,13 @@ from rich.console import Console
 
 from nmt.config import Experiment
 from nmt.run import Run
+from nmt.training.distributed import SINGLE, Processes
 from nmt.training.trainer import Trainer
 from nmt.workflows.train import build_trainer
 
 
-def experiment(folder: Path, objective: dict[str, Any], **training: Any) -> Experiment:
+def experiment(folder: Path, *, dropout: float = 0.2, **training: Any) -> Experiment:
+    """A tiny experiment, its prepared data in the folder. training: keys of that section."""
     return Experiment.model_validate(
         {
             "name": "tiny",
@@ -25,13 +27,12 @@ def experiment(folder: Path, objective: dict[str, Any], **training: Any) -> Expe
             },
             "model": {
                 "embedding": 8,
-                "dropout": 0.2,
+                "dropout": dropout,
                 "tie_embeddings": "three_way",
                 "encoder": {"hidden": 8},
                 "decoder": {"hidden": 8},
             },
             "training": {
-                "objective": objective,
                 "tokens_per_batch": 400,
                 "max_updates": 6,
                 "validate_every": 2,
@@ -46,6 +47,7 @@ def experiment(folder: Path, objective: dict[str, Any], **training: Any) -> Expe
     )
 
 
-def build(run: Path, config: Experiment) -> Trainer:
+def build(run: Path, config: Experiment, processes: Processes = SINGLE) -> Trainer:
+    """The trainer of a run in this folder."""
     run.mkdir(exist_ok=True)
-    return build_trainer(config, Run(run), Console(file=io.StringIO()))[0]
+    return build_trainer(config, Run(run), Console(file=io.StringIO()), processes)[0]

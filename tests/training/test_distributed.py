@@ -3,7 +3,6 @@
 As a script this file is one of the two: RANK is set, and it writes what it saw to a file RANK.json.
 """
 
-import io
 import json
 import math
 import os
@@ -20,18 +19,17 @@ from typing import Any, TypeAlias
 
 import pytest
 import torch
-from rich.console import Console
 from torch import nn
 
 from nmt.config import Experiment
 from nmt.data.batches import Batch
 from nmt.errors import UserError
 from nmt.objectives.objective import Loss
-from nmt.run import Run
 from nmt.training import distributed
 from nmt.training.distributed import SINGLE, Group, Processes, joined
 from nmt.training.trainer import TIMES, Interrupted, Trainer
-from nmt.workflows.train import build_trainer
+from tests.support.training import build
+from tests.support.training import experiment as tiny
 
 pytestmark = pytest.mark.slow
 
@@ -41,44 +39,19 @@ VARIABLES = ("WORLD_SIZE", "RANK", "LOCAL_RANK", "MASTER_ADDR", "MASTER_PORT")
 
 
 def experiment(folder: Path, dropout: float = 0.0, **training: Any) -> Experiment:
-    return Experiment.model_validate(
-        {
-            "name": "tiny",
-            "data": {
-                "builtin": {"train": 150, "validation": 10, "test": 10},
-                "src": "de",
-                "trg": "en",
-                "tokenizer": {"kind": "bpe", "vocab_size": 400, "shared": True},
-                "prepared": str(folder / "prepared"),
-            },
-            "model": {
-                "embedding": 8,
-                "dropout": dropout,
-                "encoder": {"hidden": 8},
-                "decoder": {"hidden": 8},
-            },
-            "training": {
-                "tokens_per_batch": 4096,
-                "max_updates": 8,
-                "validate_every": 5,
-                "save_every": 4,
-                "log_every": 3,
-                "precision": "float64",
-                "device": "cpu",
-                "threads": 1,
-                "clip_norm": None,
-                "optimizer": {"lr": 1e-2},
-                "averaging": {"kind": "ema", "decay": 0.9},
-                **training,
-            },
-            "decoding": {"max_ratio": 1.0, "max_extra": 2},
-        }
-    )
-
-
-def build(folder: Path, config: Experiment, processes: Processes = SINGLE) -> Trainer:
-    folder.mkdir(exist_ok=True)
-    return build_trainer(config, Run(folder), Console(file=io.StringIO()), processes)[0]
+    settings: dict[str, Any] = {
+        "tokens_per_batch": 4096,
+        "max_updates": 8,
+        "validate_every": 5,
+        "save_every": 4,
+        "log_every": 3,
+        "precision": "float64",
+        "threads": 1,
+        "clip_norm": None,
+        "optimizer": {"lr": 1e-2},
+        "averaging": {"kind": "ema", "decay": 0.9},
+    }
+    return tiny(folder, dropout=dropout, **settings | training)
 
 
 class AtUpdate:
