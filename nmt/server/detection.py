@@ -27,6 +27,6 @@ def detect(text: str, languages: Mapping[str, Letters]) -> list[Detected]:
     odds = {code: math.exp(score - best) for code, score in scores.items()}
     total = sum(odds.values()) / 100 if best else math.inf
     found: list[Detected] = [
-        {"confidence": round(share / total, 1), "language": code} for code, share in odds.items()
+        {"confidence": round(each / total, 1), "language": code} for code, each in odds.items()
     ]
     return sorted(found, key=lambda each: -each["confidence"])

@@ -94,7 +94,7 @@ async def _body(request: Request, limit: int) -> bytes:
 
 
 def _again(body: bytes) -> Receive:
-    """Return what a request is read from whose whole body is at hand."""
+    """Return a receive function that gives the whole body at once."""
 
     async def receive() -> Message:
         return {"type": "http.request", "body": body}

@@ -1,4 +1,4 @@
-// What the page knows of translation: this server. A page without a server has another file of this name.
+// What the page knows of translation: this server. No other file of the page asks it.
 
 /** Where the text goes, in a sentence, and a link. */
 export const footnote = {
