@@ -126,20 +126,21 @@ class SentencePieceTokenizer:
 
     def _sampled(self, word: str, chance: Random) -> Iterator[int]:
         for token in self._sampler.segment(word, chance):
-            if token in self._scores:
+            if token in self.scores:
                 yield self.vocabulary.id(token)
             else:
                 yield from (self.vocabulary.id(f"<0x{byte:02X}>") for byte in token.encode())
 
     @cached_property
-    def _scores(self) -> dict[str, float]:
+    def scores(self) -> dict[str, float]:
+        """The score of each token that is text, bytes left out."""
         ids = [i for i in self.vocabulary.text_ids if not self._processor.is_byte(i)]
         return {self.vocabulary.tokens[i]: self._processor.get_score(i) for i in ids}
 
     @cached_property
     def _sampler(self) -> Sampler:
         kind = BpeDropout if self.kind == "bpe" else UnigramSampling
-        return kind(self._scores, self._dropout)
+        return kind(self.scores, self._dropout)
 
     def decode(self, ids: Sequence[int]) -> str:
         """Return the text of these ids; special ids are skipped, invalid UTF-8 becomes U+FFFD."""

@@ -23,7 +23,7 @@ class WordTokenizer:
     kind: Literal["word", "torchtext"] = "word"
 
     def __init__(self, vocabulary: Vocabulary, *, lowercase: bool) -> None:
-        self.vocabulary, self._lowercase = vocabulary, lowercase
+        self.vocabulary, self.lowercase = vocabulary, lowercase
         self._split = self._splitter(lowercase=lowercase)
         special = (i for i in range(len(vocabulary.specials)) if i not in (UNK, EOS))
         self.banned: tuple[int, ...] = (*special, *vocabulary.unprintable)
@@ -59,7 +59,7 @@ class WordTokenizer:
     @property
     def fingerprint(self) -> str:
         """SHA-256 over the kind, the case and the words."""
-        parts = f"{self.kind} {self._lowercase} {self.vocabulary.fingerprint}"
+        parts = f"{self.kind} {self.lowercase} {self.vocabulary.fingerprint}"
         return hashlib.sha256(parts.encode()).hexdigest()
 
     def encode(self, text: str) -> list[int]:
@@ -94,7 +94,7 @@ class WordTokenizer:
     def save(self, folder: Path, side: str) -> None:
         """Write SIDE.json and SIDE.pieces.json."""
         data = self.vocabulary.to_json()
-        write_tokenizer(folder, side, data, kind=self.kind, lowercase=self._lowercase)
+        write_tokenizer(folder, side, data, kind=self.kind, lowercase=self.lowercase)
 
 
 class TorchtextTokenizer(WordTokenizer):

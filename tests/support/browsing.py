@@ -2,13 +2,18 @@
 
 import shutil
 from collections.abc import Iterator
+from pathlib import Path
 from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
 
 import pytest
 
-if TYPE_CHECKING:
-    from playwright.sync_api import Browser, Page
+import nmt
 
+if TYPE_CHECKING:
+    from playwright.sync_api import Browser, Page, Route
+
+SCRIPTS = Path(nmt.__file__).parent / "web" / "page" / "translate"
 NAMES = ("chromium", "chromium-browser", "google-chrome")
 
 
@@ -42,6 +47,22 @@ def tab(browser: "Browser") -> "Iterator[Page]":
         page.on("pageerror", lambda error: thrown.append(str(error)))
         yield page
         assert thrown == []
+
+
+@pytest.fixture
+def scripts(tab: "Page") -> "Page":
+    """A tab that can import the scripts of nmt/web/page/translate, "./text.js" for example."""
+
+    def answer(route: "Route") -> None:
+        name = urlsplit(route.request.url).path[1:]
+        if name:
+            route.fulfill(path=SCRIPTS / name)
+        else:
+            route.fulfill(body="<!doctype html>", content_type="text/html")
+
+    tab.route("**/*", answer)
+    tab.goto("http://scripts.test/")
+    return tab
 
 
 def violations(page: "Page") -> list[str]:
