@@ -1,6 +1,6 @@
 """Two processes are one run: the same gradients, the same updates, one that writes.
 
-As a script this file is one of the two: RANK is set, and it writes what it saw to a file RANK.json.
+Run as a module it is one of the two: RANK is set, and it writes what it saw to a file RANK.json.
 """
 
 import json
@@ -239,12 +239,13 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def seen(folder: Path) -> list[dict[str, Seen]]:
     """What the first and the second process saw."""
     common = os.environ | {"WORLD_SIZE": "2", "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": free_port()}
-    command = [sys.executable, __file__, str(folder)]
+    command = [sys.executable, "-m", __name__, str(folder)]
     with ExitStack() as stack:
         running = [
             stack.enter_context(
                 subprocess.Popen(
                     command,
+                    cwd=Path(__file__).parents[2],
                     env=common | {"RANK": rank, "LOCAL_RANK": rank},
                     stderr=subprocess.PIPE,
                     text=True,
