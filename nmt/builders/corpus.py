@@ -1,6 +1,6 @@
 """The data section → a corpus and the tokenizers of its texts."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from pathlib import Path
 from typing import TypeVar, assert_never
@@ -14,15 +14,19 @@ from nmt.data.corpus import (
     Corpus,
     FileCorpus,
     Languages,
+    Member,
     MonolingualCorpus,
     Pair,
     Rows,
     Split,
     TextFile,
+    parse_swapped_tsv,
     parse_tsv,
 )
 from nmt.data.dataset import DatasetCorpus
+from nmt.data.directions import Direction
 from nmt.data.labelled import parse_labelled
+from nmt.data.mixture import MixedCorpus
 from nmt.data.text import NormalizedCorpus
 from nmt.tokenization.tokenizer import Tokenizer
 from nmt.tokenization.words import WordTokenizer
@@ -32,12 +36,23 @@ T = TypeVar("T")
 
 def corpus_of(experiment: Experiment) -> Corpus:
     """Return the corpus of an experiment, with normalized texts; nothing is read yet."""
-    corpus = open_corpus(experiment.data, each_word=isinstance(experiment.model, TaggerConfig))
-    return NormalizedCorpus(corpus, build_normalizer(experiment.data))
+    data, normalize = experiment.data, build_normalizer(experiment.data)
+    if data.corpora is not None:
+        return MixedCorpus(
+            [Member(NormalizedCorpus(open_corpus(each), normalize), each.tag) for each in data.corpora]
+        )
+    corpus = open_corpus(data, each_word=isinstance(experiment.model, TaggerConfig))
+    return NormalizedCorpus(corpus, normalize)
 
 
-def open_corpus(data: config.DataConfig, *, each_word: bool = False) -> Corpus:
-    """Return the corpus of a data section; nothing is read yet.
+def directions_of(data: config.DataConfig) -> tuple[Direction, ...]:
+    """Return what a model of these corpora translates, each once; none where no corpus has a tag."""
+    found = (Direction(each.src or "", each.trg or "", each.tag or "") for each in data.members)
+    return tuple(dict.fromkeys(found)) if data.tags else ()
+
+
+def open_corpus(data: config.OneCorpus, *, each_word: bool = False) -> Corpus:
+    """Return the corpus that a section names; nothing is read yet.
 
     each_word: labelled text has a label for each word.
     """
@@ -55,8 +70,9 @@ def open_corpus(data: config.DataConfig, *, each_word: bool = False) -> Corpus:
             )
         case config.TextFiles():
             return FileCorpus(_files("files", section), Pair, "text files", languages)
-        case config.TsvFiles():
-            return FileCorpus(_files("tsv", section), parse_tsv, "TSV file", languages)
+        case config.TsvFiles(swap=swap):
+            parse_pair, way = (parse_swapped_tsv, ":swapped") if swap else (parse_tsv, "")
+            return FileCorpus(_files("tsv", section), parse_pair, "TSV file", languages, way=way)
         case config.LabelledText():
             parse = partial(parse_labelled, each_word=each_word)
             way = ":words" if each_word else ":texts"
@@ -70,27 +86,37 @@ def open_corpus(data: config.DataConfig, *, each_word: bool = False) -> Corpus:
             assert_never(section)
 
 
-def _named(train: T, validation: T, test: T | None) -> dict[Split, T]:
+def _named(train: T, validation: T | None, test: T | None) -> dict[Split, T]:
     """Return what there is for each split, by its name."""
-    found: dict[Split, T] = {"train": train, "validation": validation}
-    return found if test is None else {**found, "test": test}
+    found: dict[Split, T | None] = {"train": train, "validation": validation, "test": test}
+    return {split: each for split, each in found.items() if each is not None}
 
 
 def _files(key: str, section: config.FilesConfig) -> dict[Split, list[TextFile]]:
     """Return the files of each split; where a part of train is held out, validation has the same one."""
     found: dict[Split, list[TextFile]] = {}
-    for split, names in _named(section.train, section.validation or section.train, section.test).items():
+    validation = section.train if isinstance(section, config.PlainText) else None
+    for split, names in _named(section.train, section.validation or validation, section.test).items():
         by_end = {"": names} if isinstance(names, str) else {".src": names.src, ".trg": names.trg}
         found[split] = [TextFile(f"data.{key}.{split}{end}", Path(name)) for end, name in by_end.items()]
     return found
 
 
 def train_tokenizers(
-    section: config.TokenizerConfig, rows: Rows, pairs: Callable[[], Iterator[Pair]]
+    section: config.TokenizerConfig,
+    rows: Rows,
+    pairs: Callable[[], Iterator[Pair]],
+    tags: Sequence[str] = (),
 ) -> tuple[Tokenizer, Tokenizer]:
-    """Return a tokenizer for each side, the same one twice if it is shared; rows: what a pair is."""
+    """Return a tokenizer for each side, the same one twice if it is shared.
+
+    rows: what a pair is. tags: special tokens of the source.
+    """
     if isinstance(section, config.SavedTokenizer):
-        return saved_tokenizers(section, pairs=rows != "text")
+        src, trg = saved_tokenizers(section, pairs=rows != "text")
+        for tag in tags:
+            src.vocabulary.tag(tag)
+        return src, trg
     if rows == "text":
         only = train_tokenizer(section, (pair.trg for pair in pairs()))
         return only, only
@@ -101,9 +127,9 @@ def train_tokenizers(
         )
         return train_tokenizer(section, (pair.src for pair in pairs())), labels
     if section.shared:
-        shared = train_tokenizer(section, (text for pair in pairs() for text in pair))
+        shared = train_tokenizer(section, (text for pair in pairs() for text in pair), tags)
         return shared, shared
     return (
-        train_tokenizer(section, (pair.src for pair in pairs())),
+        train_tokenizer(section, (pair.src for pair in pairs()), tags),
         train_tokenizer(section, (pair.trg for pair in pairs())),
     )

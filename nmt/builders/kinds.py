@@ -5,19 +5,22 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from shlex import quote
-from typing import Any, Generic, TypeAlias, TypeVar
+from typing import Any, Generic, NamedTuple, TypeAlias, TypeVar
 
 import torch
 from torch import nn
 
+from nmt.builders.corpus import directions_of
 from nmt.builders.model import build_labeller, build_language_model, build_model
 from nmt.builders.search import build_search
 from nmt.builders.tokenizer import build_normalizer
 from nmt.config.experiment import Experiment
 from nmt.config.model import AnyModelConfig, ClassifierConfig, LanguageModelConfig, ModelConfig, TaggerConfig
 from nmt.data.batches import Batch, Batches, TrainingBatches
+from nmt.data.directions import lines_by_tag, target_of
 from nmt.data.encoded import EncodedSplit
 from nmt.data.labelled import check_known
+from nmt.data.mixture import Mixture
 from nmt.data.prepared import Prepared
 from nmt.data.stream import StreamBatches
 from nmt.data.text import TextEncoder
@@ -41,7 +44,7 @@ from nmt.results import Score
 from nmt.tasks.labeling import LabellingTask
 from nmt.tasks.language_modeling import LanguageModelTask
 from nmt.tasks.task import Task
-from nmt.tasks.translation import TranslationTask
+from nmt.tasks.translation import Group, TranslationTask, bleu_of
 from nmt.training.distributed import Processes
 
 # A validation reads a long text as at most VALIDATION_ROWS parallel rows of at least ROW_LENGTH tokens. Every
@@ -93,8 +96,12 @@ def build_trained_model(experiment: Experiment, src: int, trg: int) -> Seq2Seq |
 def _pair_batches(
     experiment: Experiment, prepared: Prepared, processes: Processes, ahead: int
 ) -> TrainingBatches:
-    tokens, rows = experiment.training.tokens_per_batch, processes.rows
-    return Batches(prepared.split("train"), tokens, seed=experiment.seed, ahead=ahead, rows=rows)
+    tokens, rows, mixture = experiment.training.tokens_per_batch, processes.rows, None
+    if members := experiment.data.members:
+        sizes, weights = prepared.meta.splits["train"].members, [member.weight for member in members]
+        mixture = Mixture(sizes, weights, seed=experiment.seed)
+    split, seed = prepared.split("train"), experiment.seed
+    return Batches(split, tokens, seed=seed, ahead=ahead, rows=rows, mixture=mixture)
 
 
 def _text_batches(
@@ -124,24 +131,53 @@ def _translation_task(
     return TranslationTask(
         validation=prepared.split("validation"),
         raw=prepared.raw("validation"),
-        translate=partial(_translate, experiment, prepared, tokens, device),
+        groups=tuple(
+            Group(
+                each.name,
+                each.lines,
+                partial(_translate, experiment, prepared, each.tag, tokens, device),
+                each.tokenize,
+            )
+            for each in validation_by_tag(experiment, prepared)
+        ),
         smoothing=config.label_smoothing,
         best_by=config.best_by,
         tokens_per_batch=tokens,
         device=device,
         details=pictures,
-        tokenize=tokenizer_of_targets(prepared)[0],
     )
 
 
-def tokenizer_of_targets(prepared: Prepared) -> tuple[str, str | None]:
-    """Return BLEU's tokenizer for the validation targets, and a remark if it is not the preferred one."""
-    return bleu_tokenizer(prepared.meta.trg, [pair.trg for pair in prepared.raw("validation")])
+class LinesOfTag(NamedTuple):
+    """The lines of the validation text with one tag, and BLEU's tokenizer for their targets.
+
+    name: that of their figure, "" where all lines have one tag. remark: for a person, if the tokenizer is not
+    the preferred one.
+    """
+
+    tag: str
+    name: str
+    lines: Sequence[int]
+    tokenize: str
+    remark: str | None
+
+
+def validation_by_tag(experiment: Experiment, prepared: Prepared) -> list[LinesOfTag]:
+    """Return the lines of the validation text, by the tags of their sources."""
+    raw, directions, found = prepared.raw("validation"), directions_of(experiment.data), list[LinesOfTag]()
+    groups = lines_by_tag(prepared.tags("validation"))
+    for tag, lines in groups.items():
+        language = target_of(directions, tag) if directions else prepared.meta.trg
+        tokenize, remark = bleu_tokenizer(language, [raw[i].trg for i in lines])
+        name = (tag.strip("<>") or "no_tag") if groups.keys() - {tag} else ""
+        found.append(LinesOfTag(tag, name, lines, tokenize, remark))
+    return found
 
 
 def _translate(
     experiment: Experiment,
     prepared: Prepared,
+    tag: str,
     tokens_per_batch: int,
     device: torch.device,
     model: Seq2Seq,
@@ -152,7 +188,7 @@ def _translate(
     """Translate lines as `nmt translate` does, with a model that is being trained."""
     src, trg = prepared.src_tokenizer, prepared.trg_tokenizer
     limits = SourceLimits.of(prepared.folder / "tokenizer", experiment.decoding.max_source)
-    encoder = TextEncoder(src, build_normalizer(experiment.data))
+    encoder = TextEncoder(src, build_normalizer(experiment.data), src.vocabulary.tag(tag) if tag else None)
     engine = TorchEngine(
         ModelScorer(model),
         build_search(experiment.decoding, trg, beam=experiment.training.validation_beam),
@@ -200,8 +236,15 @@ def _labelling_task(
 
 
 def _bleu(experiment: Experiment, prepared: Prepared, best: dict[str, float]) -> tuple[Score, ...]:
-    signature = bleu_signature(tokenizer_of_targets(prepared)[0])
-    return (Score(metric="BLEU", form=CASED, score=best["bleu"], signature=signature),)
+    return tuple(
+        Score(
+            metric="BLEU",
+            form=f"{each.tag or 'no tag'}, {CASED}" if each.name else CASED,
+            score=best[bleu_of(each.name)],
+            signature=bleu_signature(each.tokenize),
+        )
+        for each in validation_by_tag(experiment, prepared)
+    )
 
 
 def _perplexity(experiment: Experiment, prepared: Prepared, best: dict[str, float]) -> tuple[Score, ...]:

@@ -6,7 +6,7 @@ from typing import Any, assert_never
 
 import torch
 
-from nmt.builders.kinds import AnyKind, tokenizer_of_targets
+from nmt.builders.kinds import AnyKind, validation_by_tag
 from nmt.builders.search import build_search
 from nmt.builders.trained import load_trained
 from nmt.config.experiment import Experiment
@@ -22,6 +22,7 @@ from nmt.data.batches import Batch
 from nmt.data.prepared import Prepared
 from nmt.decoding.sampling import SamplingSettings, sample
 from nmt.decoding.scorers import ModelScorer
+from nmt.errors import UserError
 from nmt.evaluation.metrics import sentence_bleu
 from nmt.models import Seq2Seq, Source
 from nmt.objectives.consistency import Consistency, consistency, cut_tokens
@@ -55,11 +56,22 @@ def build_objective(
         case ScheduledSamplingConfig(rate=rate):
             return ScheduledSampling(forward, smoothing=smoothing, rate=rate)
         case MinimumRiskConfig(samples=samples, sharpness=sharpness):
-            target, tokenize = prepared.trg_tokenizer, tokenizer_of_targets(prepared)[0]
+            target, tokenize = prepared.trg_tokenizer, _tokenizer_of_bleu(experiment, prepared)
             sampler, risk = partial(_sampled, experiment, target, samples), partial(_risk, target, tokenize)
             return MinimumRisk(sampler, risk, sharpness=sharpness)
         case other:
             assert_never(other)
+
+
+def _tokenizer_of_bleu(experiment: Experiment, prepared: Prepared) -> str:
+    """Return sacreBLEU's tokenizer for all targets; raises UserError where languages need several."""
+    found = {each.tokenize for each in validation_by_tag(experiment, prepared)}
+    if len(found) > 1:
+        raise UserError(
+            f"training.objective minimum_risk compares all translations by one tokenizer of BLEU, and these "
+            f"target languages need {' and '.join(sorted(found))}; take another objective"
+        )
+    return found.pop()
 
 
 def _sampled(

@@ -1,6 +1,6 @@
 """The data section → tokenizers and the text normalizer."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import assert_never
 
@@ -21,17 +21,21 @@ def build_normalizer(data: config.DataConfig) -> Normalizer:
     return Normalizer(data.normalize, strip=data.text is None)
 
 
-def train_tokenizer(section: LearntTokenizer, texts: Iterable[str]) -> Tokenizer:
-    """Return a tokenizer of the configured kind, trained in one pass over `texts`."""
+def train_tokenizer(section: LearntTokenizer, texts: Iterable[str], tags: Sequence[str] = ()) -> Tokenizer:
+    """Return a tokenizer of the configured kind, trained in one pass over `texts`; tags: special tokens."""
     match section:
         case config.SubwordTokenizer(kind=kind, vocab_size=size, dropout=dropout):
-            return SentencePieceTokenizer.train(texts, kind=kind, vocab_size=size, dropout=dropout)
+            return SentencePieceTokenizer.train(texts, kind=kind, vocab_size=size, dropout=dropout, tags=tags)
         case config.CharTokenizer():
-            return SentencePieceTokenizer.train(texts, kind="char")
+            return SentencePieceTokenizer.train(texts, kind="char", tags=tags)
         case config.WordTokenizer(vocab_size=size, min_frequency=least, lowercase=lowercase):
-            return WordTokenizer.train(texts, vocab_size=size, min_frequency=least, lowercase=lowercase)
+            return WordTokenizer.train(
+                texts, vocab_size=size, min_frequency=least, lowercase=lowercase, tags=tags
+            )
         case config.TorchtextTokenizer(vocab_size=size, min_frequency=least, lowercase=lowercase):
-            return TorchtextTokenizer.train(texts, vocab_size=size, min_frequency=least, lowercase=lowercase)
+            return TorchtextTokenizer.train(
+                texts, vocab_size=size, min_frequency=least, lowercase=lowercase, tags=tags
+            )
         case _:
             assert_never(section)
 

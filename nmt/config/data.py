@@ -1,8 +1,10 @@
 """Where the text comes from, how it is tokenized and what is filtered out."""
 
-from typing import Annotated, Literal, Self, TypeAlias
+import re
+from collections.abc import Mapping
+from typing import Annotated, ClassVar, Literal, Self, TypeAlias
 
-from pydantic import Field, model_validator
+from pydantic import AfterValidator, Field, model_validator
 
 from nmt.config.section import Count, Name, PathName, Section, Seed
 
@@ -16,7 +18,9 @@ class SplitNames(Section):
     """The names of the three splits in the dataset."""
 
     train: Name = Field("train", description="name of the training split")
-    validation: Name = Field("validation", description="name of the validation split")
+    validation: Name | None = Field(
+        "validation", description="name of the validation split; null = none, in corpora only"
+    )
     test: Name | None = Field("test", description="name of the test split; null = none")
 
 
@@ -34,8 +38,10 @@ class BuiltinCorpus(Section):
     """The corpus in the package: English–German pairs from a synchronous grammar."""
 
     train: int = Field(20000, ge=100, le=10**9, description="number of training pairs")
-    validation: int = Field(500, ge=10, le=10**9, description="number of validation pairs")
-    test: int = Field(500, ge=10, le=10**9, description="number of test pairs")
+    validation: int | None = Field(
+        500, ge=10, le=10**9, description="number of validation pairs; null = none, in corpora only"
+    )
+    test: int | None = Field(500, ge=10, le=10**9, description="number of test pairs; null = none")
     seed: Seed = Field(1, description="random seed of the sentences")
 
 
@@ -50,7 +56,9 @@ class TextFiles(Section):
     """A pair of text files for each split."""
 
     train: FilePair = Field(description="training text")
-    validation: FilePair = Field(description="validation text")
+    validation: FilePair | None = Field(
+        None, description="validation text; required but for some of the corpora"
+    )
     test: FilePair | None = Field(None, description="test text; null = none")
 
 
@@ -58,12 +66,16 @@ class SplitFiles(Section):
     """One file for each split; plain or .gz."""
 
     train: PathName = Field(description="training file")
-    validation: PathName = Field(description="validation file")
+    validation: PathName | None = Field(
+        None, description="validation file; required but for some of the corpora"
+    )
     test: PathName | None = Field(None, description="test file; null = none")
 
 
 class TsvFiles(SplitFiles):
     """One tab-separated file for each split: source, tab, target; plain or .gz."""
+
+    swap: bool = Field(False, description="the columns are target, tab, source")
 
 
 class PlainText(Section):
@@ -98,14 +110,21 @@ class LabelledText(SplitFiles):
 
 
 FilesConfig: TypeAlias = TextFiles | TsvFiles | PlainText | LabelledText
-CORPORA = {  # the keys of data that name a corpus, and whether its texts are found by language
+PAIRS = {  # the keys that name a corpus of pairs, and whether its texts are found by language
     "dataset": True,
     "files": False,
     "tsv": False,
     "builtin": True,
-    "text": False,
-    "labelled": False,
 }
+
+
+def _token(tag: str) -> str:
+    # Of every vocabulary: the special tokens, and in subwords the bytes.
+    if not re.fullmatch(r"<[\w.-]{1,100}>", tag) or re.fullmatch(r"<(pad|unk|s|0x\w\w)>", tag):
+        raise ValueError(
+            f"expected a token of its own such as <2de>, letters and digits between < and >, found {tag!r}"
+        )
+    return tag
 
 
 class SubwordTokenizer(Section):
@@ -193,8 +212,10 @@ class Filters(Section):
     drop_test_overlap: bool = Field(True, description="drop training pairs that are in validation or test")
 
 
-class DataConfig(Section):
-    """One corpus, under exactly one key that says its kind, such as tsv, and how its text is prepared."""
+class OneCorpus(Section):
+    """One corpus, under exactly one key that says its kind, such as tsv."""
+
+    keys: ClassVar[Mapping[str, bool]] = PAIRS
 
     dataset: PathName | None = Field(None, description="id of a dataset on the hub, or a local folder")
     dataset_config: Name | None = Field(None, description="the hub's config name, such as de-en")
@@ -207,27 +228,19 @@ class DataConfig(Section):
     files: TextFiles | None = Field(None, description="a pair of text files for each split")
     tsv: TsvFiles | None = Field(None, description="a tab-separated file for each split")
     builtin: BuiltinCorpus | None = Field(None, description="the corpus in the package")
-    text: PlainText | None = Field(None, description="text of one language, for a language model")
-    labelled: LabelledText | None = Field(None, description="texts with labels, for a classifier or tagger")
     src: Name | None = Field(
         None, description="source language, also the column of dataset; optional for files and tsv"
     )
     trg: Name | None = Field(
         None, description="target language, also the column of dataset; optional for files and tsv"
     )
-    tokenizer: TokenizerConfig = Field(SubwordTokenizer(), description="how text becomes tokens")
-    normalize: Normalization = Field(
-        "none", description="nfc: compose characters, in training and wherever the run reads text"
-    )
-    filters: Filters = Field(Filters(), description="which pairs are dropped")
-    prepared: PathName = Field("runs/prepared", description="folder of the prepared, memory-mapped data")
 
     @model_validator(mode="after")
     def _one_corpus(self) -> Self:
-        given = [key for key in CORPORA if getattr(self, key) is not None]
+        given = [key for key in self.keys if getattr(self, key) is not None]
         if len(given) != 1:
             found = " and ".join(given) or "none of them"
-            raise ValueError(f"give exactly one of {', '.join(CORPORA)}; found {found}")
+            raise ValueError(f"give exactly one of {', '.join(self.keys)}; found {found}")
         return self
 
     @model_validator(mode="after")
@@ -238,7 +251,7 @@ class DataConfig(Section):
 
     @model_validator(mode="after")
     def _languages_are_said(self) -> Self:
-        for given, by_language in CORPORA.items():
+        for given, by_language in self.keys.items():
             if not by_language or getattr(self, given) is None:
                 continue
             missing = [key for key in ("src", "trg") if getattr(self, key) is None]
@@ -249,15 +262,6 @@ class DataConfig(Section):
                 )
             if self.src == self.trg:
                 raise ValueError(f"src and trg are both {self.src!r}; a translation needs two sides")
-        return self
-
-    @model_validator(mode="after")
-    def _labels_are_learnt(self) -> Self:
-        if self.labelled is not None and isinstance(self.tokenizer, SavedTokenizer):
-            raise ValueError(
-                "tokenizer.kind saved has its own target vocabulary, but that of labelled is its "
-                "labels; use another kind, which is for the text only"
-            )
         return self
 
     @property
@@ -272,8 +276,95 @@ class DataConfig(Section):
                 streaming=self.streaming,
             )
         given: BuiltinCorpus | FilesConfig
-        (given,) = (section for key in CORPORA if (section := getattr(self, key)) is not None)
+        (given,) = (section for key in self.keys if (section := getattr(self, key)) is not None)
         return given
+
+    @property
+    def without_validation(self) -> str | None:
+        """The key of the validation split that is not given; None if it is."""
+        if self.dataset is not None:
+            return None if self.splits.validation else "splits.validation"
+        for key in self.keys:
+            section = getattr(self, key)
+            if isinstance(section, TextFiles | SplitFiles | BuiltinCorpus) and section.validation is None:
+                return f"{key}.validation"
+        return None
+
+
+class MemberCorpus(OneCorpus):
+    """One of several corpora of pairs, under exactly one key that says its kind, such as tsv."""
+
+    weight: float = Field(
+        1.0,
+        gt=0,
+        le=1_000,
+        description="how often an epoch reads each training pair; 0.5: a half of them, then the other",
+    )
+    tag: Annotated[str, AfterValidator(_token)] | None = Field(
+        None,
+        description="token put before each source: <2de> stands for the language de, which translation "
+        "chooses by --to; any other, such as <bt>, only marks training text; null = none",
+    )
+
+
+class DataConfig(OneCorpus):
+    """One corpus, under exactly one key that says its kind, such as tsv, and how its text is prepared."""
+
+    keys: ClassVar[Mapping[str, bool]] = {
+        **PAIRS,
+        **dict.fromkeys(("corpora", "text", "labelled"), False),
+    }
+
+    corpora: tuple[MemberCorpus, ...] | None = Field(
+        None, description="a list of corpora of pairs, which are mixed by weight"
+    )
+    text: PlainText | None = Field(None, description="text of one language, for a language model")
+    labelled: LabelledText | None = Field(None, description="texts with labels, for a classifier or tagger")
+    tokenizer: TokenizerConfig = Field(SubwordTokenizer(), description="how text becomes tokens")
+    normalize: Normalization = Field(
+        "none", description="nfc: compose characters, in training and wherever the run reads text"
+    )
+    filters: Filters = Field(Filters(), description="which pairs are dropped")
+    prepared: PathName = Field("runs/prepared", description="folder of the prepared, memory-mapped data")
+
+    @model_validator(mode="after")
+    def _validates(self) -> Self:
+        if self.corpora is None:
+            if (key := self.without_validation) is not None:
+                raise ValueError(f"{key} is missing: expected text to validate on, found none")
+            return self
+        if self.src or self.trg:
+            raise ValueError("src and trg: each of data.corpora names its own; leave them out here")
+        if all(member.without_validation for member in self.corpora):
+            raise ValueError(
+                "corpora: expected a validation split in one of them, found none; give the text to validate "
+                "on to a member"
+            )
+        if all(member.tag and not member.tag.startswith("<2") for member in self.corpora):
+            raise ValueError(
+                f"corpora: all have a tag and none stands for a language, so that no translation could be "
+                f"asked for; leave out {self.tags[0]}, or name the language as in <2de>"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _labels_are_learnt(self) -> Self:
+        if self.labelled is not None and isinstance(self.tokenizer, SavedTokenizer):
+            raise ValueError(
+                "tokenizer.kind saved has its own target vocabulary, but that of labelled is its "
+                "labels; use another kind, which is for the text only"
+            )
+        return self
+
+    @property
+    def members(self) -> tuple[MemberCorpus, ...]:
+        """The corpora that are mixed; none if there is just one corpus."""
+        return self.corpora or ()
+
+    @property
+    def tags(self) -> tuple[str, ...]:
+        """The tags of the corpora, each once."""
+        return tuple(dict.fromkeys(member.tag for member in self.members if member.tag is not None))
 
     @property
     def pairs(self) -> bool:

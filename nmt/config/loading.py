@@ -107,9 +107,11 @@ def keys_of_model(experiment: Experiment) -> dict[str, object]:
 
 
 def flat(tree: Mapping[str, object], prefix: str = "") -> dict[str, object]:
-    """Return the values of nested mappings by dotted key."""
+    """Return the values of nested mappings by dotted key; a list of mappings has its places as keys."""
     leaves: dict[str, object] = {}
     for key, value in tree.items():
+        if isinstance(value, list | tuple) and value and all(isinstance(each, dict) for each in value):
+            value = {str(place): each for place, each in enumerate(value)}
         leaves |= flat(value, f"{prefix}{key}.") if isinstance(value, dict) else {prefix + key: value}
     return leaves
 
@@ -174,17 +176,23 @@ def _override(tree: dict[str, object], override: str) -> str:
     if not equals or not all(parts):
         raise UserError(f"--set {override}: expected KEY=VALUE such as training.max_updates=100")
     value = _parse(text, f"--set {key}")
-    node = tree
+    node, opened = tree, []
     for depth, part in enumerate(parts[:-1], start=1):
         if node.get(part) is None:
             node[part] = {}
         child = node[part]
+        if isinstance(child, list):  # whose places are its keys, such as data.corpora.0
+            places = {str(place): each for place, each in enumerate(child)}
+            opened.append((node, part, places))
+            child = places
         if part == "cell" and isinstance(child, str):  # a bare name stands for its kind
             child = node[part] = {"kind": child}
         if not isinstance(child, dict):
             raise UserError(f"--set {key}: {'.'.join(parts[:depth])} is {_show(child)}, which has no keys")
         node = child
     node[parts[-1]] = value
+    for holder, part, places in reversed(opened):
+        holder[part] = list(places.values())
     return key
 
 
@@ -242,6 +250,8 @@ def _locate(loc: tuple[int | str, ...]) -> tuple[str, type[Section] | None, str 
             here, kind, chosen = chosen[step], step, {}
             continue
         parts.append(step)
+        if step.isdecimal():  # a place in a list of sections
+            continue
         holder, holder_kind = here, kind
         field = here.model_fields.get(step) if here else None
         chosen = members(field)
@@ -253,7 +263,7 @@ def sections(field: FieldInfo) -> list[type[Section]]:
     """Return the sections that a field may hold."""
     annotation = field.annotation
     options = get_args(annotation) if get_origin(annotation) in (Union, types.UnionType) else (annotation,)
-    options = tuple(get_args(o)[0] if get_origin(o) is Annotated else o for o in options)
+    options = tuple(get_args(o)[0] if get_origin(o) in (Annotated, tuple) else o for o in options)
     return [option for option in options if isinstance(option, type) and issubclass(option, Section)]
 
 

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from nmt.data.encoded import EncodedSplit, Ids, Lengths
+from nmt.data.mixture import Mixture
 from nmt.data.prefetch import map_ahead
 from nmt.tokenization.vocabulary import BOS, EOS, PAD
 
@@ -281,7 +282,7 @@ class Batches(TrainingBatches):
     """Batches of pairs, each epoch in a random order that follows from (seed, epoch).
 
     A thread prepares up to `ahead` batches of an epoch; with 0 there is no thread. rows: the part of every
-    batch for this process, possibly empty.
+    batch for this process, possibly empty. mixture: which pairs an epoch reads, None for each of them once.
     """
 
     def __init__(
@@ -292,10 +293,11 @@ class Batches(TrainingBatches):
         seed: int,
         ahead: int = 0,
         rows: slice = ALL,
+        mixture: Mixture | None = None,
     ) -> None:
         if not len(split):
             raise ValueError("a split without pairs makes no batches")
-        self._split = split
+        self._split, self._mixture = split, mixture
         self._tokens_per_batch = tokens_per_batch
         self._seed = seed
         self._ahead = ahead
@@ -332,7 +334,13 @@ class Batches(TrainingBatches):
 
     def _begin(self, epoch: int) -> None:
         rng = np.random.default_rng((self._seed, epoch))
-        self._plan = plan(*self._split.lengths(epoch), self._tokens_per_batch, rng)
+        src, trg = self._split.lengths(epoch)
+        if self._mixture is None:
+            self._plan = plan(src, trg, self._tokens_per_batch, rng)
+        else:
+            chosen = self._mixture.rows(epoch)
+            planned = plan(src[chosen], trg[chosen], self._tokens_per_batch, rng)
+            self._plan = Plan(chosen[planned.rows], planned.starts, planned.padding_share)
         self._order = rng.permutation(self.per_epoch)
         self.epoch = epoch
         self._go_to(0)

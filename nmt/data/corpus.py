@@ -32,6 +32,13 @@ class Languages(NamedTuple):
 UNKNOWN = Languages(None, None)
 
 
+class Member(NamedTuple):
+    """One of several corpora, and the token that is put before its sources, if any."""
+
+    corpus: "Corpus"
+    tag: str | None = None
+
+
 class Corpus(ABC):
     """Examples by split, read again each time and never held in memory as a whole.
 
@@ -59,6 +66,17 @@ class Corpus(ABC):
     @abstractmethod
     def describe(self, split: Split = "train") -> str:
         """Return a short description for a message, such as the file names of the split."""
+
+    @property
+    def members(self) -> tuple[Member, ...]:
+        """The corpora that it is made of, whose pairs follow one another; itself if there is just one."""
+        return (Member(self),)
+
+    def tagged(self, split: Split) -> Iterator[tuple[Pair, str]]:
+        """Yield the pairs of a split in order, each with the tag of its source, "" for none."""
+        for corpus, tag in self.members:
+            for pair in corpus.pairs(split) if split in corpus.splits else ():
+                yield pair, tag or ""
 
 
 class WrappedCorpus(Corpus):
@@ -208,6 +226,12 @@ class MonolingualCorpus(FileCorpus):
         kept = (1 - self._held_out) * sum(len(line) + 1 for line in file.lines())
         ends = accumulate(len(line) + 1 for line in file.lines())
         return sum(1 for _ in takewhile(lambda end: end <= kept, ends))
+
+
+def parse_swapped_tsv(line: str) -> Pair:
+    """Return a target, one tab and a source as a pair; see `parse_tsv`."""
+    trg, src = parse_tsv(line)
+    return Pair(src, trg)
 
 
 class BuiltinCorpus(Corpus):

@@ -1,5 +1,7 @@
 """Which training pairs are dropped, and why; one reason per example, never the text itself.
 
+Of several corpora, a pair is a duplicate of one with the same tag, and it is in test or validation if it is
+there in either direction.
 Pairs are compared by 64-bit hashes: among 5 million, any two collide with probability 1e-6.
 """
 
@@ -35,9 +37,14 @@ class Reason(IntEnum):
 
 @dataclass(frozen=True)
 class Scan:
-    """The facts about a split after one pass without a tokenizer."""
+    """The facts about a split after one pass without a tokenizer.
 
-    hashes: NDArray[np.uint64]  # (rows,) one for each pair
+    sides: the hash of each pair by which it is sought in other splits; that of a pair in either order, where
+    there are corpora of several directions.
+    """
+
+    hashes: NDArray[np.uint64]  # (rows,) one for each pair with its tag
+    sides: NDArray[np.uint64]  # (rows,)
     empty: NDArray[np.bool_]  # (rows,)
     sha256: str  # over "src \t trg \n", or "trg \n" of monolingual text, of all rows, UTF-8
     decomposed: int  # texts that are not in form NFC
@@ -46,18 +53,36 @@ class Scan:
         return len(self.hashes)
 
 
-def scan(pairs: Iterable[Pair], *, monolingual: bool = False) -> Scan:
-    """Read pairs once, keeping 9 bytes per pair in memory; monolingual text has only a target."""
-    hashes, empty, digest, decomposed = array("Q"), bytearray(), hashlib.sha256(), 0
+def scan(pairs: Iterable[Pair], *, monolingual: bool = False, tags: Iterable[str] | None = None) -> Scan:
+    """Read pairs once, keeping 9 bytes per pair in memory; monolingual text has only a target.
+
+    tags: that of each pair, of several corpora; then a pair takes 17 bytes.
+    """
+    hashes, sides, empty, digest, decomposed = array("Q"), array("Q"), bytearray(), hashlib.sha256(), 0
+    of_each = iter(tags) if tags is not None else None
     for pair in pairs:
         src, trg = pair.src.encode(), pair.trg.encode()
         digest.update(b"%b\n" % trg if monolingual else b"%b\t%b\n" % (src, trg))
-        # 0xff never occurs in UTF-8, so different pairs give different bytes.
-        short = hashlib.blake2b(b"%b\xff%b" % (src, trg), digest_size=8).digest()
-        hashes.append(int.from_bytes(short, "little"))
+        if of_each is None:
+            hashes.append(_hash(src, trg))
+        else:
+            hashes.append(_hash(src, trg, next(of_each).encode()))
+            sides.append(_hash(*sorted((src, trg))))
         empty.append(not (monolingual or pair.src.strip()) or not pair.trg.strip())
         decomposed += sum(not unicodedata.is_normalized("NFC", text) for text in pair)
-    return Scan(np.array(hashes, np.uint64), np.frombuffer(empty, np.bool_), digest.hexdigest(), decomposed)
+    found = np.array(hashes, np.uint64)
+    return Scan(
+        hashes=found,
+        sides=found if tags is None else np.array(sides, np.uint64),
+        empty=np.frombuffer(empty, np.bool_),
+        sha256=digest.hexdigest(),
+        decomposed=decomposed,
+    )
+
+
+def _hash(*texts: bytes) -> int:
+    # 0xff never occurs in UTF-8, so different texts give different bytes.
+    return int.from_bytes(hashlib.blake2b(b"\xff".join(texts), digest_size=8).digest(), "little")
 
 
 def by_text(scans: Mapping[Split, Scan], filters: Filters) -> tuple[Reasons, dict[Split, int]]:
@@ -72,7 +97,7 @@ def by_text(scans: Mapping[Split, Scan], filters: Filters) -> tuple[Reasons, dic
     held_out: dict[Split, Reason] = {"test": Reason.IN_TEST, "validation": Reason.IN_VALIDATION}
     for split, reason in held_out.items():
         if split in scans:
-            inside = np.isin(train.hashes, scans[split].hashes) & ~found
+            inside = np.isin(train.sides, scans[split].sides) & ~found
             overlap[split] = int(inside.sum())
             found |= inside
             if filters.drop_test_overlap:

@@ -5,21 +5,23 @@ import json
 import os
 import re
 import tempfile
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack, suppress
-from itertools import compress, islice
+from itertools import chain, compress, islice, tee
 from pathlib import Path
-from typing import Literal, TypeAlias
+from typing import Literal, NamedTuple, TypeAlias
 
 import numpy as np
 
 from nmt.config.data import DataConfig, Filters, SavedTokenizer, SubwordTokenizer
-from nmt.data.corpus import Corpus, Pair, Split
+from nmt.data.corpus import Corpus, Member, Pair, Split
 from nmt.data.encoded import SideWriter
 from nmt.data.filtering import Reason, Reasons, Scan, by_length, by_text, counts, describe, scan
 from nmt.data.lengths import Lengths
+from nmt.data.mixture import MixedCorpus
 from nmt.data.prepared import Meta, Prepared, SplitMeta
 from nmt.data.spool import SpooledCorpus, write_pairs
+from nmt.data.text import tagged
 from nmt.errors import UserError
 from nmt.files import sha256
 from nmt.results import package_version
@@ -77,6 +79,7 @@ def _key(data: DataConfig, corpus: Corpus, seed: int) -> str:
         **data.model_dump(mode="json", include={"src", "trg", "tokenizer", "normalize", "filters"}),
         "rows": corpus.rows,
         **({"continuous": True} if corpus.continuous else {}),
+        **({"corpora": [[each.languages, tag] for each, tag in corpus.members]} if _mixed(corpus) else {}),
     }
     if isinstance(saved := data.tokenizer, SavedTokenizer):
         # Of what lies in the folder now: it may be another run's later.
@@ -117,18 +120,24 @@ def _write(
 ) -> None:
     """Write all files of a folder, meta.json last."""
     folder.mkdir()
-    if corpus.streamed:
-        corpus = SpooledCorpus(corpus, folder.with_name("spool"))
-    scans = {split: _scan(corpus, split, log) for split in corpus.splits}
+    corpus = _spooled(corpus, folder.with_name("spool"))
+    scans, sizes = dict[Split, Scan](), dict[Split, list[int]]()
+    for split in corpus.splits:
+        scans[split], sizes[split] = _scan(corpus, split, log)
     filters = _filters(data.filters, corpus)
     reasons, overlap = np.full(len(scans["train"]), Reason.KEPT, np.uint8), dict[Split, int]()
     if filters is not None:
         reasons, overlap = by_text(scans, filters)
     chosen = reasons == Reason.KEPT
-    _something_left(corpus, reasons)
+    _something_left(corpus, reasons, sizes["train"])
+
+    def train_parts() -> Iterator[_Part]:
+        parts = np.split(chosen, np.cumsum(sizes["train"])[:-1])
+        for (each, tag), kept in zip(corpus.members, parts, strict=True):
+            yield _Part(compress(each.pairs("train"), kept.tobytes()), tag)
 
     def train_pairs() -> Iterator[Pair]:
-        return compress(corpus.pairs("train"), chosen.tobytes())
+        return chain.from_iterable(part.pairs for part in train_parts())
 
     log("training the tokenizer")
     tokenizers = train_tokenizers(train_pairs)
@@ -141,18 +150,22 @@ def _write(
     for split in corpus.splits:
         log(f"encoding {split}")
         files, scanned = folder / split, scans[split]
+        kept = sizes[split]
         if split == "train":
             samplers = [np.random.default_rng((seed, number)) for number in range(_samples(data))]
             lengths = Lengths() if corpus.rows == "pairs" else None
             splits[split], reasons[chosen] = _encode(
-                train_pairs(), tokenizers, files, dtype, scanned, filters, samplers, lengths
+                train_parts(), tokenizers, files, dtype, scanned, filters, samplers, lengths
             )
-            _something_left(corpus, reasons)
+            kept = _something_left(corpus, reasons, kept)
             if lengths:
                 lengths.measured().save(folder / "tokenizer")
         else:
-            splits[split], _ = _encode(corpus.pairs(split), tokenizers, files, dtype, scanned)
+            held_out = (_Part(each.pairs(split), tag) for each, tag in corpus.members if split in each.splits)
+            splits[split], _ = _encode(held_out, tokenizers, files, dtype, scanned)
             write_pairs(corpus.pairs(split), folder / f"{split}.jsonl")
+        if _mixed(corpus):
+            splits[split] = splits[split].model_copy(update={"members": tuple(kept)})
 
     meta = Meta(
         key=key,
@@ -166,19 +179,58 @@ def _write(
         overlap=overlap,
         files={str(path.relative_to(folder)): sha256(path) for path in _files(folder)},
     )
+    if _mixed(corpus):
+        meta = meta.model_copy(update={"tags": tuple(tag or "" for _, tag in corpus.members)})
     meta = meta.model_copy(update={"checksum": meta.expected_checksum})
-    (folder / "meta.json").write_text(meta.model_dump_json(indent=2) + "\n", "utf-8")
+    (folder / "meta.json").write_text(meta.to_json(), "utf-8")
     for path in _files(folder):
         with path.open("rb+") as file:
             os.fsync(file.fileno())
 
 
-def _scan(corpus: Corpus, split: Split, log: Callable[[str], None]) -> Scan:
-    """Read a split once; raises UserError if it has nothing to train on or to score."""
+class _Part(NamedTuple):
+    """The pairs of one corpus, and the tag of its sources."""
+
+    pairs: Iterator[Pair]
+    tag: str | None
+
+
+def _mixed(corpus: Corpus) -> bool:
+    return isinstance(corpus, MixedCorpus)
+
+
+def _spooled(corpus: Corpus, folder: Path) -> Corpus:
+    """Return the corpus with a copy below the folder of what would be fetched at each reading."""
+    if isinstance(corpus, MixedCorpus):
+        folder.mkdir()
+        parts = enumerate(corpus.members)
+        return MixedCorpus([Member(_spooled(each, folder / str(n)), tag) for n, (each, tag) in parts])
+    return SpooledCorpus(corpus, folder) if corpus.streamed else corpus
+
+
+def _scan(corpus: Corpus, split: Split, log: Callable[[str], None]) -> tuple[Scan, list[int]]:
+    """Read a split once; return what it is and how many pairs each corpus has.
+
+    Raises UserError if there is nothing to train on or to score.
+    """
     log(f"reading {split} of {corpus.describe(split)}")
-    found = scan(corpus.pairs(split), monolingual=corpus.rows == "text")
-    if not len(found):
-        raise UserError(f"{corpus.describe(split)}: split {split} is empty; expected at least one pair")
+    sizes = [0] * len(corpus.members)
+
+    def read() -> Iterator[tuple[Pair, str | None]]:
+        for number, (each, tag) in enumerate(corpus.members):
+            for pair in each.pairs(split) if split in each.splits else ():
+                sizes[number] += 1
+                yield pair, tag
+
+    pairs, tags = tee(read())
+    found = scan(
+        (pair for pair, _ in pairs),
+        monolingual=corpus.rows == "text",
+        tags=(tag or "" for _, tag in tags) if _mixed(corpus) else None,
+    )
+    for size, (each, _) in zip(sizes, corpus.members, strict=True):
+        if not size and split in each.splits:
+            raise UserError(f"{each.describe(split)}: split {split} is empty; expected at least one pair")
     if split != "train" and found.empty.all():
         raise UserError(
             f"{corpus.describe(split)}: every example of split {split} has an empty side; "
@@ -189,7 +241,7 @@ def _scan(corpus: Corpus, split: Split, log: Callable[[str], None]) -> Scan:
             f"{found.decomposed:,} texts of {split} have decomposed characters, which a model "
             "treats as different from composed ones; data.normalize: nfc composes them"
         )
-    return found
+    return found, sizes
 
 
 def _filters(filters: Filters, corpus: Corpus) -> Filters | None:
@@ -208,11 +260,16 @@ def _files(folder: Path) -> list[Path]:
     return sorted(path for path in folder.rglob("*") if path.is_file())
 
 
-def _something_left(corpus: Corpus, reasons: Reasons) -> None:
-    if not (reasons == Reason.KEPT).any():
-        raise UserError(
-            f"data.filters: no pair of train of {corpus.describe()} is left: {describe(counts(reasons))}"
-        )
+def _something_left(corpus: Corpus, reasons: Reasons, sizes: Sequence[int]) -> list[int]:
+    """Return how many training pairs of each corpus are kept; raises UserError if none of one is."""
+    left = []
+    for (each, _), part in zip(corpus.members, np.split(reasons, np.cumsum(sizes)[:-1]), strict=True):
+        left.append(int((part == Reason.KEPT).sum()))
+        if not left[-1]:
+            raise UserError(
+                f"data.filters: no pair of train of {each.describe()} is left: {describe(counts(part))}"
+            )
+    return left
 
 
 def _samples(data: DataConfig) -> int:
@@ -224,7 +281,7 @@ def _samples(data: DataConfig) -> int:
 
 
 def _encode(
-    pairs: Iterator[Pair],
+    parts: Iterable[_Part],
     tokenizers: tuple[Tokenizer, Tokenizer],
     files: Path,
     dtype: str,
@@ -249,11 +306,9 @@ def _encode(
             )
             for number, sampler in enumerate(list(samplers) or [None])
         ]
-        while chunk := list(islice(pairs, CHUNK)):
-            src, trg = (
-                src_tokenizer.encode_batch([p.src for p in chunk]),
-                trg_tokenizer.encode_batch([p.trg for p in chunk]),
-            )
+        for chunk, tag in _chunks(parts, src_tokenizer):
+            src = [tagged(ids, tag) for ids in src_tokenizer.encode_batch([p.src for p in chunk])]
+            trg = trg_tokenizer.encode_batch([p.trg for p in chunk])
             reasons.append(_by_length(src, trg, filters))
             kept = np.flatnonzero(reasons[-1] == Reason.KEPT)
             if lengths:
@@ -264,7 +319,8 @@ def _encode(
                     trg_writer.append([trg[i] for i in kept])
                 else:
                     src_seed, trg_seed = sampler.integers(1 << 32, size=2).tolist()
-                    src_writer.append(src_tokenizer.sample_batch([chunk[i].src for i in kept], src_seed))
+                    sampled = src_tokenizer.sample_batch([chunk[i].src for i in kept], src_seed)
+                    src_writer.append([tagged(ids, tag) for ids in sampled])
                     trg_writer.append(trg_tokenizer.sample_batch([chunk[i].trg for i in kept], trg_seed))
     _, src_writer, trg_writer = plans[0]
     found = np.concatenate(reasons)
@@ -277,6 +333,14 @@ def _encode(
         trg_pieces=trg_writer.tokens,
     )
     return meta, found
+
+
+def _chunks(parts: Iterable[_Part], tokenizer: Tokenizer) -> Iterator[tuple[list[Pair], int | None]]:
+    """Yield some pairs at a time, and the id of their tag."""
+    for pairs, tag in parts:
+        number = None if tag is None else tokenizer.vocabulary.tag(tag)
+        while chunk := list(islice(pairs, CHUNK)):
+            yield chunk, number
 
 
 def _by_length(src: list[list[int]], trg: list[list[int]], filters: Filters | None) -> Reasons:

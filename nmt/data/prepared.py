@@ -37,6 +37,7 @@ class SplitMeta(BaseModel):
     segmentations: int
     src_pieces: int  # tokens of the first segmentation, without </s>
     trg_pieces: int
+    members: tuple[int, ...] = ()  # of several corpora: how many of the kept pairs are of each, in order
 
 
 class Meta(BaseModel):
@@ -54,12 +55,19 @@ class Meta(BaseModel):
     dropped: dict[str, int]  # training pairs by reason
     overlap: dict[Split, int]  # training pairs that are also in test or validation, dropped or not
     files: dict[str, str]  # sha256
+    tags: tuple[str, ...] = ()  # of several corpora: the token before the sources of each, "" for none
     checksum: str = ""  # sha256 of all other keys
 
     @property
     def expected_checksum(self) -> str:
         """Return the correct checksum."""
-        return hashlib.sha256(self.model_dump_json(exclude={"checksum"}).encode()).hexdigest()
+        # Of what was written: a folder of one corpus, or of an earlier version, has fewer keys.
+        text = self.model_dump_json(exclude={"checksum"}, exclude_unset=True)
+        return hashlib.sha256(text.encode()).hexdigest()
+
+    def to_json(self) -> str:
+        """Return the content of the file; what is of several corpora stands there only if there are."""
+        return self.model_dump_json(indent=2, exclude_unset=True) + "\n"
 
     @property
     def data_hashes(self) -> dict[Split, str]:
@@ -109,6 +117,13 @@ class Prepared:
         except (OSError, ValidationError):
             raise UserError(f"{path}: damaged; delete {self.folder}") from None
 
+    def tags(self, name: Split) -> list[str]:
+        """Return the token before the source of each pair of a split, "" for none."""
+        split = self.meta.splits[name]
+        if not split.members:
+            return [""] * split.kept
+        return [tag for tag, count in zip(self.meta.tags, split.members, strict=True) for _ in range(count)]
+
     @property
     def dropped(self) -> str:
         """How many training examples were dropped and why; "" for none."""
@@ -126,6 +141,9 @@ class Prepared:
                 f"  {name:<10} {split.read:>9,} {meta.rows} read, {split.kept:>9,} kept, "
                 f"{src_tokens}{split.trg_pieces:,} tokens{several}"
             )
+        for number, kept in enumerate(meta.splits["train"].members):
+            tag = f", tag {meta.tags[number]}" if meta.tags[number] else ""
+            lines.append(f"  corpus {number:<3} {kept:>9,} {meta.rows} of train kept{tag}")
         lines.append(f"  dropped from train: {self.dropped or 'nothing'}")
         for name, count in meta.overlap.items():
             if count and not meta.dropped[f"in_{name}"]:

@@ -24,19 +24,29 @@ class Normalizer(NamedTuple):
         return text.strip() if self.strip else text
 
 
+def tagged(ids: list[int], tag: int | None) -> list[int]:
+    """Return the ids of a source behind its tag, if there is one; a source without tokens stays empty."""
+    return ids if tag is None or not ids else [tag, *ids]
+
+
 class TextEncoder(NamedTuple):
-    """Encodes raw text as ids, everywhere in the same way."""
+    """Encodes raw text as ids, everywhere in the same way.
+
+    tag: the id of the special token before a source, which says how it is translated; None = none.
+    """
 
     tokenizer: Tokenizer
     normalize: Normalizer = Normalizer()
+    tag: int | None = None
 
     def encode(self, text: str) -> list[int]:
         """Return the ids of a raw text, without BOS and EOS."""
-        return self.tokenizer.encode(self.normalize(text))
+        return tagged(self.tokenizer.encode(self.normalize(text)), self.tag)
 
     def encode_batch(self, texts: Sequence[str]) -> list[list[int]]:
         """Return `encode` of each text, faster."""
-        return self.tokenizer.encode_batch([self.normalize(text) for text in texts])
+        found = self.tokenizer.encode_batch([self.normalize(text) for text in texts])
+        return [tagged(ids, self.tag) for ids in found]
 
 
 class NormalizedCorpus(WrappedCorpus):

@@ -45,12 +45,19 @@ class SentencePieceTokenizer:
 
     @classmethod
     def train(
-        cls, texts: Iterable[str], *, kind: SubwordKind, vocab_size: int | None = None, dropout: float = 0.0
+        cls,
+        texts: Iterable[str],
+        *,
+        kind: SubwordKind,
+        vocab_size: int | None = None,
+        dropout: float = 0.0,
+        tags: Sequence[str] = (),
     ) -> Self:
         """Learn a vocabulary from texts; vocab_size includes special and byte tokens, None = all (char only).
 
-        Of more than MOST_SENTENCES texts a sample of that size is used, always the same. Raises UserError if
-        the texts are empty, support only a smaller vocabulary or need a larger one.
+        tags: special tokens of its own, which no text spells. Of more than MOST_SENTENCES texts a sample of
+        that size is used, always the same. Raises UserError if the texts are empty, support only a smaller
+        vocabulary or need a larger one.
         """
         import sentencepiece
 
@@ -76,6 +83,7 @@ class SentencePieceTokenizer:
                 unk_piece=unk,
                 bos_piece=bos,
                 eos_piece=eos,
+                control_symbols=list(tags),
                 normalization_rule_name="identity",
                 remove_extra_whitespaces=False,
                 add_dummy_prefix=kind != "char",

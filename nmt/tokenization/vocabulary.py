@@ -51,11 +51,14 @@ class Vocabulary:
         return i < len(self.specials)
 
     @classmethod
-    def from_counts(cls, counts: Counter[str], *, size: int | None, min_frequency: int) -> Self:
+    def from_counts(
+        cls, counts: Counter[str], *, size: int | None, min_frequency: int, tags: Sequence[str] = ()
+    ) -> Self:
         """Return the most frequent tokens, ties by code point; size includes specials, None keeps all."""
-        kept = [p for p, n in counts.items() if n >= min_frequency and p not in SPECIALS]
+        specials = [*SPECIALS, *tags]
+        kept = [p for p, n in counts.items() if n >= min_frequency and p not in specials]
         kept.sort(key=lambda p: (-counts[p], p))
-        return cls([*SPECIALS, *kept][:size])
+        return cls([*specials, *kept][:size], specials)
 
     @classmethod
     def from_json(cls, data: bytes) -> Self:
@@ -94,6 +97,18 @@ class Vocabulary:
     def id(self, token: str) -> int:
         """Return the id of a token; UNK if it is unknown or spells a special token."""
         return self._ids.get(token, UNK)
+
+    @property
+    def tags(self) -> tuple[str, ...]:
+        """The special tokens of its own, in their order."""
+        return self.specials[len(SPECIALS) :]
+
+    def tag(self, name: str) -> int:
+        """Return the id of a tag; raises UserError if there is none of that name."""
+        if name not in self.tags:
+            found = ", ".join(self.tags) or "none"
+            raise UserError(f"the tag {name} is no token of this source vocabulary: its tags are {found}")
+        return self.specials.index(name)
 
     def __len__(self) -> int:
         return len(self.tokens)

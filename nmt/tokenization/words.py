@@ -30,17 +30,23 @@ class WordTokenizer:
 
     @classmethod
     def train(
-        cls, texts: Iterable[str], *, vocab_size: int | None, min_frequency: int, lowercase: bool
+        cls,
+        texts: Iterable[str],
+        *,
+        vocab_size: int | None,
+        min_frequency: int,
+        lowercase: bool,
+        tags: Sequence[str] = (),
     ) -> Self:
         """Keep words seen `min_frequency` times or more, at most `vocab_size` including special tokens.
 
-        Raises UserError if no word is left.
+        tags: special tokens of its own. Raises UserError if no word is left.
         """
         split = cls._splitter(lowercase=lowercase)
         counts: Counter[str] = Counter()
         for text in texts:
             counts.update(split(text))
-        vocabulary = cls._keep(counts, size=vocab_size, min_frequency=min_frequency)
+        vocabulary = cls._keep(counts, size=vocab_size, min_frequency=min_frequency, tags=tags)
         if not vocabulary.text_ids:
             raise UserError(
                 f"no word of the training text occurs data.tokenizer.min_frequency = {min_frequency} times "
@@ -53,8 +59,10 @@ class WordTokenizer:
         return (lambda text: text.lower().split()) if lowercase else str.split
 
     @staticmethod
-    def _keep(counts: Counter[str], *, size: int | None, min_frequency: int) -> Vocabulary:
-        return Vocabulary.from_counts(counts, size=size, min_frequency=min_frequency)
+    def _keep(
+        counts: Counter[str], *, size: int | None, min_frequency: int, tags: Sequence[str]
+    ) -> Vocabulary:
+        return Vocabulary.from_counts(counts, size=size, min_frequency=min_frequency, tags=tags)
 
     @property
     def fingerprint(self) -> str:
@@ -114,10 +122,13 @@ class TorchtextTokenizer(WordTokenizer):
         return splitter
 
     @staticmethod
-    def _keep(counts: Counter[str], *, size: int | None, min_frequency: int) -> Vocabulary:
-        most = None if size is None else size - len(SPECIALS)  # torchtext does not count the specials
-        kept = _torchtext("torchtext.vocab").Vocab(counts, most, min_frequency, specials=list(SPECIALS))
-        return Vocabulary(kept.itos)
+    def _keep(
+        counts: Counter[str], *, size: int | None, min_frequency: int, tags: Sequence[str]
+    ) -> Vocabulary:
+        specials = [*SPECIALS, *tags]
+        most = None if size is None else size - len(specials)  # torchtext does not count the specials
+        kept = _torchtext("torchtext.vocab").Vocab(counts, most, min_frequency, specials=specials)
+        return Vocabulary(kept.itos, specials)
 
 
 def _torchtext(module: str) -> ModuleType:

@@ -14,7 +14,7 @@ from nmt.jobs.workers import in_subprocess
 def prepare_data(experiment: Experiment, log: Callable[[str], None]) -> Prepared:
     """Return the prepared corpus of an experiment; prepare it if it does not exist."""
     data, corpus = experiment.data, corpus_of(experiment)
-    train = partial(train_tokenizers, data.tokenizer, corpus.rows)
+    train = partial(train_tokenizers, data.tokenizer, corpus.rows, tags=data.tags)
     return prepare(data, corpus, train, seed=experiment.seed, log=log)
 
 

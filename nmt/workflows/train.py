@@ -1,6 +1,7 @@
 """An experiment and a run folder → a trainer, ready to start or resume."""
 
 import os
+import re
 import tempfile
 import time
 from datetime import datetime
@@ -13,7 +14,7 @@ from torch import nn
 from nmt import machine
 from nmt.builders.embeddings import check_embeddings, fill_embeddings
 from nmt.builders.hardware import choose_device, choose_precision
-from nmt.builders.kinds import build_trained_model, kind_of, tokenizer_of_targets
+from nmt.builders.kinds import build_trained_model, kind_of, validation_by_tag
 from nmt.builders.objective import build_objective
 from nmt.builders.optimizer import build_pace, build_recipe
 from nmt.builders.room import least_vocabularies, refuse_too_large, room_of
@@ -33,7 +34,7 @@ from nmt.training.tracking import NoTracker, Tracker
 from nmt.training.trainer import Trainer
 from nmt.workflows.prepare import prepare_in_subprocess
 
-# Keys and whole sections that a resumed run may change.
+# Keys and whole sections that a resumed run may change; in each of data.corpora those of data.
 MAY_CHANGE = (
     "training.max_updates",
     "training.max_epochs",
@@ -87,8 +88,10 @@ def build_trainer(
     prepared = processes.after_main(lambda: prepare_in_subprocess(experiment, progress.log))
     took = time.perf_counter() - began[0], _cpu_seconds() - began[1]
     progress.log(prepared.summary())
-    if isinstance(experiment.model, ModelConfig) and (remark := tokenizer_of_targets(prepared)[1]):
-        progress.log(remark)
+    if isinstance(experiment.model, ModelConfig):
+        for remark in dict.fromkeys(each.remark for each in validation_by_tag(experiment, prepared)):
+            if remark:
+                progress.log(remark)
     src, trg = prepared.src_tokenizer, prepared.trg_tokenizer
     if not begun:
         processes.on_main(lambda: run.save_tokenizers(prepared.folder / "tokenizer"))
@@ -169,13 +172,18 @@ def refuse_changes(run: Run, experiment: Experiment) -> None:
     changed = [
         f"{key} (was {was!r}, now {now!r})"
         for key, was, now in changed_keys(run.experiment(), experiment)
-        if key != "name" and not any(f"{key}.".startswith(f"{free}.") for free in MAY_CHANGE)
+        if key != "name" and not _may_change(key)
     ]
     if changed:
         raise UserError(
             f"{run.folder} was begun with another configuration: {', '.join(changed)}; "
             "give another --run, or restore the values to continue"
         )
+
+
+def _may_change(key: str) -> bool:
+    of_corpus = re.sub(r"^data\.corpora\.\d+\.", "data.", key)
+    return any(f"{of_corpus}.".startswith(f"{free}.") for free in MAY_CHANGE)
 
 
 def run_folder(experiment: Experiment, folder: Path | None) -> Run:

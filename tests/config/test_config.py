@@ -5,6 +5,7 @@ import pytest
 from pydantic import ValidationError
 
 from nmt.config import Experiment
+from nmt.config.data import DataConfig
 from nmt.config.section import Section
 
 DATA: dict[str, Any] = {"builtin": {}, "src": "de", "trg": "en"}
@@ -163,3 +164,44 @@ def test_a_text_has_one_validation(text: dict[str, Any], found: str) -> None:
 )
 def test_data_and_model_go_together(sections: dict[str, Any], message: str) -> None:
     assert message in refusal(**sections)
+
+
+BUILTIN = {"builtin": {}, "src": "de", "trg": "en"}
+UNVALIDATED = {**BUILTIN, "builtin": {"validation": None}}
+
+
+@pytest.mark.parametrize(
+    ("corpora", "message"),
+    [
+        ([], "expected a validation split in one of them, found none"),
+        ([UNVALIDATED], "expected a validation split in one of them, found none"),
+        ([{**BUILTIN, "weight": 0}], "greater than 0"),
+        ([{**BUILTIN, "weight": -1}], "greater than 0"),
+        ([{**BUILTIN, "tag": "2de"}], "expected a token of its own such as <2de>, .*, found '2de'"),
+        ([{**BUILTIN, "tag": "<2 de>"}], "found '<2 de>'"),
+        ([{**BUILTIN, "tag": "<unk>"}], "found '<unk>'"),
+        ([{**BUILTIN, "tag": "<0x41>"}], "found '<0x41>'"),
+        ([{**BUILTIN, "tag": "<bt>"}], "all have a tag and none stands for a language"),
+        ([{**BUILTIN, "tsv": {"train": "a"}}], "found tsv and builtin"),
+    ],
+)
+def test_corpora_that_cannot_be_mixed_are_refused(corpora: list[object], message: str) -> None:
+    with pytest.raises(ValidationError, match=message):
+        DataConfig.model_validate({"corpora": corpora})
+
+
+def test_corpora_name_their_own_languages() -> None:
+    assert DataConfig.model_validate({"corpora": [BUILTIN, UNVALIDATED]}).tags == ()
+    with pytest.raises(ValidationError, match=r"each of data\.corpora names its own; leave them out here"):
+        DataConfig.model_validate({"corpora": [BUILTIN], "src": "de"})
+
+
+def test_one_corpus_alone_is_validated() -> None:
+    for corpus, key in [
+        (UNVALIDATED, "builtin.validation"),
+        ({"dataset": "x", "splits": {"validation": None}, "src": "de", "trg": "en"}, "splits.validation"),
+        ({"files": {"train": {"src": "a", "trg": "b"}}}, "files.validation"),
+        ({"labelled": {"train": "a"}}, "labelled.validation"),
+    ]:
+        with pytest.raises(ValidationError, match=f"{key} is missing: expected text to validate on"):
+            DataConfig.model_validate(corpus)

@@ -90,7 +90,11 @@ def test_overrides_are_applied_in_turn(file: Path) -> None:
             "data.splits.dev=x",
             "data.splits.dev: unknown key; expected one of train, validation, test",
         ),
-        ("data.tsv.train=x", "data.tsv.validation: missing; expected a value, found none"),
+        ("data.tsv.test=x", "data.tsv.train: missing; expected a value, found none"),
+        (
+            "data.splits.validation=null",
+            "data: splits.validation is missing: expected text to validate on, found none",
+        ),
         ("training.max_updates=0", "expected a number greater than or equal to 1, found 0"),
         ("training.max_updates=1.5", "training.max_updates: expected a whole number, found 1.5"),
         ("training.max_updates=true", "training.max_updates: expected a whole number, found true"),
@@ -138,7 +142,7 @@ def test_overrides_are_applied_in_turn(file: Path) -> None:
         ("data.dataset=''", "data.dataset: expected a path, found an empty one"),
         (
             "data.builtin={}",
-            "data: give exactly one of dataset, files, tsv, builtin, text, labelled; "
+            "data: give exactly one of dataset, files, tsv, builtin, corpora, text, labelled; "
             "found dataset and builtin",
         ),
         (
@@ -351,3 +355,46 @@ def test_a_language_model_is_read_as_strictly(tmp_path: Path) -> None:
         with pytest.raises(UserError) as error:
             load_experiment(path, [override])
         assert message in str(error.value)
+
+
+TWO = """
+name: two
+data:
+  corpora:
+    - {builtin: {}, src: de, trg: en, tag: <2en>}
+    - {builtin: {}, src: en, trg: de, tag: <2de>, weight: 0.5}
+"""
+
+
+def test_a_place_in_a_list_of_sections_is_a_key(tmp_path: Path) -> None:
+    path = tmp_path / "two.yaml"
+    path.write_text(TWO, encoding="utf-8")
+    plain = load_experiment(path)
+    changed = load_experiment(path, ["data.corpora.1.weight=2", "data.corpora.0.builtin.seed=4"])
+    assert changed_keys(plain, changed) == [
+        ("data.corpora.0.builtin.seed", 1, 4),
+        ("data.corpora.1.weight", 0.5, 2.0),
+    ]
+    path.write_text(dump_experiment(changed), encoding="utf-8")
+    assert load_experiment(path) == changed
+
+
+@pytest.mark.parametrize(
+    ("override", "message"),
+    [
+        (
+            "data.corpora.1.weight=0",
+            "--set: data.corpora.1.weight: expected a number greater than 0, found 0",
+        ),
+        ("data.corpora.1.weigth=1", "--set: data.corpora.1.weigth: unknown key; did you mean "),
+        ("data.corpora.0.builtin.trian=1", "unknown key; did you mean data.corpora.0.builtin.train?"),
+        ("data.corpora.0.tag=de", "data.corpora.0.tag: expected a token of its own such as <2de>"),
+    ],
+)
+def test_a_mistake_in_a_list_of_sections_is_located(tmp_path: Path, override: str, message: str) -> None:
+    path = tmp_path / "two.yaml"
+    path.write_text(TWO, encoding="utf-8")
+    with pytest.raises(UserError) as caught:
+        load_experiment(path, [override])
+    (line,) = str(caught.value).splitlines()
+    assert message in line

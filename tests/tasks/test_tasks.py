@@ -32,7 +32,7 @@ from nmt.objectives.token_loss import TokenLoss
 from nmt.tasks.labeling import LabellingTask
 from nmt.tasks.language_modeling import LanguageModelTask
 from nmt.tasks.task import SAMPLES
-from nmt.tasks.translation import TranslationTask
+from nmt.tasks.translation import Group, TranslationTask
 from nmt.tokenization.vocabulary import BOS, EOS
 from nmt.tokenization.words import WordTokenizer
 
@@ -78,7 +78,7 @@ def task() -> TranslationTask:
     return TranslationTask(
         validation=EncodedSplit.of([SRC.encode(p.src) for p in PAIRS], [TRG.encode(p.trg) for p in PAIRS]),
         raw=PAIRS,
-        translate=translate,
+        groups=(Group("", range(len(PAIRS)), translate),),
         smoothing=0.1,
         best_by="bleu",
         tokens_per_batch=16,
@@ -148,13 +148,33 @@ def test_a_validation_is_over_the_whole_split_and_by_real_decoding(task: Transla
 
 
 def test_translations_stand_beside_their_own_references(task: TranslationTask) -> None:
-    shown = replace(task, raw=PAIRS[:SAMPLES], validation=first(task, SAMPLES))
+    groups = (Group("", range(SAMPLES), translate),)
+    shown = replace(task, raw=PAIRS[:SAMPLES], validation=first(task, SAMPLES), groups=groups)
     figures, samples, _ = shown.validate(model().eval())
     outputs = [output for _, _, output in samples]
     assert [(src, ref) for src, ref, _ in samples] == PAIRS[:SAMPLES]
     assert figures["bleu"] == corpus_bleu(outputs, [p.trg for p in PAIRS[:SAMPLES]])
     words = sum(len(p.trg.split()) for p in PAIRS[:SAMPLES])
     assert figures["length_ratio"] == pytest.approx(sum(len(o.split()) for o in outputs) / words)
+
+
+def test_the_lines_of_each_tag_are_scored_apart_and_bleu_is_the_mean(task: TranslationTask) -> None:
+    asked: list[list[str]] = []
+
+    def to_y(
+        network: Seq2Seq, lines: Sequence[str], *, details: bool = False
+    ) -> tuple[list[str], list[Detail]]:
+        asked.append(list(lines))
+        return ["y y y w"] * len(lines), []
+
+    groups = (Group("2x", [0, 2, 3, 5, 6], translate), Group("2y", [1, 4], to_y))
+    network = model().eval()
+    whole, apart = task.validate(network), replace(task, groups=groups).validate(network)
+    assert asked == [["b a", "b b b"]]
+    assert apart.figures["bleu_2y"] == corpus_bleu(["y y y w"] * 2, ["y x", "y y y w"]) > 0
+    assert apart.figures["bleu"] == (apart.figures["bleu_2x"] + apart.figures["bleu_2y"]) / 2
+    assert apart.figures["loss"] == whole.figures["loss"]
+    assert dict(zip(range(SAMPLES), apart.samples, strict=True))[4] == ("b b b", "y y y w", "y y y w")
 
 
 def test_where_the_model_looked_in_its_samples_stands_beside_them(task: TranslationTask) -> None:

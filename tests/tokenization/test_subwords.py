@@ -294,3 +294,18 @@ def test_the_control_symbols_of_a_subword_model_are_special_tokens(tmp_path: Pat
     assert tokenizer.decode([4, *ids, EOS]) == "<2de>"
     assert {4, 5} <= set(tokenizer.banned)
     assert EOS not in tokenizer.banned
+
+
+@subwords
+def test_tags_are_learnt_as_special_tokens(kind: SubwordKind) -> None:
+    tokenizer = SentencePieceTokenizer.train(
+        some_texts(), kind=kind, vocab_size=SIZES[kind], tags=["<2de>", "<bt>"]
+    )
+    assert tokenizer.vocabulary.specials == (*SPECIALS, "<2de>", "<bt>")
+    assert tokenizer.vocabulary.tag("<bt>") == 5
+    if SIZES[kind]:
+        assert len(tokenizer.vocabulary) == SIZES[kind]
+    ids = tokenizer.encode("<2de> der Hund")
+    assert not any(map(tokenizer.vocabulary.is_special, ids))
+    assert tokenizer.decode([4, *ids]) == "<2de> der Hund"
+    assert {4, 5} <= set(tokenizer.banned)

@@ -88,3 +88,14 @@ def test_tags_follow_the_special_tokens_and_are_no_text() -> None:
 def test_special_tokens_stand_first_and_once(pieces: list[str], specials: list[str]) -> None:
     with pytest.raises(UserError):
         Vocabulary(pieces, specials)
+
+
+def test_a_tag_has_an_id_and_another_is_refused_with_those_there_are() -> None:
+    vocabulary = Vocabulary([*TAGGED, "a"], TAGGED)
+    assert vocabulary.tags == ("<2de>", "<2en>")
+    assert [vocabulary.tag(name) for name in vocabulary.tags] == [4, 5]
+    for name in ("<2fr>", "<s>", "a"):
+        with pytest.raises(UserError, match=f"the tag {name} is no token .* its tags are <2de>, <2en>"):
+            vocabulary.tag(name)
+    with pytest.raises(UserError, match="its tags are none"):
+        Vocabulary([*SPECIALS, "a"]).tag("<2de>")

@@ -104,3 +104,14 @@ def test_words_may_have_tags(tmp_path: Path) -> None:
     assert tokenizer.encode("<2de> a") == [UNK, 5]
     assert tokenizer.decode([4, 5, UNK, EOS]) == "a <unk>"
     assert 4 in tokenizer.banned
+
+
+@pytest.mark.parametrize("kind", [WordTokenizer, TorchtextTokenizer])
+def test_tags_are_learnt_as_special_tokens(kind: type[WordTokenizer]) -> None:
+    if kind is TorchtextTokenizer:
+        pytest.importorskip("torchtext")
+    texts = ["<2de> ein Haus", "<2de> ein Hund"]
+    tokenizer = kind.train(texts, vocab_size=7, min_frequency=1, lowercase=False, tags=["<2de>", "<2en>"])
+    assert tokenizer.vocabulary.tokens == (*SPECIALS, "<2de>", "<2en>", "ein")
+    assert tokenizer.encode("<2de> ein") == [UNK, 6]
+    assert {4, 5} <= set(tokenizer.banned)

@@ -95,11 +95,36 @@ def stop_at(trainer: Trainer, update: int) -> None:
     trainer.objective = Stopping()
 
 
-@pytest.mark.parametrize("precision", ["float32", "float64"])
+BOTH_WAYS = {
+    "builtin": None,
+    "src": None,
+    "trg": None,
+    "corpora": [
+        {
+            "builtin": {"train": 120, "validation": 10},
+            "src": "de",
+            "trg": "en",
+            "tag": "<2en>",
+            "weight": 0.5,
+        },
+        {"builtin": {"train": 100, "validation": 10}, "src": "en", "trg": "de", "tag": "<2de>", "weight": 2},
+    ],
+}
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"training__precision": "float32"},
+        {"training__precision": "float64"},
+        {f"data__{key}": value for key, value in BOTH_WAYS.items()},
+    ],
+    ids=["float32", "float64", "corpora with weights"],
+)
 def test_a_resumed_run_is_bit_for_bit_the_one_that_never_stopped(
-    everything: Everything, tmp_path: Path, prepared: str, precision: str
+    everything: Everything, tmp_path: Path, prepared: str, changes: dict[str, Any]
 ) -> None:
-    config = experiment(prepared, training__precision=precision)
+    config = experiment(prepared, **changes)
     build(tmp_path / "whole", config).train()
     out = io.StringIO()
     for update in (3, 9):
@@ -206,6 +231,23 @@ def test_moved_data_are_accepted_and_changed_data_refused(tmp_path: Path, prepar
     with pytest.raises(UserError, match="step-3 was trained with other validation data"):
         build(run, changed)
     assert Run(run).experiment() == moved
+
+
+def test_in_several_corpora_text_may_move_and_weights_may_not_change(tmp_path: Path, prepared: str) -> None:
+    def config(folder: str, weight: float) -> Experiment:
+        one = {"files": text_files(tmp_path / folder), "tag": "<2en>"}
+        other = {"files": {"train": one["files"]["train"]}, "weight": weight}
+        plain = with_files(prepared, one["files"]).model_dump()
+        return Experiment.model_validate(
+            plain
+            | {"data": plain["data"] | {"files": None, "src": None, "trg": None, "corpora": [one, other]}}
+        )
+
+    run = tmp_path / "run"
+    build(run, config("a", 0.5)).train()
+    assert build(run, config("b", 0.5)).at.update == 3
+    with pytest.raises(UserError, match=r"configuration: data\.corpora\.1\.weight \(was 0\.5, now 2\.0\);"):
+        build(run, config("c", 2))
 
 
 def test_a_key_that_may_change_frees_no_other_that_begins_alike(tmp_path: Path, prepared: str) -> None:
