@@ -4,11 +4,8 @@ import os
 import stat
 import sys
 import time
-from collections.abc import Iterator
-from contextlib import nullcontext
 from dataclasses import replace
-from functools import partial
-from itertools import chain, islice
+from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -32,7 +29,6 @@ from nmt.cli.arguments import (
     say_empty,
 )
 from nmt.cli.translate_options import (
-    FEW,
     Alignments,
     Alpha,
     Errors,
@@ -58,12 +54,10 @@ from nmt.cli.translate_options import (
 )
 from nmt.decoding.options import Sampling, TranslationOptions
 from nmt.errors import UserError
-from nmt.jobs.blocks import Shard, blocks, ready_blocks
+from nmt.jobs.blocks import Blocks, Shard, blocks, ready_blocks
 
 if TYPE_CHECKING:
     from nmt.workflows.translate import Form
-
-Blocks = Iterator[tuple[list[str], Exception | None]]
 
 OF_JOBS = ("file", "source", "output", "resume", "shard", "alignments", "json", "sample", "errors", "workers")
 OF_SEARCH = ("beam", "n_best", "alignments", "json", "length_penalty", "alpha", "no_protect", "replace_unk")
@@ -165,68 +159,36 @@ def translate(
         lines = read_lines(source, errors) if source else read_standard_input(errors)
         translate_document(options, lines, str(source or STANDARD_INPUT), output)
         return
+    from nmt.workflows.translate import translate_blocks
+
     begin, end = _extent(source, Shard.parse(shard or "1/1"))
     if workers is None and not _is_file(source):
         workers = 1
     found = _blocks(source, errors, begin, end, ready=workers == 1)
-    workers, found = _share(found, workers, device)
     form: Form = "json" if json else "links" if alignments else "text"
     began = time.monotonic()
-    read, done = _run(options, workers, found, begin, output, resume=resume, form=form)
+    read, done, short = translate_blocks(
+        options, found, output, begin=begin, workers=workers, resume=resume, form=form
+    )
+    _say_short(short)
     if not read and end is None:
         say_empty(source)
     elif read > done and _is_file(source) and sys.stderr.isatty():  # a script sees nothing on success
         _say_speed(read - done, time.monotonic() - began)
 
 
-def _run(
-    options: TranslationOptions,
-    workers: int,
-    found: Blocks,
-    begin: int,
-    output: Path | None,
-    *,
-    resume: bool,
-    form: "Form",
-) -> tuple[int, int]:
-    """Translate the blocks, of which the first begins at line `begin`, in so many processes.
-
-    Return how many lines they hold, and how many of these were done before.
-    """
-    from nmt.jobs.output import open_output
-    from nmt.jobs.workers import in_order
-    from nmt.workflows.translate import load_block_translator
-
-    load = partial(load_block_translator, options, form)
-    numbered_from = None if options.n_best == 1 or form == "json" else begin
-    short: list[int] = []
-    read = 0
-
-    def counted() -> "Blocks":
-        nonlocal read
-        for block, problem in found:
-            read += len(block)
-            yield block, problem
-
-    with in_order(load, workers) as translated:
-        opened = open_output(output, resume=resume, numbered_from=numbered_from) if output else nullcontext()
-        with opened as out:
-            write, done = (out.write, begin + out.done) if out else (_print, begin)
-            for block in translated(_numbered(counted(), begin, done)):
-                write(block.text)
-                short += block.short
-    if short:
-        which = (
-            "are much shorter than their sources, the first"
-            if short[1:]
-            else "is much shorter than its source,"
-        )
-        print(
-            f"nmt: {len(short)} of the translations {which} that of line {short[0] + 1}; "
-            "check whether text is missing there",
-            file=sys.stderr,
-        )
-    return read, done - begin
+def _say_short(short: list[int]) -> None:
+    """Warn of the lines, by their numbers, whose translations are much shorter than they."""
+    if not short:
+        return
+    which = (
+        "are much shorter than their sources, the first" if short[1:] else "is much shorter than its source,"
+    )
+    print(
+        f"nmt: {len(short)} of the translations {which} that of line {short[0] + 1}; "
+        "check whether text is missing there",
+        file=sys.stderr,
+    )
 
 
 def _say_speed(lines: int, seconds: float) -> None:
@@ -299,33 +261,3 @@ def _blocks(source: Path | None, errors: Errors, begin: int, end: int | None, *,
     lines = read_lines(source, errors) if source else read_standard_input(errors)
     cut = ready_blocks if source is None and ready and not _is_file(None) else blocks
     yield from cut(islice(lines, begin, end))
-
-
-def _share(found: Blocks, workers: int | None, device: str) -> tuple[int, Blocks]:
-    """Return the number of processes, never more than there are blocks, and the blocks."""
-    from nmt.workflows.translate import choose_workers
-
-    if workers == 1:
-        return 1, found
-    at_hand = []
-    if workers is None:
-        at_hand = list(islice(found, FEW + 1))
-        workers = choose_workers(device) if len(at_hand) > FEW else 1
-    at_hand += islice(found, max(0, workers - len(at_hand)))
-    return max(1, min(workers, len(at_hand))), chain(at_hand, found)
-
-
-def _numbered(found: Blocks, begin: int, done: int) -> Iterator[tuple[int, list[str]]]:
-    """Yield the blocks from line `done` on with their first number; raise an error of the input."""
-    number = begin
-    for block, problem in found:
-        if block and number >= done:
-            yield number, block
-        number += len(block)
-        if problem is not None:
-            raise problem
-
-
-def _print(text: str) -> None:
-    sys.stdout.buffer.write(text.encode())
-    sys.stdout.buffer.flush()

@@ -7,10 +7,8 @@ import typer
 
 from nmt.cli.arguments import MOST_BEAM, MOST_THREADS
 from nmt.decoding.options import PenaltyKind, Splitter
-from nmt.jobs.blocks import BLOCK
+from nmt.jobs.blocks import BLOCK, FEW
 from nmt.machine import Precision
-
-FEW = 4  # blocks; for no more than these no other process is started unless asked for
 
 Errors = Literal["strict", "replace"]
 Input = Annotated[

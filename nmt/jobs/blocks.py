@@ -9,11 +9,15 @@ import re
 import threading
 from collections.abc import Iterator
 from itertools import islice
-from typing import NamedTuple, Self
+from typing import NamedTuple, Self, TypeAlias
 
 from nmt.errors import UserError
 
 BLOCK = 500  # lines
+FEW = 4  # blocks; for no more than these no other process is started unless asked for
+
+# Each with the error that ended the input behind it, if any.
+Blocks: TypeAlias = Iterator[tuple[list[str], Exception | None]]
 
 
 class Shard(NamedTuple):
@@ -40,7 +44,7 @@ class Shard(NamedTuple):
         return range(first, min(last, total))
 
 
-def blocks(lines: Iterator[str]) -> Iterator[tuple[list[str], Exception | None]]:
+def blocks(lines: Iterator[str]) -> Blocks:
     """Yield the lines in blocks, and with the last block the error that ended the input, if any."""
     problem: Exception | None = None
     while problem is None:
@@ -55,7 +59,7 @@ def blocks(lines: Iterator[str]) -> Iterator[tuple[list[str], Exception | None]]
         yield block, problem
 
 
-def ready_blocks(lines: Iterator[str]) -> Iterator[tuple[list[str], Exception | None]]:
+def ready_blocks(lines: Iterator[str]) -> Blocks:
     """Yield blocks as `blocks` does, but as soon as any line is available.
 
     A thread reads ahead, so that lines from a slow writer are processed one by one, from a fast one together.
@@ -83,3 +87,17 @@ def ready_blocks(lines: Iterator[str]) -> Iterator[tuple[list[str], Exception | 
                 return
             block.append(line)
         yield block, None
+
+
+def numbered(found: Blocks, begin: int, done: int) -> Iterator[tuple[int, list[str]]]:
+    """Yield the blocks from line `done` on with their first number; raise an error of the input.
+
+    begin: the number of the first line.
+    """
+    number = begin
+    for block, problem in found:
+        if block and number >= done:
+            yield number, block
+        number += len(block)
+        if problem is not None:
+            raise problem

@@ -1,10 +1,16 @@
 """Blocks of lines → their translations as text, in the best number of processes."""
 
 import json
+import sys
 from collections.abc import Callable, Iterator
+from contextlib import nullcontext
+from functools import partial
+from itertools import chain, islice
+from pathlib import Path
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
 from nmt.decoding.options import Sampling, TranslationOptions
+from nmt.jobs.blocks import FEW, Blocks, numbered
 from nmt.machine import cores, has_cuda_driver
 
 # The process that distributes the blocks loads no torch.
@@ -20,6 +26,71 @@ class Translated(NamedTuple):
 
     text: str
     short: list[int]
+
+
+class Done(NamedTuple):
+    """How many lines were read, how many of these were done before, and which translations are short."""
+
+    read: int
+    before: int
+    short: list[int]
+
+
+def translate_blocks(
+    options: TranslationOptions,
+    found: Blocks,
+    output: Path | None,
+    *,
+    begin: int = 0,
+    workers: int | None = None,
+    resume: bool = False,
+    form: Form = "text",
+) -> Done:
+    """Write the translations of blocks of lines, in order, to a new file or to standard output.
+
+    begin: number of the first line. workers: processes; None: one per core if there are many blocks.
+    resume: continue the file if it exists. Raises UserError like `open_output` and `open_translator`.
+    """
+    from nmt.jobs.output import open_output
+    from nmt.jobs.workers import in_order
+
+    workers, found = _share(found, workers, options.device)
+    load = partial(load_block_translator, options, form)
+    numbered_from = None if options.n_best == 1 or form == "json" else begin
+    short: list[int] = []
+    read = 0
+
+    def counted() -> Blocks:
+        nonlocal read
+        for block, problem in found:
+            read += len(block)
+            yield block, problem
+
+    with in_order(load, workers) as translated:
+        opened = open_output(output, resume=resume, numbered_from=numbered_from) if output else nullcontext()
+        with opened as out:
+            write, done = (out.write, begin + out.done) if out else (_print, begin)
+            for block in translated(numbered(counted(), begin, done)):
+                write(block.text)
+                short += block.short
+    return Done(read, done - begin, short)
+
+
+def _share(found: Blocks, workers: int | None, device: str) -> tuple[int, Blocks]:
+    """Return the number of processes, never more than there are blocks, and the blocks."""
+    if workers == 1:
+        return 1, found
+    at_hand = []
+    if workers is None:
+        at_hand = list(islice(found, FEW + 1))
+        workers = choose_workers(device) if len(at_hand) > FEW else 1
+    at_hand += islice(found, max(0, workers - len(at_hand)))
+    return max(1, min(workers, len(at_hand))), chain(at_hand, found)
+
+
+def _print(text: str) -> None:
+    sys.stdout.buffer.write(text.encode())
+    sys.stdout.buffer.flush()
 
 
 def choose_workers(device: str) -> int:
