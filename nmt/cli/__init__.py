@@ -10,6 +10,7 @@ from pathlib import Path
 import typer
 
 from nmt.cli.arguments import Command
+from nmt.cli.augment import augment
 from nmt.cli.check import check
 from nmt.cli.check_resume import check_resume
 from nmt.cli.compare import compare
@@ -42,6 +43,7 @@ for command in (
     train,
     seeds,
     translate,
+    augment,
     score,
     compare,
     predict,

@@ -73,8 +73,8 @@ def place(tmp_path: Path, tiny_run: Path) -> Path:
             (tmp_path / f"{name}.{language}").write_text(
                 "".join(f"{pair[side]}\n" for pair in part), encoding="utf-8"
             )
-    for name in ("output.en", "other.en"):
-        (tmp_path / name).write_text((tmp_path / "test.en").read_text(encoding="utf-8"), encoding="utf-8")
+    for name, copied in (("output.en", "test.en"), ("other.en", "test.en"), ("mono.en", "dev.en")):
+        (tmp_path / name).write_text((tmp_path / copied).read_text(encoding="utf-8"), encoding="utf-8")
     (tmp_path / "table.md").write_text("<!-- results:begin -->\n<!-- results:end -->\n", encoding="utf-8")
     return tmp_path
 
