@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from nmt.decoding.demands import Rules
     from nmt.decoding.engine import Engine
     from nmt.decoding.translator import Translator
 
@@ -30,6 +31,7 @@ def load(
     max_source: int | None = None,
     split: bool = True,
     protect: bool = True,
+    rules: "Rules | None" = None,
 ) -> "Translator[Engine]":
     """Return the translator of a trained run: `nmt.load("runs/demo").translate(["…"])`.
 
@@ -37,10 +39,12 @@ def load(
     "de-en". Several runs are an ensemble; lm is a run of a language model, fused with lm_weight (0.2).
     max_source: source tokens that are translated as a whole, by default the run's; split: False keeps
     together more sentences of a line than training showed. protect: addresses, placeholders and tags come out
-    as they are. Several threads may use the translator.
+    as they are. rules: about every translation, such as a glossary (`nmt.decoding.demands.Rules`). Several
+    threads may use the translator.
     Raises UserError where a folder is no whole run, or they do not belong together.
     """
     from nmt.builders.engine import open_translator
+    from nmt.decoding.demands import NONE
     from nmt.decoding.options import TranslationOptions
 
     return open_translator(
@@ -51,5 +55,6 @@ def load(
             max_source=max_source,
             split=split,
             protect=protect,
+            rules=rules or NONE,
         )
     )

@@ -49,7 +49,7 @@ def _suits_graphs(options: TranslationOptions) -> bool:
 
 
 def _open_graphs(options: TranslationOptions, experiment: "Experiment | None") -> Translator[Engine]:
-    if len(options.models) == 1 and options.lm is None:
+    if len(options.models) == 1 and options.lm is None and not options.rules:
         return _open_graph(options, experiment)
     from nmt.builders.translator import load_in_graphs
 

@@ -4,7 +4,8 @@ from typing import assert_never
 
 from nmt.config.decoding import AveragePenalty, DecodingConfig, GnmtPenalty, NoPenalty, PenaltyConfig
 from nmt.decoding.candidates import LengthPenalty
-from nmt.decoding.processors import Ban
+from nmt.decoding.demands import NONE, Rules
+from nmt.decoding.processors import AnyProcessor, Ban, MinimumLength, NoRepeat
 from nmt.decoding.search import SearchSettings
 from nmt.tokenization.tokenizer import Tokenizer
 from nmt.tokenization.vocabulary import BOS, EOS
@@ -24,15 +25,20 @@ def build_penalty(config: PenaltyConfig) -> LengthPenalty:
 
 
 def build_search(
-    config: DecodingConfig, tokenizer: Tokenizer, *, beam: int, n_best: int = 1
+    config: DecodingConfig, tokenizer: Tokenizer, *, beam: int, n_best: int = 1, rules: Rules = NONE
 ) -> SearchSettings:
-    """Return the settings of a search for targets of this tokenizer."""
+    """Return the settings of a search for targets of this tokenizer, with the rules about tokens."""
+    processors: list[AnyProcessor] = [Ban(tokenizer.banned)]
+    if rules.min_length:
+        processors.append(MinimumLength(rules.min_length, EOS))
+    if rules.no_repeat:
+        processors.append(NoRepeat(rules.no_repeat, EOS))
     return SearchSettings(
         beam=beam,
         penalty=build_penalty(config.length_penalty),
         bos=BOS,
         eos=EOS,
-        processors=(Ban(tokenizer.banned),),
+        processors=tuple(processors),
         n_best=n_best,
         max_ratio=config.max_ratio,
         max_extra=config.max_extra,

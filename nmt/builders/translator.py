@@ -28,7 +28,7 @@ from nmt.evaluation.alignment import Confidence
 from nmt.machine import Precision
 from nmt.models import LanguageModel, Seq2Seq
 from nmt.run import Run
-from nmt.runtime.bundle import is_fresh
+from nmt.runtime.bundle import find_model, is_fresh
 from nmt.runtime.manifest import GraphPrecision, Manifest
 from nmt.tokenization.tokenizer import Tokenizer, load_tokenizers
 
@@ -115,7 +115,9 @@ def _translator(
     beam = choose_beam(n_best, asked=options.beam, usual=decoding.beam)
     limits = [member.limits(options.max_source) for member in members]
     # Some of the hypotheses may be one text.
-    search = build_search(decoding, first.trg, beam=beam, n_best=1 if n_best == 1 else beam)
+    search = build_search(
+        decoding, first.trg, beam=beam, n_best=1 if n_best == 1 else beam, rules=options.rules
+    )
     penalty = LengthPenalty(*options.penalty(search.penalty.alpha, search.penalty.offset))
     engine = TorchEngine(
         scorer,
@@ -123,6 +125,7 @@ def _translator(
         tokens_per_batch=decoding.tokens_per_batch,
         device=device,
         precision=precision,
+        surfaces=first.trg.surfaces() if options.rules else (),
     )
     return Translator(
         engine,
@@ -140,6 +143,8 @@ def _translator(
         confidence=_confidence(options),
         protect=options.protect,
         replace_unk=options.replace_unk,
+        glossary=options.rules.glossary,
+        forbidden=options.rules.forbidden,
     )
 
 
@@ -197,6 +202,13 @@ def read_members(options: TranslationOptions, experiment: Experiment | None = No
 
 def read_member(folder: Path, experiment: Experiment | None = None) -> Member:
     """Return a run that translates; raises UserError for another."""
+    exported = find_model(folder)
+    of_run = (exported / "config.yaml").exists() or (exported / "model.safetensors").exists()
+    if not of_run and (exported / "manifest.json").exists():
+        raise UserError(
+            f"{folder} was exported and searches by itself; an ensemble, a language model, sampling, and "
+            "rules such as a glossary need the run that it was made of"
+        )
     run = Run(folder)
     experiment = experiment or run.experiment()
     if not isinstance(experiment.model, ModelConfig):

@@ -29,17 +29,22 @@ from nmt.cli.arguments import (
     say_empty,
 )
 from nmt.cli.translate_options import (
+    AfterTabOf,
     Alignments,
     Alpha,
     Errors,
+    ForbiddenFile,
     Format,
+    GlossaryFile,
     Input,
     Interactive,
     Json,
     LengthPenalty,
     MaxSource,
+    MinLength,
     NBest,
     NoProtect,
+    NoRepeatOf,
     NoSplit,
     OnErrors,
     Output,
@@ -51,7 +56,10 @@ from nmt.cli.translate_options import (
     ShardOf,
     ThreadsOfEach,
     Workers,
+    read_forbidden,
+    read_glossary,
 )
+from nmt.decoding.demands import Rules
 from nmt.decoding.options import Sampling, TranslationOptions
 from nmt.errors import UserError
 from nmt.jobs.blocks import Blocks, Shard, blocks, ready_blocks
@@ -60,8 +68,21 @@ if TYPE_CHECKING:
     from nmt.workflows.translate import Form
 
 OF_JOBS = ("file", "source", "output", "resume", "shard", "alignments", "json", "sample", "errors", "workers")
-OF_SEARCH = ("beam", "n_best", "alignments", "json", "length_penalty", "alpha", "no_protect", "replace_unk")
+OF_SEARCH = (
+    "beam",
+    "n_best",
+    "alignments",
+    "json",
+    "length_penalty",
+    "alpha",
+    "no_protect",
+    "replace_unk",
+    "glossary",
+    "forbid",
+    "after_tab",
+)
 OF_LINES = (
+    "after_tab",
     "resume",
     "shard",
     "n_best",
@@ -97,6 +118,11 @@ def translate(
     sentences: Sentences = "rules",
     no_protect: NoProtect = False,
     replace_unk: ReplaceUnk = False,
+    min_length: MinLength = 0,
+    no_repeat: NoRepeatOf = 0,
+    glossary: GlossaryFile = None,
+    forbid: ForbiddenFile = None,
+    after_tab: AfterTabOf = None,
     sample: Sample = False,
     temperature: Temperature = 1.0,
     top_k: TopK = None,
@@ -138,6 +164,13 @@ def translate(
         protect=not no_protect,
         replace_unk=replace_unk,
         sentences=sentences,
+        rules=Rules(
+            min_length=min_length,
+            no_repeat=no_repeat,
+            glossary=read_glossary(glossary),
+            forbidden=read_forbidden(forbid),
+            after_tab=after_tab,
+        ),
         sampling=Sampling(seed, temperature, top_k, top_p) if sample else None,
         device=device,
         precision=precision,
@@ -148,7 +181,9 @@ def translate(
 
         converse(options if given(context, "n_best") else replace(options, n_best=USUAL))
         return
-    if lm or len(model) > 1:  # before a line is read; a single run has nothing to go together with
+    if (
+        lm or len(model) > 1 or options.rules
+    ):  # before a line is read; a single run has nothing to go together with
         from nmt.builders.translator import check_models
 
         check_models(options)

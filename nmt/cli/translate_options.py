@@ -6,6 +6,7 @@ from typing import Annotated, Literal
 import typer
 
 from nmt.cli.arguments import MOST_BEAM, MOST_THREADS
+from nmt.decoding.demands import AfterTab, Glossary
 from nmt.decoding.options import PenaltyKind, Splitter
 from nmt.jobs.blocks import BLOCK, FEW
 from nmt.machine import Precision
@@ -100,6 +101,36 @@ ReplaceUnk = Annotated[
         "--replace-unk", help="of models of words: write the source word with most attention instead of <unk>"
     ),
 ]
+MinLength = Annotated[
+    int,
+    typer.Option(
+        min=0, max=100_000, metavar="TOKENS", help="each part of a line has at least so many tokens"
+    ),
+]
+NoRepeatOf = Annotated[
+    int,
+    typer.Option("--no-repeat", min=0, max=1_000, metavar="N", help="no N tokens in a row occur twice"),
+]
+GlossaryFile = Annotated[
+    Path | None,
+    typer.Option(
+        "--glossary",
+        metavar="FILE",
+        help="lines SOURCE, tab, TARGET: where a line has SOURCE as whole words, its translation has TARGET",
+    ),
+]
+ForbiddenFile = Annotated[
+    Path | None,
+    typer.Option("--forbid", metavar="FILE", help="one text a line; no word of a translation begins with it"),
+]
+AfterTabOf = Annotated[
+    AfterTab | None,
+    typer.Option(
+        "--after-tab",
+        help="what stands behind tabs in each line. prefix: how its translation begins; terms: texts that "
+        "the translation has, and !texts that it has not. The line is translated as a whole",
+    ),
+]
 Sample = Annotated[
     bool,
     typer.Option(
@@ -124,3 +155,17 @@ Workers = Annotated[
     ),
 ]
 ThreadsOfEach = Annotated[int, typer.Option(min=1, max=MOST_THREADS, help="CPU threads per process")]
+
+
+def read_glossary(path: Path | None) -> Glossary | None:
+    """Return the glossary in a file; raises UserError that names a line that is none."""
+    from nmt.data.lines import read_lines
+
+    return Glossary.parse(read_lines(path), str(path)) if path else None
+
+
+def read_forbidden(path: Path | None) -> tuple[str, ...]:
+    """Return the texts in a file, one a line."""
+    from nmt.data.lines import read_lines
+
+    return tuple(filter(None, map(str.strip, read_lines(path)))) if path else ()

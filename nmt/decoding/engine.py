@@ -5,7 +5,7 @@ Needs no torch. Ty target and Tx source positions.
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import NamedTuple, Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -27,6 +27,19 @@ class Hypothesis:
     log_prob: float
     alignment: NDArray[np.floating] | None = field(default=None, compare=False)
     token_log_probs: list[float] | None = field(default=None, compare=False)
+
+
+class TokenDemand(NamedTuple):
+    """What is demanded of an output: ids of its prefix and of each term, and forbidden texts in UTF-8."""
+
+    prefix: Sequence[int] = ()
+    terms: Sequence[Sequence[int]] = ()
+    forbidden: tuple[bytes, ...] = ()
+
+    @property
+    def tokens(self) -> int:
+        """The number of tokens that the output must have at least, </s> not counted."""
+        return len(self.prefix) + sum(map(len, self.terms))
 
 
 class Engine(Protocol):
@@ -53,6 +66,25 @@ class Engine(Protocol):
         neighbours, change no result.
         Raises Diverged where all that the search reached has probability 0 or none (not a number).
         """
+        ...
+
+
+@runtime_checkable
+class DemandingEngine(Engine, Protocol):
+    """An engine that also searches under demands."""
+
+    def demanded(
+        self,
+        rows: Sequence[list[int]],
+        *others: Sequence[list[int]],
+        demands: Sequence[TokenDemand],
+        details: bool = False,
+    ) -> list[list[Hypothesis]]:
+        """Return what `hypotheses` does, of outputs that meet the demand of their row."""
+        ...
+
+    def longest(self, row: list[int]) -> int:
+        """Return how many tokens an output may have, </s> not counted."""
         ...
 
 

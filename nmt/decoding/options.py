@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, NamedTuple
 
+from nmt.decoding.demands import NONE, Rules
 from nmt.errors import UserError
 from nmt.machine import Precision
 
@@ -45,6 +46,7 @@ class TranslationOptions:
     protect: addresses, placeholders and tags come out as they are (`translate_protected`).
     replace_unk: so does a source word where a model of words writes <unk> (`replace_unknown`).
     sentences: what finds the ends of sentences (`sentence_finder`).
+    rules: about every output. With some the search is one in torch, of any engine's steps.
     sampling: translations are sampled, not searched; in float64 unless precision says otherwise, since a
     random number can fall next to the edge between two tokens. threads: CPU threads of a process that
     translates; None leaves torch as it is set, and gives ONNX Runtime one.
@@ -62,6 +64,7 @@ class TranslationOptions:
     protect: bool = False
     replace_unk: bool = False
     sentences: Splitter = "rules"
+    rules: Rules = NONE
     sampling: Sampling | None = None
     device: str = "auto"
     precision: Precision = "auto"

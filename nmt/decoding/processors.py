@@ -53,6 +53,73 @@ class Ban:
         return log_probs, None
 
 
+class MinimumLength:
+    """No output ends before it has so many tokens, or all that its limit leaves. The state is how many."""
+
+    def __init__(self, tokens: int, eos: int) -> None:
+        self.tokens, self.eos = tokens, eos
+
+    def start(self, limits: Int[Tensor, "B"]) -> Int[Tensor, "B"]:
+        """Return the fewest tokens of each output."""
+        return (limits - 1).clamp(max=self.tokens)
+
+    def __call__(
+        self, log_probs: Float[Tensor, "N V"], ids: Int[Tensor, "N t"], state: Int[Tensor, "N"]
+    ) -> tuple[Float[Tensor, "N V"], Int[Tensor, "N"]]:
+        """Return the log-probabilities with </s> at −∞ in the rows that are too short."""
+        log_probs[:, self.eos].masked_fill_(ids.shape[1] < state, float("-inf"))
+        return log_probs, state
+
+
+class NoRepeat:
+    """No n tokens in a row occur twice in an output (Paulus et al. 2018). It has no state."""
+
+    def __init__(self, n: int, eos: int) -> None:
+        self.n, self.eos = n, eos
+
+    def start(self, limits: Int[Tensor, "B"]) -> None:
+        """Return None."""
+        return None
+
+    def __call__(
+        self, log_probs: Float[Tensor, "N V"], ids: Int[Tensor, "N t"], state: None
+    ) -> tuple[Float[Tensor, "N V"], None]:
+        """Return the log-probabilities with −∞ for tokens that followed the last n − 1 tokens before."""
+        t = ids.shape[1]
+        if t < self.n:
+            return log_probs, None
+        grams = ids.unfold(1, self.n, 1)  # (N, t − n + 1, n)
+        again = (grams[:, :, :-1] == ids[:, None, t - self.n + 1 :]).all(dim=2)
+        again &= grams[:, :, -1] != self.eos  # a finished hypothesis repeats </s>
+        rows, places = again.nonzero(as_tuple=True)
+        log_probs[rows, grams[rows, places, -1]] = float("-inf")
+        return log_probs, None
+
+
+class Prefix:
+    """Each output begins with the tokens that its sentence is given; the state is these tokens."""
+
+    def __init__(self, prefixes: Sequence[Sequence[int]]) -> None:
+        self._tokens = torch.full((len(prefixes), max(map(len, prefixes), default=0)), -1)
+        for row, each in zip(self._tokens, prefixes, strict=True):
+            row[: len(each)] = torch.tensor(each)
+
+    def start(self, limits: Int[Tensor, "B"]) -> Int[Tensor, "B P"]:
+        """Return the tokens of each sentence, −1 behind its last."""
+        return self._tokens.to(limits.device)
+
+    def __call__(
+        self, log_probs: Float[Tensor, "N V"], ids: Int[Tensor, "N t"], state: Int[Tensor, "N P"]
+    ) -> tuple[Float[Tensor, "N V"], Int[Tensor, "N P"]]:
+        """Return the log-probabilities with all but the given token at −∞, in rows that still have one."""
+        t = ids.shape[1]
+        if t < state.shape[1]:
+            given = state[:, t : t + 1]
+            others = torch.arange(log_probs.shape[1], device=log_probs.device) != given
+            log_probs = log_probs.masked_fill((given >= 0) & others, float("-inf"))
+        return log_probs, state
+
+
 class LengthLimit:
     """At the longest output, </s> is the only candidate. The state is the limits."""
 

@@ -6,7 +6,7 @@ B sentences, K hypotheses a sentence, N = B · K rows, V tokens, Tx source posit
 from collections.abc import Callable
 from dataclasses import dataclass
 from math import inf
-from typing import Any, Generic, NamedTuple, Protocol, TypeAlias, TypeVar
+from typing import Any, Generic, NamedTuple, Protocol, TypeAlias, TypeVar, cast
 
 import torch
 from torch import Tensor
@@ -14,6 +14,7 @@ from torch import Tensor
 from nmt.decoding.candidates import LengthPenalty, some_top, top
 from nmt.decoding.engine import Hypothesis
 from nmt.decoding.processors import AnyProcessor, LengthLimit, Processors
+from nmt.decoding.terms import Progress, Terms, deal
 from nmt.decoding.trees import Tree, select_rows
 from nmt.shapes import Bool, Float, Int
 
@@ -50,7 +51,8 @@ AnyScorer: TypeAlias = StepScorer[Any, Any, Any]  # any source, memory and state
 class SearchSettings:
     """The size and limits of a search, and the ids of the special tokens it needs.
 
-    processors: rules about the next token, applied in order; the length limit comes last.
+    processors: rules about the next token, applied in order; the terms and the length limit come last.
+    terms: what each output must hold; the beam is then shared by hypotheses with more and fewer of them.
     """
 
     beam: int
@@ -58,6 +60,7 @@ class SearchSettings:
     bos: int
     eos: int
     processors: tuple[AnyProcessor, ...] = ()
+    terms: Terms | None = None
     n_best: int = 1
     max_ratio: float = 2.0
     max_extra: int = 10
@@ -101,7 +104,11 @@ class _Beam:
         return self.ids.flatten(0, 1)[:, :position]
 
     def advance(
-        self, log_probs: Float[Tensor, "N V"], alignment: Float[Tensor, "N Tx"] | None, position: int
+        self,
+        log_probs: Float[Tensor, "N V"],
+        alignment: Float[Tensor, "N Tx"] | None,
+        position: int,
+        progress: Progress | None,
     ) -> tuple[Int[Tensor, "N"], Float[Tensor, "B"]]:
         """Extend every live hypothesis by its best tokens and keep K per sentence.
 
@@ -111,12 +118,10 @@ class _Beam:
         """
         settings, (size, beam) = self.settings, self.log_probs.shape
         rank = self._rank(log_probs)  # (B, K · V)
-        # If the K + 1 best differ, the choice is unique; otherwise ties must be broken.
-        best, chosen = some_top(rank, beam + 1)
-        if (best.diff(dim=1) == 0).any():  # −∞ − (−∞) is NaN
-            # Of equal candidates the smaller token comes first, then the smaller slot.
-            best, places = top(rank.view(size, beam, -1).mT.reshape(size, -1), beam + 1)
-            chosen = places % beam * log_probs.shape[1] + places // beam
+        if progress is not None:
+            best, chosen = deal(rank, progress, self.finished)
+        else:
+            best, chosen = self._best(rank, beam + 1)
         gap = best[:, beam - 1] - best[:, beam] if best.shape[1] > beam else best.new_full((size,), inf)
         ranks, chosen = best[:, :beam], chosen[:, :beam]  # (B, K)
 
@@ -139,6 +144,19 @@ class _Beam:
         if alignment is not None:
             self._note(alignment, origin, position)
         return origin, gap
+
+    def _best(
+        self, rank: Float[Tensor, "B KV"], count: int
+    ) -> tuple[Float[Tensor, "B C"], Int[Tensor, "B C"]]:
+        """Return the best candidates of each sentence and their places."""
+        # If they all differ, the choice is unique; otherwise ties must be broken.
+        best, chosen = some_top(rank, count)
+        if (best.diff(dim=1) == 0).any():  # −∞ − (−∞) is NaN
+            # Of equal candidates the smaller token comes first, then the smaller slot.
+            (size, beam), width = self.log_probs.shape, rank.shape[1] // self.log_probs.shape[1]
+            best, places = top(rank.view(size, beam, -1).mT.reshape(size, -1), count)
+            chosen = places % beam * width + places // beam
+        return best, chosen
 
     def _rank(self, log_probs: Float[Tensor, "N V"]) -> Float[Tensor, "B KV"]:
         """Return the log-probabilities of all K · V candidates; overwrites those of the step."""
@@ -237,7 +255,8 @@ def beam_search(
         return []
     memory, first = scorer.start(source)
     rows = torch.arange(size, device=limits.device).repeat_interleave(beam)
-    process = Processors((*settings.processors, LengthLimit(settings.eos)))
+    last = [] if settings.terms is None else [settings.terms]
+    process = Processors((*settings.processors, *last, LengthLimit(settings.eos)))
     state: tuple[State, tuple[Tree, ...]] = select_rows(first, rows), process.start(limits, rows)
     y_prev = torch.full((size * beam,), settings.bos, device=limits.device)
     results: list[list[Hypothesis]] = [[] for _ in range(size)]
@@ -247,7 +266,8 @@ def beam_search(
         if search is None:
             search = _Beam(limits, settings, step.log_probs.dtype)
         log_probs, rules = process(step.log_probs, search.tokens(position), state[1])
-        origin, gaps = search.advance(log_probs, step.alignment if details else None, position)
+        progress = None if settings.terms is None else cast(Progress, rules[-2])
+        origin, gaps = search.advance(log_probs, step.alignment if details else None, position, progress)
         if observer is not None:
             observer(search.rows, gaps)
         state = step.state, rules

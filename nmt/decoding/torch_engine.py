@@ -1,16 +1,19 @@
 """The engine in torch: any step scorer under the one search, by itself, sampled from or forced."""
 
-from collections.abc import Sequence
-from dataclasses import KW_ONLY, dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import KW_ONLY, dataclass, replace
 
 import torch
 from torch import Tensor
 
 from nmt.data.batches import pad
-from nmt.decoding.engine import Hypothesis, by_length
+from nmt.decoding.engine import Hypothesis, TokenDemand, by_length
+from nmt.decoding.forbidden import Forbidden
 from nmt.decoding.forcing import force
+from nmt.decoding.processors import AnyProcessor, Prefix
 from nmt.decoding.sampling import SamplingSettings, sample
 from nmt.decoding.search import AnyScorer, SearchSettings, beam_search
+from nmt.decoding.terms import Terms
 from nmt.errors import Diverged
 from nmt.machine import Precision
 from nmt.models import Source
@@ -23,6 +26,7 @@ class TorchEngine:
     """Searches, samples and forces with any step scorer over sources; it keeps nothing of a source.
 
     With an ensemble the scorer's source is a tuple. Limits and batches go by the ids of the first model.
+    surfaces: what each target token adds to a text (`Tokenizer.surfaces`); needed for forbidden texts alone.
     device, precision: where and in what the scorer computes. tokens_per_batch: source tokens, times the beam.
     """
 
@@ -32,6 +36,7 @@ class TorchEngine:
     tokens_per_batch: int
     device: torch.device
     precision: Precision
+    surfaces: tuple[bytes, ...] = ()
 
     @property
     def beam(self) -> int:
@@ -42,11 +47,47 @@ class TorchEngine:
         self, rows: Sequence[list[int]], *others: Sequence[list[int]], details: bool = False
     ) -> list[list[Hypothesis]]:
         """Return what the search finds for each row of source ids; see `Engine`."""
+        return self._search(rows, others, lambda _: self.search, details=details)
+
+    def demanded(
+        self,
+        rows: Sequence[list[int]],
+        *others: Sequence[list[int]],
+        demands: Sequence[TokenDemand],
+        details: bool = False,
+    ) -> list[list[Hypothesis]]:
+        """Return what the search finds for each row under its demand; see `DemandingEngine`."""
+
+        def settings(chosen: Sequence[int]) -> SearchSettings:
+            of = [demands[i] for i in chosen]
+            processors: list[AnyProcessor] = [*self.search.processors]
+            if any(each.forbidden for each in of):
+                processors.append(Forbidden([each.forbidden for each in of], self.surfaces))
+            if any(each.prefix for each in of):
+                processors.append(Prefix([each.prefix for each in of]))
+            some = any(each.terms for each in of)
+            terms = Terms([each.terms for each in of], self.search.eos) if some else None
+            return replace(self.search, processors=tuple(processors), terms=terms)
+
+        return self._search(rows, others, settings, details=details)
+
+    def longest(self, row: list[int]) -> int:
+        """Return how many tokens an output may have; see `DemandingEngine`."""
+        return int(self._limits([row], [0])) - 1
+
+    def _search(
+        self,
+        rows: Sequence[list[int]],
+        others: Sequence[Sequence[list[int]]],
+        settings: Callable[[Sequence[int]], SearchSettings],
+        *,
+        details: bool,
+    ) -> list[list[Hypothesis]]:
+        """Return what searches with the settings of each batch find."""
         results: list[list[Hypothesis]] = [[]] * len(rows)
         for chosen in by_length(rows, self.tokens_per_batch // self.search.beam):
-            source = self._source(rows, others, chosen)
-            limits = self._limits(rows, chosen)
-            found = beam_search(self.scorer, source, limits, self.search, details=details)
+            source, limits = self._source(rows, others, chosen), self._limits(rows, chosen)
+            found = beam_search(self.scorer, source, limits, settings(chosen), details=details)
             for i, hypotheses in zip(chosen, found, strict=True):
                 results[i] = hypotheses
         if not all(results):

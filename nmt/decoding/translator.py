@@ -1,7 +1,6 @@
 """Lines of text in, lines of text out: in order, one for one. Needs no torch, whichever engine translates."""
 
-import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import KW_ONLY, dataclass, replace
 from functools import partial
 from itertools import pairwise
@@ -14,8 +13,17 @@ import numpy as np
 from nmt.data.lengths import TrainingLengths
 from nmt.data.sentences import Ends, count_sentences, sentence_ends
 from nmt.data.text import TextEncoder
-from nmt.decoding.engine import Engine, ForcingEngine, Hypothesis, SamplingEngine
+from nmt.decoding.demands import Demand, Glossary, holds
+from nmt.decoding.engine import (
+    DemandingEngine,
+    Engine,
+    ForcingEngine,
+    Hypothesis,
+    SamplingEngine,
+    TokenDemand,
+)
 from nmt.decoding.protection import translate_protected
+from nmt.decoding.splitting import TIGHT, ends_without_space, split_text
 from nmt.decoding.translation import Ranked, Translation, best_of_each
 from nmt.decoding.unknown import replace_unknown
 from nmt.errors import UserError
@@ -24,10 +32,6 @@ from nmt.tokenization.tokenizer import Tokenizer
 from nmt.tokenization.vocabulary import EOS, UNK
 
 AnyEngine = TypeVar("AnyEngine", bound=Engine, covariant=True)
-
-_TIGHT = "。！？、，；：」』）】》"  # no space stands behind these
-_CLAUSE = re.compile(r"(?<=[,;:–—、，；：])\s+|(?<=[、，；：])")
-_SPACE = re.compile(r"\s+")
 
 
 class Part(NamedTuple):
@@ -45,7 +49,7 @@ class Part(NamedTuple):
 
     def apart(self, text: str) -> bool:
         """Say whether a space goes behind the text that the part becomes."""
-        return self.ended and text != "" and text[-1] not in _TIGHT
+        return self.ended and text != "" and text[-1] not in TIGHT
 
 
 class Forced(NamedTuple):
@@ -110,7 +114,8 @@ class Translator(Generic[AnyEngine]):
     by which a translation is called short. confidence: in words of given log-probabilities. protect: what
     `translations` finds of addresses, placeholders and tags comes out as it is; see `translate_protected`.
     replace_unk: so does a word that the target's vocabulary lacks; see `replace_unknown`. Raises UserError
-    where replace_unk is given and the model never writes <unk>.
+    where replace_unk is given and the model never writes <unk>. glossary, forbidden: what every translation
+    must hold and must not; see `Demand`.
     """
 
     engine: AnyEngine
@@ -122,6 +127,8 @@ class Translator(Generic[AnyEngine]):
     confidence: Confidence = np.exp
     protect: bool = False
     replace_unk: bool = False
+    glossary: Glossary | None = None
+    forbidden: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         if self.replace_unk and UNK in self.trg_tokenizer.banned:
@@ -144,24 +151,36 @@ class Translator(Generic[AnyEngine]):
         """Return the best translation of each line; a blank line gives an empty one."""
         return [translation.text for translation in self.translations(lines)]
 
-    def translations(self, lines: Sequence[str], *, details: bool = False) -> list[Translation]:
+    def translations(
+        self, lines: Sequence[str], *, details: bool = False, demands: Sequence[Demand] | None = None
+    ) -> list[Translation]:
         """Return the translation of each line, in order, with up to n_best different ones of each.
 
         A line with more sentences or tokens than training showed is cut at sentence ends; a sentence of more
         than `max_source` tokens, of any model, at clause ends, else spaces, else anywhere. The translations
         of the parts are joined; nothing is dropped. details: each of the n best holds its `parts`.
+        demands: one for each line, which is then translated as a whole and not protected. Raises UserError
+        for a demand that cannot be met.
         """
-        if not self.protect:
-            return self._translations(lines, details=details)
+        if demands is not None or not self.protect:
+            return self._translations(lines, details=details, demands=demands)
         translate = partial(self._translations, details=details)
         return translate_protected(translate, lines, n_best=self.n_best, details=details)
 
-    def _translations(self, lines: Sequence[str], *, details: bool) -> list[Translation]:
-        parts = self._parts(lines)
+    def _translations(
+        self, lines: Sequence[str], *, details: bool, demands: Sequence[Demand] | None = None
+    ) -> list[Translation]:
+        parts = self._parts(lines) if demands is None else list(map(self._whole, lines))
         flat = [part for line in parts for part in line]
-        others = zip(*(part.others for part in flat), strict=True)
+        rows, others = [part.ids for part in flat], zip(*(part.others for part in flat), strict=True)
         looks = details or self.replace_unk
-        found = iter(self.engine.hypotheses([part.ids for part in flat], *others, details=looks))
+        if demands is None and not (self.glossary or self.forbidden):
+            found = iter(self.engine.hypotheses(rows, *others, details=looks))
+        else:
+            of_lines = demands or [Demand()] * len(lines)
+            each = [demand for demand, line in zip(of_lines, parts, strict=True) for _ in line]
+            wanted = list(map(self._in_tokens, flat, each))
+            found = iter(self._demanding.demanded(rows, *others, demands=wanted, details=looks))
         return [self._join(line, [next(found) for _ in line], details=details) for line in parts]
 
     def sample(
@@ -231,9 +250,49 @@ class Translator(Generic[AnyEngine]):
             ids, *others = self._read(stretch)
             if ids:
                 spaced = stretch[-1:].isspace() or after[:1].isspace()
-                ended = spaced or not after or _ends_without_space(stretch)
+                ended = spaced or not after or ends_without_space(stretch)
                 parts.append(Part(stretch, ids, spaced, ended, tuple(others)))
         return parts
+
+    def _whole(self, line: str) -> list[Part]:
+        """Return the line as one part, none for a blank one."""
+        text = self.readers[0].encoder.normalize(line)
+        ids, *others = self._read(text)
+        return [Part(text, ids, spaced=False, ended=True, others=tuple(others))] if ids else []
+
+    @property
+    def _demanding(self) -> DemandingEngine:
+        if not isinstance(self.engine, DemandingEngine):
+            raise UserError(
+                "demands need a translator that was opened with rules, such as "
+                "nmt.load(run, rules=Rules(after_tab='terms'))"
+            )
+        return self.engine
+
+    def _in_tokens(self, part: Part, demand: Demand) -> TokenDemand:
+        """Return the demand of a part, with what the glossary and the forbidden texts add."""
+        glossary = self.glossary.terms(part.text) if self.glossary else []
+        texts = list(dict.fromkeys([*demand.terms, *glossary]))
+        forbidden = [*demand.forbidden, *self.forbidden]
+        encoder = TextEncoder(self.trg_tokenizer, self.readers[0].encoder.normalize)
+        for text in filter(None, [demand.prefix, *texts]):
+            if UNK in encoder.encode(text):
+                raise UserError(f"{text!r}: the model cannot write this text; use other words")
+            if clash := next((bad for bad in forbidden if holds(text, bad)), None):
+                raise UserError(
+                    f"{text!r} must be in the translation of {part.text!r}, and {clash!r} must not"
+                )
+        found = TokenDemand(
+            encoder.encode(demand.prefix),
+            [encoder.encode(text) for text in texts],
+            tuple(" ".join(self.trg_tokenizer.words(bad)).encode() for bad in forbidden),
+        )
+        if found.tokens > (longest := self._demanding.longest(part.ids)):
+            raise UserError(
+                f"the translation of {part.text!r} has at most {longest} tokens, and {found.tokens} are "
+                f"demanded: {', '.join(filter(None, [demand.prefix, *texts]))}; demand less"
+            )
+        return found
 
     def _read(self, text: str) -> list[list[int]]:
         """Return the ids of a text, as each model reads it."""
@@ -294,59 +353,3 @@ class Translator(Generic[AnyEngine]):
         if not self.replace_unk or UNK not in found.ids:
             return made
         return made._replace(trg_words=text.split(" "), src_words=self.src_tokenizer.words(part.text))
-
-
-def split_text(
-    text: str,
-    fits: Callable[[str], bool],
-    together: Callable[[str], bool] | None = None,
-    ends: Ends = sentence_ends,
-) -> Iterator[str]:
-    """Yield stretches of the text that fit and together are the text, cut at the best places there are.
-
-    Sentence ends first; a sentence that does not fit is cut at clause ends, then at white space, then
-    anywhere. Neighbouring stretches are packed together while they fit; sentences while `together` says so.
-    """
-    yield from _pack(text, fits, together or fits, [ends, _clause_ends, _spaces])
-
-
-def _pack(
-    text: str,
-    fits: Callable[[str], bool],
-    together: Callable[[str], bool],
-    ends: list[Callable[[str], list[int]]],
-) -> Iterator[str]:
-    if together(text) or len(text) == 1:
-        yield text
-        return
-    if not ends:
-        middle = len(text) // 2
-        yield from _pack(text[:middle], fits, fits, ends)
-        yield from _pack(text[middle:], fits, fits, ends)
-        return
-    held = ""
-    for begin, end in pairwise([0, *ends[0](text), len(text)]):
-        stretch = text[begin:end]
-        if held and together(held + stretch):
-            held += stretch
-            continue
-        if held:
-            yield held
-        held = stretch
-        if not fits(held):
-            *whole, held = _pack(held, fits, fits, ends[1:])
-            yield from whole
-    yield held
-
-
-def _clause_ends(text: str) -> list[int]:
-    return [found.end() for found in _CLAUSE.finditer(text) if found.end() < len(text)]
-
-
-def _spaces(text: str) -> list[int]:
-    return [found.end() for found in _SPACE.finditer(text) if found.end() < len(text)]
-
-
-def _ends_without_space(text: str) -> bool:
-    """Say whether a sentence or clause ends with the text, as in scripts that need no space there."""
-    return sentence_ends(f"{text}Xx")[-1:] == [len(text)] or text[-1:] in _TIGHT

@@ -158,6 +158,20 @@ class SentencePieceTokenizer:
         """Return the tokens as in the vocabulary: ▁ is a space, <0xE2> a byte."""
         return [printable(self.vocabulary.tokens[i]) for i in ids]
 
+    def surfaces(self) -> tuple[bytes, ...]:
+        """Return what each token adds to a text; see `Tokenizer`."""
+
+        def surface(i: int, token: str) -> bytes:
+            if self.vocabulary.is_special(i):
+                return b""
+            return (
+                bytes([int(token[3:5], 16)])
+                if self._processor.is_byte(i)
+                else token.replace(SPACE, " ").encode()
+            )
+
+        return tuple(surface(i, token) for i, token in enumerate(self.vocabulary.tokens))
+
     def words(self, text: str) -> list[str]:
         """Return what stands between white space."""
         return text.split()

@@ -54,6 +54,10 @@ class Tokenizer(Protocol):
         """Return the tokens as in the vocabulary, printable, for a person."""
         ...
 
+    def surfaces(self) -> tuple[bytes, ...]:
+        """Return what each token adds to a text, in UTF-8, a space before a word included; b"" for none."""
+        ...
+
     def word_starts(self, ids: Sequence[int]) -> list[bool]:
         """Return which tokens begin a word (text between spaces); the first always does.
 

@@ -91,6 +91,13 @@ class WordTokenizer:
         """Return the words as in the vocabulary."""
         return [printable(self.vocabulary.tokens[i]) for i in ids]
 
+    def surfaces(self) -> tuple[bytes, ...]:
+        """Return what each token adds to a text; see `Tokenizer`."""
+        return tuple(
+            b"" if self.vocabulary.is_special(i) and i != UNK else f" {token}".encode()
+            for i, token in enumerate(self.vocabulary.tokens)
+        )
+
     def word_starts(self, ids: Sequence[int]) -> list[bool]:
         """Return True for every token."""
         return [True] * len(ids)

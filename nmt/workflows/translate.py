@@ -9,6 +9,7 @@ from itertools import chain, islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
+from nmt.decoding.demands import Demand
 from nmt.decoding.options import Sampling, TranslationOptions
 from nmt.jobs.blocks import FEW, Blocks, numbered
 from nmt.machine import cores, has_cuda_driver
@@ -131,7 +132,11 @@ def load_block_translator(options: TranslationOptions, form: Form) -> Callable[[
 
     def translated(block: Block) -> Translated:
         first, texts = block
-        found = translator.translations(texts, details=form != "text")
+        demands = None
+        if kind := options.rules.after_tab:
+            both = [Demand.parse(text, kind) for text in texts]
+            texts, demands = [source for source, _ in both], [demand for _, demand in both]
+        found = translator.translations(texts, details=form != "text", demands=demands)
         numbered = list(zip(range(first, first + len(texts)), texts, found, strict=True))
         text = "".join(f"{line}\n" for each in numbered for line in lines(*each))
         return Translated(text, [number for number, _, each in numbered if each.short])

@@ -19,13 +19,14 @@ from nmt.data.lengths import TrainingLengths
 from nmt.data.sentences import sentences
 from nmt.data.text import TextEncoder
 from nmt.decoding.candidates import LengthPenalty
+from nmt.decoding.demands import Demand, Glossary
 from nmt.decoding.engine import Hypothesis
 from nmt.decoding.options import TranslationOptions
 from nmt.decoding.processors import Ban
 from nmt.decoding.search import SearchSettings, Step
 from nmt.decoding.torch_engine import TorchEngine
 from nmt.decoding.translation import Ranked, best_of_each
-from nmt.decoding.translator import SourceReader, Translator, split_text
+from nmt.decoding.translator import SourceReader, Translator
 from nmt.errors import UserError
 from nmt.evaluation.alignment import Link
 from nmt.machine import Precision
@@ -351,34 +352,6 @@ def test_an_output_far_shorter_than_its_source_is_told() -> None:
     assert [found.short for found in translator.translations(lines)] == [True, False, False, False, False]
 
 
-@given(text=st.text("ab ., 。\t", min_size=1, max_size=60), most=st.integers(1, 12))
-def test_stretches_fit_and_together_are_the_text(text: str, most: int) -> None:
-    parts = list(split_text(text, lambda part: len(part) <= most))
-    assert "".join(parts) == text
-    assert all(0 < len(part) <= most for part in parts)
-
-
-@given(text=st.text(min_size=1, max_size=20))
-def test_what_never_fits_ends_in_single_characters(text: str) -> None:
-    assert list(split_text(text, lambda part: False))[-1:] == [text[-1]]
-    assert "".join(split_text(text, lambda part: False)) == text
-
-
-@pytest.mark.parametrize(
-    ("text", "parts"),
-    [
-        ("One two. Three! Four?", ["One two. ", "Three! ", "Four?"]),
-        ("One. Two. Three four.", ["One. Two. ", "Three four."]),
-        ("one two, three, four", ["one two, ", "three, four"]),
-        ("one two three four", ["one two ", "three four"]),
-        ("一二三四。五六七八九十。十一", ["一二三四。", "五六七八九十。十一"]),
-        ("abcdefghijklmnop", ["abcdefgh", "ijklmnop"]),
-    ],
-)
-def test_cuts_are_at_sentence_ends_else_clause_ends_else_spaces(text: str, parts: list[str]) -> None:
-    assert list(split_text(text, lambda part: len(part) <= 11)) == parts
-
-
 @pytest.mark.parametrize("max_source", [1000, 12, 6])
 def test_every_one_of_the_n_best_has_its_own_details(max_source: int) -> None:
     line = "der Hund läuft schnell. über die Straße the dog runs"
@@ -439,3 +412,48 @@ def test_each_part_of_a_line_has_its_own_unknown_words() -> None:
 def test_a_model_of_subwords_has_no_unknown_word_to_replace() -> None:
     with pytest.raises(UserError, match="replace_unk: a model of words writes <unk>, and this one is of bpe"):
         replace(copier(), replace_unk=True)
+
+
+def demanding(**rules: object) -> Translator[TorchEngine]:
+    found = with_engine(copier(beam=4), surfaces=SUBWORDS.surfaces())
+    return replace(found, n_best=1, **rules)
+
+
+def test_a_demand_of_a_line_is_met_and_the_others_go_their_way() -> None:
+    lines = ["der Hund läuft .", "the dog runs .", "", "die Straße"]
+    demands = [Demand(terms=("the dog",)), Demand(forbidden=("dog",)), Demand(), Demand(prefix="the Hund")]
+    found = [each.text for each in demanding().translations(lines, demands=demands)]
+    assert "the dog" in found[0]
+    assert "dog" not in found[1]
+    assert found[2] == ""
+    assert found[3].startswith("the Hund")
+    assert copier().translate(lines) == lines
+
+
+def test_a_glossary_holds_for_each_line_and_part_that_has_its_source() -> None:
+    translator = demanding(glossary=Glossary((("Hund", "dog"),)), forbidden=("Hund",))
+    found = translator.translate(["der Hund läuft schnell .", "die Straße ."])
+    assert "dog" in found[0]
+    assert "Hund" not in found[0]
+    assert found[1] == "die Straße ."
+
+
+@pytest.mark.parametrize(
+    ("demand", "message"),
+    [
+        (Demand(terms=("the dog runs " * 9,)), "has at most 19 tokens, and 27 are demanded: the dog runs"),
+        (
+            Demand(terms=("dog",), forbidden=("do",)),
+            "'dog' must be in the translation of 'der Hund', and 'do' must",
+        ),
+    ],
+)
+def test_a_demand_that_cannot_be_met_is_refused(demand: Demand, message: str) -> None:
+    with pytest.raises(UserError, match=message):
+        demanding().translations(["der Hund"], demands=[demand])
+
+
+def test_a_term_that_the_model_cannot_write_is_refused() -> None:
+    words = WordTokenizer(Vocabulary([*SPECIALS, "der", "dog"]), lowercase=False)
+    with pytest.raises(UserError, match="'cat': the model cannot write this text"):
+        copier(words).translations(["der"], demands=[Demand(terms=("cat",))])

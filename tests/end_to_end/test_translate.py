@@ -240,8 +240,48 @@ def test_output_comes_before_the_input_ends(tiny_run: Path) -> None:
 
 
 @pytest.mark.parametrize(
+    ("line", "files", "has", "has_not"),
+    [
+        ("der Hund\tthe big\t!dog", {"--after-tab": "terms"}, "the big", "dog"),
+        ("der Hund\tthe big", {"--after-tab": "prefix"}, "the big", None),
+        ("der Hund", {"--glossary": "Hund\tdog\nKatze\tcat\n"}, "dog", "cat"),
+        ("der Hund", {"--forbid": "the\na\n"}, None, "the"),
+    ],
+    ids=["terms", "prefix", "glossary", "forbid"],
+)
+def test_what_is_demanded_is_met(
+    tiny_run: Path,
+    tmp_path: Path,
+    command: Callable[..., tuple[object, str, str]],
+    line: str,
+    files: dict[str, str],
+    has: str | None,
+    has_not: str | None,
+) -> None:
+    options = []
+    for option, value in files.items():
+        if option != "--after-tab":
+            path = tmp_path / "given.tsv"
+            path.write_text(value, encoding="utf-8")
+            value = str(path)
+        options += [option, value]
+    code, out, err = command("translate", "--model", tiny_run, *options, "--n-best", "3", stdin=f"{line}\n")
+    assert (code, err) == (0, "")
+    texts = [row.split(" ||| ")[1] for row in out.splitlines()]
+    assert texts
+    for text in texts:
+        assert has is None or re.search(rf"(?<!\w){has}", text)
+        assert has_not is None or not re.search(rf"(?<!\w){has_not}", text)
+    if "--after-tab" in files and has and files["--after-tab"] == "prefix":
+        assert all(text.startswith(has) for text in texts)
+
+
+@pytest.mark.parametrize(
     ("options", "message"),
     [
+        (["--model", "de-en", "--no-repeat", "3"], "de-en was exported and searches by itself; an ensemble"),
+        (["--model", "RUN", "--no-repeat", "3", "--after-tab", "terms"], "no_repeat 3: expected no glossary"),
+        (["--model", "RUN", "--glossary", "setup.cfg"], "setup.cfg, line 1: expected a source text, one tab"),
         (["--model", "nowhere"], "nmt: nowhere is not a folder; give the folder of a run, such as runs/demo"),
         (["--model", "tests"], "nmt: tests is not a run: it has no config.yaml"),
         (["--model", "RUN", "--beam", "2", "--n-best", "5"], "nmt: a beam of 2 cannot give the 5 best"),
