@@ -117,7 +117,7 @@ def _ends(stop: re.Match[str], *, capitals: bool, shouting: bool) -> bool:
     last = before.rpartition(".")[2].lower()
     if _INITIALS.fullmatch(before) or last in _ABBREVIATIONS:
         return False
-    return not (after[0].isdigit() and last in _BEFORE_NUMBER)
+    return not (after[0].isdecimal() and last in _BEFORE_NUMBER)
 
 
 def _two_words(before: str, narrow: str, after: str, *, shouting: bool) -> bool:

@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TypedDict
+from typing import NamedTuple, TypeAlias, TypedDict
 
 from nmt.builders.engine import find_graph
 from nmt.data.letters import Letters
@@ -14,6 +14,8 @@ from nmt.runtime.bundle import translator_of
 from nmt.runtime.engine import GraphEngine
 from nmt.runtime.manifest import Manifest
 from nmt.server.names import name_of
+
+Pair: TypeAlias = tuple[str, str]  # the languages of source and target
 
 
 class Language(TypedDict):
@@ -48,42 +50,61 @@ class Model:
 class Models:
     """The models by source and target language, and the letters of the source languages that are known."""
 
-    of_pair: Mapping[tuple[str, str], Model]
+    of_pair: Mapping[Pair, Model]
     letters: Mapping[str, Letters]
 
     def languages(self) -> list[Language]:
         """Return every language, in alphabetical order of the codes."""
-        codes = sorted({code for pair in self.of_pair for code in pair})
-        return [
-            {"code": code, "name": name_of(code), "targets": sorted(self.targets(code))} for code in codes
-        ]
+        return languages_of(self.of_pair)
 
     def targets(self, source: str) -> set[str]:
         """Return the languages that a language is translated to."""
         return {trg for src, trg in self.of_pair if src == source}
 
 
-def pairs_of(models: Iterable[Path]) -> dict[tuple[str, str], tuple[Path, Manifest, bytes]]:
+class Found(NamedTuple):
+    """An exported model: its folder, and what is in it."""
+
+    folder: Path
+    manifest: Manifest
+    graph: bytes
+
+
+def pairs_of(models: Iterable[Path]) -> dict[Pair, Found]:
     """Return the models by their languages; raises UserError unless each is whole, and of a pair of its own.
 
     A run that has not been exported is exported.
     """
-    found: dict[tuple[str, str], tuple[Path, Manifest, bytes]] = {}
-    for model in models:
-        folder, manifest, graph = find_graph(model)
-        pair = manifest.src, manifest.trg
+    return by_pair((f"--model {model}", Found(*find_graph(model))) for model in models)
+
+
+def by_pair(models: Iterable[tuple[str, Found]]) -> dict[Pair, Found]:
+    """Return models, which have names for a UserError, by their languages; raises it like `pairs_of`."""
+    found: dict[Pair, Found] = {}
+    for name, model in models:
+        src, trg = pair = model.manifest.src, model.manifest.trg
         if not all(pair):
             raise UserError(
-                f"--model {model}: expected a model that knows its languages, found none; "
+                f"{name}: expected a model that knows its languages, found none; "
                 "give data.src and data.trg in its configuration"
             )
         if pair in found:
             raise UserError(
-                f"--model {model}: translates {pair[0]} to {pair[1]}, as {found[pair][0]} does; "
-                "leave out one of them"
+                f"{name}: translates {src} to {trg}, as {found[pair].folder} does; leave out one of them"
             )
-        found[pair] = folder, manifest, graph
+        found[pair] = model
     return found
+
+
+def languages_of(pairs: Iterable[Pair]) -> list[Language]:
+    """Return every language of some pairs, in alphabetical order of the codes."""
+    targets: dict[str, set[str]] = {}
+    for src, trg in pairs:
+        targets.setdefault(src, set()).add(trg)
+        targets.setdefault(trg, set())
+    return [
+        {"code": code, "name": name_of(code), "targets": sorted(targets[code])} for code in sorted(targets)
+    ]
 
 
 def open_models(models: Iterable[Path], beam: int | None = None) -> Models:

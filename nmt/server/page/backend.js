@@ -21,6 +21,9 @@ export async function languages() {
   return ask("languages");
 }
 
+/** Get ready for a pair of languages; the server is. */
+export async function prepare() {}
+
 /**
  * Return a record for each line, in order: what `nmt translate --json` prints.
  *

@@ -1,6 +1,6 @@
 // The page: text is translated while it is typed. What translates is in backend.js.
 
-import { characterLimit, footnote, languages, translate } from "./backend.js";
+import { characterLimit, footnote, languages, prepare, translate } from "./backend.js";
 import "./pointing.js";
 import { at, forget, outdate, show, source, target, translation } from "./view.js";
 
@@ -142,6 +142,26 @@ function pick(src, trg) {
   records = new Map();
   forget();
   history.replaceState(null, "", `#${from.value}/${to.value}`);
+  get();
+}
+
+/** Have the pair loaded before there is text, where there is anything to load. */
+async function get() {
+  const pair = { source: from.value, target: to.value };
+  try {
+    await prepare(pair, loading);
+  } catch (error) {
+    if (pair.source === from.value && pair.target === to.value) failed(error, again);
+  }
+}
+
+function again() {
+  get();
+  run();
+}
+
+function loading(text) {
+  if (at("loading").textContent !== text) at("loading").textContent = text;
 }
 
 for (const select of [from, to])

@@ -51,6 +51,11 @@ export function first(text) {
   return text ? String.fromCodePoint(text.codePointAt(0)) : "";
 }
 
+/** Return the last character of a text, "" of none; it may take two places. */
+export function last(text) {
+  return [...text.slice(-2)].at(-1) ?? "";
+}
+
 /** Return the text with U+FFFD for control characters, line ends and halves of surrogate pairs. */
 export function printable(text) {
   return text.replace(UNPRINTABLE, "\ufffd");

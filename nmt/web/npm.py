@@ -1,0 +1,90 @@
+"""onnxruntime-web, which runs graphs in a browser: from the npm registry, once, or from a file."""
+
+import hashlib
+import io
+import os
+import tarfile
+from base64 import b64encode
+from contextlib import suppress
+from pathlib import Path
+from urllib.error import URLError
+from urllib.request import urlopen
+
+from nmt.errors import UserError
+from nmt.files import MB, read_regular, replace_bytes
+
+NAME, VERSION = "onnxruntime-web", "1.30.0"  # 1.23 refuses our graphs
+FILE = f"{NAME}-{VERSION}.tgz"
+# What the registry says of it.
+INTEGRITY = "sha512-q0y+JrrtukXSzsBWEMccVfqX25LRmosXHF+CaRJmg8pZClzcV7svNc4rKY3jL02Vb7QmRMDs1SigqR4CXAfKYQ=="
+REGISTRY = "https://registry.npmjs.org/"
+# The smallest build: the CPU alone. It is served as .js, which every web server knows.
+FILES = {
+    "ort.js": "package/dist/ort.wasm.bundle.min.mjs",
+    "ort.wasm": "package/dist/ort-wasm-simd-threaded.wasm",
+}
+_MOST, _SECONDS = 100 * MB, 60
+_ELSEWHERE = f"give the file that `npm pack {NAME}@{VERSION}` writes with --runtime"
+
+
+def read_runtime(package: Path | None = None) -> dict[str, bytes]:
+    """Return the content of FILES of the package; raises UserError where it cannot be had.
+
+    package: its file; None takes the one that was fetched before, or fetches it from the registry that npm is
+    told to use.
+    """
+    data = _fetched() if package is None else _given(package)
+    with tarfile.open(fileobj=io.BytesIO(data), mode="r:gz") as archive:
+        files = {name: archive.extractfile(member) for name, member in FILES.items()}
+        return {name: file.read() for name, file in files.items() if file is not None}
+
+
+def _given(package: Path) -> bytes:
+    try:
+        data = read_regular(package, _MOST)
+    except OSError as error:
+        raise UserError(f"--runtime {package}: cannot be read ({error.strerror}); {_ELSEWHERE}") from None
+    if not _is_it(data):
+        raise UserError(f"--runtime {package}: expected {NAME} {VERSION}, found another file; {_ELSEWHERE}")
+    return data
+
+
+def _fetched() -> bytes:
+    kept = _cache() / FILE
+    with suppress(OSError):
+        data = read_regular(kept, _MOST)
+        if _is_it(data):
+            return data
+    data = _fetch(f"{_registry().rstrip('/')}/{NAME}/-/{FILE}")
+    with suppress(OSError, UserError):  # then it is fetched again the next time
+        kept.parent.mkdir(parents=True, exist_ok=True)
+        replace_bytes(kept, data)
+    return data
+
+
+def _fetch(address: str) -> bytes:
+    try:
+        with urlopen(address, timeout=_SECONDS) as answer:
+            data: bytes = answer.read(_MOST)
+    except (OSError, ValueError) as error:
+        reason = error.reason if isinstance(error, URLError) else error
+        raise UserError(
+            f"{NAME} {VERSION} cannot be fetched from {address} ({reason}); {_ELSEWHERE}"
+        ) from None
+    if not _is_it(data):
+        raise UserError(f"{address} is not {NAME} {VERSION}: its checksum is another; {_ELSEWHERE}")
+    return data
+
+
+def _is_it(data: bytes) -> bool:
+    return f"sha512-{b64encode(hashlib.sha512(data).digest()).decode()}" == INTEGRITY
+
+
+def _registry() -> str:
+    """Return the registry that npm's own environment variable names, in any case, or npm's default."""
+    named = (value for name, value in os.environ.items() if name.lower() == "npm_config_registry" and value)
+    return next(named, REGISTRY)
+
+
+def _cache() -> Path:
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "nmt"
