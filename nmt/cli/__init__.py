@@ -9,6 +9,7 @@ from pathlib import Path
 
 import typer
 
+from nmt.cli.align import align
 from nmt.cli.arguments import Command
 from nmt.cli.augment import augment
 from nmt.cli.check import check
@@ -46,6 +47,7 @@ for command in (
     augment,
     score,
     compare,
+    align,
     predict,
     sample,
     show,

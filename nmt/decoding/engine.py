@@ -110,7 +110,7 @@ class SamplingEngine(Engine, Protocol):
 
 
 class ForcingEngine(Engine, Protocol):
-    """An engine that also says how probable a given target is."""
+    """An engine that also says how probable a given target is, and where it looks for it."""
 
     def force(
         self, rows: Sequence[list[int]], *others: Sequence[list[int]], targets: Sequence[list[int]]
@@ -119,6 +119,12 @@ class ForcingEngine(Engine, Protocol):
 
         Of a fusion they are its scores. Raises Diverged where one is not a number.
         """
+        ...
+
+    def attend(
+        self, rows: Sequence[list[int]], *others: Sequence[list[int]], targets: Sequence[list[int]]
+    ) -> list[NDArray[np.floating]]:
+        """Return where the model looks for each target id, (Ty, Tx) as `Hypothesis.alignment`."""
         ...
 
 

@@ -1,15 +1,17 @@
 """The engine in torch: any step scorer under the one search, by itself, sampled from or forced."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import KW_ONLY, dataclass, replace
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from nmt.data.batches import pad
 from nmt.decoding.engine import Hypothesis, TokenDemand, by_length
 from nmt.decoding.forbidden import Forbidden
-from nmt.decoding.forcing import force
+from nmt.decoding.forcing import attend, force
 from nmt.decoding.processors import AnyProcessor, Prefix
 from nmt.decoding.sampling import SamplingSettings, sample
 from nmt.decoding.search import AnyScorer, SearchSettings, beam_search
@@ -128,13 +130,35 @@ class TorchEngine:
     ) -> list[list[float]]:
         """Return the log-probability of each target id after those before it; see `ForcingEngine`."""
         results: list[list[float]] = [[]] * len(rows)
-        both = [[*read, *written] for read, written in zip(rows, targets, strict=True)]
-        for chosen in by_length(both, self.tokens_per_batch):
-            source, trg = self._source(rows, others, chosen), pad([targets[i] for i in chosen])
-            log_probs = force(self.scorer, source, trg.to(self.device), bos=self.search.bos).tolist()
+        for chosen, source, trg in self._given(rows, others, targets):
+            log_probs = force(self.scorer, source, trg, bos=self.search.bos).tolist()
             for i, found in zip(chosen, log_probs, strict=True):
                 results[i] = found[: len(targets[i])]
         return results
+
+    def attend(
+        self, rows: Sequence[list[int]], *others: Sequence[list[int]], targets: Sequence[list[int]]
+    ) -> list[NDArray[np.floating]]:
+        """Return where the model looks for each target id; see `ForcingEngine`."""
+        results: dict[int, NDArray[np.floating]] = {}
+        for chosen, source, trg in self._given(rows, others, targets):
+            looked = attend(self.scorer, source, trg, bos=self.search.bos)
+            looked = looked.to(torch.promote_types(looked.dtype, torch.float32))  # NumPy has no bfloat16
+            for i, found in zip(chosen, looked.cpu().numpy(), strict=True):
+                results[i] = found[: len(targets[i])]
+        return [results[i] for i in range(len(rows))]
+
+    def _given(
+        self,
+        rows: Sequence[list[int]],
+        others: Sequence[Sequence[list[int]]],
+        targets: Sequence[list[int]],
+    ) -> Iterator[tuple[list[int], Source | tuple[Source, ...], Int[Tensor, "B Ty"]]]:
+        """Yield batches of similar length: numbers of the rows, their sources and targets."""
+        both = [[*read, *written] for read, written in zip(rows, targets, strict=True)]
+        for chosen in by_length(both, self.tokens_per_batch):
+            trg = pad([targets[i] for i in chosen]).to(self.device)
+            yield chosen, self._source(rows, others, chosen), trg
 
     def _source(
         self, rows: Sequence[list[int]], others: Sequence[Sequence[list[int]]], chosen: Sequence[int]

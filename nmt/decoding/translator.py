@@ -27,7 +27,7 @@ from nmt.decoding.splitting import TIGHT, ends_without_space, split_text
 from nmt.decoding.translation import Ranked, Translation, best_of_each
 from nmt.decoding.unknown import replace_unknown
 from nmt.errors import UserError
-from nmt.evaluation.alignment import Confidence, Detail, detail
+from nmt.evaluation.alignment import Confidence, Detail, Link, best_links, detail, merge_tokens
 from nmt.tokenization.tokenizer import Tokenizer
 from nmt.tokenization.vocabulary import EOS, UNK
 
@@ -221,12 +221,34 @@ class Translator(Generic[AnyEngine]):
         pairs: source and target. Of a fusion they are its scores. No source is cut: one of more than
         `max_source` tokens is read as a whole.
         """
-        sources = [text for text, _ in pairs]
-        rows, *others = (reader.encoder.encode_batch(sources) for reader in self.readers)
-        trg_encoder = TextEncoder(self.trg_tokenizer, self.readers[0].encoder.normalize)
-        targets = [[*ids, EOS] for ids in trg_encoder.encode_batch([text for _, text in pairs])]
+        (rows, *others), targets = self._encoded(pairs)
         log_probs = self.engine.force(rows, *others, targets=targets)
         return [Forced(ids, each) for ids, each in zip(targets, log_probs, strict=True)]
+
+    def align(self: "Translator[ForcingEngine]", pairs: Sequence[tuple[str, str]]) -> list[list[Link]]:
+        """Return word links of sentence pairs: of each target word to the source word it looks at most.
+
+        Words are what stands between spaces, counted from 0. No source is cut.
+        """
+        (rows, *others), targets = self._encoded(pairs)
+        found = self.engine.attend(rows, *others, targets=targets)
+        return [
+            best_links(
+                merge_tokens(
+                    looked[: len(trg) - 1, : len(src)],
+                    self.src_tokenizer.word_starts(src),
+                    self.trg_tokenizer.word_starts(trg[:-1]),
+                )
+            )
+            for looked, src, trg in zip(found, rows, targets, strict=True)
+        ]
+
+    def _encoded(self, pairs: Sequence[tuple[str, str]]) -> tuple[list[list[list[int]]], list[list[int]]]:
+        """Return the ids of the sources as each model reads them, and of the targets with </s>."""
+        sources = [text for text, _ in pairs]
+        trg_encoder = TextEncoder(self.trg_tokenizer, self.readers[0].encoder.normalize)
+        targets = [[*ids, EOS] for ids in trg_encoder.encode_batch([text for _, text in pairs])]
+        return [reader.encoder.encode_batch(sources) for reader in self.readers], targets
 
     def _parts(self, lines: Sequence[str]) -> list[list[Part]]:
         if isinstance(lines, str):  # which is a sequence of strings too, each a character

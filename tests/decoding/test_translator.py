@@ -457,3 +457,13 @@ def test_a_term_that_the_model_cannot_write_is_refused() -> None:
     words = WordTokenizer(Vocabulary([*SPECIALS, "der", "dog"]), lowercase=False)
     with pytest.raises(UserError, match="'cat': the model cannot write this text"):
         copier(words).translations(["der"], demands=[Demand(terms=("cat",))])
+
+
+def test_given_translations_are_aligned_word_by_word() -> None:
+    words = WordTokenizer(Vocabulary([*SPECIALS, "a", "b", "c"]), lowercase=False)
+    assert copier(words).align([("a b c", "c b a"), ("a", "b"), ("a b", ""), ("", "a")]) == [
+        [Link(0, 0), Link(1, 1), Link(2, 2)],
+        [Link(0, 0)],
+        [],
+        [],
+    ]

@@ -1,0 +1,46 @@
+"""Align the words of given sentence pairs, by the attention of one model or of both directions."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from nmt.builders.translator import load_translator
+from nmt.data.lines import read_lines
+from nmt.decoding.options import TranslationOptions
+from nmt.errors import UserError
+from nmt.evaluation.alignment import Link
+from nmt.evaluation.links import Links, Symmetry, symmetrise
+
+
+def read_text_pairs(src: Path, trg: Path) -> list[tuple[str, str]]:
+    """Read two files of as many lines; raises UserError where the numbers differ."""
+    sources, targets = list(read_lines(src)), list(read_lines(trg))
+    if len(sources) != len(targets):
+        raise UserError(
+            f"{src} has {len(sources):,} lines and {trg} {len(targets):,}; expected line n of one to "
+            "translate line n of the other"
+        )
+    return list(zip(sources, targets, strict=True))
+
+
+def align_pairs(
+    pairs: Sequence[tuple[str, str]],
+    model: Path,
+    reverse: Path | None,
+    *,
+    kind: Symmetry,
+    device: str,
+) -> list[Links]:
+    """Return the word links of each pair, source-target, words counted from 0.
+
+    reverse: a model that translates the other way; its links and those of `model` become one alignment.
+    """
+
+    def links(folder: Path, texts: Sequence[tuple[str, str]]) -> list[list[Link]]:
+        return load_translator(TranslationOptions(models=(folder,), device=device)).align(texts)
+
+    forward = [set(each) for each in links(model, pairs)]
+    if reverse is None:
+        return forward
+    turned = links(reverse, [(trg, src) for src, trg in pairs])
+    backward = [{Link(link.trg, link.src) for link in each} for each in turned]
+    return [symmetrise(a, b, kind) for a, b in zip(forward, backward, strict=True)]
