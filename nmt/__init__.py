@@ -32,6 +32,7 @@ def load(
     split: bool = True,
     protect: bool = True,
     rules: "Rules | None" = None,
+    to: str | None = None,
 ) -> "Translator[Engine]":
     """Return the translator of a trained run: `nmt.load("runs/demo").translate(["…"])`.
 
@@ -39,8 +40,8 @@ def load(
     "de-en". Several runs are an ensemble; lm is a run of a language model, fused with lm_weight (0.2).
     max_source: source tokens that are translated as a whole, by default the run's; split: False keeps
     together more sentences of a line than training showed. protect: addresses, placeholders and tags come out
-    as they are. rules: about every translation, such as a glossary (`nmt.decoding.demands.Rules`). Several
-    threads may use the translator.
+    as they are. rules: about every translation, such as a glossary (`nmt.decoding.demands.Rules`). to: the
+    language to translate to, of a model of several. Several threads may use the translator.
     Raises UserError where a folder is no whole run, or they do not belong together.
     """
     from nmt.builders.engine import open_translator
@@ -56,5 +57,6 @@ def load(
             split=split,
             protect=protect,
             rules=rules or NONE,
+            to=to,
         )
     )

@@ -108,6 +108,17 @@ class Record:
             raise ValueError(f"{key}: List should have at most {most} items, not {len(pairs)}")
         return pairs
 
+    def rows(self, key: str, *, width: int, most: int) -> list[tuple[str, ...]]:
+        """Return at most so many rows of `width` texts each; none at all without the field."""
+        value = self._take(key, [])
+        found = [_texts(each, width) for each in value] if isinstance(value, list) else [None]
+        rows = [row for row in found if row is not None]
+        if len(rows) < len(found):
+            raise ValueError(f"{key}: Input should be a list of rows of {width} texts")
+        if len(rows) > most:
+            raise ValueError(f"{key}: List should have at most {most} items, not {len(rows)}")
+        return rows
+
     def end(self) -> None:
         """Raise ValueError if a field is left that nobody read."""
         for key in self._fields:
@@ -130,6 +141,13 @@ def _finite(value: object) -> float | None:
     except OverflowError:  # a whole number of hundreds of digits
         return None
     return number if math.isfinite(number) else None
+
+
+def _texts(value: object, width: int) -> tuple[str, ...] | None:
+    if not isinstance(value, list) or len(value) != width:
+        return None
+    texts = tuple(each for each in value if isinstance(each, str))
+    return texts if len(texts) == width else None
 
 
 def _pair(value: object) -> tuple[float, float] | None:

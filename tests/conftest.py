@@ -20,7 +20,7 @@ from beartype import beartype
 from hypothesis import settings
 from jaxtyping import AbstractArray, jaxtyped
 
-pytest_plugins = ["browsing", "serving", "web"]
+pytest_plugins = ["browsing", "serving", "tagging", "web"]
 
 # Small products: a second thread costs more than it brings. The commands that tests start inherit it.
 os.environ["OMP_NUM_THREADS"] = "1"

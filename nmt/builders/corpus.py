@@ -26,7 +26,7 @@ from nmt.data.corpus import (
 from nmt.data.dataset import DatasetCorpus
 from nmt.data.directions import Direction
 from nmt.data.labelled import parse_labelled
-from nmt.data.mixture import MixedCorpus
+from nmt.data.mixture import MixedCorpus, common
 from nmt.data.text import NormalizedCorpus
 from nmt.tokenization.tokenizer import Tokenizer
 from nmt.tokenization.words import WordTokenizer
@@ -49,6 +49,13 @@ def directions_of(data: config.DataConfig) -> tuple[Direction, ...]:
     """Return what a model of these corpora translates, each once; none where no corpus has a tag."""
     found = (Direction(each.src or "", each.trg or "", each.tag or "") for each in data.members)
     return tuple(dict.fromkeys(found)) if data.tags else ()
+
+
+def languages_of(data: config.DataConfig) -> Languages:
+    """Return the languages of the data, None where they are unknown or not those of all corpora."""
+    if not data.members:
+        return Languages(data.src, data.trg)
+    return Languages(common(each.src for each in data.members), common(each.trg for each in data.members))
 
 
 def open_corpus(data: config.OneCorpus, *, each_word: bool = False) -> Corpus:

@@ -8,6 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from nmt.data.directions import choose_tag
 from nmt.decoding.engine import Engine
 from nmt.decoding.options import TranslationOptions
 from nmt.decoding.translator import Translator
@@ -71,6 +72,7 @@ def _open_graph(options: TranslationOptions, experiment: "Experiment | None") ->
 
         manifest = replace(manifest, **search_keys(experiment.decoding))
     alpha, offset = options.penalty(manifest.alpha, manifest.offset)
+    tag = choose_tag(folder, manifest.directions, options.to) if options.tag is None else options.tag
     translator = translator_of(
         folder,
         replace(manifest, alpha=alpha, offset=offset),
@@ -80,6 +82,7 @@ def _open_graph(options: TranslationOptions, experiment: "Experiment | None") ->
         max_source=options.max_source,
         split=options.split,
         sentences=options.sentences,
+        tag=tag,
         threads=options.threads or 1,
     )
     return replace(translator, protect=options.protect, replace_unk=options.replace_unk)

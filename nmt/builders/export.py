@@ -9,6 +9,7 @@ from onnx import ModelProto
 from torch import nn
 
 import nmt
+from nmt.builders.corpus import directions_of, languages_of
 from nmt.builders.search import build_penalty
 from nmt.builders.tokenizer import build_normalizer
 from nmt.builders.translator import Member, read_member
@@ -108,6 +109,7 @@ def _exported(
     run: ExportedRun, kind: Kind, model: nn.Module, proto: ModelProto, precision: GraphPrecision
 ) -> Exported:
     graph, data = proto.SerializeToString(deterministic=True), run.experiment.data
+    languages = languages_of(data)
     manifest = Manifest(
         nmt=nmt.__version__,
         kind=kind,
@@ -117,11 +119,12 @@ def _exported(
         config=sha256(run.run.config, within=run.run.folder),
         src_tokens=run.src.vocabulary.fingerprint,
         trg_tokens=run.trg.vocabulary.fingerprint,
-        src=data.src or "",
-        trg=data.trg or "",
+        src=languages.src or "",
+        trg=languages.trg or "",
         normalize=build_normalizer(data).form,
         **search_keys(run.experiment.decoding),
         continuous=data.continuous,
+        directions=directions_of(data),
     )
     return Exported(manifest, graph)
 

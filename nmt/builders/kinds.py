@@ -35,6 +35,7 @@ from nmt.evaluation.metrics import (
     LABELS,
     bleu_signature,
     bleu_tokenizer,
+    form_of,
     label_signature,
     text_scores,
 )
@@ -188,7 +189,7 @@ def _translate(
     """Translate lines as `nmt translate` does, with a model that is being trained."""
     src, trg = prepared.src_tokenizer, prepared.trg_tokenizer
     limits = SourceLimits.of(prepared.folder / "tokenizer", experiment.decoding.max_source)
-    encoder = TextEncoder(src, build_normalizer(experiment.data), src.vocabulary.tag(tag) if tag else None)
+    encoder = TextEncoder(src, build_normalizer(experiment.data)).with_tag(tag)
     engine = TorchEngine(
         ModelScorer(model),
         build_search(experiment.decoding, trg, beam=experiment.training.validation_beam),
@@ -239,7 +240,7 @@ def _bleu(experiment: Experiment, prepared: Prepared, best: dict[str, float]) ->
     return tuple(
         Score(
             metric="BLEU",
-            form=f"{each.tag or 'no tag'}, {CASED}" if each.name else CASED,
+            form=form_of(each.tag, CASED, several=bool(each.name)),
             score=best[bleu_of(each.name)],
             signature=bleu_signature(each.tokenize),
         )

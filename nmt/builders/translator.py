@@ -9,12 +9,14 @@ from typing import NamedTuple
 import numpy as np
 import torch
 
+from nmt.builders.corpus import directions_of, languages_of
 from nmt.builders.hardware import choose_device, choose_translation_precision
 from nmt.builders.model import build_model
 from nmt.builders.search import build_search
 from nmt.builders.tokenizer import build_normalizer
 from nmt.config.experiment import Experiment
 from nmt.config.model import LanguageModelConfig, ModelConfig
+from nmt.data.directions import choose_tag
 from nmt.data.sentences import sentence_finder
 from nmt.data.text import TextEncoder
 from nmt.decoding.candidates import LengthPenalty
@@ -131,9 +133,9 @@ def _translator(
         engine,
         tuple(
             limit.reader(
-                TextEncoder(member.src, build_normalizer(member.experiment.data)),
+                member.encoder(options),
                 split=options.split,
-                ends=sentence_finder(options.sentences, member.experiment.data.src or ""),
+                ends=sentence_finder(options.sentences, languages_of(member.experiment.data).src or ""),
             )
             for member, limit in zip(members, limits, strict=True)
         ),
@@ -161,7 +163,8 @@ def _confidence(options: TranslationOptions) -> Confidence:
 
 def check_models(options: TranslationOptions) -> None:
     """Raise UserError if the models cannot translate together; no weights are read."""
-    read_members(options)
+    for member in read_members(options):
+        member.encoder(options)
 
 
 class Member(NamedTuple):
@@ -176,6 +179,13 @@ class Member(NamedTuple):
     def limits(self, max_source: int | None) -> SourceLimits:
         """Return what it translates as a whole."""
         return SourceLimits.of(self.run.tokenizer, self.experiment.decoding.max_source, asked=max_source)
+
+    def encoder(self, options: TranslationOptions) -> TextEncoder:
+        """Return how it reads a source; raises UserError where no tag of it fits the options."""
+        data, tag = self.experiment.data, options.tag
+        if tag is None:
+            tag = choose_tag(self.run.folder, directions_of(data), options.to)
+        return TextEncoder(self.src, build_normalizer(data)).with_tag(tag)
 
     def load_model(self) -> Seq2Seq:
         """Return its model in evaluation mode, in float32."""

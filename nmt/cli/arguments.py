@@ -45,6 +45,14 @@ Beam = Annotated[
     int | None,
     typer.Option(min=1, max=MOST_BEAM, help="beam width; 1: greedy; default: the run's"),
 ]
+To = Annotated[
+    str | None,
+    typer.Option(
+        "--to",
+        metavar="LANGUAGE",
+        help="of a model with tags: the language to translate to, such as de for the tag <2de>",
+    ),
+]
 Temperature = Annotated[
     float,
     typer.Option(help="sampling temperature; below 1: prefer probable tokens; 0: always the most probable"),

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from nmt.cli.arguments import Beam, Device, Model, Threads, use_threads
+from nmt.cli.arguments import Beam, Device, Model, Threads, To, use_threads
 from nmt.decoding.options import TranslationOptions
 from nmt.errors import UserError
 
@@ -14,6 +14,7 @@ from nmt.errors import UserError
 def check(
     model: Model,
     data: Annotated[Path, typer.Option(metavar="FILE", help="text file to translate", show_default=False)],
+    to: To = None,
     beam: Beam = None,
     device: Device = "auto",
     threads: Threads = None,
@@ -32,7 +33,7 @@ def check(
     lines = in_memory(read_lines(data), str(data))
     if not any(line.strip() for line in lines):
         raise UserError(f"--data {data}: expected lines to translate, found none with text")
-    options = TranslationOptions(models=(model,), beam=beam, device=device)
+    options = TranslationOptions(models=(model,), to=to, beam=beam, device=device)
     row = "{:<10} {:<10} {:<10} {:>8} {:>8} {:>10}  {}"
     passed, details = True, []
     for number, each in enumerate(check_run(options, lines)):

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from nmt.cli.arguments import Beam, Device
+from nmt.cli.arguments import Beam, Device, To
 
 if TYPE_CHECKING:
     from nmt.evaluation.verdict import Group
@@ -23,7 +23,12 @@ SplitOfRuns = Annotated[str, typer.Option(help="split of the runs' data")]
 
 
 def compare(
-    runs: Runs, others: Others, split: SplitOfRuns = "test", beam: Beam = None, device: Device = "auto"
+    runs: Runs,
+    others: Others,
+    split: SplitOfRuns = "test",
+    to: To = None,
+    beam: Beam = None,
+    device: Device = "auto",
 ) -> None:
     """Compare two configurations, each by its runs with several seeds, on the test split.
 
@@ -33,7 +38,7 @@ def compare(
     """
     from nmt.workflows.compare import compare_configurations
 
-    verdict, signature = compare_configurations(runs, others, split=split, beam=beam, device=device)
+    verdict, signature = compare_configurations(runs, others, split=split, to=to, beam=beam, device=device)
     _print("A", runs, verdict.a)
     _print("B", others, verdict.b)
     print(

@@ -12,6 +12,7 @@ from nmt.cli.arguments import (
     LanguageModelWeight,
     Overrides,
     Threads,
+    To,
     check_weight,
     given,
     use_threads,
@@ -26,11 +27,11 @@ from nmt.machine import Precision
 OF_A_RUN = "model overrides split device threads"
 TAKES: dict[Way, str] = {
     "--hyp": "hyp ref baseline metrics tokenize trg papers output",
-    "a model that translates": f"{OF_A_RUN} src ref save lm lm_weight precision beam metrics tokenize papers "
-    "output",
+    "a model that translates": f"{OF_A_RUN} src ref save lm lm_weight to precision beam metrics tokenize "
+    "papers output",
     "a language model": f"{OF_A_RUN} text output",
     "a classifier or tagger": f"{OF_A_RUN} src ref save output",
-    "--force": f"{OF_A_RUN} src ref save lm lm_weight precision forced",
+    "--force": f"{OF_A_RUN} src ref save lm lm_weight to precision forced",
     "--force and a language model": f"{OF_A_RUN} text save forced",
 }
 
@@ -101,6 +102,7 @@ def score(
     model: ModelsIfAny = None,
     lm: LanguageModel = None,
     lm_weight: LanguageModelWeight = None,
+    to: To = None,
     hyp: Hypotheses = None,
     ref: References = None,
     baseline: Baseline = None,
@@ -147,7 +149,13 @@ def score(
         score_files(files, chosen, tokenize, trg, papers=papers)
         return
     options = TranslationOptions(
-        models=tuple(model or ()), lm=lm, lm_weight=lm_weight, beam=beam, device=device, precision=precision
+        models=tuple(model or ()),
+        lm=lm,
+        lm_weight=lm_weight,
+        to=to,
+        beam=beam,
+        device=device,
+        precision=precision,
     )
     way, experiment = way_of(options, overrides or (), files, forced=forced)
     _refuse(context, way)

@@ -108,8 +108,9 @@ def language_of_papers(language: str | None, option: str) -> str:
 
 def print_scores(result: "Result") -> None:
     """Print each score with its signature, and the speed where it is known."""
+    width = max(26, *(len(each.label) for each in result.scores))
     for each in result.scores:
-        print(f"{each.label:<26} {each.score:6.2f}   {each.signature}")
+        print(f"{each.label:<{width}} {each.score:6.2f}   {each.signature}")
     if result.decoding and result.decoding.sentences_per_second:
         print(f"{result.sentences} sentences, {result.decoding.sentences_per_second:.1f} per second")
     sys.stdout.flush()

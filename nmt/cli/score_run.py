@@ -1,6 +1,7 @@
 """nmt score, a run: what is scored of which kind of model, and how."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
@@ -41,7 +42,7 @@ class Job(NamedTuple):
         from nmt.builders.corpus import corpus_of
         from nmt.data.corpus import Pair
         from nmt.data.lines import in_memory, read_lines
-        from nmt.workflows.score import EvaluationSet, held_out, pairs_of_files
+        from nmt.workflows.score import EvaluationSet, held_out_with_tags, pairs_of_files
 
         src, ref, text = self.files.src, self.files.ref, self.files.text
         if src:
@@ -51,19 +52,32 @@ class Job(NamedTuple):
                 )
             pairs, *more = (pairs_of_files(src, each, self.experiment.data) for each in ref)
             references = [[pair.trg for pair in each] for each in more]
-            return EvaluationSet(pairs, " ".join(map(str, ref)), more_references=references)
+            tags = [self.tag] * len(pairs)
+            return EvaluationSet(pairs, " ".join(map(str, ref)), more_references=references, tags=tags)
         if text:
             lines = in_memory(read_lines(text), str(text))
             return EvaluationSet([Pair("", line) for line in lines], str(text))
         instead = "--text FILE" if "language model" in self.way else "--src FILE --ref FILE"
-        pairs = held_out(self.experiment, self.split, instead=instead)
-        return EvaluationSet(pairs, corpus_of(self.experiment).name, self.split)
+        pairs, tags = held_out_with_tags(self.experiment, self.split, instead=instead)
+        if self.options.to is not None:
+            chosen = [i for i, tag in enumerate(tags) if tag == self.tag]
+            pairs, tags = [pairs[i] for i in chosen], [tags[i] for i in chosen]
+        return EvaluationSet(pairs, corpus_of(self.experiment).name, self.split, tags=tags)
+
+    @property
+    def tag(self) -> str:
+        """The tag that the options choose; raises UserError where none fits."""
+        from nmt.builders.corpus import directions_of
+        from nmt.data.directions import choose_tag
+
+        return choose_tag(self.folder, directions_of(self.experiment.data), self.options.to)
 
     @property
     def place(self) -> Path:
         """Where the result goes."""
         of = self.files.ref[0].name if self.files.src else self.files.text and self.files.text.name
         of = of or ("" if self.split == "test" else self.split)
+        of = "-".join(filter(None, (of, self.options.to)))
         return self.files.output or self.folder / f"result{of and '-'}{of}.json"
 
     def write(self, result: "Result", outputs: Sequence[str] = ()) -> None:
@@ -113,15 +127,19 @@ def way_of(
 
 def run_job(job: Job, metrics: tuple[str, ...], tokenize: str | None, *, papers: bool) -> None:
     """Score, print and write as `way` selects. metrics, tokenize and papers apply to translations only."""
+    from nmt.builders.corpus import directions_of, languages_of
     from nmt.builders.translator import load_translator
+    from nmt.data.directions import target_of
     from nmt.workflows.force_decode import force_pairs, force_text
-    from nmt.workflows.score import score_labels, score_run, score_text
+    from nmt.workflows.score import ScoredLines, score_labels, score_run, score_text
 
     data, device = job.data(), job.options.device
     targets = [pair.trg for pair in data.pairs]
     match job.way:
         case "--force":
-            save(job.files.save, force_pairs(load_translator(job.options, job.experiment), data.pairs))
+            by_tag = data.by_tag()
+            options = replace(job.options, tag=next(iter(by_tag)))
+            save(job.files.save, force_pairs(load_translator(options, job.experiment), data.pairs, by_tag))
         case "--force and a language model":
             save(job.files.save, force_text(job.folder, job.experiment, targets, device=device))
         case "a language model":
@@ -129,9 +147,10 @@ def run_job(job: Job, metrics: tuple[str, ...], tokenize: str | None, *, papers:
         case "a classifier or tagger":
             job.write(*score_labels(job.folder, job.experiment, data, device=device))
         case _:
-            language = job.experiment.data.trg
-            tokenize = tokenizer_of(tokenize, language, targets)
-            moses = language_of_papers(language, "--set data.trg=LANGUAGE") if papers else None
-            job.write(
-                *score_run(job.options, job.experiment, data, metrics=metrics, tokenize=tokenize, moses=moses)
-            )
+            section, groups = job.experiment.data, list[ScoredLines]()
+            for tag, lines in data.by_tag().items():
+                language = target_of(directions_of(section), tag) or languages_of(section).trg
+                name = tokenizer_of(tokenize, language, [targets[i] for i in lines])
+                moses = language_of_papers(language, "--set data.trg=LANGUAGE") if papers else None
+                groups.append(ScoredLines(tag, lines, name, moses))
+            job.write(*score_run(job.options, job.experiment, data, groups, metrics=metrics))

@@ -23,16 +23,21 @@ def show(
     from nmt.builders.engine import open_translator
     from nmt.decoding.options import TranslationOptions
     from nmt.evaluation.alignment import draw
-    from nmt.workflows.score import held_out, run_experiment
+    from nmt.workflows.score import held_out_with_tags, run_experiment
 
     experiment = run_experiment(model, overrides or (), ["decoding.beam"] if beam else [])
-    options = TranslationOptions(models=(model,), beam=beam, device=device)
+    pairs, tags = held_out_with_tags(experiment, split)
+    options = TranslationOptions(models=(model,), tag=tags[0] if tags else "", beam=beam, device=device)
     translator = open_translator(options, experiment)
-    pairs = held_out(experiment, split)
-    chosen = list(islice(pairs[:: max(1, len(pairs) // count)], count))
-    translations = translator.translations([pair.src for pair in chosen], details=True)
-    for pair, translation in zip(chosen, translations, strict=True):
-        print(f"\nsource       {pair.src}\nreference    {pair.trg}\ntranslation  {translation.text}")
+    chosen = list(islice(range(0, len(pairs), max(1, len(pairs) // count)), count))
+    translations = [
+        found
+        for i in chosen
+        for found in translator.with_tag(tags[i]).translations([pairs[i].src], details=True)
+    ]
+    for i, translation in zip(chosen, translations, strict=True):
+        source = f"{tags[i]} {pairs[i].src}" if tags[i] else pairs[i].src
+        print(f"\nsource       {source}\nreference    {pairs[i].trg}\ntranslation  {translation.text}")
     parts = [part for each in translations for part in each.ranked[0].parts if part.trg_words]
     if parts:
         longest = max(

@@ -38,7 +38,7 @@ def choose_tag(model: object, directions: Sequence[Direction], to: str | None) -
     if to is not None:
         if to in languages:
             return f"<2{to}>"
-        has = f"expected one of {', '.join(languages)}" if languages else "it has no tags; leave it out"
+        has = f"expected one of {', '.join(languages)}" if languages else "it has no such tags; leave it out"
         raise UserError(f"--to {to}: {model} was not trained with the tag <2{to}>; {has}")
     if directions and not any(each.tag == "" for each in directions):
         raise UserError(

@@ -1,7 +1,7 @@
 """Several corpora of pairs as one, and which of their pairs an epoch reads."""
 
 import hashlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import chain
 from math import floor
 
@@ -22,7 +22,10 @@ class MixedCorpus(Corpus):
         corpora = [member.corpus for member in members]
         self.name = " + ".join(dict.fromkeys(corpus.name for corpus in corpora))
         self.splits = tuple(split for split in SPLITS if any(split in corpus.splits for corpus in corpora))
-        self.languages = Languages(*map(_common, zip(*(corpus.languages for corpus in corpora), strict=True)))
+        self.languages = Languages(
+            common(corpus.languages.src for corpus in corpora),
+            common(corpus.languages.trg for corpus in corpora),
+        )
         self.streamed = any(corpus.streamed for corpus in corpora)
         self.needs_library = any(corpus.needs_library for corpus in corpora)
 
@@ -46,8 +49,10 @@ class MixedCorpus(Corpus):
         return [corpus for corpus, _ in self._members if split in corpus.splits]
 
 
-def _common(found: tuple[str | None, ...]) -> str | None:
-    return found[0] if len(set(found)) == 1 else None
+def common(languages: Iterable[str | None]) -> str | None:
+    """Return the language that all have, None if they differ."""
+    first, *others = {*languages}
+    return None if others else first
 
 
 class Mixture:

@@ -39,6 +39,10 @@ class TextEncoder(NamedTuple):
     normalize: Normalizer = Normalizer()
     tag: int | None = None
 
+    def with_tag(self, name: str) -> "TextEncoder":
+        """Return it with a tag, "" for none; raises UserError where the vocabulary lacks it."""
+        return self._replace(tag=self.tokenizer.vocabulary.tag(name) if name else None)
+
     def encode(self, text: str) -> list[int]:
         """Return the ids of a raw text, without BOS and EOS."""
         return tagged(self.tokenizer.encode(self.normalize(text)), self.tag)

@@ -47,6 +47,8 @@ class TranslationOptions:
     replace_unk: so does a source word where a model of words writes <unk> (`replace_unknown`).
     sentences: what finds the ends of sentences (`sentence_finder`).
     rules: about every output. With some the search is one in torch, of any engine's steps.
+    to: the language to translate to, of a model with tags (`choose_tag`). tag: the tag itself in its place,
+    for text of which it is known, "" for none.
     sampling: translations are sampled, not searched; in float64 unless precision says otherwise, since a
     random number can fall next to the edge between two tokens. threads: CPU threads of a process that
     translates; None leaves torch as it is set, and gives ONNX Runtime one.
@@ -65,6 +67,8 @@ class TranslationOptions:
     replace_unk: bool = False
     sentences: Splitter = "rules"
     rules: Rules = NONE
+    to: str | None = None
+    tag: str | None = None
     sampling: Sampling | None = None
     device: str = "auto"
     precision: Precision = "auto"

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Generic, NamedTuple, Self, TypeVar
 
 import numpy as np
+from numpy.typing import NDArray
 
 from nmt.data.lengths import TrainingLengths
 from nmt.data.sentences import Ends, count_sentences, sentence_ends
@@ -35,7 +36,7 @@ AnyEngine = TypeVar("AnyEngine", bound=Engine, covariant=True)
 
 
 class Part(NamedTuple):
-    """A stretch of a line that is translated as a whole: its text and its ids.
+    """A stretch of a line that is translated as a whole: its text and its ids, the tag's before them.
 
     spaced: white space stands behind it.
     ended: it does not end within a word. others: the ids that further models of an ensemble read.
@@ -146,6 +147,11 @@ class Translator(Generic[AnyEngine]):
     def max_source(self) -> int:
         """The longest source, in tokens, that the first model reads as a whole."""
         return self.readers[0].max_source
+
+    def with_tag(self, tag: str) -> Self:
+        """Return it with another tag before its sources, "" for none; UserError where a model lacks it."""
+        readers = (each._replace(encoder=each.encoder.with_tag(tag)) for each in self.readers)
+        return replace(self, readers=tuple(readers))
 
     def translate(self, lines: Sequence[str]) -> list[str]:
         """Return the best translation of each line; a blank line gives an empty one."""
@@ -325,9 +331,15 @@ class Translator(Generic[AnyEngine]):
         text = self.trg_tokenizer.decode(found.ids)
         if not self.replace_unk or UNK not in found.ids:
             return text
+        ids, alignment = self._untagged(part, found)
+        words, starts = self.src_tokenizer.words(part.text), self.src_tokenizer.word_starts(ids)
+        return replace_unknown(text, found.ids, alignment, words, starts)
+
+    def _untagged(self, part: Part, found: Hypothesis) -> tuple[list[int], NDArray[np.floating]]:
+        """Return the source and the alignment without the tag, which is no word."""
         assert found.alignment is not None
-        words, starts = self.src_tokenizer.words(part.text), self.src_tokenizer.word_starts(part.ids)
-        return replace_unknown(text, found.ids, found.alignment, words, starts)
+        first = 0 if self.readers[0].encoder.tag is None else 1
+        return part.ids[first:], found.alignment[:, first:]
 
     def _text(self, parts: list[Part], texts: list[str]) -> str:
         """Return the line that the texts of its parts are."""
@@ -359,14 +371,14 @@ class Translator(Generic[AnyEngine]):
         return list(by_text.values())
 
     def _detail(self, part: Part, found: Hypothesis) -> Detail:
-        assert found.alignment is not None
         assert found.token_log_probs is not None
+        ids, alignment = self._untagged(part, found)
         text = self._decode(part, found)
         made = detail(
             (self.src_tokenizer, self.trg_tokenizer),
-            part.ids,
+            ids,
             found.ids,
-            found.alignment.astype(np.float64),
+            alignment.astype(np.float64),
             found.token_log_probs,
             confidence=self.confidence,
             spaced=part.spaced,

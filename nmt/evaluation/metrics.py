@@ -166,6 +166,11 @@ def sentence_bleu(hypothesis: str, reference: str, tokenize: str = "13a") -> flo
     return float(metric.sentence_score(hypothesis, [reference]).score)
 
 
+def form_of(tag: str, form: str, *, several: bool) -> str:
+    """Return the form of a score of the lines with one tag, "" for none; several: there are other lines."""
+    return f"{tag or 'no tag'}, {form}" if tag or several else form
+
+
 def text_scores(
     nll: float, text: EncodedSplit, characters: int, *, tokenizer: str, rows: int | None
 ) -> tuple[Score, ...]:

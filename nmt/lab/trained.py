@@ -53,6 +53,8 @@ def load_trained(folder: Path, overrides: Sequence[str] = (), *, read: Path | No
     if isinstance(experiment.model, LanguageModelConfig):
         trained = load_language_model(folder, experiment=experiment, device="cpu", precision=torch.float64)
         return Trained(folder, experiment, trained.model, trained.tokenizer, None)
+    if tags := experiment.data.tags:
+        raise UserError(f"{folder}: nmt lab studies models without tags, and this one has {', '.join(tags)}")
     options = TranslationOptions(models=(folder,), beam=1, device="cpu", precision="float64")
     translator = load_translator(options, experiment)
     scorer = translator.engine.scorer

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from nmt.data.directions import choose_tag
 from nmt.data.sentences import sentence_finder
 from nmt.data.text import Normalizer, TextEncoder
 from nmt.decoding.options import Splitter, choose_beam
@@ -61,20 +62,29 @@ def load(
     max_source: int | None = None,
     split: bool = True,
     protect: bool = True,
+    to: str | None = None,
     threads: int = 1,
 ) -> Translator[GraphEngine]:
     """Return the translator of an exported model: `nmt.runtime.load("de-en").translate(["…"])`.
 
     model: a folder that `nmt export` wrote, a run that was exported in place, or the name of a model that
     ships with the package. n_best: the most different translations of a line. protect: addresses,
-    placeholders and tags come out as they are. What is None is as the model's manifest says. Several threads
-    may use the translator. Raises UserError where the folder holds no exported model or its parts do not
-    belong together.
+    placeholders and tags come out as they are. to: the language to translate to, of a model of several. What
+    else is None is as the model's manifest says. Several threads may use the translator. Raises UserError
+    where the folder holds no exported model or its parts do not belong together.
     """
     folder = find_model(Path(model))
     manifest, graph = read_model(folder, "seq2seq")
     translator = translator_of(
-        folder, manifest, graph, beam=beam, n_best=n_best, max_source=max_source, split=split, threads=threads
+        folder,
+        manifest,
+        graph,
+        beam=beam,
+        n_best=n_best,
+        max_source=max_source,
+        split=split,
+        tag=choose_tag(folder, manifest.directions, to),
+        threads=threads,
     )
     return replace(translator, protect=protect)
 
@@ -156,9 +166,13 @@ def translator_of(
     max_source: int | None = None,
     split: bool = True,
     sentences: Splitter = "rules",
+    tag: str = "",
     threads: int = 1,
 ) -> Translator[GraphEngine]:
-    """Return the translator of a graph with the tokenizers in a folder; see `load`."""
+    """Return the translator of a graph with the tokenizers in a folder; see `load`.
+
+    tag: the token before the sources, "" for none.
+    """
     src, trg = tokenizers_of(folder, manifest)
     width = choose_beam(n_best, asked=beam, usual=manifest.beam)
     session = session_of(folder, graph, threads=threads)
@@ -174,7 +188,7 @@ def translator_of(
         max_extra=manifest.max_extra,
         tokens_per_batch=manifest.tokens_per_batch,
     )
-    encoder = TextEncoder(src, Normalizer(manifest.normalize))
+    encoder = TextEncoder(src, Normalizer(manifest.normalize)).with_tag(tag)
     reader = limits.reader(encoder, split=split, ends=sentence_finder(sentences, manifest.src))
     return Translator(
         engine,

@@ -2,9 +2,11 @@
 
 import json
 from dataclasses import asdict, dataclass
+from itertools import starmap
 from pathlib import Path
 from typing import Literal, Self
 
+from nmt.data.directions import Direction
 from nmt.data.letters import Letters
 from nmt.errors import UserError
 from nmt.evaluation.calibration import MOST_POINTS, Curve
@@ -15,6 +17,7 @@ FILE, GRAPH = "manifest.json", "model.onnx"
 Kind = Literal["seq2seq", "language_model", "classifier", "tagger"]
 GraphPrecision = Literal["float32", "int8"]
 Form = Literal["none", "nfc"]
+MOST_DIRECTIONS = 1_000
 _MOST_BYTES = 100_000
 
 
@@ -26,8 +29,8 @@ class Manifest:
     run's configuration. src_tokens, trg_tokens: fingerprints of the tokenizers. src, trg: languages, "" where
     unknown. continuous: a language model that reads lines as one long text. confidence: that in a word of a
     translation, None where it is not calibrated. letters: the common trigrams of the source language, see
-    `Letters`, "" where unknown. The rest is as in the configuration; alpha and offset are
-    the length penalty's.
+    `Letters`, "" where unknown. directions: what a model with tags translates. The rest is as in the
+    configuration; alpha and offset are the length penalty's.
     """
 
     format: Literal[1] = 1
@@ -52,6 +55,7 @@ class Manifest:
     continuous: bool = False
     confidence: Curve | None = None
     letters: str = ""
+    directions: tuple[Direction, ...] = ()
 
     @classmethod
     def load(cls, folder: Path) -> Self | None:
@@ -93,6 +97,7 @@ class Manifest:
             continuous=record.flag("continuous", default=False),
             confidence=_curve(record),
             letters=record.text("letters", ""),
+            directions=tuple(starmap(Direction, record.rows("directions", width=3, most=MOST_DIRECTIONS))),
         )
         Letters(found.letters)
         record.end()
@@ -101,6 +106,8 @@ class Manifest:
     def to_json(self) -> bytes:
         """Return the fields as a JSON object, one a line."""
         fields = asdict(self) | {"confidence": self.confidence.points if self.confidence else []}
+        if not self.directions:  # most models have no tags, and an earlier version reads them
+            del fields["directions"]
         lines = (f'  "{key}": {json.dumps(value, ensure_ascii=False)}' for key, value in fields.items())
         return ("{\n" + ",\n".join(lines) + "\n}\n").encode()
 

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import NamedTuple, TypeAlias, TypedDict
 
 from nmt.builders.engine import find_graph
+from nmt.data.directions import Direction, language_of
 from nmt.data.letters import Letters
 from nmt.decoding.translation import Translation
 from nmt.decoding.translator import Translator
@@ -63,17 +64,18 @@ class Models:
 
 
 class Found(NamedTuple):
-    """An exported model: its folder, and what is in it."""
+    """An exported model: its folder, what is in it, and the tag that asks for a pair of it, "" for none."""
 
     folder: Path
     manifest: Manifest
     graph: bytes
+    tag: str = ""
 
 
 def pairs_of(models: Iterable[Path]) -> dict[Pair, Found]:
     """Return the models by their languages; raises UserError unless each is whole, and of a pair of its own.
 
-    A run that has not been exported is exported.
+    A model with tags is there for each of its pairs. A run that has not been exported is exported.
     """
     return by_pair((f"--model {model}", Found(*find_graph(model))) for model in models)
 
@@ -82,18 +84,26 @@ def by_pair(models: Iterable[tuple[str, Found]]) -> dict[Pair, Found]:
     """Return models, which have names for a UserError, by their languages; raises it like `pairs_of`."""
     found: dict[Pair, Found] = {}
     for name, model in models:
-        src, trg = pair = model.manifest.src, model.manifest.trg
-        if not all(pair):
-            raise UserError(
-                f"{name}: expected a model that knows its languages, found none; "
-                "give data.src and data.trg in its configuration"
-            )
-        if pair in found:
-            raise UserError(
-                f"{name}: translates {src} to {trg}, as {found[pair].folder} does; leave out one of them"
-            )
-        found[pair] = model
+        for src, trg, tag in _served(model.manifest):
+            if not (src and trg):
+                raise UserError(
+                    f"{name}: expected a model that knows its languages, found none; "
+                    "give data.src and data.trg in its configuration"
+                )
+            if (src, trg) in found:
+                raise UserError(
+                    f"{name}: translates {src} to {trg}, as {found[src, trg].folder} does; "
+                    "leave out one of them"
+                )
+            found[src, trg] = model._replace(tag=tag)
     return found
+
+
+def _served(manifest: Manifest) -> list[Direction]:
+    """Return what a model is asked for: of text that was only marked, nothing; of a pair, one direction."""
+    directions = manifest.directions or (Direction(manifest.src, manifest.trg, ""),)
+    asked = [each for each in directions if each.tag == "" or language_of(each.tag)]
+    return [*{each[:2]: each for each in reversed(asked)}.values()][::-1]
 
 
 def languages_of(pairs: Iterable[Pair]) -> list[Language]:
@@ -110,14 +120,17 @@ def languages_of(pairs: Iterable[Pair]) -> list[Language]:
 def open_models(models: Iterable[Path], beam: int | None = None) -> Models:
     """Return the models, ready to translate on one thread; raises UserError like `pairs_of`."""
     pairs = pairs_of(models)
-    manifests = [manifest for _, manifest, _ in pairs.values()]
+    manifests = [found.manifest for found in pairs.values()]
+    opened: dict[Path, Translator[GraphEngine]] = {}  # pairs of one model share its memory
+    for folder, manifest, graph, _ in pairs.values():
+        if folder not in opened:
+            opened[folder] = replace(translator_of(folder, manifest, graph, beam=beam), protect=True)
     return Models(
-        {pair: _open(*found, beam) for pair, found in pairs.items()},
+        {pair: _model(opened[found.folder].with_tag(found.tag)) for pair, found in pairs.items()},
         {each.src: Letters(each.letters) for each in manifests if each.letters},
     )
 
 
-def _open(folder: Path, manifest: Manifest, graph: bytes, beam: int | None) -> Model:
-    best = replace(translator_of(folder, manifest, graph, beam=beam), protect=True)
+def _model(best: Translator[GraphEngine]) -> Model:
     width = best.engine.beam
     return Model(best, replace(best, engine=replace(best.engine, n_best=width), n_best=width))

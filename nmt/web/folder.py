@@ -61,7 +61,7 @@ def web_files(models: Mapping[Pair, Found], runtime: Mapping[str, bytes]) -> dic
 
 def _settings(model: Found) -> bytes:
     """Return all but the graph that the browser needs of a model."""
-    folder, manifest, _ = model
+    folder, manifest = model.folder, model.manifest
     src, trg = tokenizers_of(folder, manifest)
     limits = SourceLimits.of(folder / "tokenizer", manifest.max_source)
     search = ("beam", "alpha", "offset", "max_ratio", "max_extra", "tokens_per_batch")

@@ -29,6 +29,11 @@ def languages_of(data: DataConfig, name: str) -> tuple[str, str]:
     """Return the languages of translations; raises UserError where there are none."""
     if not data.pairs:
         raise UserError(f"{name}: expected a corpus of translations, found other text; give one with pairs")
+    if data.corpora is not None:
+        raise UserError(
+            f"{name}: mixes several corpora, expected one; give a configuration of one, and models that "
+            "translate from one language into one"
+        )
     if data.src is None or data.trg is None:
         raise UserError(
             f"{name}: its languages are unknown, and they say what is translated into what; set data.src "

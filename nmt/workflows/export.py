@@ -8,14 +8,18 @@ from typing import NamedTuple
 import numpy as np
 import torch
 
+from nmt.builders.corpus import languages_of
 from nmt.builders.export import Exported, export_model
 from nmt.builders.search import build_search
 from nmt.builders.translator import Member, read_member
 from nmt.config.model import ClassifierConfig, LanguageModelConfig, TaggerConfig
+from nmt.data.directions import lines_by_tag
 from nmt.data.letters import common_trigrams
+from nmt.data.text import TextEncoder
 from nmt.decoding.engine import Hypothesis
 from nmt.decoding.scorers import ModelScorer
 from nmt.decoding.torch_engine import TorchEngine
+from nmt.decoding.translator import Translator
 from nmt.errors import UserError
 from nmt.evaluation.calibration import Curve, calibration_error
 from nmt.evaluation.metrics import corpus_bleu
@@ -24,9 +28,11 @@ from nmt.run import Run
 from nmt.runtime.bundle import translator_of
 from nmt.runtime.engine import GraphEngine
 from nmt.runtime.manifest import GraphPrecision
+from nmt.tokenization.tokenizer import Tokenizer
 from nmt.workflows.calibrate import Judged, judge_words
 from nmt.workflows.export_kinds import checked_labeller, checked_language_model
-from nmt.workflows.export_text import MADE_UP, made_up, validation_pairs
+from nmt.workflows.export_text import MADE_UP, made_up
+from nmt.workflows.score import held_out_with_tags
 
 LINES = 500  # of the validation text
 TIE = 1e-3  # between the scores of two translations that rounding may exchange
@@ -37,13 +43,20 @@ MOST_LOST = 1.0  # BLEU that 8 bits may cost
 class _Checked(NamedTuple):
     """What is translated to check a graph; references: None where the validation text is not here.
 
-    letters: the common trigrams of the source language.
+    tags: that of each source, "" for none. letters: the common trigrams of the source language.
     """
 
     sources: list[str]
+    tags: list[str]
     references: list[str] | None
     what: str
     letters: str = ""
+
+    def rows(self, tokenizer: Tokenizer) -> list[list[int]]:
+        """Return the ids of the sources, behind their tags."""
+        encoder = TextEncoder(tokenizer)
+        pairs = zip(self.sources, self.tags, strict=True)
+        return [encoder.with_tag(tag).encode(text) for text, tag in pairs]
 
 
 def export_run(folder: Path, to: Path | None, precision: GraphPrecision, log: Callable[[str], None]) -> Path:
@@ -80,10 +93,23 @@ def _checked_translator(folder: Path, precision: GraphPrecision, log: Callable[[
     if checked.references is None:
         return exported
     translator = translator_of(member.run.folder, *exported)
-    judged = judge_words(translator, checked.sources, checked.references)
+    judged = _judged(translator, checked, checked.references)
     curve = Curve.fit(*judged)
     log(f"confidence in words: {_calibration(judged, curve)}")
     return exported.calibrated(curve).lettered(checked.letters)
+
+
+def _judged(translator: Translator[GraphEngine], checked: _Checked, references: Sequence[str]) -> Judged:
+    """Return what is right of the translations of the sources, each behind its tag."""
+    found = [
+        judge_words(
+            translator.with_tag(tag), [checked.sources[i] for i in lines], [references[i] for i in lines]
+        )
+        for tag, lines in lines_by_tag(checked.tags).items()
+    ]
+    return Judged(
+        np.concatenate([each.log_probs for each in found]), np.concatenate([each.right for each in found])
+    )
 
 
 def _calibration(judged: Judged, curve: Curve | None) -> str:
@@ -99,7 +125,7 @@ def _check(member: Member, model: Seq2Seq, exported: Exported, checked: _Checked
     """Return what the check found, as a line; raises UserError where the graph does not agree."""
     plain = exported if exported.manifest.precision == "float32" else export_model(member, model, "float32")
     graph, reference = _engine(member, plain), _torch(member, model)
-    rows = [member.src.encode(text) for text in checked.sources]
+    rows = checked.rows(member.src)
     expected, found = reference.hypotheses(rows), graph.hypotheses(rows)
     unlike = [_gap(a[0], b[0]) for a, b in zip(expected, found, strict=True) if a[0].ids != b[0].ids]
     if len(unlike) > max(1, MOST_UNLIKE * len(rows)) or any(gap > TIE for gap in unlike):
@@ -126,13 +152,28 @@ def _check(member: Member, model: Seq2Seq, exported: Exported, checked: _Checked
 
 def _validation_text(member: Member) -> _Checked:
     """Return lines of the run's validation text, or made-up ones where it is not here."""
-    pairs = validation_pairs(member.experiment)
-    if pairs is None:
-        return _Checked(made_up(member.src), None, MADE_UP)
-    most = member.limits(None).max_source
-    kept = [pair for pair in pairs[:LINES] if 0 < len(member.src.encode(pair.src)) <= most]
-    letters = common_trigrams(pair.src for pair in pairs)
-    return _Checked([pair.src for pair in kept], [pair.trg for pair in kept], "validation", letters)
+    tags = ("", *member.src.vocabulary.tags)
+    try:
+        pairs, of_each = held_out_with_tags(member.experiment, "validation")
+    except UserError:
+        texts = made_up(member.src)
+        return _Checked(texts, [tags[i % len(tags)] for i in range(len(texts))], None, MADE_UP)
+    most, encoder = member.limits(None).max_source, TextEncoder(member.src)
+    # The lines of one tag stand together, so some of each are taken.
+    step = -(-len(pairs) // LINES) if len({*of_each}) > 1 else 1
+    kept = [
+        i
+        for i in range(0, len(pairs), step)[:LINES]
+        if 0 < len(encoder.with_tag(of_each[i]).encode(pairs[i].src)) <= most
+    ]
+    known = not member.experiment.data.members or languages_of(member.experiment.data).src is not None
+    return _Checked(
+        [pairs[i].src for i in kept],
+        [of_each[i] for i in kept],
+        [pairs[i].trg for i in kept],
+        "validation",
+        common_trigrams(pair.src for pair in pairs) if known else "",
+    )
 
 
 def _engine(member: Member, exported: Exported) -> GraphEngine:

@@ -4,6 +4,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from nmt.builders.engine import find_graph
+from nmt.errors import UserError
 from nmt.runtime.bundle import find_model
 from nmt.runtime.manifest import GraphPrecision
 from nmt.server.models import Found, by_pair
@@ -37,4 +38,10 @@ def _find(model: Path, precision: GraphPrecision | None, log: Callable[[str], No
         from nmt.workflows.export import export_run
 
         export_run(folder, None, precision or "int8", log)
-    return Found(*find_graph(folder, precision or "auto"))
+    found = Found(*find_graph(folder, precision or "auto"))
+    if found.manifest.directions:
+        raise UserError(
+            f"{model}: translates to several languages, chosen by tags, which the page in a browser cannot "
+            "do; export models of one direction"
+        )
+    return found

@@ -1,7 +1,7 @@
 """The log-probabilities of the tokens of given targets or text, as lines of JSON."""
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from math import isfinite
 from pathlib import Path
 
@@ -19,10 +19,19 @@ from nmt.tokenization.tokenizer import Tokenizer
 from nmt.tokenization.vocabulary import EOS
 
 
-def force_pairs(translator: Translator[ForcingEngine], pairs: Sequence[Pair]) -> Iterator[str]:
-    """Yield a line for each pair: the log-probabilities of the target tokens."""
-    for forced in translator.force(pairs):
-        yield forced_line(forced, translator.trg_tokenizer)
+def force_pairs(
+    translator: Translator[ForcingEngine], pairs: Sequence[Pair], by_tag: Mapping[str, Sequence[int]]
+) -> Iterator[str]:
+    """Yield a line for each pair: the log-probabilities of the target tokens.
+
+    by_tag: the numbers of the pairs whose source has a tag, "" for none.
+    """
+    found: dict[int, Forced] = {}
+    for tag, numbers in by_tag.items():
+        forced = translator.with_tag(tag).force([pairs[i] for i in numbers])
+        found |= zip(numbers, forced, strict=True)
+    for number in range(len(pairs)):
+        yield forced_line(found[number], translator.trg_tokenizer)
 
 
 def force_text(folder: Path, experiment: Experiment, lines: Sequence[str], *, device: str) -> Iterator[str]:

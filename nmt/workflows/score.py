@@ -21,6 +21,7 @@ from nmt.config.experiment import Experiment
 from nmt.config.loading import changed_keys, load_experiment
 from nmt.config.model import LanguageModelConfig, ModelConfig, TaggerConfig
 from nmt.data.corpus import FileCorpus, Pair, TextFile
+from nmt.data.directions import lines_by_tag
 from nmt.data.encoded import EncodedSplit
 from nmt.data.filtering import scan
 from nmt.data.labelled import check_known, check_labels
@@ -28,7 +29,7 @@ from nmt.data.lines import in_memory, read_lines
 from nmt.data.text import NormalizedCorpus
 from nmt.decoding.options import TranslationOptions
 from nmt.errors import UserError
-from nmt.evaluation.metrics import label_scores, scores, text_scores
+from nmt.evaluation.metrics import form_of, label_scores, scores, text_scores
 from nmt.results import Decoding, Result, Score, read_result
 from nmt.run import Run
 from nmt.tasks.language_modeling import LanguageModelTask
@@ -63,20 +64,47 @@ class EvaluationSet(NamedTuple):
     """All pairs of a corpus or of files, for scoring; split: the split of the run's data.
 
     more_references: more translations of each source. The source is empty for a text without sources.
+    tags: that of each source, "" for none; none at all if no source has one.
     """
 
     pairs: list[Pair]
     dataset: str
     split: str | None = None
     more_references: Sequence[Sequence[str]] = ()
+    tags: Sequence[str] = ()
+
+    def by_tag(self) -> dict[str, Sequence[int]]:
+        """Return the numbers of the pairs with each tag."""
+        return {**lines_by_tag(self.tags)} if self.tags else {"": range(len(self.pairs))}
+
+
+class ScoredLines(NamedTuple):
+    """The lines with one tag, "" for none, and how BLEU is computed over them.
+
+    tokenize: sacreBLEU's tokenizer. moses: the language of papers' BLEU, None without it.
+    """
+
+    tag: str
+    lines: Sequence[int]
+    tokenize: str
+    moses: str | None = None
 
 
 def held_out(experiment: Experiment, split: str, *, instead: str = "") -> list[Pair]:
     """Return all pairs of a split in order; instead: the options that replace a split, for the message."""
+    return held_out_with_tags(experiment, split, instead=instead)[0]
+
+
+def held_out_with_tags(
+    experiment: Experiment, split: str, *, instead: str = ""
+) -> tuple[list[Pair], list[str]]:
+    """Return all pairs of a split in order, and the tag of each source, "" for none; see `held_out`."""
     corpus = corpus_of(experiment)
     for name in corpus.splits:
         if name == split:
-            return in_memory(corpus.pairs(name), f"split {name} of {corpus.describe(name)}")
+            rows = ((*pair, tag) for pair, tag in corpus.tagged(name))
+            found = in_memory(rows, f"split {name} of {corpus.describe(name)}")
+            return [Pair(src, trg) for src, trg, _ in found], [tag for _, _, tag in found]
     raise UserError(
         f"{corpus.describe()} has no split {split!r}; give --split with one of {', '.join(corpus.splits)}"
         f"{instead and f', or {instead}'}"
@@ -133,18 +161,17 @@ def score_run(
     options: TranslationOptions,
     experiment: Experiment,
     data: EvaluationSet,
+    groups: Sequence[ScoredLines],
     *,
     metrics: Sequence[str],
-    tokenize: str,
-    moses: str | None = None,
 ) -> tuple[Result, list[str]]:
     """Return the scores of a run on some pairs, with the cost of its training, and its translations.
 
-    experiment: that of the first run. moses: the language of papers' BLEU, None without it. The result of an
-    ensemble or a fusion names its runs, without a cost.
+    experiment: that of the first run. groups: the lines that are scored together. The result of an ensemble
+    or a fusion names its runs, without a cost.
     """
     trained = None if options.lm or len(options.models) > 1 else _trained(options.models[0])
-    translator = open_translator(options, experiment)
+    translator = open_translator(replace(options, tag=groups[0].tag), experiment)
     together: dict[str, JsonValue] = {}
     if len(options.models) > 1:
         together["models"] = [readable(str(folder)) for folder in options.models]
@@ -153,7 +180,11 @@ def score_run(
     sources = [pair.src for pair in data.pairs]
     translator.translate(sources[:8])  # the first products include the creation of kernels
     began = time.perf_counter()
-    outputs = translator.translate(sources)
+    outputs = [""] * len(sources)
+    for group in groups:
+        texts = translator.with_tag(group.tag).translate([sources[i] for i in group.lines])
+        for i, text in zip(group.lines, texts, strict=True):
+            outputs[i] = text
     seconds = time.perf_counter() - began
     references = ([pair.trg for pair in data.pairs], *data.more_references)
     system = System(
@@ -170,7 +201,14 @@ def score_run(
             precision=translator.engine.precision,
         ),
     )
-    found = scores(outputs, *references, metrics=metrics, tokenize=tokenize, moses=moses)
+    found = list[Score]()
+    for tag, lines, tokenize, moses in groups:
+        texts, *wanted = ([text[i] for i in lines] for text in (outputs, *references))
+        of_group = scores(texts, *wanted, metrics=metrics, tokenize=tokenize, moses=moses)
+        several = len(groups) > 1
+        found += [
+            each.model_copy(update={"form": form_of(tag, each.form, several=several)}) for each in of_group
+        ]
     return _result(trained, data, found, system), outputs
 
 

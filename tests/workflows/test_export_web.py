@@ -85,6 +85,15 @@ def test_a_run_that_knows_no_languages_is_refused(command: Command, gru_run: Pat
     assert "expected a model that knows its languages" in err
 
 
+@pytest.mark.usefixtures("_no_download")
+def test_a_model_of_several_languages_is_refused(command: Command, tagged_run: Path, tmp_path: Path) -> None:
+    run = Path(shutil.copytree(tagged_run, tmp_path / "run"))
+    code, _, err = command("export", run, "--format", "web", "--to", tmp_path / "site")
+    assert (code, err.count("\n")) == (2, 1)
+    assert "translates to several languages, chosen by tags" in err
+    assert not (tmp_path / "site").exists()
+
+
 def test_a_package_that_cannot_be_fetched_is_one_line(
     command: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
