@@ -105,3 +105,22 @@ def test_what_is_no_list_of_pairs_is_refused(value: str) -> None:
 def test_a_list_of_pairs_is_bounded() -> None:
     with pytest.raises(ValueError, match=r"^points: List should have at most 1 items, not 2$"):
         Record(b'{"points": [[1, 2], [3, 4]]}').pairs("points", most=1)
+
+
+def test_rows_of_texts() -> None:
+    record = Record(b'{"a": [["x", "y"], ["", "z"]]}')
+    assert record.rows("a", width=2, most=2) == [("x", "y"), ("", "z")]
+    assert record.rows("b", width=2, most=2) == []
+
+
+@pytest.mark.parametrize(
+    "value", ['"xy"', "[1]", '[["x"]]', '[["x", 1]]', '["xy"]', '[["x", "y", "z"]]', "{}"]
+)
+def test_what_is_no_row_of_texts_is_refused(value: str) -> None:
+    with pytest.raises(ValueError, match=r"^a: Input should be a list of rows of 2 texts"):
+        Record(f'{{"a": {value}}}'.encode()).rows("a", width=2, most=9)
+
+
+def test_too_many_rows_are_refused() -> None:
+    with pytest.raises(ValueError, match=r"^a: List should have at most 1 items, not 2"):
+        Record(b'{"a": [["x"], ["y"]]}').rows("a", width=1, most=1)

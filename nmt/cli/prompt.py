@@ -26,6 +26,7 @@ first one: source word → its word, and the confidence in it.
 :n N           show up to N different translations
 :swap          translate the other way, with the model that ships for it, or back again
 :swap MODEL    the same with a model of yours: a run folder or what nmt export wrote
+:to LANGUAGE   translate to another language, with a model of several
 :help          these lines
 :quit          end, as Ctrl-D and Ctrl-C do
 A space before a line that begins with a colon makes it text."""
@@ -90,7 +91,8 @@ class _Session:
     @property
     def name(self) -> str:
         """The languages, or the models where their languages are not known."""
-        return "→".join(self._languages or (" + ".join(model.name for model in self._options.models),))
+        to = (self._options.to,) if self._options.to else ()
+        return "→".join(self._languages or (" + ".join(model.name for model in self._options.models), *to))
 
     @property
     def about(self) -> str:
@@ -112,10 +114,12 @@ class _Session:
                 self.say(HELP)
             case ":n":
                 self._show_more(value)
+            case ":to":
+                self._open(replace(self._options, to=value.strip() or None))
             case ":swap":
                 self._swap(value.strip())
             case _ if command.startswith(":"):
-                raise UserError(f"{command}: expected :n, :swap, :help or :quit")
+                raise UserError(f"{command}: expected :n, :swap, :to, :help or :quit")
             case _ if line.strip():
                 self._translate(line.strip())
 

@@ -171,6 +171,12 @@ def form_of(tag: str, form: str, *, several: bool) -> str:
     return f"{tag or 'no tag'}, {form}" if tag or several else form
 
 
+def tag_of(form: str) -> tuple[str, str]:
+    """Return the tag of a form of `form_of`, "" where it has none, and the form of a single language."""
+    found = re.fullmatch(r"(<\S+>|no tag), (.*)", form)
+    return (found[1], found[2]) if found else ("", form)
+
+
 def text_scores(
     nll: float, text: EncodedSplit, characters: int, *, tokenizer: str, rows: int | None
 ) -> tuple[Score, ...]:

@@ -5,9 +5,9 @@ from pathlib import Path
 from typing import TypeAlias
 
 from nmt.errors import UserError
-from nmt.evaluation.metrics import CASED
+from nmt.evaluation.metrics import CASED, tag_of
 from nmt.files import MB, read_regular, replace_text
-from nmt.results import Result, read_result
+from nmt.results import Result, Score, read_result
 
 BEGIN = "<!-- results:begin -->"
 END = "<!-- results:end -->"
@@ -44,7 +44,7 @@ def table(results: Sequence[Result]) -> str:
     them. A hyphen means unknown. The table of the other tasks shows the first two scores of each.
     """
     others = [r for r in results if r.scores and r.scores[0].metric not in _OF_TRANSLATIONS]
-    translations = [r for r in results if r not in others]
+    translations = [row for r in results if r not in others for row in _by_tag(r)]
     signatures = _signatures(translations)
     begin: _Columns = {"experiment": lambda r: r.name, "test set": _test_set}
     cost: _Columns = {
@@ -78,6 +78,20 @@ def table(results: Sequence[Result]) -> str:
     if others:
         lines += ["", *_rows({**begin, "scores": _first_scores, **cost, **end}, others)]
     return "\n".join(lines)
+
+
+def _by_tag(result: Result) -> list[Result]:
+    """Return a result for each tag of a model of several languages, which its name then shows."""
+    found: dict[str, list[Score]] = {}
+    for score in result.scores:
+        tag, form = tag_of(score.form)
+        found.setdefault(tag, []).append(score.model_copy(update={"form": form}))
+    return [
+        result.model_copy(
+            update={"name": f"{result.name} `{tag}`" if tag else result.name, "scores": tuple(scores)}
+        )
+        for tag, scores in found.items()
+    ] or [result]
 
 
 def _rows(columns: _Columns, results: Sequence[Result]) -> list[str]:

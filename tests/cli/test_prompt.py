@@ -4,6 +4,7 @@ import os
 import pty
 import re
 import select
+import shutil
 import subprocess
 import sys
 import time
@@ -94,7 +95,7 @@ def test_what_cannot_be_done_is_one_line_and_the_prompt_goes_on(
         told,
         [
             *["expected a number from 1 to 1000"] * 4,
-            "expected :n, :swap, :help or :quit",
+            "expected :n, :swap, :to, :help or :quit",
             "no model that ships",
         ],
         strict=False,
@@ -187,3 +188,17 @@ def test_a_terminal_has_a_history_and_ends_politely(end: bytes) -> None:
     links = [line for line in seen.decode().splitlines() if "Ich→" in line]
     assert len(links) == 2
     assert links[0] == links[1]
+
+
+def test_a_model_of_several_languages_is_told_another(
+    tagged_run: Path, tmp_path: Path, command: Command
+) -> None:
+    run = shutil.copytree(tagged_run, tmp_path / "run")
+    lines = "der Hund\n:to de\nder Hund\n:to fr\n:to\nder Hund\n"
+    code, out, err = command("translate", "-i", "--model", run, "--to", "en", "--n-best", "1", stdin=lines)
+    assert (code, err) == (0, "")
+    expected = [load(run, to=to).translate(["der Hund"])[0] for to in ("en", "de", "de")]
+    assert [text for _, text in rows(out)] == expected
+    said = [line for line in out.splitlines() if line.startswith("nmt: ")]
+    assert "expected one of en, de" in said[0]
+    assert "say which, such as --to en" in said[1]

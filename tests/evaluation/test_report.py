@@ -6,7 +6,7 @@ import typer
 
 from nmt.cli.report import report
 from nmt.errors import UserError
-from nmt.evaluation.metrics import CASED, LOWERCASED
+from nmt.evaluation.metrics import CASED, LOWERCASED, form_of, tag_of
 from nmt.evaluation.report import BEGIN, END, load_results, table, table_is_current, update_tables
 from nmt.results import Decoding, Machine, Result, Score, Training, Versions, write_result
 
@@ -102,6 +102,24 @@ def test_other_tasks_have_a_table_of_their_own() -> None:
     text = table([labels, FULL])
     assert text.startswith(table([FULL]) + "\n\n| experiment | test set | scores |")
     assert "| tags | multi30k test | accuracy 98.77, macro-F1 50.00 | 12.5 M | 9,000 |" in text
+
+
+def test_a_model_of_several_languages_has_a_row_for_each_tag() -> None:
+    scores = [
+        Score(metric="BLEU", form=form_of(tag, form, several=True), score=score, signature="case:mixed")
+        for tag, first in (("<2de>", 30.0), ("<2en>", 40.0))
+        for form, score in ((CASED, first), (LOWERCASED, first + 1))
+    ]
+    lines = table([FULL.model_copy(update={"name": "both", "scores": tuple(scores)})]).split("\n")
+    assert [line.split(" | ")[0::2][:2] for line in lines[2:4]] == [
+        ["| both `<2de>`", "30.0"],
+        ["| both `<2en>`", "40.0"],
+    ]
+    assert [tag_of(form_of(tag, CASED, several=True)) for tag in ("<2de>", "")] == [
+        ("<2de>", CASED),
+        ("no tag", CASED),
+    ]
+    assert tag_of(form_of("", CASED, several=False)) == ("", CASED)
 
 
 def test_no_results_are_said_to_be_none() -> None:

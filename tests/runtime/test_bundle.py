@@ -152,6 +152,8 @@ def other_tokenizer(folder: Path) -> None:
         (change_manifest(confidence=[[0, 1], [-1, 1]]), "confidence: expected points that rise"),
         (change_manifest(letters="abcd"), "letters: Input should be up to 1000 trigrams"),
         (change_manifest(confidence=[[0, 1]] * 101), "confidence: List should have at most 100 items"),
+        (change_manifest(directions=[["de", "en"]]), "directions: Input should be a list of rows of 3 texts"),
+        (change_manifest(directions=[["", "", "<2de>"]]), "translates to de; say which"),
         (change_manifest(more=1), "more: Extra inputs are not permitted"),
         (change_manifest(kind="tagger"), "translates nothing"),
         (other_tokenizer, "the source tokenizer belongs to another model"),
