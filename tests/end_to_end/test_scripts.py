@@ -193,6 +193,14 @@ def test_the_model_card(exported: Path, tiny_run: Path, tmp_path: Path) -> None:
     assert "7,000 updates took 53 CPU minutes" in card
 
 
+def test_a_page_without_a_server_is_compared(hosted: str, tmp_path: Path) -> None:
+    text = tmp_path / "test.de"
+    text.write_text("Guten Morgen!\nIch bin müde.\nDanke!\n" * 2, encoding="utf-8")
+    words = ("--model", "de-en", "--input", text, "--lines", "3", "--chromium", chromium())
+    done = run(SCRIPTS / "bench_web.py", hosted, *words)
+    assert "3 of 3 lines alike\nbrowser: best " in done.stdout
+
+
 def test_the_page_is_looked_at(served: str, tmp_path: Path) -> None:
     run(
         SCRIPTS / "look_at_page.py",

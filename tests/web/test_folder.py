@@ -182,6 +182,17 @@ def test_how_far_the_load_is_stands_on_the_page(tab: "Page", hosted: str) -> Non
     expect(tab.locator("#loading")).to_be_empty()
 
 
+def test_what_is_loaded_needs_no_network(tab: "Page", hosted: str) -> None:
+    from playwright.sync_api import expect
+
+    tab.goto(hosted)
+    source(tab).fill("Danke!")
+    expect(target(tab)).to_have_text(re.compile("Thank"))
+    tab.context.set_offline(True)
+    source(tab).fill(TRAIN)
+    expect(target(tab)).to_have_text(re.compile("train"))
+
+
 def test_a_network_that_is_gone_is_asked_again(tab: "Page", hosted: str) -> None:
     from playwright.sync_api import expect
 
