@@ -97,12 +97,21 @@ def build_trained_model(experiment: Experiment, src: int, trg: int) -> Seq2Seq |
 def _pair_batches(
     experiment: Experiment, prepared: Prepared, processes: Processes, ahead: int
 ) -> TrainingBatches:
-    tokens, rows, mixture = experiment.training.tokens_per_batch, processes.rows, None
-    if members := experiment.data.members:
-        sizes, weights = prepared.meta.splits["train"].members, [member.weight for member in members]
-        mixture = Mixture(sizes, weights, seed=experiment.seed)
-    split, seed = prepared.split("train"), experiment.seed
-    return Batches(split, tokens, seed=seed, ahead=ahead, rows=rows, mixture=mixture)
+    return Batches(
+        prepared.split("train"),
+        experiment.training.tokens_per_batch,
+        seed=experiment.seed,
+        ahead=ahead,
+        rows=processes.rows,
+        mixture=mixture_of(experiment, prepared),
+    )
+
+
+def mixture_of(experiment: Experiment, prepared: Prepared) -> Mixture | None:
+    """Return which training pairs an epoch reads of several corpora; None if there is just one."""
+    weights = [member.weight for member in experiment.data.members]
+    sizes = prepared.meta.splits["train"].members
+    return Mixture(sizes, weights, seed=experiment.seed) if weights else None
 
 
 def _text_batches(

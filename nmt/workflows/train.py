@@ -14,7 +14,7 @@ from torch import nn
 from nmt import machine
 from nmt.builders.embeddings import check_embeddings, fill_embeddings
 from nmt.builders.hardware import choose_device, choose_precision
-from nmt.builders.kinds import build_trained_model, kind_of, validation_by_tag
+from nmt.builders.kinds import build_trained_model, kind_of, mixture_of, validation_by_tag
 from nmt.builders.objective import build_objective
 from nmt.builders.optimizer import build_pace, build_recipe
 from nmt.builders.room import least_vocabularies, refuse_too_large, room_of
@@ -88,6 +88,9 @@ def build_trainer(
     prepared = processes.after_main(lambda: prepare_in_subprocess(experiment, progress.log))
     took = time.perf_counter() - began[0], _cpu_seconds() - began[1]
     progress.log(prepared.summary())
+    if mixture := mixture_of(experiment, prepared):
+        read = (f"{count:,} of corpus {number}" for number, count in enumerate(mixture.counts(0)))
+        progress.log(f"  an epoch reads  {', '.join(read)}")
     if isinstance(experiment.model, ModelConfig):
         for remark in dict.fromkeys(each.remark for each in validation_by_tag(experiment, prepared)):
             if remark:

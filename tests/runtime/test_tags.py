@@ -1,6 +1,7 @@
 """A model with tags outside of torch: the same text, the same refusals, a manifest that says what it can."""
 
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -74,6 +75,27 @@ def test_another_tag_changes_what_is_read_and_nothing_else(run: Path) -> None:
     assert ids[0][1:] == ids[1][1:] == ids[2]
     with pytest.raises(UserError, match="the tag <2fr> is no token"):
         english.with_tag("<2fr>")
+
+
+def test_attention_to_the_tag_belongs_to_no_word(run: Path) -> None:
+    translator = replace(nmt.load(run, to="en"), protect=False)
+    (part,) = translator.parts(LINES[0])
+    ((hypothesis,),) = translator.engine.hypotheses([part.ids], details=True)
+    assert hypothesis.alignment is not None
+    of_words = hypothesis.alignment[: len(hypothesis.ids), 1 : len(part.ids)].sum(axis=1)
+    starts = np.flatnonzero(translator.trg_tokenizer.word_starts(hypothesis.ids))
+    tokens = np.diff([*starts, len(hypothesis.ids)])
+    (detail,) = translator.translations(LINES[:1], details=True)[0].ranked[0].parts
+    np.testing.assert_allclose(
+        detail.weights.sum(axis=1), np.add.reduceat(of_words, starts) / tokens, rtol=1e-5
+    )
+
+
+def test_models_of_an_ensemble_read_the_tag_too(run: Path) -> None:
+    alone, together = nmt.load(run, to="de"), nmt.load(run, run, to="de")
+    assert together.translate(LINES) == alone.translate(LINES)
+    with pytest.raises(UserError, match="expected one of en, de"):
+        nmt.load(run, run, to="fr")
 
 
 def test_the_search_never_writes_a_tag(run: Path) -> None:

@@ -243,8 +243,9 @@ def test_in_several_corpora_text_may_move_and_weights_may_not_change(tmp_path: P
             | {"data": plain["data"] | {"files": None, "src": None, "trg": None, "corpora": [one, other]}}
         )
 
-    run = tmp_path / "run"
-    build(run, config("a", 0.5)).train()
+    run, out = tmp_path / "run", io.StringIO()
+    build(run, config("a", 0.5), out).train()
+    assert "an epoch reads  65 of corpus 0, 32 of corpus 1" in out.getvalue()
     assert build(run, config("b", 0.5)).at.update == 3
     with pytest.raises(UserError, match=r"configuration: data\.corpora\.1\.weight \(was 0\.5, now 2\.0\);"):
         build(run, config("c", 2))
