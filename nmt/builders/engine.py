@@ -21,6 +21,7 @@ from nmt.runtime.manifest import GraphPrecision, Manifest
 
 if TYPE_CHECKING:
     from nmt.config.experiment import Experiment
+    from nmt.decoding.torch_engine import TorchEngine
 
 
 def open_translator(
@@ -42,6 +43,23 @@ def open_translator(
     from nmt.builders.translator import load_translator
 
     return load_translator(options, experiment)
+
+
+def open_sampler(options: TranslationOptions) -> "Translator[TorchEngine]":
+    """Return the translator that samples as the options describe, on the engine that suits it.
+
+    Samples of which one is chosen may come from steps on ONNX Runtime. Raises like `open_translator`.
+    """
+    from nmt.builders.translator import load_in_graphs, load_translator
+
+    if options.mbr and _suits_graphs(replace(options, sampling=None)):
+        try:
+            return load_in_graphs(options)
+        except CannotExport:
+            if options.precision == "int8":
+                raise
+    usual = options.mbr and options.precision == "auto"
+    return load_translator(replace(options, precision="float32") if usual else options)
 
 
 def _suits_graphs(options: TranslationOptions) -> bool:

@@ -42,6 +42,7 @@ from nmt.cli.translate_options import (
     Json,
     LengthPenalty,
     MaxSource,
+    Mbr,
     MinLength,
     NBest,
     NoProtect,
@@ -53,6 +54,7 @@ from nmt.cli.translate_options import (
     ReplaceUnk,
     Resume,
     Sample,
+    Samples,
     Sentences,
     ShardOf,
     ThreadsOfEach,
@@ -68,7 +70,19 @@ from nmt.jobs.blocks import Blocks, Shard, blocks, ready_blocks
 if TYPE_CHECKING:
     from nmt.workflows.translate import Form
 
-OF_JOBS = ("file", "source", "output", "resume", "shard", "alignments", "json", "sample", "errors", "workers")
+OF_JOBS = (
+    "file",
+    "source",
+    "output",
+    "resume",
+    "shard",
+    "alignments",
+    "json",
+    "sample",
+    "mbr",
+    "errors",
+    "workers",
+)
 OF_SEARCH = (
     "beam",
     "n_best",
@@ -92,6 +106,7 @@ OF_LINES = (
     "interactive",
     "no_protect",
     "sample",
+    "mbr",
     "workers",
 )
 
@@ -130,6 +145,8 @@ def translate(
     top_k: TopK = None,
     top_p: TopP = 1.0,
     seed: Seed = 1,
+    mbr: Mbr = None,
+    samples: Samples = 32,
     errors: OnErrors = "strict",
     device: Device = "auto",
     precision: PrecisionOf = "auto",
@@ -145,7 +162,7 @@ def translate(
     lines a second are shown if standard error is a terminal.
     """
     check_weight(lm, lm_weight)
-    _refuse_idle(context, sample=sample, interactive=interactive)
+    _refuse_idle(context, sampled="--sample" if sample else "--mbr" if mbr else "", interactive=interactive)
     if json and alignments:
         raise UserError("--alignments: --json already writes the word links; leave it out")
     check_sampling(context, temperature, top_p)
@@ -174,7 +191,8 @@ def translate(
             after_tab=after_tab,
         ),
         to=to,
-        sampling=Sampling(seed, temperature, top_k, top_p) if sample else None,
+        sampling=Sampling(seed, temperature, top_k, top_p) if sample or mbr else None,
+        mbr=samples if mbr else 0,
         device=device,
         precision=precision,
         threads=threads,
@@ -237,13 +255,17 @@ def _say_speed(lines: int, seconds: float) -> None:
     )
 
 
-def _refuse_idle(context: typer.Context, *, sample: bool, interactive: bool) -> None:
-    """Raise UserError for options that have no effect with --sample, without it, or at the prompt."""
+def _refuse_idle(context: typer.Context, *, sampled: str, interactive: bool) -> None:
+    """Raise UserError for options that have no effect with --sample or --mbr, without, or at the prompt."""
     if interactive and (of_jobs := given(context, *OF_JOBS)):
         raise UserError(f"{of_jobs}: no effect with --interactive; leave it out")
-    if sample and (of_search := given(context, *OF_SEARCH)):
-        raise UserError(f"{of_search}: an option of searching, unused with --sample; give only one of them")
-    if not sample and (of_sampling := given(context, "temperature", "top_k", "top_p", "seed")):
+    if sampled and (of_search := given(context, *OF_SEARCH)):
+        raise UserError(f"{of_search}: an option of searching, unused with {sampled}; give only one of them")
+    if sampled == "--sample" and (of_mbr := given(context, "mbr", "samples")):
+        raise UserError(f"{of_mbr}: --mbr samples by itself; leave --sample out")
+    if not sampled and given(context, "samples"):
+        raise UserError("--samples: an option of --mbr; add --mbr chrf")
+    if not sampled and (of_sampling := given(context, "temperature", "top_k", "top_p", "seed")):
         raise UserError(f"{of_sampling}: an option of sampling; add --sample")
 
 

@@ -137,6 +137,16 @@ Sample = Annotated[
         "--sample", help="sample each translation, with the next four options, instead of searching"
     ),
 ]
+Mbr = Annotated[
+    Literal["chrf"] | None,
+    typer.Option(
+        help="of --samples sampled translations write the one that is most like all of them, by chrF: "
+        "minimum Bayes risk (extra: mbr)"
+    ),
+]
+Samples = Annotated[
+    int, typer.Option(min=2, max=100_000, metavar="N", help="of --mbr: number of samples of each line")
+]
 OnErrors = Annotated[
     Errors, typer.Option(help="for bytes that are not UTF-8: refuse them, or replace them by U+FFFD")
 ]

@@ -50,8 +50,10 @@ class TranslationOptions:
     to: the language to translate to, of a model with tags (`choose_tag`). tag: the tag itself in its place,
     for text of which it is known, "" for none.
     sampling: translations are sampled, not searched; in float64 unless precision says otherwise, since a
-    random number can fall next to the edge between two tokens. threads: CPU threads of a process that
-    translates; None leaves torch as it is set, and gives ONNX Runtime one.
+    random number can fall next to the edge between two tokens. mbr: of so many samples the one of least risk
+    is the translation (`least_risk`), and auto is the precision of a search.
+    threads: CPU threads of a process that translates; None leaves torch as it is set, and gives ONNX Runtime
+    one.
     """
 
     models: tuple[Path, ...]
@@ -70,6 +72,7 @@ class TranslationOptions:
     to: str | None = None
     tag: str | None = None
     sampling: Sampling | None = None
+    mbr: int = 0
     device: str = "auto"
     precision: Precision = "auto"
     threads: int | None = None

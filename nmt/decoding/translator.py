@@ -195,6 +195,7 @@ class Translator(Generic[AnyEngine]):
         *,
         seed: int,
         first: int = 0,
+        draw: int | None = None,
         temperature: float = 1.0,
         top_k: int | None = None,
         top_p: float = 1.0,
@@ -202,13 +203,15 @@ class Translator(Generic[AnyEngine]):
         """Return a translation of each line, sampled as `SamplingSettings` says, not searched.
 
         first: the number of the first line. The random numbers belong to seed, number of the line and place
-        of the part in it, so that neither batch nor neighbours change what is sampled. Where a search would
+        of the part in it, so that neither batch nor neighbours change what is sampled; and to the number of
+        the draw, where a line is sampled several times. Where a search would
         have to end, a translation is cut. Raises Diverged where no token has a probability above 0.
         """
         parts = self._parts(lines)
         flat = [part for line in parts for part in line]
         others = zip(*(part.others for part in flat), strict=True)
-        keys = [(seed, n, place) for n, line in enumerate(parts, first) for place in range(len(line))]
+        drawn = () if draw is None else (draw,)
+        keys = [(seed, n, place, *drawn) for n, line in enumerate(parts, first) for place in range(len(line))]
         found = iter(
             self.engine.sample(
                 [part.ids for part in flat],

@@ -145,14 +145,25 @@ def load_block_translator(options: TranslationOptions, form: Form) -> Callable[[
 
 
 def _sampler(options: TranslationOptions, sampling: Sampling) -> Callable[[Block], Translated]:
-    """Return a function from a block of lines to sampled translations."""
-    from nmt.builders.translator import load_translator
+    """Return a function from a block of lines to sampled translations, with mbr those of least risk."""
+    from nmt.builders.engine import open_sampler
+    from nmt.evaluation.mbr import least_risk
 
-    translator = load_translator(options)
+    translator = open_sampler(options)
+    if options.mbr:
+        least_risk([])  # says before a line is read what is not installed
 
     def sampled(block: Block) -> Translated:
         first, texts = block
-        found = translator.sample(texts, first=first, **sampling._asdict())
+
+        def samples(draw: int | None = None) -> list[str]:
+            return translator.sample(texts, first=first, draw=draw, **sampling._asdict())
+
+        if options.mbr:
+            draws = map(samples, range(options.mbr))
+            found = least_risk(list(zip(*draws, strict=True)))
+        else:
+            found = samples()
         return Translated("".join(f"{each}\n" for each in found), [])
 
     return sampled

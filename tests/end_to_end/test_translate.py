@@ -290,6 +290,15 @@ def test_what_is_demanded_is_met(
             ["--model", "CUT", "--sample", "--n-best", "3", "--alignments"],
             "--n-best, --alignments: an option",
         ),
+        (["--model", "RUN", "--samples", "4"], "nmt: --samples: an option of --mbr; add --mbr chrf"),
+        (
+            ["--model", "RUN", "--sample", "--mbr", "chrf"],
+            "--mbr: --mbr samples by itself; leave --sample out",
+        ),
+        (
+            ["--model", "RUN", "--mbr", "chrf", "--beam", "2"],
+            "--beam: an option of searching, unused with --mbr",
+        ),
         (["--model", "CUT", "--sample", "--json"], "nmt: --json: an option of searching, unused with"),
         (["--model", "CUT", "--json", "--alignments"], "--alignments: --json already writes the word links"),
         (

@@ -51,3 +51,18 @@ def test_lines_are_drawn_one_by_one_as_all_together(tiny_run: Path) -> None:
             found.append(process.stdout.readline().decode().removesuffix("\n"))
         process.stdin.close()
     assert found == whole
+
+
+def test_of_several_samples_the_least_risky_is_written(tiny_run: Path) -> None:
+    lines = b"der Hund\n\nder Mann schl\xc3\xa4ft\n"
+
+    def best(*options: str, data: bytes = lines) -> list[bytes]:
+        command = [*TRANSLATE, str(tiny_run), "--mbr", "chrf", "--samples", "4", *options]
+        return subprocess.run(command, input=data, capture_output=True, check=True).stdout.split(b"\n")[:-1]
+
+    found = best()
+    assert len(found) == 3
+    assert found[1] == b""
+    assert found == best("--workers", "2")
+    assert found[:1] == best(data=b"der Hund\n")  # neighbours change nothing
+    assert found != best("--seed", "2")
