@@ -45,11 +45,14 @@ def web_files(models: Mapping[Pair, Found], runtime: Mapping[str, bytes]) -> dic
     def listed(path: str) -> dict[str, str | int]:
         return {"path": path, "bytes": len(files[path])}
 
+    folders = list(dict.fromkeys(model.folder for model in models.values()))  # one may be of several pairs
     known = []
-    for number, ((src, trg), model) in enumerate(models.items(), 1):
+    for (src, trg), model in models.items():
+        number = folders.index(model.folder) + 1
         graph, settings = (f"models/{number}/{name}" for name in (GRAPH, "settings.json"))
         files[graph], files[settings] = model.graph, _settings(model)
-        known.append({"source": src, "target": trg, "graph": listed(graph), "settings": listed(settings)})
+        pair = {"source": src, "target": trg, "tag": model.tag}
+        known.append(pair | {"graph": listed(graph), "settings": listed(settings)})
     content = {
         "nmt": nmt.__version__,
         "languages": languages_of(models),

@@ -20,6 +20,7 @@ from nmt.runtime.bundle import PRETRAINED, read_model
 from nmt.runtime.manifest import FILE, Manifest
 from nmt.server.models import Found, pairs_of
 from nmt.web.folder import web_files, write_folder
+from tagging import LINES
 
 if TYPE_CHECKING:
     from playwright.sync_api import Locator, Page, Route
@@ -260,6 +261,22 @@ def test_a_model_of_ones_own_is_translated_by_too(
         expected = nmt.runtime.load(own).translate(asked)
         unlike = [b for a, b in zip(records, expected, strict=True) if a["text"] != b]
         assert len(unlike) <= MOST_UNLIKE, unlike
+        tab.goto("about:blank")
+
+
+def test_a_model_with_tags_translates_each_of_its_pairs(
+    tab: "Page", tagged_run: Path, runtime: Mapping[str, bytes], tmp_path: Path
+) -> None:
+    run = Path(shutil.copytree(tagged_run, tmp_path / "run"))
+    files = web_files(pairs_of([run]), runtime)
+    assert [name for name in files if name.endswith(".onnx")] == ["models/1/model.onnx"]
+    write_folder(tmp_path / "site", files)
+    with hosting(tmp_path / "site") as address:
+        tab.goto(address)
+        for src, trg in (("de", "en"), ("en", "de")):
+            found = translations(tab, {"lines": LINES, "source": src, "target": trg, "alternatives": 0})
+            expected = nmt.runtime.load(run, to=trg).translations(LINES, details=True)
+            assert all(map(alike, found, map(translation_record, LINES, expected)))
         tab.goto("about:blank")
 
 

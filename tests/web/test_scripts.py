@@ -155,7 +155,7 @@ def test_lines_are_cut_into_the_same_parts(scripts: "Page", limits: tuple[int, i
     description = json.dumps(describe_tokenizer(tokenizer))
     settings = dict(zip(("max_source", "tokens", "sentences"), limits, strict=True))
     body = f"""globalThis.tokenizer ??= makeTokenizer({description});
-    const settings = {{ limits: {json.dumps(settings)}, normalize: "none", confidence: [] }};
+    const settings = {{ limits: {json.dumps(settings)}, normalize: "none", confidence: [], tag: "" }};
     return new Translator(null, {{ src: tokenizer, trg: tokenizer }}, settings).parts(it)"""
     found = ask(scripts, body, inputs)
     names = ("text", "ids", "spaced", "ended")

@@ -19,7 +19,9 @@ import { EOS, PAD } from "./tokenizers.js";
 export class GraphEngine {
   /** @param {object} ort - onnxruntime-web @param {object} session @param {Search} search */
   constructor(ort, session, search) {
-    Object.assign(this, { ort, session, search });
+    this.ort = ort;
+    this.session = session;
+    this.search = search;
   }
 
   /** The number of hypotheses that the search keeps. */
@@ -36,7 +38,7 @@ export class GraphEngine {
   async hypotheses(rows, nBest) {
     const results = [];
     for (const chosen of byLength(rows, Math.floor(this.search.tokens_per_batch / this.beam))) {
-      const found = await this.#search(chosen.map((n) => rows[n]), nBest);
+      const found = await this.#found(chosen.map((n) => rows[n]), nBest);
       chosen.forEach((n, place) => (results[n] = found[place]));
     }
     if (!results.every((found) => found.length)) throw new Error("The model gives no translation a probability above 0.");
@@ -49,7 +51,7 @@ export class GraphEngine {
     return Math.max(1, Math.trunc(Math.fround(length * Math.fround(max_ratio))) + max_extra);
   }
 
-  async #search(rows, nBest) {
+  async #found(rows, nBest) {
     const lengths = rows.map((row) => row.length + 1);
     const width = Math.max(...lengths);
     const src = rows.flatMap((row) => [...row, EOS, ...Array(width - row.length - 1).fill(PAD)]);

@@ -8,7 +8,9 @@ const WAIT = 5; // seconds until it may help to try again
 export class Loader {
   /** @param {URL} root @param {(loaded: number, total: number) => void} progress - 0 of 0 once all is there */
   constructor(root, progress) {
-    Object.assign(this, { root, progress, loaded: 0, total: 0, waiting: 0 });
+    this.root = root;
+    this.progress = progress;
+    this.loaded = this.total = this.waiting = 0;
   }
 
   /**

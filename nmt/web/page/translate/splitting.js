@@ -1,4 +1,4 @@
-// Cut a text into stretches that a model translates as a whole; as in nmt/decoding/translator.py.
+// Cut a text into stretches that a model translates as a whole; as in nmt/decoding/splitting.py.
 
 import { sentenceEnds } from "./sentences.js";
 import { BLANK } from "./text.js";

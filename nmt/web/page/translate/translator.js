@@ -11,7 +11,7 @@ import { bestOfEach } from "./translation.js";
 /** @typedef {import("./translation.js").Translation} Translation */
 
 /**
- * A stretch of a line that is translated as a whole. spaced: white space stands behind it. ended: it does not
+ * A stretch of a line that is translated as a whole, the tag's id before its ids. spaced: white space stands behind it. ended: it does not
  * end within a word.
  * @typedef {{text: string, ids: number[], spaced: boolean, ended: boolean}} Part
  */
@@ -26,10 +26,16 @@ export class Translator {
   /**
    * @param {import("./engine.js").GraphEngine} engine
    * @param {{src: object, trg: object}} tokenizers
-   * @param {{limits: Limits, normalize: "none" | "nfc", confidence: [number, number][]}} settings
+   * @param {{limits: Limits, normalize: "none" | "nfc", confidence: [number, number][], tag: string}} settings -
+   *   tag: the token before the sources, "" for none
    */
-  constructor(engine, tokenizers, { limits, normalize, confidence }) {
-    Object.assign(this, { engine, tokenizers, limits, form: normalize, confidence });
+  constructor(engine, tokenizers, { limits, normalize, confidence, tag }) {
+    this.engine = engine;
+    this.tokenizers = tokenizers;
+    this.limits = limits;
+    this.form = normalize;
+    this.confidence = confidence;
+    this.tag = tag ? [tokenizers.src.tokens.indexOf(tag)] : [];
   }
 
   /**
@@ -78,7 +84,8 @@ export class Translator {
   }
 
   #encode(text) {
-    return this.tokenizers.src.encode(this.#normalize(text));
+    const ids = this.tokenizers.src.encode(this.#normalize(text));
+    return ids.length ? [...this.tag, ...ids] : ids;
   }
 
   /**
@@ -108,7 +115,9 @@ export class Translator {
   }
 
   #detail(part, found, apart) {
-    const made = detail(this.tokenizers, part.ids, found, this.confidence);
+    const first = this.tag.length; // which is no word
+    const attention = found.attention.map((row) => row.slice(first));
+    const made = detail(this.tokenizers, part.ids.slice(first), { ...found, attention }, this.confidence);
     return { ...made, spaced: part.spaced, apart };
   }
 }

@@ -18,8 +18,9 @@ const opened = new Map(); // what is open or being opened: path → promise
 
 addEventListener("message", async ({ data: { id, model, runtime, lines, alternatives } }) => {
   try {
-    const translator = await once(model.graph.path, () => openTranslator(model, runtime));
-    const found = await translator.translations(lines, alternatives ? translator.engine.beam : 1);
+    const { engine, tokenizers, settings } = await once(model.graph.path, () => openModel(model, runtime));
+    const translator = new Translator(engine, tokenizers, { ...settings, tag: model.tag });
+    const found = await translator.translations(lines, alternatives ? engine.beam : 1);
     const records = found.map((translation) => translationRecord(translation.slice(0, alternatives + 1)));
     postMessage({ id, records });
   } catch ({ message, retryAfter }) {
@@ -38,16 +39,16 @@ function once(key, open) {
 }
 
 /** @param {{graph: File, settings: File}} model @param {{script: File, wasm: File}} runtime */
-async function openTranslator({ graph, settings }, runtime) {
+async function openModel({ graph, settings: file }, runtime) {
   const [ort, bytes, json] = await Promise.all([
     once(runtime.wasm.path, () => openRuntime(runtime)),
     loader.bytes(graph),
-    loader.bytes(settings),
+    loader.bytes(file),
   ]);
-  const { search, src, trg, ...others } = JSON.parse(new TextDecoder().decode(json));
+  const { search, src, trg, ...settings } = JSON.parse(new TextDecoder().decode(json));
   const source = makeTokenizer(src);
   const tokenizers = { src: source, trg: trg ? makeTokenizer(trg) : source };
-  return new Translator(new GraphEngine(ort, await openSession(ort, bytes), search), tokenizers, others);
+  return { engine: new GraphEngine(ort, await openSession(ort, bytes), search), tokenizers, settings };
 }
 
 async function openRuntime({ script, wasm }) {
