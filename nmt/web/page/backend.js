@@ -5,7 +5,7 @@ export const footnote = { text: "Your text stays in this browser: it is translat
 
 const asked = new Map(); // number of a request → {resolve, reject}
 let count = 0;
-let report = () => {};
+let report = (line) => {};
 let worker = null;
 let catalog = null; // models.json, or a promise of it
 

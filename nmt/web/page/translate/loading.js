@@ -36,7 +36,7 @@ export class Loader {
    */
   async module({ path }) {
     try {
-      return await import(new URL(path, this.root));
+      return await import(new URL(path, this.root).href);
     } catch {
       throw new Error(`${path} cannot be loaded; it may be missing in the folder of this page.`);
     }

@@ -61,7 +61,13 @@ function kept({ text }) {
   return [{ text, score: 0, parts: [detail] }];
 }
 
-/** Return the translation of a line from those of its pieces. */
+/**
+ * Return the translation of a line from those of its pieces.
+ * @param {Piece[]} pieces
+ * @param {Translation[]} found
+ * @param {number} nBest
+ * @returns {Translation}
+ */
 function join(pieces, found, nBest) {
   return bestOfEach(found, nBest).map(({ score, chosen }) => ({
     text: strip(chosen.map((each, n) => pieces[n].space + each.text).join("")),

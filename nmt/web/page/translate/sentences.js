@@ -49,7 +49,7 @@ const BEGINNERS = words(
  */
 export function sentenceEnds(text) {
   const stops = [...text.matchAll(STOP)]
-    .map((found) => ({ ...found.groups, begin: found.index, end: found.index + found[0].length }))
+    .map(({ 0: stop, index, groups: { narrow, blank } }) => ({ narrow, blank, begin: index, end: index + stop.length }))
     .filter((stop) => stop.end < text.length);
   const begins = [0, ...stops.filter((stop) => stop.blank).map((stop) => stop.end)];
   const capitals = begins.some((begin) => /\p{Uppercase}/u.test(first(nextWord(text, begin))));

@@ -21,7 +21,9 @@ export function splitText(text, fits, together) {
   return pack(text, fits, together, [sentenceEnds, placesBehind(CLAUSE), placesBehind(SPACES)]);
 }
 
-function pack(text, fits, together, [ends, ...others]) {
+/** @param {((text: string) => number[])[]} places - where it may be cut, the best kind of place first */
+function pack(text, fits, together, places) {
+  const [ends, ...others] = places;
   if (together(text) || (text.length < 3 && [...text].length === 1)) return [text];
   if (!ends) {
     const characters = [...text];

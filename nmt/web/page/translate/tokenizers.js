@@ -140,7 +140,8 @@ class WordTokenizer {
     this.tokens = tokens;
     this.specials = specials;
     this.lowercase = lowercase;
-    this.ids = new Map(tokens.map((token, id) => [token, id]).slice(specials));
+    this.ids = new Map();
+    for (let id = specials; id < tokens.length; id++) this.ids.set(tokens[id], id);
   }
 
   /** @param {string} text */

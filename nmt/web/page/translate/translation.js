@@ -34,6 +34,6 @@ export function bestOfEach(found, count) {
         )
         .sort((a, b) => b.score - a.score)
         .slice(0, count),
-    [{ score: 0, chosen: [] }],
+    /** @type {{score: number, chosen: T[]}[]} */ ([{ score: 0, chosen: [] }]),
   );
 }

@@ -108,7 +108,11 @@ export class Translator {
     });
   }
 
-  /** Return the best hypothesis of each text, in order, with its text. */
+  /**
+   * Return the best hypothesis of each text, in order, with its text.
+   * @param {Hypothesis[]} found
+   * @returns {(Hypothesis & {text: string})[]}
+   */
   #distinct(found) {
     const all = found.map((each) => ({ ...each, text: this.tokenizers.trg.decode(each.ids) }));
     return all.filter(({ text }, n) => all.findIndex((other) => other.text === text) === n);
