@@ -38,9 +38,11 @@ def corpus_of(experiment: Experiment) -> Corpus:
     """Return the corpus of an experiment, with normalized texts; nothing is read yet."""
     data, normalize = experiment.data, build_normalizer(experiment.data)
     if data.corpora is not None:
-        return MixedCorpus(
-            [Member(NormalizedCorpus(open_corpus(each), normalize), each.tag) for each in data.corpora]
-        )
+        members = []
+        for number, each in enumerate(data.corpora):
+            corpus = open_corpus(each, place=f"data.corpora.{number}")
+            members.append(Member(NormalizedCorpus(corpus, normalize), each.tag))
+        return MixedCorpus(members)
     corpus = open_corpus(data, each_word=isinstance(experiment.model, TaggerConfig))
     return NormalizedCorpus(corpus, normalize)
 
@@ -58,10 +60,10 @@ def languages_of(data: config.DataConfig) -> Languages:
     return Languages(common(each.src for each in data.members), common(each.trg for each in data.members))
 
 
-def open_corpus(data: config.OneCorpus, *, each_word: bool = False) -> Corpus:
+def open_corpus(data: config.OneCorpus, *, each_word: bool = False, place: str = "data") -> Corpus:
     """Return the corpus that a section names; nothing is read yet.
 
-    each_word: labelled text has a label for each word.
+    each_word: labelled text has a label for each word. place: the key of the section, for messages.
     """
     languages = Languages(data.src, data.trg)
     match section := data.corpus:
@@ -76,16 +78,18 @@ def open_corpus(data: config.OneCorpus, *, each_word: bool = False) -> Corpus:
                 streaming=section.streaming,
             )
         case config.TextFiles():
-            return FileCorpus(_files("files", section), Pair, "text files", languages)
+            return FileCorpus(_files(f"{place}.files", section), Pair, "text files", languages)
         case config.TsvFiles(swap=swap):
             parse_pair, way = (parse_swapped_tsv, ":swapped") if swap else (parse_tsv, "")
-            return FileCorpus(_files("tsv", section), parse_pair, "TSV file", languages, way=way)
+            return FileCorpus(_files(f"{place}.tsv", section), parse_pair, "TSV file", languages, way=way)
         case config.LabelledText():
             parse = partial(parse_labelled, each_word=each_word)
             way = ":words" if each_word else ":texts"
-            return FileCorpus(_files("labelled", section), parse, "TSV file", rows="labels", way=way)
+            return FileCorpus(_files(f"{place}.labelled", section), parse, "TSV file", rows="labels", way=way)
         case config.PlainText(held_out=held_out, lines=lines):
-            return MonolingualCorpus(_files("text", section), held_out=held_out, continuous=not lines)
+            return MonolingualCorpus(
+                _files(f"{place}.text", section), held_out=held_out, continuous=not lines
+            )
         case config.BuiltinCorpus(seed=seed):
             counts = _named(section.train, section.validation, section.test)
             return BuiltinCorpus(counts, seed, languages)
@@ -105,7 +109,7 @@ def _files(key: str, section: config.FilesConfig) -> dict[Split, list[TextFile]]
     validation = section.train if isinstance(section, config.PlainText) else None
     for split, names in _named(section.train, section.validation or validation, section.test).items():
         by_end = {"": names} if isinstance(names, str) else {".src": names.src, ".trg": names.trg}
-        found[split] = [TextFile(f"data.{key}.{split}{end}", Path(name)) for end, name in by_end.items()]
+        found[split] = [TextFile(f"{key}.{split}{end}", Path(name)) for end, name in by_end.items()]
     return found
 
 

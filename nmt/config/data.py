@@ -216,6 +216,7 @@ class OneCorpus(Section):
     """One corpus, under exactly one key that says its kind, such as tsv."""
 
     keys: ClassVar[Mapping[str, bool]] = PAIRS
+    place: ClassVar[str] = ""  # before a key of the section in a message
 
     dataset: PathName | None = Field(None, description="id of a dataset on the hub, or a local folder")
     dataset_config: Name | None = Field(None, description="the hub's config name, such as de-en")
@@ -246,7 +247,7 @@ class OneCorpus(Section):
     @model_validator(mode="after")
     def _streams_a_dataset(self) -> Self:
         if self.streaming and self.dataset is None:
-            raise ValueError("streaming: true needs data.dataset; leave it out")
+            raise ValueError(f"streaming: true needs {self.place}dataset; leave it out")
         return self
 
     @model_validator(mode="after")
@@ -254,10 +255,10 @@ class OneCorpus(Section):
         for given, by_language in self.keys.items():
             if not by_language or getattr(self, given) is None:
                 continue
-            missing = [key for key in ("src", "trg") if getattr(self, key) is None]
+            missing = [f"{self.place}{key}" for key in ("src", "trg") if getattr(self, key) is None]
             if missing:
                 raise ValueError(
-                    f"{' and '.join(f'data.{key}' for key in missing)} missing: data.{given} holds several "
+                    f"{' and '.join(missing)} missing: {self.place}{given} holds several "
                     "languages; say which is translated into which, such as src: de and trg: en"
                 )
             if self.src == self.trg:
@@ -314,6 +315,7 @@ class DataConfig(OneCorpus):
         **PAIRS,
         **dict.fromkeys(("corpora", "text", "labelled"), False),
     }
+    place: ClassVar[str] = "data."
 
     corpora: tuple[MemberCorpus, ...] | None = Field(
         None, description="a list of corpora of pairs, which are mixed by weight"

@@ -40,6 +40,8 @@ def compare_configurations(
         tag = choose_tag(folder, directions, to) if directions else ""
         tagged = zip(*held_out_with_tags(experiment, split), strict=True)
         pairs = [pair for pair, of_pair in tagged if of_pair == tag]
+        if not pairs:
+            raise UserError(f"{folder}: its split {split} has no line with {tag or 'no tag'}; give another")
         targets = [pair.trg for pair in pairs]
         if not references:
             references, tokenize = targets, bleu_tokenizer(to or language, targets)[0]

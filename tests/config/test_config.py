@@ -182,6 +182,7 @@ UNVALIDATED = {**BUILTIN, "builtin": {"validation": None}}
         ([{**BUILTIN, "tag": "<unk>"}], "found '<unk>'"),
         ([{**BUILTIN, "tag": "<0x41>"}], "found '<0x41>'"),
         ([{**BUILTIN, "tag": "<bt>"}], "all have a tag and none stands for a language"),
+        ([{"builtin": {}}], "src and trg missing: builtin holds several languages"),
         ([{**BUILTIN, "tsv": {"train": "a"}}], "found tsv and builtin"),
     ],
 )

@@ -131,6 +131,11 @@ def test_a_corpus_of_which_nothing_is_left_is_named(tmp_path: Path) -> None:
     tsv(tmp_path, "back", ["the lake\tder see"])
     with pytest.raises(UserError, match=r"of TSV file .*back\.tsv is left: 1 also in validation"):
         prepare(experiment)
+    (tmp_path / "back.tsv").unlink()
+    with pytest.raises(
+        UserError, match=r"data\.corpora\.2\.tsv\.train: expected a text file, found no such file"
+    ):
+        prepare(experiment)
     tsv(tmp_path, "back", [])
     with pytest.raises(UserError, match=r"back\.tsv: split train is empty"):
         prepare(experiment)
