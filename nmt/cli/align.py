@@ -5,13 +5,14 @@ from typing import Annotated, Literal
 
 import typer
 
-from nmt.cli.arguments import Device, given
+from nmt.cli.arguments import Device, To, given
 from nmt.errors import UserError
 
 Model = Annotated[Path, typer.Option(metavar="RUN", help="a run that translates", show_default=False)]
 Reverse = Annotated[
     Path | None, typer.Option(metavar="RUN", help="a run that translates the other way, to align with both")
 ]
+ReverseTo = Annotated[str | None, typer.Option(metavar="LANGUAGE", help="--to of the model of --reverse")]
 Source = Annotated[Path, typer.Option("--src", metavar="FILE", help="source text", show_default=False)]
 Target = Annotated[Path, typer.Option("--trg", metavar="FILE", help="its translation", show_default=False)]
 Kind = Annotated[
@@ -30,6 +31,8 @@ def align(
     src: Source,
     trg: Target,
     reverse: Reverse = None,
+    to: To = None,
+    reverse_to: ReverseTo = None,
     kind: Kind = "grow-diag-final-and",
     gold: GoldFile = None,
     device: Device = "auto",
@@ -43,11 +46,11 @@ def align(
     from nmt.evaluation.links import error_rate, read_gold
     from nmt.workflows.align import align_pairs, read_text_pairs
 
-    if reverse is None and (idle := given(context, "kind")):
+    if reverse is None and (idle := given(context, "kind", "reverse_to")):
         raise UserError(f"{idle}: no effect without --reverse; leave it out")
     pairs = read_text_pairs(src, trg)
     expected = read_gold(gold, pairs) if gold else None
-    found = align_pairs(pairs, model, reverse, kind=kind, device=device)
+    found = align_pairs(pairs, model, reverse, to=to, reverse_to=reverse_to, kind=kind, device=device)
     if expected is None:
         for each in found:
             print(pharaoh(each))

@@ -241,16 +241,12 @@ class Translator(Generic[AnyEngine]):
         """
         (rows, *others), targets = self._encoded(pairs)
         found = self.engine.attend(rows, *others, targets=targets)
-        return [
-            best_links(
-                merge_tokens(
-                    looked[: len(trg) - 1, : len(src)],
-                    self.src_tokenizer.word_starts(src),
-                    self.trg_tokenizer.word_starts(trg[:-1]),
-                )
-            )
-            for looked, src, trg in zip(found, rows, targets, strict=True)
-        ]
+        links = []
+        for ids, trg, attention in zip(rows, targets, found, strict=True):
+            src, looked = self._untagged(ids, attention)
+            starts = self.src_tokenizer.word_starts(src), self.trg_tokenizer.word_starts(trg[:-1])
+            links.append(best_links(merge_tokens(looked[: len(trg) - 1, : len(src)], *starts)))
+        return links
 
     def _encoded(self, pairs: Sequence[tuple[str, str]]) -> tuple[list[list[list[int]]], list[list[int]]]:
         """Return the ids of the sources as each model reads them, and of the targets with </s>."""
@@ -334,15 +330,17 @@ class Translator(Generic[AnyEngine]):
         text = self.trg_tokenizer.decode(found.ids)
         if not self.replace_unk or UNK not in found.ids:
             return text
-        ids, alignment = self._untagged(part, found)
+        ids, alignment = self._untagged(part.ids, found.alignment)
         words, starts = self.src_tokenizer.words(part.text), self.src_tokenizer.word_starts(ids)
         return replace_unknown(text, found.ids, alignment, words, starts)
 
-    def _untagged(self, part: Part, found: Hypothesis) -> tuple[list[int], NDArray[np.floating]]:
+    def _untagged(
+        self, ids: list[int], alignment: NDArray[np.floating] | None
+    ) -> tuple[list[int], NDArray[np.floating]]:
         """Return the source and the alignment without the tag, which is no word."""
-        assert found.alignment is not None
+        assert alignment is not None
         first = 0 if self.readers[0].encoder.tag is None else 1
-        return part.ids[first:], found.alignment[:, first:]
+        return ids[first:], alignment[:, first:]
 
     def _text(self, parts: list[Part], texts: list[str]) -> str:
         """Return the line that the texts of its parts are."""
@@ -375,7 +373,7 @@ class Translator(Generic[AnyEngine]):
 
     def _detail(self, part: Part, found: Hypothesis) -> Detail:
         assert found.token_log_probs is not None
-        ids, alignment = self._untagged(part, found)
+        ids, alignment = self._untagged(part.ids, found.alignment)
         text = self._decode(part, found)
         made = detail(
             (self.src_tokenizer, self.trg_tokenizer),

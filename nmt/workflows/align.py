@@ -27,20 +27,24 @@ def align_pairs(
     model: Path,
     reverse: Path | None,
     *,
+    to: str | None,
+    reverse_to: str | None,
     kind: Symmetry,
     device: str,
 ) -> list[Links]:
     """Return the word links of each pair, source-target, words counted from 0.
 
     reverse: a model that translates the other way; its links and those of `model` become one alignment.
+    to, reverse_to: the language that each translates to, of a model of several.
     """
 
-    def links(folder: Path, texts: Sequence[tuple[str, str]]) -> list[list[Link]]:
-        return load_translator(TranslationOptions(models=(folder,), device=device)).align(texts)
+    def links(folder: Path, texts: Sequence[tuple[str, str]], language: str | None) -> list[list[Link]]:
+        options = TranslationOptions(models=(folder,), to=language, device=device)
+        return load_translator(options).align(texts)
 
-    forward = [set(each) for each in links(model, pairs)]
+    forward = [set(each) for each in links(model, pairs, to)]
     if reverse is None:
         return forward
-    turned = links(reverse, [(trg, src) for src, trg in pairs])
+    turned = links(reverse, [(trg, src) for src, trg in pairs], reverse_to)
     backward = [{Link(link.trg, link.src) for link in each} for each in turned]
     return [symmetrise(a, b, kind) for a, b in zip(forward, backward, strict=True)]

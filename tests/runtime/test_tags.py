@@ -91,6 +91,14 @@ def test_attention_to_the_tag_belongs_to_no_word(run: Path) -> None:
     )
 
 
+def test_links_of_given_pairs_leave_the_tag_out(run: Path) -> None:
+    translator = load_translator(TranslationOptions(models=(run,), device="cpu", to="en"))
+    pairs = [(line, "the dog sleeps") for line in LINES if line]
+    for (line, _), links in zip(pairs, translator.align(pairs), strict=True):
+        assert [link.trg for link in links] == [0, 1, 2]
+        assert all(link.src < len(line.split()) for link in links)
+
+
 def test_models_of_an_ensemble_read_the_tag_too(run: Path) -> None:
     alone, together = nmt.load(run, to="de"), nmt.load(run, run, to="de")
     assert together.translate(LINES) == alone.translate(LINES)
