@@ -4,6 +4,7 @@ import os
 import re
 import tempfile
 import time
+from collections.abc import Callable
 from datetime import datetime
 from pathlib import Path
 
@@ -87,18 +88,10 @@ def build_trainer(
     began = time.perf_counter(), _cpu_seconds()
     prepared = processes.after_main(lambda: prepare_in_subprocess(experiment, progress.log))
     took = time.perf_counter() - began[0], _cpu_seconds() - began[1]
-    progress.log(prepared.summary())
-    if mixture := mixture_of(experiment, prepared):
-        read = (f"{count:,} of corpus {number}" for number, count in enumerate(mixture.counts(0)))
-        progress.log(f"  an epoch reads  {', '.join(read)}")
-    if isinstance(experiment.model, ModelConfig):
-        for remark in dict.fromkeys(each.remark for each in validation_by_tag(experiment, prepared)):
-            if remark:
-                progress.log(remark)
+    _describe(experiment, prepared, progress.log)
     src, trg = prepared.src_tokenizer, prepared.trg_tokenizer
     if not begun:
         processes.on_main(lambda: run.save_tokenizers(prepared.folder / "tokenizer"))
-
     refuse_too_large(experiment, len(src.vocabulary), len(trg.vocabulary), precision, room)
     torch.manual_seed(experiment.seed)
     model = build_trained_model(experiment, len(src.vocabulary), len(trg.vocabulary))
@@ -142,13 +135,24 @@ def build_trainer(
         f"{str(precision).removeprefix('torch.')} on {device}, "
         f"{each}{torch.get_num_threads()} threads"
     )
-    resumed = trainer.resume()
-    processes.on_main(lambda: run.save_experiment(experiment))
-    if not resumed:
-        trainer.at.seconds, trainer.at.cpu_seconds = took
-    else:
+    if trainer.resume():
         progress.log(f"continuing from update {trainer.at.update} of {run.folder}")
+    else:
+        trainer.at.seconds, trainer.at.cpu_seconds = took
+    processes.on_main(lambda: run.save_experiment(experiment))
     return trainer, prepared, tracker
+
+
+def _describe(experiment: Experiment, prepared: Prepared, log: Callable[[str], None]) -> None:
+    """Print what was prepared, what an epoch reads of several corpora, and remarks on BLEU's tokenizers."""
+    log(prepared.summary())
+    if mixture := mixture_of(experiment, prepared):
+        read = (f"{count:,} of corpus {number}" for number, count in enumerate(mixture.counts(0)))
+        log(f"  an epoch reads  {', '.join(read)}")
+    if isinstance(experiment.model, ModelConfig):
+        for remark in dict.fromkeys(each.remark for each in validation_by_tag(experiment, prepared)):
+            if remark:
+                log(remark)
 
 
 def _cpu_seconds() -> float:
