@@ -27,7 +27,10 @@ from nmt.data.dataset import DatasetCorpus
 from nmt.data.directions import Direction
 from nmt.data.labelled import parse_labelled
 from nmt.data.mixture import MixedCorpus, common
+from nmt.data.preparation import TrainTokenizers
 from nmt.data.text import NormalizedCorpus
+from nmt.errors import UserError
+from nmt.tokenization.preprocessing import Preprocessing, preprocessed, preprocessing_of
 from nmt.tokenization.tokenizer import Tokenizer
 from nmt.tokenization.words import WordTokenizer
 
@@ -144,3 +147,44 @@ def train_tokenizers(
         train_tokenizer(section, (pair.src for pair in pairs()), tags),
         train_tokenizer(section, (pair.trg for pair in pairs())),
     )
+
+
+def build_preprocessing(data: config.DataConfig) -> tuple[Preprocessing, Preprocessing]:
+    """Return what happens to the text of each side before it is tokenized; UserError if it cannot."""
+    section, languages = data.preprocess, languages_of(data)
+    if section.moses and None in languages:
+        raise UserError(
+            "data.preprocess.moses: splits each side by its language: set src and trg, alike in all corpora"
+        )
+    src, trg = (
+        Preprocessing(language if section.moses and language else "", section.lowercase)
+        for language in languages
+    )
+    src.check()
+    trg.check()
+    return src, trg
+
+
+def preprocessing_tokenizers(data: config.DataConfig, train: TrainTokenizers) -> TrainTokenizers:
+    """Return `train`, on text that is preprocessed as the data section says, giving tokenizers that do it.
+
+    Saved tokenizers do already what they do; UserError where it is something else. Raises UserError at once
+    if Moses cannot split a side.
+    """
+    src, trg = build_preprocessing(data)
+
+    def trained(pairs: Callable[[], Iterator[Pair]]) -> tuple[Tokenizer, Tokenizer]:
+        if isinstance(data.tokenizer, config.SavedTokenizer):
+            found = train(pairs)
+            if data.pairs and tuple(map(preprocessing_of, found)) != (src, trg):
+                raise UserError(
+                    f"data.preprocess: the tokenizers in {data.tokenizer.path} belong to other preprocessing "
+                    "or languages; set it as in the run that they are of"
+                )
+            return found
+        if not src and not trg:
+            return train(pairs)
+        changed = train(lambda: (Pair(src(pair.src), trg(pair.trg)) for pair in pairs()))
+        return preprocessed(*changed, (src, trg))
+
+    return trained

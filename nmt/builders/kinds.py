@@ -17,6 +17,7 @@ from nmt.builders.tokenizer import build_normalizer
 from nmt.config.experiment import Experiment
 from nmt.config.model import AnyModelConfig, ClassifierConfig, LanguageModelConfig, ModelConfig, TaggerConfig
 from nmt.data.batches import Batch, Batches, TrainingBatches
+from nmt.data.corpus import Pair
 from nmt.data.directions import lines_by_tag, target_of
 from nmt.data.encoded import EncodedSplit
 from nmt.data.labelled import check_known
@@ -140,7 +141,7 @@ def _translation_task(
     config, tokens = experiment.training, _tokens_per_batch(experiment)
     return TranslationTask(
         validation=prepared.split("validation"),
-        raw=prepared.raw("validation"),
+        raw=references(experiment, prepared),
         groups=tuple(
             Group(
                 each.name,
@@ -156,6 +157,14 @@ def _translation_task(
         device=device,
         details=pictures,
     )
+
+
+def references(experiment: Experiment, prepared: Prepared) -> list[Pair]:
+    """Return the validation text, its targets in lowercase if the model writes nothing else."""
+    raw = prepared.raw("validation")
+    if not experiment.data.preprocess.lowercase:
+        return raw
+    return [pair._replace(trg=pair.trg.lower()) for pair in raw]
 
 
 class LinesOfTag(NamedTuple):
@@ -246,14 +255,16 @@ def _labelling_task(
 
 
 def _bleu(experiment: Experiment, prepared: Prepared, best: dict[str, float]) -> tuple[Score, ...]:
+    lowercase = experiment.data.preprocess.lowercase
     return tuple(
         Score(
             metric="BLEU",
-            form=form_of(each.tag, CASED, several=bool(each.name)),
+            form=form_of(each.tag, case, several=bool(each.name)),
             score=best[bleu_of(each.name)],
-            signature=bleu_signature(each.tokenize),
+            signature=bleu_signature(each.tokenize, lowercase=lowercase),
         )
         for each in validation_by_tag(experiment, prepared)
+        for case in (f"lowercased, {each.tokenize}" if lowercase else CASED,)
     )
 
 

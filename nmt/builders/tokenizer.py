@@ -7,6 +7,7 @@ from typing import assert_never
 from nmt.config import data as config
 from nmt.data.text import Normalizer
 from nmt.errors import UserError
+from nmt.tokenization.preprocessing import preprocessing_of, without_preprocessing
 from nmt.tokenization.subwords import SentencePieceTokenizer
 from nmt.tokenization.tokenizer import Tokenizer, load_tokenizers
 from nmt.tokenization.words import TorchtextTokenizer, WordTokenizer
@@ -48,9 +49,14 @@ def saved_tokenizers(section: config.SavedTokenizer, *, pairs: bool) -> tuple[To
     src, trg = load_tokenizers(Path(section.path))
     if not pairs:
         return trg, trg
-    if (src is trg) != section.shared:
+    # With preprocessing a shared vocabulary may be of two tokenizers, each of a language.
+    shared = src is trg or (
+        bool(preprocessing_of(src))
+        and without_preprocessing(src).fingerprint == without_preprocessing(trg).fingerprint
+    )
+    if shared != section.shared:
         raise UserError(
             f"data.tokenizer.shared is {section.shared}, but {section.path} holds "
-            f"{'one for both sides' if src is trg else 'one for each side'}; set it to {src is trg}"
+            f"{'one for both sides' if shared else 'one for each side'}; set it to {shared}"
         )
     return src, trg

@@ -308,6 +308,20 @@ class MemberCorpus(OneCorpus):
     )
 
 
+class PreprocessConfig(Section):
+    """What happens to pairs before they are tokenized, as papers on Multi30k and IWSLT prepare them.
+
+    In training and wherever the run reads text. What it writes is joined again, and stays lowercase.
+    """
+
+    moses: bool = Field(
+        False,
+        description="normalise punctuation and split words as Moses does, each side by its language (extra: "
+        "papers)",
+    )
+    lowercase: bool = Field(False, description="lowercase both sides")
+
+
 class DataConfig(OneCorpus):
     """One corpus, under exactly one key that says its kind, such as tsv, and how its text is prepared."""
 
@@ -326,6 +340,7 @@ class DataConfig(OneCorpus):
     normalize: Normalization = Field(
         "none", description="nfc: compose characters, in training and wherever the run reads text"
     )
+    preprocess: PreprocessConfig = Field(PreprocessConfig(), description="of pairs, before tokenization")
     filters: Filters = Field(Filters(), description="which pairs are dropped")
     prepared: PathName = Field("runs/prepared", description="folder of the prepared, memory-mapped data")
 
@@ -356,6 +371,12 @@ class DataConfig(OneCorpus):
                 "tokenizer.kind saved has its own target vocabulary, but that of labelled is its "
                 "labels; use another kind, which is for the text only"
             )
+        return self
+
+    @model_validator(mode="after")
+    def _pairs_are_preprocessed(self) -> Self:
+        if self.preprocess != PreprocessConfig() and not self.pairs:
+            raise ValueError("preprocess is for pairs; leave it out")
         return self
 
     @property

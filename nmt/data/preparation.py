@@ -13,7 +13,7 @@ from typing import Literal, NamedTuple, TypeAlias
 
 import numpy as np
 
-from nmt.config.data import DataConfig, Filters, SavedTokenizer, SubwordTokenizer
+from nmt.config.data import DataConfig, Filters, PreprocessConfig, SavedTokenizer, SubwordTokenizer
 from nmt.data.corpus import Corpus, Member, Pair, Split
 from nmt.data.encoded import SideWriter
 from nmt.data.filtering import Reason, Reasons, Scan, by_length, by_text, counts, describe, scan
@@ -81,6 +81,9 @@ def _key(data: DataConfig, corpus: Corpus, seed: int) -> str:
         **({"continuous": True} if corpus.continuous else {}),
         **({"corpora": [[each.languages, tag] for each, tag in corpus.members]} if _mixed(corpus) else {}),
     }
+    if data.preprocess != PreprocessConfig():
+        version = package_version("sacremoses")
+        content["preprocess"] = {**data.preprocess.model_dump(), "sacremoses": version}
     if isinstance(saved := data.tokenizer, SavedTokenizer):
         # Of what lies in the folder now: it may be another run's later.
         content["tokenizers"] = [each.fingerprint for each in load_tokenizers(Path(saved.path))]

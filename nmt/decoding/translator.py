@@ -29,6 +29,7 @@ from nmt.decoding.translation import Ranked, Translation, best_of_each
 from nmt.decoding.unknown import replace_unknown
 from nmt.errors import UserError
 from nmt.evaluation.alignment import Confidence, Detail, Link, best_links, detail, merge_tokens
+from nmt.tokenization.preprocessing import preprocessing_of, without_preprocessing, words_as_written
 from nmt.tokenization.tokenizer import Tokenizer
 from nmt.tokenization.vocabulary import EOS, UNK
 
@@ -312,7 +313,7 @@ class Translator(Generic[AnyEngine]):
         found = TokenDemand(
             encoder.encode(demand.prefix),
             [encoder.encode(text) for text in texts],
-            tuple(" ".join(self.trg_tokenizer.words(bad)).encode() for bad in forbidden),
+            tuple(" ".join(words_as_written(self.trg_tokenizer, bad)).encode() for bad in forbidden),
         )
         if found.tokens > (longest := self._demanding.longest(part.ids)):
             raise UserError(
@@ -327,12 +328,16 @@ class Translator(Generic[AnyEngine]):
 
     def _decode(self, part: Part, found: Hypothesis) -> str:
         """Return the text of a part's translation."""
-        text = self.trg_tokenizer.decode(found.ids)
         if not self.replace_unk or UNK not in found.ids:
-            return text
+            return self.trg_tokenizer.decode(found.ids)
+        return preprocessing_of(self.trg_tokenizer).undo(self._replaced(part, found))
+
+    def _replaced(self, part: Part, found: Hypothesis) -> str:
+        """Return a part's translation as the model wrote it, with the words for which it wrote <unk>."""
         ids, alignment = self._untagged(part.ids, found.alignment)
+        written = without_preprocessing(self.trg_tokenizer).decode(found.ids)
         words, starts = self.src_tokenizer.words(part.text), self.src_tokenizer.word_starts(ids)
-        return replace_unknown(text, found.ids, alignment, words, starts)
+        return replace_unknown(written, found.ids, alignment, words, starts)
 
     def _untagged(
         self, ids: list[int], alignment: NDArray[np.floating] | None
@@ -387,4 +392,6 @@ class Translator(Generic[AnyEngine]):
         )
         if not self.replace_unk or UNK not in found.ids:
             return made
-        return made._replace(trg_words=text.split(" "), src_words=self.src_tokenizer.words(part.text))
+        undo = preprocessing_of(self.trg_tokenizer).undo
+        written = list(map(undo, self._replaced(part, found).split(" ")))
+        return made._replace(trg_words=written, src_words=self.src_tokenizer.words(part.text))

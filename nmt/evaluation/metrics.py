@@ -100,12 +100,13 @@ def scores(
     metrics: Sequence[str] = METRICS,
     tokenize: str = "13a",
     moses: str | None = None,
+    written: Sequence[str] | None = None,
 ) -> list[Score]:
     """Return BLEU, chrF2 and TER of detokenised, cased text, then lowercased BLEU as papers report it.
 
     references: one or several lists of lines. metrics: some of bleu, chrf and ter; TER takes time cubic in
     the length of a line. tokenize: sacreBLEU's tokenizer for BLEU, see `bleu_tokenizer`. moses: a language,
-    to add what papers report exactly, see `papers_bleu`.
+    to add what papers report exactly, see `papers_bleu`, also for written.
 
     BLEU and chrF2 have sacreBLEU's defaults; TER is made case-sensitive like them (sacreBLEU's own default
     folds case, its signature says `case:lc`).
@@ -132,7 +133,7 @@ def scores(
         signature = str(asked.get_signature())
         result.append(Score(metric=found.name, form=form, score=found.score, signature=signature))
     if moses is not None:
-        result.append(papers_bleu(hypotheses, *references, language=moses))
+        result.append(papers_bleu(hypotheses, *references, language=moses, written=written))
     return result
 
 
@@ -242,11 +243,11 @@ def label_signature(wanted: Sequence[str]) -> str:
     return f"labels:{len(labels)}|classes:{len(set(labels))}"
 
 
-def bleu_signature(tokenize: str = "13a") -> str:
-    """Return the signature of `corpus_bleu`."""
+def bleu_signature(tokenize: str = "13a", *, lowercase: bool = False) -> str:
+    """Return the signature of `corpus_bleu`; lowercase: of text that is."""
     from sacrebleu.metrics.bleu import BLEU
 
-    metric = BLEU(tokenize=tokenize)
+    metric = BLEU(tokenize=tokenize, lowercase=lowercase)
     metric.corpus_score(["a"], [["a"]])  # a signature is complete after the first score
     return str(metric.get_signature())
 

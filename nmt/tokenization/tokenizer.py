@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Protocol
 
 from nmt.errors import UserError
+from nmt.tokenization.preprocessing import PreprocessedTokenizer, Preprocessing
 from nmt.tokenization.subwords import SentencePieceTokenizer
 from nmt.tokenization.tokenizer_files import Descriptor, Kind, read_tokenizer
 from nmt.tokenization.vocabulary import Vocabulary
@@ -79,9 +80,12 @@ def load_tokenizer(folder: Path, side: str) -> Tokenizer:
     """Return the tokenizer that `save` wrote; raises UserError for a missing or changed file."""
     descriptor, path, data = read_tokenizer(folder, side)
     try:
-        return _made(descriptor, data)
+        tokenizer = _made(descriptor, data)
     except (UserError, RuntimeError, ValueError) as error:
         raise UserError(f"{path}: cannot be used as a {descriptor.kind} tokenizer: {error}") from None
+    how = Preprocessing(moses=descriptor.moses, lowercase=descriptor.lowercased)
+    how.check()
+    return PreprocessedTokenizer(tokenizer, how) if how else tokenizer
 
 
 def _made(descriptor: Descriptor, data: bytes) -> Tokenizer:

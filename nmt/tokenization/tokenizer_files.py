@@ -2,7 +2,7 @@
 
 import hashlib
 import json
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Literal, Self, get_args
 
@@ -19,13 +19,18 @@ _REPAIR = "copy the tokenizer folder again from where the model was trained"
 
 @dataclass(frozen=True, kw_only=True)
 class Descriptor:
-    """The content of SIDE.json: everything but the model or list of tokens."""
+    """The content of SIDE.json: everything but the model or list of tokens.
+
+    moses, lowercased: what happens to text first, see `Preprocessing`; only there if anything does.
+    """
 
     format: Literal[1] = 1
     kind: Kind
     sha256: str
     dropout: float = 0.0  # at least 0, less than 1
     lowercase: bool = False
+    moses: str = ""
+    lowercased: bool = False
 
     @classmethod
     def from_json(cls, data: bytes) -> Self:
@@ -37,13 +42,17 @@ class Descriptor:
             sha256=record.text("sha256"),
             dropout=record.number("dropout", 0.0, least=0, below=1),
             lowercase=record.flag("lowercase", False),
+            moses=record.text("moses", ""),
+            lowercased=record.flag("lowercased", False),
         )
         record.end()
         return found
 
     def to_json(self) -> bytes:
         """Return the fields as a JSON object, one a line."""
-        return (json.dumps(asdict(self), indent=2) + "\n").encode()
+        unused = {key for key in ("moses", "lowercased") if not getattr(self, key)}
+        fields = {key: value for key, value in asdict(self).items() if key not in unused}
+        return (json.dumps(fields, indent=2) + "\n").encode()
 
 
 def write_tokenizer(
@@ -54,6 +63,13 @@ def write_tokenizer(
     descriptor = Descriptor(kind=kind, sha256=digest, dropout=dropout, lowercase=lowercase)
     folder.mkdir(parents=True, exist_ok=True)
     replace_bytes(_data_path(folder, side, kind), data)
+    replace_bytes(folder / f"{side}.json", descriptor.to_json())
+
+
+def add_preprocessing(folder: Path, side: str, *, moses: str, lowercase: bool) -> None:
+    """Say in the description of a tokenizer what happens to text first."""
+    descriptor, _, _ = read_tokenizer(folder, side)
+    descriptor = replace(descriptor, moses=moses, lowercased=lowercase)
     replace_bytes(folder / f"{side}.json", descriptor.to_json())
 
 

@@ -3,6 +3,7 @@
 from typing import TypedDict
 
 from nmt.errors import UserError
+from nmt.tokenization.preprocessing import PreprocessedTokenizer
 from nmt.tokenization.subwords import SentencePieceTokenizer
 from nmt.tokenization.tokenizer import Tokenizer
 from nmt.tokenization.tokenizer_files import Kind
@@ -33,6 +34,10 @@ def describe_tokenizer(tokenizer: Tokenizer) -> Description:
             scores = [None if i < specials else tokenizer.scores.get(each) for i, each in enumerate(tokens)]
         case WordTokenizer() if not isinstance(tokenizer, TorchtextTokenizer):
             lowercase = tokenizer.lowercase
+        case PreprocessedTokenizer():
+            raise UserError(
+                "data.preprocess has no form for the browser; train without it to export for the web"
+            )
         case _:
             raise UserError(
                 f"a tokenizer of kind {tokenizer.kind} has no form for the browser; train with another, "

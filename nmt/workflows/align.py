@@ -9,6 +9,7 @@ from nmt.decoding.options import TranslationOptions
 from nmt.errors import UserError
 from nmt.evaluation.alignment import Link
 from nmt.evaluation.links import Links, Symmetry, symmetrise
+from nmt.tokenization.preprocessing import preprocessing_of
 
 
 def read_text_pairs(src: Path, trg: Path) -> list[tuple[str, str]]:
@@ -40,7 +41,13 @@ def align_pairs(
 
     def links(folder: Path, texts: Sequence[tuple[str, str]], language: str | None) -> list[list[Link]]:
         options = TranslationOptions(models=(folder,), to=language, device=device)
-        return load_translator(options).align(texts)
+        translator = load_translator(options)
+        if preprocessing_of(translator.trg_tokenizer).moses:
+            raise UserError(
+                f"{folder} splits words by Moses (data.preprocess), and those between spaces are to be "
+                "aligned; take a run without it"
+            )
+        return translator.align(texts)
 
     forward = [set(each) for each in links(model, pairs, to)]
     if reverse is None:

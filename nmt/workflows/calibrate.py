@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from nmt.decoding.engine import Engine
 from nmt.decoding.translator import Translator
 from nmt.evaluation.calibration import right_words
+from nmt.tokenization.preprocessing import preprocessing_of
 
 
 class Judged(NamedTuple):
@@ -25,6 +26,8 @@ def judge_words(translator: Translator[Engine], sources: Sequence[str], referenc
     right: list[bool] = []
     plain = replace(translator, confidence=lambda of_words: of_words)
     found = plain.translations(sources, details=True)
+    if preprocessing_of(translator.trg_tokenizer):
+        references = [" ".join(translator.trg_tokenizer.words(reference)) for reference in references]
     for translation, reference in zip(found, references, strict=True):
         parts = translation.ranked[0].parts
         right += right_words([word for part in parts for word in part.trg_words], reference)

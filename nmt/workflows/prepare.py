@@ -4,7 +4,7 @@ from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
-from nmt.builders.corpus import corpus_of, train_tokenizers
+from nmt.builders.corpus import corpus_of, preprocessing_tokenizers, train_tokenizers
 from nmt.config.experiment import Experiment
 from nmt.data.preparation import prepare
 from nmt.data.prepared import Prepared
@@ -15,7 +15,7 @@ def prepare_data(experiment: Experiment, log: Callable[[str], None]) -> Prepared
     """Return the prepared corpus of an experiment; prepare it if it does not exist."""
     data, corpus = experiment.data, corpus_of(experiment)
     train = partial(train_tokenizers, data.tokenizer, corpus.rows, tags=data.tags)
-    return prepare(data, corpus, train, seed=experiment.seed, log=log)
+    return prepare(data, corpus, preprocessing_tokenizers(data, train), seed=experiment.seed, log=log)
 
 
 def prepare_in_subprocess(experiment: Experiment, log: Callable[[str], None]) -> Prepared:

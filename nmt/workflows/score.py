@@ -33,6 +33,7 @@ from nmt.evaluation.metrics import form_of, label_scores, scores, text_scores
 from nmt.results import Decoding, Result, Score, read_result
 from nmt.run import Run
 from nmt.tasks.language_modeling import LanguageModelTask
+from nmt.tokenization.preprocessing import preprocessing_of, without_preprocessing
 from nmt.workflows.result import ScoredData, System, machine, make_result, readable
 
 # Keys that have an effect even where the rest of data and decoding has none.
@@ -49,7 +50,9 @@ def run_experiment(folder: Path, overrides: Sequence[str], idle: Sequence[str] =
     trained = run.experiment()
     experiment = load_experiment(run.config, overrides)
     for key, was, now in changed_keys(trained, experiment):
-        if not key.startswith(("data.", "decoding.")) or key.startswith(("data.tokenizer", "data.normalize")):
+        if not key.startswith(("data.", "decoding.")) or key.startswith(
+            ("data.tokenizer", "data.normalize", "data.preprocess")
+        ):
             raise UserError(
                 f"--set {key}: {folder} was trained with {was!r}, found {now!r}; "
                 "only what is translated (data) and how (decoding) can be set here"
@@ -204,7 +207,12 @@ def score_run(
     found = list[Score]()
     for tag, lines, tokenize, moses in groups:
         texts, *wanted = ([text[i] for i in lines] for text in (outputs, *references))
-        of_group = scores(texts, *wanted, metrics=metrics, tokenize=tokenize, moses=moses)
+        written = None
+        if moses is not None and preprocessing_of(translator.trg_tokenizer).moses:
+            inner = without_preprocessing(translator.trg_tokenizer)
+            plain = replace(translator.with_tag(tag), trg_tokenizer=inner)
+            written = plain.translate([sources[i] for i in lines])
+        of_group = scores(texts, *wanted, metrics=metrics, tokenize=tokenize, moses=moses, written=written)
         several = len(groups) > 1
         found += [
             each.model_copy(update={"form": form_of(tag, each.form, several=several)}) for each in of_group

@@ -8,6 +8,7 @@ from pydantic import TypeAdapter
 from nmt.builders.tokenizer import saved_tokenizers, train_tokenizer
 from nmt.config.data import SavedTokenizer, TokenizerConfig
 from nmt.errors import UserError
+from nmt.tokenization.preprocessing import Preprocessing, preprocessed
 from nmt.tokenization.subwords import SentencePieceTokenizer
 from nmt.tokenization.tokenizer import save_tokenizers
 from nmt.tokenization.words import TorchtextTokenizer, WordTokenizer
@@ -57,5 +58,10 @@ def test_saved_tokenizers_are_those_of_the_folder(tmp_path: Path) -> None:
         UserError, match=r"shared is True, but .*two holds one for each side; set it to False"
     ):
         saved_tokenizers(wrong, pairs=True)
+    one_vocabulary = preprocessed(trg, trg, (Preprocessing("de"), Preprocessing("en")))
+    save_tokenizers(tmp_path / "moses", *one_vocabulary)
+    section = SavedTokenizer(path=str(tmp_path / "moses"), shared=True)
+    a, b = saved_tokenizers(section, pairs=True)
+    assert [a.fingerprint, b.fingerprint] == [each.fingerprint for each in one_vocabulary]
     with pytest.raises(UserError, match=r"nowhere/src\.json: cannot be read"):
         saved_tokenizers(SavedTokenizer(path=str(tmp_path / "nowhere")), pairs=False)

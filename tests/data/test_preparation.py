@@ -273,6 +273,7 @@ KEYS: dict[str, object] = {
     "trg": "fr",
     "tokenizer": {"kind": "word", "min_frequency": 1, "lowercase": True},
     "normalize": "nfc",
+    "preprocess": {"lowercase": True},
     "filters": {"max_length": 6, "max_ratio": 2},
     **dict.fromkeys(("dataset", "dataset_config", "revision", "splits", "streaming")),
     **dict.fromkeys(("files", "tsv", "builtin", "corpora", "text")),

@@ -31,6 +31,7 @@ from nmt.errors import UserError
 from nmt.evaluation.alignment import Link
 from nmt.machine import Precision
 from nmt.models import Source
+from nmt.tokenization.preprocessing import PreprocessedTokenizer, Preprocessing
 from nmt.tokenization.subwords import SentencePieceTokenizer
 from nmt.tokenization.tokenizer import Tokenizer
 from nmt.tokenization.vocabulary import BOS, EOS, SPECIALS, Vocabulary, printable
@@ -407,6 +408,19 @@ def test_each_part_of_a_line_has_its_own_unknown_words() -> None:
     translator = replace(copier(KNOWN, max_source=4), replace_unk=True)
     line = "der Dackel läuft nach Ulm . der Pudel schnell"
     assert translator.translate([line, ""]) == [line, ""]
+
+
+def test_unknown_words_are_replaced_before_the_text_is_joined() -> None:
+    words = ["der Hund &quot; , ."]
+    inner = WordTokenizer.train(words, vocab_size=None, min_frequency=1, lowercase=False)
+    tokenizer = PreprocessedTokenizer(inner, Preprocessing("de", lowercase=True))
+    line = "Der „Dackel“, der läuft."
+    translator = copier(tokenizer)
+    assert translator.translate([line]) == ['der "<unk>", der <unk>.']
+    (found,) = replace(translator, replace_unk=True).translations([line], details=True)
+    assert found.text == 'der "dackel", der läuft.'
+    (part,) = found.ranked[0].parts
+    assert part.src_words == part.trg_words == ["der", '"', "dackel", '"', ",", "der", "läuft", "."]
 
 
 def test_a_model_of_subwords_has_no_unknown_word_to_replace() -> None:

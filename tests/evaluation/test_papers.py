@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 
 from nmt.errors import UserError
-from nmt.evaluation.papers import FORM, _moses, papers_bleu
+from nmt.evaluation.papers import FORM, papers_bleu
+from nmt.tokenization.moses import Moses
 
 SHARED = Path(__file__).parents[3] / "shared" / "data" / "multi30k"
 
@@ -34,9 +35,24 @@ def test_a_missing_sacremoses_is_one_line(monkeypatch: pytest.MonkeyPatch) -> No
         papers_bleu(["a"], ["a"], language="en")
 
 
+def test_what_a_model_wrote_in_that_form_is_not_split_again() -> None:
+    references = ['He says "no" &amp; goes.']
+    written = ["he says &quot; no &quot; &amp; amp ; goes ."]
+    (split,) = (Moses("en", "--papers").split(line.lower()) for line in references)
+    assert split == written[0]
+    assert papers_bleu(["whatever"], references, language="en", written=written).score == pytest.approx(100)
+    assert papers_bleu(written, references, language="en").score < 60
+
+
+def test_an_unknown_language_is_one_line() -> None:
+    with pytest.raises(UserError, match="--papers: Moses does not know the language tlh; it knows as, bn"):
+        papers_bleu(["a"], ["a"], language="tlh")
+
+
 @pytest.mark.skipif(not SHARED.is_dir(), reason="needs Multi30k")
 @pytest.mark.parametrize(("language", "tokens"), [("de", 12103), ("en", 12968), ("fr", 13988)])
 def test_the_references_of_multi30k_have_the_published_tokens(language: str, tokens: int) -> None:
     with gzip.open(SHARED / "test.jsonl.gz", "rt", encoding="utf-8") as file:
         lines = [json.loads(line)[language] for line in file]
-    assert sum(len(line.split()) for line in _moses(lines, language)) == tokens
+    moses = Moses(language, "--papers")
+    assert sum(len(moses.split(line.lower()).split()) for line in lines) == tokens

@@ -9,6 +9,7 @@ import pytest
 from nmt.data.builtin import pairs
 from nmt.errors import UserError
 from nmt.runtime.bundle import PRETRAINED
+from nmt.tokenization.preprocessing import PreprocessedTokenizer, Preprocessing
 from nmt.tokenization.subwords import SentencePieceTokenizer
 from nmt.tokenization.tokenizer import Tokenizer, load_tokenizer
 from nmt.tokenization.vocabulary import SPECIALS
@@ -81,3 +82,9 @@ def test_a_tokenizer_of_another_library_is_refused() -> None:
 
     with pytest.raises(UserError, match="torchtext has no form for the browser"):
         describe_tokenizer(Other())  # type: ignore[arg-type]
+
+
+def test_preprocessing_has_no_form_for_the_browser() -> None:
+    tokenizer = PreprocessedTokenizer(SUBWORDS["bpe"], Preprocessing(lowercase=True))
+    with pytest.raises(UserError, match=r"data\.preprocess has no form for the browser; train without it"):
+        describe_tokenizer(tokenizer)
