@@ -20,6 +20,7 @@ from nmt.config.data import DataConfig
 from nmt.config.experiment import Experiment
 from nmt.config.loading import load_experiment
 from nmt.data.corpus import Corpus, Pair
+from nmt.data.directions import Direction, language_of
 from nmt.data.lines import read_lines
 from nmt.data.spool import SpooledCorpus
 from nmt.decoding.options import TranslationOptions
@@ -31,14 +32,14 @@ from nmt.results import Versions
 from nmt.run import Run
 from nmt.runtime.bundle import find_model, read_manifest
 from nmt.runtime.manifest import GRAPH
-from nmt.workflows.augment_text import Texts, as_line, column, languages_of, read_tests
+from nmt.workflows.augment_text import Texts, as_line, column, languages_of, parts_of, read_tests
 from nmt.workflows.provenance import (
     AugmentJob,
-    Direction,
     HeldOutText,
     Provenance,
     Sampled,
     TranslatingModel,
+    Way,
     WrittenPairs,
     as_json,
     read_json,
@@ -102,12 +103,17 @@ def augment(request: Request, log: Log) -> Provenance | None:
     record, parts = Path(f"{request.output}.json"), _Parts(Path(f"{request.output}.parts"))
     _check_place(request, record, parts)
     experiment = load_experiment(request.config, request.overrides)
-    languages = languages_of(experiment.data, str(request.config))
-    models = [_model(folder, languages) for folder in request.options.models]
+    if experiment.data.members:
+        raise UserError(
+            f"{request.config}: mixes several corpora, expected one; give a configuration of one of them"
+        )
+    (text_of,) = parts_of(experiment.data, str(request.config))
+    languages = languages_of(text_of, str(request.config))
+    models = [each for folder in request.options.models for each in _models(folder, languages)]
     _check_models(request, models)
     with _corpus(experiment, request.output.parent) as corpus:
-        of_runs = [(str(model.folder), model.data) for model in models if model.data]
-        tests = read_tests((str(request.config), experiment.data), of_runs, log)
+        of_runs = {model.folder: (str(model.folder), model.data) for model in models if model.data}
+        tests = read_tests((str(request.config), experiment.data), of_runs.values(), log)
         text = Texts(corpus, languages, request.text, tests.by_language)
         job = _job(request, text, models, tests.records)
         if request.resume and _is_finished(request.output, record, job):
@@ -129,7 +135,7 @@ def augment(request: Request, log: Log) -> Provenance | None:
 def _translate(request: Request, model: _Model, text: Texts, output: Path, log: Log) -> None:
     record = model.record
     log(f"{record.model}: {record.src} → {record.trg}, {record.direction}")
-    options = replace(request.options, models=(model.folder,))
+    options = replace(request.options, models=(model.folder,), tag=record.tag)
     lines = blocks(text.chosen(record.direction))
     done = translate_blocks(options, lines, output, workers=request.workers, resume=True)
     if done.short:
@@ -146,33 +152,45 @@ def _check_place(request: Request, record: Path, parts: _Parts) -> None:
     check_new(record, "--output")
 
 
-def _model(folder: Path, languages: tuple[str, str]) -> _Model:
-    """Return a model of these languages, in one direction or the other; raises UserError for another."""
+def _models(folder: Path, languages: tuple[str, str]) -> Iterator[_Model]:
+    """Yield a model of these languages, twice if it translates in both directions; UserError for another."""
     found, data = find_model(folder), None
     if (found / "config.yaml").exists() or not (found / "manifest.json").exists():
         run = Run(found)
         data, weights = run.experiment().data, run.model
-        src, trg = languages_of(data, str(run.config))
+        parts = [(languages_of(each, str(run.config)), each) for each in parts_of(data, str(run.config))]
+        tagged = [Direction(*both, getattr(each, "tag", None) or "") for both, each in parts]
     else:
         manifest, weights = read_manifest(found, "seq2seq"), found / GRAPH
-        src, trg = manifest.src, manifest.trg
-    directions: dict[tuple[str, str], Direction] = {languages: "forward", languages[::-1]: "back"}
-    if (src, trg) not in directions:
+        tagged = [*manifest.directions] or [Direction(manifest.src, manifest.trg, "")]
+    possible = [each for each in tagged if not each.tag or language_of(each.tag)]
+    both: tuple[tuple[Way, tuple[str, str]], ...] = (("forward", languages), ("back", languages[::-1]))
+    fitting = [
+        (way, each) for way, pair in both for each in [e for e in possible if (e.src, e.trg) == pair][:1]
+    ]
+    if not fitting:
+        does = " and ".join(dict.fromkeys(f"{each.src or '?'} into {each.trg or '?'}" for each in possible))
         raise UserError(
-            f"--model {folder}: translates {src or '?'} into {trg or '?'}, and the corpus is "
-            f"{languages[0]} and {languages[1]}; give models between these"
+            f"--model {folder}: translates {does}, and the corpus is {languages[0]} and {languages[1]}; give "
+            "models between these"
         )
+    sums = _checksums(folder, found, weights)
+    for way, (src, trg, tag) in fitting:
+        name = readable(str(folder))
+        record = TranslatingModel(model=name, direction=way, src=src, trg=trg, tag=tag, files=sums)
+        yield _Model(found, record, data)
+
+
+def _checksums(folder: Path, found: Path, weights: Path) -> dict[str, str]:
+    """Return the sha256 of a model's weights and tokenizers, by file."""
     try:
         files = [weights, *sorted(path for path in (found / "tokenizer").iterdir() if path.is_file())]
-        sums = {path.relative_to(found).as_posix(): sha256(path, within=found) for path in files}
+        return {path.relative_to(found).as_posix(): sha256(path, within=found) for path in files}
     except OSError as error:
         raise UserError(
             f"--model {folder}: {error.filename or found} cannot be read ({error.strerror}); give a model "
             "that is trained"
         ) from None
-    direction = directions[src, trg]
-    record = TranslatingModel(model=readable(str(folder)), direction=direction, src=src, trg=trg, files=sums)
-    return _Model(found, record, data)
 
 
 def _check_models(request: Request, models: Sequence[_Model]) -> None:
@@ -182,10 +200,10 @@ def _check_models(request: Request, models: Sequence[_Model]) -> None:
         raise UserError(
             f"--sample: {exported.record.model} is an exported model, whose graph searches; give a run folder"
         )
-    by_files: dict[tuple[str, ...], str] = {}
+    known: dict[tuple[str, ...], str] = {}
     for model in models:
-        other = by_files.setdefault(tuple(model.record.files.values()), model.record.model)
-        if other is not model.record.model:
+        key = (model.record.direction, *model.record.files.values())
+        if (other := known.setdefault(key, model.record.model)) is not model.record.model:
             raise UserError(f"--model {model.record.model}: is the model {other}; give each once")
     if request.text and len(sources := sorted({model.record.src for model in models})) > 1:
         raise UserError(

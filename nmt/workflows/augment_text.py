@@ -3,16 +3,16 @@
 import hashlib
 import unicodedata
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Literal, NamedTuple
 
 from nmt.builders.corpus import open_corpus
-from nmt.config.data import DataConfig
+from nmt.config.data import DataConfig, OneCorpus
 from nmt.data.corpus import Corpus, Pair
 from nmt.data.lines import read_lines
 from nmt.errors import UserError
-from nmt.workflows.provenance import Direction, HeldOutText, TranslatedText
+from nmt.workflows.provenance import HeldOutText, TranslatedText, Way
 from nmt.workflows.result import readable
 
 Fate = Literal["translated", "blank", "in_test", "repeated"]  # of a line
@@ -25,21 +25,21 @@ class HeldOut(NamedTuple):
     records: tuple[HeldOutText, ...]
 
 
-def languages_of(data: DataConfig, name: str) -> tuple[str, str]:
-    """Return the languages of translations; raises UserError where there are none."""
+def parts_of(data: DataConfig, name: str) -> Sequence[OneCorpus]:
+    """Return the corpora of pairs in a data section; raises UserError where there are none."""
     if not data.pairs:
         raise UserError(f"{name}: expected a corpus of translations, found other text; give one with pairs")
-    if data.corpora is not None:
+    return data.members or (data,)
+
+
+def languages_of(corpus: OneCorpus, name: str) -> tuple[str, str]:
+    """Return the languages of translations; raises UserError where they are unknown."""
+    if corpus.src is None or corpus.trg is None:
         raise UserError(
-            f"{name}: mixes several corpora, expected one; give a configuration of one, and models that "
-            "translate from one language into one"
+            f"{name}: its languages are unknown, and they say what is translated into what; set src and trg "
+            "in it, such as de and en"
         )
-    if data.src is None or data.trg is None:
-        raise UserError(
-            f"{name}: its languages are unknown, and they say what is translated into what; set data.src "
-            "and data.trg in it, such as de and en"
-        )
-    return data.src, data.trg
+    return corpus.src, corpus.trg
 
 
 def read_tests(
@@ -51,11 +51,12 @@ def read_tests(
     """
     by_language: dict[str, set[str]] = {}
     records = []
-    for name, data in (own, *others):
-        corpus = open_corpus(data)
+    parts = [(name, part) for name, data in (own, *others) for part in parts_of(data, name)]
+    for name, part in parts:
+        corpus = open_corpus(part)
         if "test" not in corpus.splits:
             continue
-        src, trg = languages_of(data, name)
+        src, trg = languages_of(part, name)
         found: dict[str, set[str]] = {src: set(), trg: set()}
         pairs, digest = 0, hashlib.sha256()
         sha256: str | None
@@ -67,7 +68,7 @@ def read_tests(
                 found[trg].add(_comparable(pair.trg))
             sha256, problem = digest.hexdigest(), None
         except UserError as error:
-            if data is own[1]:
+            if part is own[1]:
                 raise
             pairs, sha256, problem = 0, None, readable(str(error.args[0]))
             log(f"{name}: its test split cannot be read, so no text is compared with it ({problem})")
@@ -95,11 +96,11 @@ class Texts:
         """Yield the training pairs, each side fit for a column of a file."""
         return (Pair(column(pair.src), column(pair.trg)) for pair in self.corpus.pairs("train"))
 
-    def chosen(self, direction: Direction) -> Iterator[str]:
+    def chosen(self, direction: Way) -> Iterator[str]:
         """Yield the lines that are translated."""
         return (line for fate, line in self._fates(direction) if fate == "translated")
 
-    def read(self, direction: Direction, *, drop_test: bool) -> TranslatedText:
+    def read(self, direction: Way, *, drop_test: bool) -> TranslatedText:
         """Count the lines of a direction; raises UserError for none, or one in a test split not to drop."""
         counts, digest, first = Counter[Fate](), hashlib.sha256(), None
         for number, (fate, line) in enumerate(self._fates(direction), 1):
@@ -132,15 +133,15 @@ class Texts:
         sides = zip(pair, self.languages, strict=True)
         return any(_comparable(text) in self._tests.get(language, ()) for text, language in sides)
 
-    def _language(self, direction: Direction) -> str:
+    def _language(self, direction: Way) -> str:
         return self.languages[direction == "back"]
 
-    def _lines(self, direction: Direction) -> Iterable[str]:
+    def _lines(self, direction: Way) -> Iterable[str]:
         if self._text:
             return map(column, read_lines(self._text))
         return (pair.src if direction == "forward" else pair.trg for pair in self.pairs())
 
-    def _fates(self, direction: Direction) -> Iterator[tuple[Fate, str]]:
+    def _fates(self, direction: Way) -> Iterator[tuple[Fate, str]]:
         test, seen = self._tests.get(self._language(direction), set()), set[int]()
         for line in self._lines(direction):
             if not line:

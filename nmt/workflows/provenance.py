@@ -13,16 +13,17 @@ from nmt.results import Record, Versions
 
 SCHEMA_VERSION: Final = 1
 _MOST_BYTES = 10 * MB
-Direction = Literal["forward", "back"]  # forward: from the corpus's source to its target
+Way = Literal["forward", "back"]  # forward: from the corpus's source to its target
 
 
 class TranslatingModel(Record):
     """A model, and the sha256 of its weights and of each file of its tokenizers."""
 
     model: str
-    direction: Direction
+    direction: Way
     src: str
     trg: str
+    tag: str = ""  # before its sources, of a model with tags
     files: dict[str, str]
 
 

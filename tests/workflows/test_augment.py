@@ -15,6 +15,7 @@ from nmt.config.loading import dump_experiment, load_experiment
 from nmt.data.filtering import scan
 from nmt.errors import UserError
 from nmt.workflows import augment
+from tests.support.training import build
 
 pytestmark = pytest.mark.slow
 Command = Callable[..., tuple[object, str, str]]
@@ -243,3 +244,34 @@ def test_runs_without_languages_or_of_others_are_refused(
     code, _, err = command("augment", tmp_path / "french.yaml", "--model", run, *job)
     assert code == 2
     assert "translates de into en, and the corpus is de and fr" in err
+
+
+ONE = "{builtin: {train: 100, validation: 10, test: 10}, src: %s, trg: %s, tag: <2%s>}"
+
+
+def test_a_model_of_both_directions_writes_both(
+    config: Path, tmp_path: Path, tiny_config: Callable[..., Path], command: Command
+) -> None:
+    corpora = f"data.corpora=[{ONE % ('de', 'en', 'en')}, {ONE % ('en', 'de', 'de')}]"
+    one = ("data.builtin=null", "data.src=null", "data.trg=null")
+    (tmp_path / "both").mkdir()
+    of_both = load_experiment(tiny_config(tmp_path / "both", *one, corpora, "training.max_updates=2"))
+    run, out = tmp_path / "both/run", tmp_path / "out.tsv"
+    build(run, of_both).train()
+    assert command("augment", config, "--model", run, "--drop-test", "--output", out)[0] == 0
+    record = json.loads(Path(f"{out}.json").read_text())
+    assert [(each["direction"], each["tag"]) for each in record["job"]["models"]] == [
+        ("forward", "<2en>"),
+        ("back", "<2de>"),
+    ]
+    assert [(each["src"], each["trg"]) for each in record["job"]["tests"]] == [
+        ("de", "en"),
+        ("de", "en"),
+        ("en", "de"),
+    ]
+    held_out = set().union(*corpus_of(load_experiment(config)).pairs("test"))
+    english = [line for line in dict.fromkeys(sides(config)[1]) if line not in held_out]
+    (tmp_path / "lines").write_text("".join(f"{line}\n" for line in english), encoding="utf-8")
+    _, translated, _ = command("translate", "--model", run, "--to", "de", tmp_path / "lines")
+    back = [*zip(translated.splitlines(), english, strict=True)]
+    assert {pair for pair in pairs_in(out) if pair[1] in set(english)} >= {p for p in back if p[0]}
