@@ -22,7 +22,8 @@ def seeds(
 ) -> None:
     """Train a configuration with several seeds, and print mean and standard deviation of the scores.
 
-    The same command continues after a stop, and trains only what is missing. In wandb the runs are one group.
+    The same command continues after a stop, and trains only what is missing. In wandb the runs of a folder
+    are one group.
     """
     from nmt.workflows.seeds import summary, train_seeds
 

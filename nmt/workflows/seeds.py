@@ -15,6 +15,7 @@ from nmt.results import read_result
 from nmt.run import Run
 from nmt.training.launch import forwarding, start
 
+RUNS = Path("runs")  # the folder of the runs unless told otherwise
 PAUSE = 0.1  # seconds between two looks at the processes
 
 
@@ -34,7 +35,9 @@ def train_seeds(
     for seed, folder in zip(seeds, folders, strict=True):
         sets = [*overrides, f"seed={seed}"]
         if experiment.tracking.group is None:
-            sets.append(f"tracking.group={experiment.name}")
+            # Several configurations may have one name; each has a folder of runs.
+            group = "-".join([experiment.name, *([] if runs == RUNS else [runs.name])])
+            sets.append(f"tracking.group={group}")
         if jobs > 1 and experiment.training.threads is None:
             sets.append(f"training.threads={max(1, cores() // jobs)}")
         options = [part for each in sets for part in ("--set", each)]

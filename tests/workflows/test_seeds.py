@@ -1,5 +1,7 @@
 """nmt seeds: a run for each seed, which goes on after a stop."""
 
+import json
+import os
 import signal
 import subprocess
 import sys
@@ -40,6 +42,21 @@ def test_each_seed_is_a_run_and_the_scores_are_summed_up(
     written = [(folder / "metrics.jsonl").read_text() for folder in folders]
     assert command(*arguments)[0] == 0  # all are finished
     assert [(folder / "metrics.jsonl").read_text() for folder in folders] == written
+
+
+def test_the_runs_of_a_folder_are_one_group_in_wandb(config: Path, tmp_path: Path) -> None:
+    words = [sys.executable, "-m", "nmt", "seeds", config, "--seeds", "1,2", "--runs", tmp_path / "small"]
+    home = {
+        name: str(tmp_path / "home") for name in ("WANDB_CONFIG_DIR", "WANDB_CACHE_DIR", "WANDB_DATA_DIR")
+    }
+    subprocess.run([*map(str, words), "--set", "tracking.wandb=offline"], env=os.environ | home, check=True)
+    files = sorted((tmp_path / "small").glob("*/wandb/offline-run-*/*.wandb"))
+    assert len(files) == 2
+    for file in files:
+        inspect = [sys.executable, "-m", "wandb", "leet", "inspect", "--json", str(file)]
+        lines = subprocess.run(inspect, capture_output=True, text=True, check=True).stdout.splitlines()
+        (run,) = [each["run"] for each in map(json.loads, lines) if each["type"] == "run"]
+        assert run["run_group"] == "tiny-small"
 
 
 def test_a_signal_stops_the_run_and_no_other_begins(config: Path, tmp_path: Path) -> None:
