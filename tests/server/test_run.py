@@ -2,6 +2,7 @@ import asyncio
 import os
 import signal
 import socket
+import sys
 import threading
 import time
 from collections.abc import Callable
@@ -65,6 +66,16 @@ def test_a_signal_lets_it_finish_what_it_took() -> None:
         asking.join()
     (status, answer), *_ = found
     assert (status, len(answer["translatedText"])) == (200, 100)
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(sys.platform != "linux", reason="/proc is Linux's")
+def test_models_that_ship_are_served_without_torch() -> None:
+    with serving(*MODELS) as (address, process):
+        assert ask(f"{address}/translate", SOME)[0] == 200
+        loaded = Path(f"/proc/{process.pid}/maps").read_text(encoding="utf-8")
+    assert "onnxruntime" in loaded
+    assert "libtorch" not in loaded
 
 
 @pytest.mark.slow
