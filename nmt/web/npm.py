@@ -3,6 +3,8 @@
 import hashlib
 import io
 import os
+import shutil
+import subprocess
 import tarfile
 from base64 import b64encode
 from contextlib import suppress
@@ -17,7 +19,6 @@ NAME, VERSION = "onnxruntime-web", "1.30.0"  # 1.23 refuses our graphs
 FILE = f"{NAME}-{VERSION}.tgz"
 # What the registry says of it.
 INTEGRITY = "sha512-q0y+JrrtukXSzsBWEMccVfqX25LRmosXHF+CaRJmg8pZClzcV7svNc4rKY3jL02Vb7QmRMDs1SigqR4CXAfKYQ=="
-REGISTRY = "https://registry.npmjs.org/"
 # The smallest build: the CPU alone. It is served as .js, which every web server knows.
 FILES = {
     "ort.js": "package/dist/ort.wasm.bundle.min.mjs",
@@ -30,8 +31,7 @@ _ELSEWHERE = f"give the file that `npm pack {NAME}@{VERSION}` writes with --runt
 def read_runtime(package: Path | None = None) -> dict[str, bytes]:
     """Return the content of FILES of the package; raises UserError where it cannot be had.
 
-    package: its file; None takes the one that was fetched before, or fetches it from the registry that npm is
-    told to use.
+    package: its file; None takes the one that was fetched before, or fetches it from npm's registry.
     """
     data = _fetched() if package is None else _given(package)
     with tarfile.open(fileobj=io.BytesIO(data), mode="r:gz") as archive:
@@ -81,9 +81,20 @@ def _is_it(data: bytes) -> bool:
 
 
 def _registry() -> str:
-    """Return the registry that npm's own environment variable names, in any case, or npm's default."""
-    named = (value for name, value in os.environ.items() if name.lower() == "npm_config_registry" and value)
-    return next(named, REGISTRY)
+    """Return the registry that npm's environment variable names, or that npm itself says."""
+    named = (os.environ.get(name) for name in ("npm_config_registry", "NPM_CONFIG_REGISTRY"))
+    if found := next(filter(None, named), None):
+        return found
+    command = [shutil.which("npm") or "npm", "config", "get", "registry"]
+    try:
+        return subprocess.run(
+            command, capture_output=True, text=True, timeout=_SECONDS, check=True
+        ).stdout.strip()
+    except (OSError, subprocess.SubprocessError):
+        raise UserError(
+            f"{NAME} is in npm's registry, and npm, which knows its address, is not at hand; name it in "
+            f"npm_config_registry, or {_ELSEWHERE}"
+        ) from None
 
 
 def _cache() -> Path:

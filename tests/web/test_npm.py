@@ -2,6 +2,7 @@
 
 import hashlib
 import io
+import os
 import tarfile
 from base64 import b64encode
 from pathlib import Path
@@ -31,6 +32,8 @@ def package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setattr(npm, "INTEGRITY", f"sha512-{digest}")
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     monkeypatch.setenv("no_proxy", "*")
+    for name in [name for name in os.environ if name.lower() == "npm_config_registry"]:
+        monkeypatch.delenv(name)
     monkeypatch.setenv("npm_config_registry", "http://127.0.0.1:9/")  # where nothing answers
     return path
 
@@ -45,6 +48,31 @@ def test_it_is_fetched_once(package: Path, monkeypatch: pytest.MonkeyPatch, vari
     (kept,) = (package.parents[3] / "cache" / "nmt").iterdir()
     kept.write_bytes(b"damaged")
     with pytest.raises(UserError, match="cannot be fetched from http://127"):
+        npm.read_runtime()
+
+
+def test_npm_says_which_registry_is_meant(package: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("npm_config_registry")
+    program = package.parents[3] / "npm"
+    with hosting(package.parents[2]) as address:
+        program.write_text(
+            f'#!/bin/sh\n[ "$*" = "config get registry" ] && echo {address}/\n', encoding="utf-8"
+        )
+        program.chmod(0o755)
+        monkeypatch.setenv("PATH", str(program.parent))
+        assert npm.read_runtime() == CONTENT
+
+
+@pytest.mark.parametrize("npm_fails", [True, False])
+def test_without_npm_and_its_variable_it_says_so(
+    package: Path, monkeypatch: pytest.MonkeyPatch, npm_fails: bool
+) -> None:
+    monkeypatch.delenv("npm_config_registry")
+    monkeypatch.setenv("PATH", str(package.parent))
+    if npm_fails:
+        (package.parent / "npm").write_text("#!/bin/sh\nexit 1\n", encoding="utf-8")
+        (package.parent / "npm").chmod(0o755)
+    with pytest.raises(UserError, match=r"is not at hand; name it in npm_config_registry, or give the file"):
         npm.read_runtime()
 
 
