@@ -52,7 +52,7 @@ def open_sampler(options: TranslationOptions) -> "Translator[TorchEngine]":
     """
     from nmt.builders.translator import load_in_graphs, load_translator
 
-    if options.mbr and _suits_graphs(replace(options, sampling=None)):
+    if options.mbr and _suits_graphs(replace(options, sampling=None, mbr=0)):
         try:
             return load_in_graphs(options)
         except CannotExport:

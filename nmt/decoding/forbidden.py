@@ -15,7 +15,9 @@ from torch import Tensor
 from nmt.errors import UserError
 from nmt.shapes import Float, Int
 
-BOUNDARY = b" \t!\"#$%&'()*+,-./:;<=>?@[\\]^_`{|}~"  # a word begins after it
+BOUNDARY = (
+    b" \t!\"#$%&'()*+,-./:;<=>?@[\\]^_`{|}~"  # a word begins after it; of other punctuation nothing is known
+)
 MOST = 50_000_000  # entries of a table
 
 Texts = tuple[bytes, ...]
@@ -81,7 +83,7 @@ def table(texts: Texts, surfaces: Texts) -> Table:
 def _moves(texts: Texts) -> NDArray[np.int32]:
     """Return the state after each byte (S, 256): 0 at first, the last one once a text was read.
 
-    A text counts only where a word begins: at the start, or after a space or a punctuation mark.
+    A text counts only where a word begins: at the start, or after one of BOUNDARY.
     """
     # A state is a set of pairs (text, bytes of it that were read). A word may begin at first.
     begun = frozenset((n, 0) for n in range(len(texts)))

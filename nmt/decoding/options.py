@@ -37,7 +37,8 @@ class TranslationOptions:
     """Which models translate, how they search or sample, and how they compute.
 
     What is None is as the first run's configuration says. Raises UserError for a weight without a language
-    model, a max_source that is too small, and an alpha that is no number from 0 to 1,000 or has no effect.
+    model, mbr without sampling, a max_source that is too small, and an alpha that is no number from 0 to
+    1,000 or has no effect.
 
     models: run folders; several translate as an ensemble, of whose configurations decoding.max_source alone
     counts. lm: a run of a language model, fused with lm_weight (0.2). length_penalty, alpha: how hypotheses
@@ -80,6 +81,8 @@ class TranslationOptions:
     def __post_init__(self) -> None:
         if self.lm is None and self.lm_weight is not None:
             raise UserError(f"lm_weight {self.lm_weight} needs a language model; give lm")
+        if self.mbr and self.sampling is None:
+            raise UserError(f"mbr {self.mbr} chooses among samples; give sampling")
         if self.max_source is not None and self.max_source < 4:
             raise UserError(f"max_source {self.max_source}: expected 4 tokens or more, such as 200")
         if self.alpha is not None and not 0 <= self.alpha <= 1_000:  # nor what is not a number

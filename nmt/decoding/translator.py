@@ -301,7 +301,7 @@ class Translator(Generic[AnyEngine]):
         """Return the demand of a part, with what the glossary and the forbidden texts add."""
         glossary = self.glossary.terms(part.text) if self.glossary else []
         texts = list(dict.fromkeys([*demand.terms, *glossary]))
-        forbidden = [*demand.forbidden, *self.forbidden]
+        forbidden = [text for text in (*demand.forbidden, *self.forbidden) if text.strip()]
         encoder = TextEncoder(self.trg_tokenizer, self.readers[0].encoder.normalize)
         for text in filter(None, [demand.prefix, *texts]):
             if UNK in encoder.encode(text):

@@ -50,3 +50,8 @@ def test_an_alpha_without_a_penalty() -> None:
 def test_an_alpha_that_is_none(alpha: float) -> None:
     with pytest.raises(UserError, match="expected a number from 0 to 1,000, such as 1"):
         TranslationOptions(models=(), alpha=alpha)
+
+
+def test_the_least_risky_is_one_of_samples() -> None:
+    with pytest.raises(UserError, match="mbr 8 chooses among samples; give sampling"):
+        TranslationOptions(models=(Path("run"),), mbr=8)

@@ -445,7 +445,7 @@ def test_a_demand_of_a_line_is_met_and_the_others_go_their_way() -> None:
 
 
 def test_a_glossary_holds_for_each_line_and_part_that_has_its_source() -> None:
-    translator = demanding(glossary=Glossary((("Hund", "dog"),)), forbidden=("Hund",))
+    translator = demanding(glossary=Glossary((("Hund", "dog"),)), forbidden=("Hund", " "))
     found = translator.translate(["der Hund läuft schnell .", "die Straße ."])
     assert "dog" in found[0]
     assert "Hund" not in found[0]
