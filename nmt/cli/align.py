@@ -44,11 +44,12 @@ def align(
     """
     from nmt.evaluation.alignment import pharaoh
     from nmt.evaluation.links import error_rate, read_gold
-    from nmt.workflows.align import align_pairs, read_text_pairs
+    from nmt.workflows.align import align_pairs
+    from nmt.workflows.score import read_together
 
     if reverse is None and (idle := given(context, "kind", "reverse_to")):
         raise UserError(f"{idle}: no effect without --reverse; leave it out")
-    pairs = read_text_pairs(src, trg)
+    pairs = list(zip(*read_together(src, trg), strict=True))
     expected = read_gold(gold, pairs) if gold else None
     found = align_pairs(pairs, model, reverse, to=to, reverse_to=reverse_to, kind=kind, device=device)
     if expected is None:

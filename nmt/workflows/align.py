@@ -4,23 +4,11 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from nmt.builders.translator import load_translator
-from nmt.data.lines import read_lines
 from nmt.decoding.options import TranslationOptions
 from nmt.errors import UserError
 from nmt.evaluation.alignment import Link
 from nmt.evaluation.links import Links, Symmetry, symmetrise
 from nmt.tokenization.preprocessing import preprocessing_of
-
-
-def read_text_pairs(src: Path, trg: Path) -> list[tuple[str, str]]:
-    """Read two files of as many lines; raises UserError where the numbers differ."""
-    sources, targets = list(read_lines(src)), list(read_lines(trg))
-    if len(sources) != len(targets):
-        raise UserError(
-            f"{src} has {len(sources):,} lines and {trg} {len(targets):,}; expected line n of one to "
-            "translate line n of the other"
-        )
-    return list(zip(sources, targets, strict=True))
 
 
 def align_pairs(

@@ -44,7 +44,7 @@ def test_gold_links_give_the_error_rate(
     [
         (["--symmetrise", "union"], "--symmetrise: no effect without --reverse; leave it out"),
         (["--gold", "setup.cfg"], "setup.cfg: expected a line for each of the 3 pairs, found"),
-        (["TARGET", "setup.cfg"], "expected line n of one to translate line n of the other"),
+        (["TARGET", "setup.cfg"], "line n of one must translate line n of the other"),
         (["RUN", "de-en"], "de-en was exported and searches by itself"),
     ],
 )
