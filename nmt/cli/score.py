@@ -26,12 +26,12 @@ from nmt.machine import Precision
 # The options of each way to score; others would have no effect and are refused.
 OF_A_RUN = "model overrides split device threads"
 TAKES: dict[Way, str] = {
-    "--hyp": "hyp ref baseline metrics tokenize trg papers output",
-    "a model that translates": f"{OF_A_RUN} src ref save lm lm_weight to precision beam metrics tokenize "
-    "papers output",
+    "--hyp": "hyp ref test_set langpair baseline metrics tokenize trg papers output",
+    "a model that translates": f"{OF_A_RUN} src ref test_set langpair save lm lm_weight to precision beam "
+    "metrics tokenize papers output",
     "a language model": f"{OF_A_RUN} text output",
     "a classifier or tagger": f"{OF_A_RUN} src ref save output",
-    "--force": f"{OF_A_RUN} src ref save lm lm_weight to precision forced",
+    "--force": f"{OF_A_RUN} src ref test_set langpair save lm lm_weight to precision forced",
     "--force and a language model": f"{OF_A_RUN} text save forced",
 }
 
@@ -50,6 +50,17 @@ Baseline = Annotated[
     typer.Option(
         metavar="FILE", help="with --hyp: other translations, to test the difference for significance"
     ),
+]
+TestSet = Annotated[
+    str | None,
+    typer.Option(
+        metavar="NAME",
+        help="instead of --ref: sacreBLEU's name of a test set, such as wmt14/full. Its sources: "
+        "sacrebleu -t NAME -l PAIR --echo src",
+    ),
+]
+LanguagePair = Annotated[
+    str | None, typer.Option(metavar="PAIR", help="the languages of --test-set, such as de-en")
 ]
 Sources = Annotated[
     Path | None, typer.Option(metavar="FILE", help="with --model: file of the sources of --ref")
@@ -105,6 +116,8 @@ def score(
     to: To = None,
     hyp: Hypotheses = None,
     ref: References = None,
+    test_set: TestSet = None,
+    langpair: LanguagePair = None,
     baseline: Baseline = None,
     src: Sources = None,
     text: Text = None,
@@ -125,8 +138,8 @@ def score(
     """Score a run, or a file of translations.
 
     Scores a run (--model) on its test split or on files (--src, --ref), or a file (--hyp) against --ref. A
-    language model gets perplexity and bits per character on a split or on --text, a classifier or tagger
-    accuracy and F1.
+    test set that sacreBLEU knows (--test-set) stands for --src and --ref. A language model gets perplexity
+    and bits per character on a split or on --text, a classifier or tagger accuracy and F1.
 
     --force translates nothing. It writes one line of JSON for each pair, or line of --text: "tokens", those
     of the target with </s> last; "log_probs", their natural log-probabilities (null for a probability
@@ -134,6 +147,8 @@ def score(
     language model computes in float64, other models in --precision.
     """
     files = Files(hyp, ref or [], baseline, src, text, output, save)
+    if test_set is not None or langpair is not None:
+        files = files.of_test_set(test_set, langpair, sources=bool(model))
     check_files(files, model or [], lm)
     check_weight(lm, lm_weight)
     chosen = _metrics(metrics)
@@ -159,8 +174,9 @@ def score(
     )
     way, experiment = way_of(options, overrides or (), files, forced=forced)
     _refuse(context, way)
-    if (src or text) and given(context, "split"):
-        raise UserError(f"--split {split}: has no effect with --src, --ref or --text; give only one of them")
+    if (files.src or text) and given(context, "split"):
+        others = "--src, --ref, --test-set or --text"
+        raise UserError(f"--split {split}: has no effect with {others}; give only one of them")
     use_threads(threads)
     if lm or len(options.models) > 1:
         from nmt.builders.translator import check_models

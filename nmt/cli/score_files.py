@@ -4,7 +4,7 @@ import os
 import sys
 from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple, Self
 
 from nmt.errors import UserError
 
@@ -22,6 +22,27 @@ class Files(NamedTuple):
     text: Path | None
     output: Path | None
     save: Path | None
+    known: str = ""  # the test set of --ref and --src by its name, such as "wmt14/full de-en"
+    trg: str | None = None  # its target language
+
+    @property
+    def name(self) -> str:
+        """What is scored against, for the result."""
+        return self.known or " ".join(map(str, self.ref))
+
+    def of_test_set(self, name: str | None, langpair: str | None, *, sources: bool) -> Self:
+        """Return it with the references of a test set by sacreBLEU's name; sources: with them too."""
+        from nmt.evaluation.known_sets import known_set
+
+        if name is None or langpair is None:
+            raise UserError(
+                "--test-set and --langpair go together, such as --test-set wmt14/full --langpair de-en"
+            )
+        if self.ref or self.src or self.text:
+            raise UserError(f"--test-set {name}: has its own texts; leave --ref, --src and --text out")
+        found = known_set(name, langpair)
+        src, trg = found.src if sources else None, langpair.partition("-")[2]
+        return self._replace(src=src, ref=found.refs, known=f"{name} {langpair}", trg=trg)
 
 
 def check_files(files: Files, models: list[Path], lm: Path | None) -> None:
@@ -36,7 +57,7 @@ def check_files(files: Files, models: list[Path], lm: Path | None) -> None:
         case _:
             raise UserError(
                 "give --model RUN, or --model RUN --src FILE --ref FILE, or --hyp FILE --ref FILE, "
-                "or --model RUN --text FILE"
+                "or --model RUN --text FILE; --test-set NAME --langpair PAIR stands for --src and --ref"
             )
     if files.baseline and not files.hyp:
         raise UserError("--baseline compares two files of translations: give it with --hyp and --ref")
@@ -63,17 +84,20 @@ def score_files(
     papers: with papers' BLEU too. Raises UserError where it is asked for and the language is not known.
     """
     from nmt.evaluation.metrics import compare
+    from nmt.evaluation.references import check_no_blank
     from nmt.workflows.score import read_together, score_texts
 
     assert files.hyp is not None
     others = [files.baseline] if files.baseline else []
     outputs, *texts = read_together(files.hyp, *others, *files.ref)
     references = dict(zip(files.ref, texts[len(others) :], strict=True))
+    check_no_blank([*references.values()], files.name)
     endings = files.ref[0].name.removesuffix(".gz").split(".")
-    language = trg or (endings[-1] if len(endings) > 1 and len(endings[-1]) == 2 else None)
+    language = trg or files.trg or (endings[-1] if len(endings) > 1 and len(endings[-1]) == 2 else None)
     tokenize = tokenizer_of(tokenize, language, texts[-1])
     moses = language_of_papers(language, "--trg") if papers else None
-    result = score_texts(files.hyp, outputs, references, metrics=metrics, tokenize=tokenize, moses=moses)
+    dataset = files.name, references
+    result = score_texts(files.hyp.name, outputs, *dataset, metrics=metrics, tokenize=tokenize, moses=moses)
     print_scores(result)
     if files.output:
         write_scores(result, files.output)

@@ -42,6 +42,7 @@ class Job(NamedTuple):
         from nmt.builders.corpus import corpus_of
         from nmt.data.corpus import Pair
         from nmt.data.lines import in_memory, read_lines
+        from nmt.evaluation.references import check_no_blank
         from nmt.workflows.score import EvaluationSet, held_out_with_tags, pairs_of_files
 
         src, ref, text = self.files.src, self.files.ref, self.files.text
@@ -53,7 +54,8 @@ class Job(NamedTuple):
             pairs, *more = (pairs_of_files(src, each, self.experiment.data) for each in ref)
             references = [[pair.trg for pair in each] for each in more]
             tags = [self.tag] * len(pairs)
-            return EvaluationSet(pairs, " ".join(map(str, ref)), more_references=references, tags=tags)
+            check_no_blank([[pair.trg for pair in pairs], *references], self.files.name)
+            return EvaluationSet(pairs, self.files.name, more_references=references, tags=tags)
         if text:
             lines = in_memory(read_lines(text), str(text))
             return EvaluationSet([Pair("", line) for line in lines], str(text))

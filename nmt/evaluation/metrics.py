@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 from nmt.data.encoded import EncodedSplit
 from nmt.errors import Diverged, UserError
 from nmt.evaluation.papers import papers_bleu
+from nmt.evaluation.references import with_gaps
 from nmt.results import Score
 from nmt.tokenization.vocabulary import EOS, UNK
 
@@ -104,7 +105,8 @@ def scores(
 ) -> list[Score]:
     """Return BLEU, chrF2 and TER of detokenised, cased text, then lowercased BLEU as papers report it.
 
-    references: one or several lists of lines. metrics: some of bleu, chrf and ter; TER takes time cubic in
+    references: one or several lists of lines; a blank one does not count where the sentence has another, and
+    the signature says nrefs:var. metrics: some of bleu, chrf and ter; TER takes time cubic in
     the length of a line. tokenize: sacreBLEU's tokenizer for BLEU, see `bleu_tokenizer`. moses: a language,
     to add what papers report exactly, see `papers_bleu`, also for written.
 
@@ -127,13 +129,14 @@ def scores(
     if "bleu" in metrics:
         # force: warn of tokenised text once, not twice
         chosen.append((f"lowercased, {tokenize}", BLEU(lowercase=True, tokenize=tokenize, force=True)))
+    wanted = with_gaps(references)
     result = []
     for form, asked in chosen:
-        found = asked.corpus_score(hypotheses, references)
+        found = asked.corpus_score(hypotheses, wanted)  # type: ignore[arg-type]
         signature = str(asked.get_signature())
         result.append(Score(metric=found.name, form=form, score=found.score, signature=signature))
     if moses is not None:
-        result.append(papers_bleu(hypotheses, *references, language=moses, written=written))
+        result.append(papers_bleu(hypotheses, *wanted, language=moses, written=written))
     return result
 
 
@@ -276,7 +279,9 @@ def compare(
             _check(hypotheses, each, name)
     named: list[tuple[str, Sequence[str]]] = [("baseline", baseline), *systems.items()]
     made = _made(metrics, tokenize)
-    signatures, columns = PairedTest(named, made, [*map(list, references)], "ar", n_samples=trials)()
+    wanted = with_gaps(references)
+    test = PairedTest(named, made, wanted, "ar", n_samples=trials)  # type: ignore[arg-type]
+    signatures, columns = test()
     comparisons = []
     for metric, signature in signatures.items():
         first, *others = (float(result.score) for result in columns[metric])  # type: ignore[union-attr]

@@ -139,25 +139,26 @@ def read_together(*paths: Path) -> list[list[str]]:
 
 
 def score_texts(
-    hypotheses: Path,
+    name: str,
     outputs: Sequence[str],
+    dataset: str,
     references: Mapping[Path, Sequence[str]],
     *,
     metrics: Sequence[str],
     tokenize: str,
     moses: str | None,
 ) -> Result:
-    """Return the scores of the translations in a file, against the lines of its references.
+    """Return the scores of the translations in a file of this name, against the lines of its references.
 
-    moses: the language of papers' BLEU, None without it.
+    dataset: what the references are of, by name. moses: the language of papers' BLEU, None without it.
     """
     hashes = {
         str(path): hashlib.sha256("".join(f"{line}\n" for line in lines).encode()).hexdigest()
         for path, lines in references.items()
     }
-    data = ScoredData(" ".join(map(str, references)), None, len(outputs), hashes)
+    data = ScoredData(dataset, None, len(outputs), hashes)
     found = scores(outputs, *references.values(), metrics=metrics, tokenize=tokenize, moses=moses)
-    return make_result(hypotheses.name, data, found)
+    return make_result(name, data, found)
 
 
 def score_run(

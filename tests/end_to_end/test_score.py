@@ -191,6 +191,56 @@ def test_several_references(files: Path, command: Command) -> None:
     assert (code, f"{files / 'ref.zh'} has 1" in err) == (2, True)
 
 
+def test_a_blank_reference_counts_only_where_there_is_another(files: Path, command: Command) -> None:
+    gaps = write(files / "gaps", [REFERENCES[0], "", REFERENCES[2]])
+    hyp = ("--hyp", files / "hyp")
+    code, out, _ = command("score", *hyp, "--ref", files / "ref", "--ref", gaps)
+    assert code == 0
+    assert all("nrefs:var|" in line for line in out.splitlines())
+    for references in (("--ref", gaps), ("--ref", gaps, "--ref", gaps)):
+        code, out, err = command("score", *hyp, *references)
+        assert (code, out, len(err.splitlines())) == (2, "", 1)
+        assert f"{gaps}: line 2: expected a reference, found a blank line" in err
+
+
+@pytest.fixture
+def sacrebleu_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    folder = tmp_path / "cache"
+    folder.mkdir()
+    monkeypatch.setattr(sacrebleu.DATASETS["multi30k/2016"], "_outdir", str(folder))
+    write(folder / "multi30k_2016.en-de.src", ["The dog sleeps.", "A man sits."])
+    write(folder / "multi30k_2016.en-de.ref", ["Der Hund schläft.", "Ein Mann sitzt."])
+    return folder
+
+
+def test_a_test_set_by_sacrebleus_name(
+    sacrebleu_cache: Path, tiny_run: Path, tmp_path: Path, command: Command
+) -> None:
+    named = ("--test-set", "multi30k/2016", "--langpair", "en-de")
+    hyp = write(tmp_path / "hyp", ["Der Hund schläft.", "Ein Mann sitzt."])
+    code, out, _ = command("score", "--hyp", hyp, *named, "--output", tmp_path / "scores")
+    assert (code, "100.00   nrefs:1|" in out) == (0, True)
+    result = read_result(tmp_path / "scores")
+    assert (result.dataset, result.sentences) == ("multi30k/2016 en-de", 2)
+    run = Path(shutil.copytree(tiny_run, tmp_path / "run"))
+    assert command("score", "--model", run, *named, "--save", tmp_path / "saved")[0] == 0
+    sources = (sacrebleu_cache / "multi30k_2016.en-de.src").read_text("utf-8").splitlines()
+    assert (tmp_path / "saved").read_text("utf-8").splitlines() == nmt.load(run).translate(sources)
+    assert read_result(run / "result-multi30k_2016.en-de.ref.json").dataset == "multi30k/2016 en-de"
+    code, out, _ = command("score", "--model", run, *named, "--force")
+    assert (code, len(out.splitlines())) == (0, 2)
+    short = write(tmp_path / "short", ["Der Hund schläft."])
+    for wrong, message in [
+        (("--hyp", short, *named), f"{short} has 1 lines and {sacrebleu_cache}"),
+        (("--hyp", hyp, *named[:2]), "--test-set and --langpair go together"),
+        (("--hyp", hyp, *named, "--ref", hyp), "has its own texts; leave --ref"),
+        (("--model", run, *named, "--split", "test"), "has no effect with --src, --ref, --test-set"),
+        ((*named,), "--test-set NAME --langpair PAIR stands for --src and --ref"),
+    ]:
+        code, out, err = command("score", *wrong)
+        assert (code, out, len(err.splitlines()), message in err) == (2, "", 1, True), err
+
+
 def test_the_tokenizer_of_bleu(files: Path, command: Command) -> None:
     shutil.copy(files / "ref.zh", files / "chinese")
     for arguments, expected in (
