@@ -9,7 +9,7 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperCommand, TyperOption
 
-from nmt.decoding.options import LM_WEIGHT
+from nmt.decoding.options import LM_WEIGHT, PenaltyKind
 from nmt.errors import UserError
 
 # Upper bounds of numbers on the command line.
@@ -51,6 +51,13 @@ To = Annotated[
         "--to",
         metavar="LANGUAGE",
         help="of a model with tags: the language to translate to, such as de for the tag <2de>",
+    ),
+]
+LengthPenalty = Annotated[
+    PenaltyKind | None,
+    typer.Option(
+        help="how hypotheses of unequal length are ranked: by log-probability / ((5 + tokens) / 6)^alpha "
+        "(gnmt) or / tokens^alpha (average), or by log-probability alone (none); default: the run's"
     ),
 ]
 Temperature = Annotated[

@@ -7,7 +7,7 @@ import typer
 
 from nmt.cli.arguments import MOST_BEAM, MOST_THREADS
 from nmt.decoding.demands import AfterTab, Glossary
-from nmt.decoding.options import PenaltyKind, Splitter
+from nmt.decoding.options import Splitter
 from nmt.jobs.blocks import BLOCK, FEW
 from nmt.machine import Precision
 
@@ -58,13 +58,6 @@ Interactive = Annotated[
         "--interactive",
         "-i",
         help="a prompt that shows the n best, their word links and doubtful words; :help shows its commands",
-    ),
-]
-LengthPenalty = Annotated[
-    PenaltyKind | None,
-    typer.Option(
-        help="how hypotheses of unequal length are ranked: by log-probability / ((5 + tokens) / 6)^alpha "
-        "(gnmt) or / tokens^alpha (average), or by log-probability alone (none); default: the run's"
     ),
 ]
 Alpha = Annotated[

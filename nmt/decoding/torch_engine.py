@@ -10,6 +10,7 @@ from torch import Tensor
 
 from nmt.data.batches import pad
 from nmt.decoding.engine import Hypothesis, TokenDemand, by_length
+from nmt.decoding.exact import Found, exact_search
 from nmt.decoding.forbidden import Forbidden
 from nmt.decoding.forcing import attend, force
 from nmt.decoding.processors import AnyProcessor, Prefix
@@ -72,6 +73,14 @@ class TorchEngine:
             return replace(self.search, processors=tuple(processors), terms=terms)
 
         return self._search(rows, others, settings, details=details)
+
+    def better(
+        self, rows: Sequence[list[int]], *others: Sequence[list[int]], above: Sequence[float], most: int
+    ) -> Iterator[Found]:
+        """Yield for each row of source ids the best output above its score; see `exact_search`."""
+        for i, score in enumerate(above):
+            source, limit = self._source(rows, others, [i]), int(self._limits(rows, [i]))
+            yield exact_search(self.scorer, source, limit, self.search, above=score, most=most)
 
     def longest(self, row: list[int]) -> int:
         """Return how many tokens an output may have; see `DemandingEngine`."""

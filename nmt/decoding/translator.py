@@ -231,7 +231,7 @@ class Translator(Generic[AnyEngine]):
         pairs: source and target. Of a fusion they are its scores. No source is cut: one of more than
         `max_source` tokens is read as a whole.
         """
-        (rows, *others), targets = self._encoded(pairs)
+        (rows, *others), targets = self.encoded(pairs)
         log_probs = self.engine.force(rows, *others, targets=targets)
         return [Forced(ids, each) for ids, each in zip(targets, log_probs, strict=True)]
 
@@ -240,7 +240,7 @@ class Translator(Generic[AnyEngine]):
 
         Words are what stands between spaces, counted from 0. No source is cut.
         """
-        (rows, *others), targets = self._encoded(pairs)
+        (rows, *others), targets = self.encoded(pairs)
         found = self.engine.attend(rows, *others, targets=targets)
         links = []
         for ids, trg, attention in zip(rows, targets, found, strict=True):
@@ -249,7 +249,7 @@ class Translator(Generic[AnyEngine]):
             links.append(best_links(merge_tokens(looked[: len(trg) - 1, : len(src)], *starts)))
         return links
 
-    def _encoded(self, pairs: Sequence[tuple[str, str]]) -> tuple[list[list[list[int]]], list[list[int]]]:
+    def encoded(self, pairs: Sequence[tuple[str, str]]) -> tuple[list[list[list[int]]], list[list[int]]]:
         """Return the ids of the sources as each model reads them, and of the targets with </s>."""
         sources = [text for text, _ in pairs]
         trg_encoder = TextEncoder(self.trg_tokenizer, self.readers[0].encoder.normalize)

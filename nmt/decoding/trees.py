@@ -1,8 +1,9 @@
 """Trees of tensors, as memory and state of a step scorer are: nested tuples, plain or named, or None."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import TypeAlias, TypeVar
 
+import torch
 from torch import Tensor
 
 from nmt.shapes import Int
@@ -33,3 +34,9 @@ def filled(tree: T, others: Iterator[Tensor]) -> T:
 def select_rows(tree: T, index: Int[Tensor, "N"]) -> T:
     """Return the tree with the given rows of each tensor."""
     return filled(tree, (tensor.index_select(0, index) for tensor in tensors(tree)))
+
+
+def join_rows(trees: Sequence[T]) -> T:
+    """Return the tree with the rows of all, in order."""
+    parts = zip(*map(tensors, trees), strict=True)
+    return filled(trees[0], (torch.cat(part) for part in parts))

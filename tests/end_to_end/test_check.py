@@ -57,3 +57,38 @@ def test_a_mistake_is_one_line(command: Command, tiny_run: Path) -> None:
     code, out, err = command("check", "--model", tiny_run, "--data", "nowhere")
     assert (code, out) == (2, "")
     assert err == "nmt: nowhere: cannot be read (No such file or directory); give the path of a text file\n"
+
+
+def test_search_errors_are_counted_and_shown(
+    command: Command, tiny_run: Path, data: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "ref").write_text("the dog runs\n\nder Hund läuft über eine Straße\n")
+    code, out, err = command(
+        "check", "--model", tiny_run, "--data", data, "--search", "--ref", tmp_path / "ref"
+    )
+    assert (code, err) == (0, "")
+    rows = [" ".join(row.split()) for row in out.splitlines()]
+    assert rows[0] == "lines 2 100.0%"
+    assert [row.rsplit(" ", 2)[0] for row in rows[1:7]] == [
+        "the model prefers the reference: search errors",
+        "the search may not write the reference",
+        "the translation is the best output",
+        "exact search found a better one",
+        "… which is empty",
+        "not known: the budget ran out",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--search"], "--search: expected a reference for each line; give --ref FILE"),
+        (["--ref", "x"], "--ref: no effect without --search; leave it out"),
+        (["--budget", "7"], "--budget: no effect without --search; leave it out"),
+    ],
+)
+def test_an_option_without_the_one_it_needs(
+    command: Command, tiny_run: Path, data: Path, arguments: list[str], message: str
+) -> None:
+    code, out, err = command("check", "--model", tiny_run, "--data", data, *arguments)
+    assert (code, out, err) == (2, "", f"nmt: {message}\n")
