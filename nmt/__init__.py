@@ -36,22 +36,24 @@ def load(
 ) -> "Translator[Engine]":
     """Return the translator of a trained run: `nmt.load("runs/demo").translate(["…"])`.
 
-    run: a run folder, what `nmt export` wrote, or the name of a model that ships with the package, such as
-    "de-en". Several runs are an ensemble; lm is a run of a language model, fused with lm_weight (0.2).
-    max_source: source tokens that are translated as a whole, by default the run's; split: False keeps
-    together more sentences of a line than training showed. protect: addresses, placeholders and tags come out
-    as they are. rules: about every translation, such as a glossary (`nmt.decoding.demands.Rules`). to: the
-    language to translate to, of a model of several. Several threads may use the translator.
+    run: a run folder, what `nmt export` wrote, the name of a model that ships with the package, such as
+    "de-en", or of one on the hub, "hf://user/repo@revision". Several runs are an ensemble; lm is a run of a
+    language model, fused with lm_weight (0.2). max_source: source tokens that are translated as a whole, by
+    default the run's; split: False keeps together more sentences of a line than training showed. protect:
+    addresses, placeholders and tags come out as they are. rules: about every translation, such as a glossary
+    (`nmt.decoding.demands.Rules`). to: the language to translate to, of a model of several. Several threads
+    may use the translator.
     Raises UserError where a folder is no whole run, or they do not belong together.
     """
     from nmt.builders.engine import open_translator
     from nmt.decoding.demands import NONE
     from nmt.decoding.options import TranslationOptions
+    from nmt.hub import local
 
     return open_translator(
         TranslationOptions(
-            models=tuple(map(Path, (run, *others))),
-            lm=None if lm is None else Path(lm),
+            models=tuple(local(Path(each)) for each in (run, *others)),
+            lm=None if lm is None else local(Path(lm)),
             lm_weight=lm_weight,
             max_source=max_source,
             split=split,

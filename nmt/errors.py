@@ -14,6 +14,12 @@ class UserError(Exception):
         return "\n".join(map(str, self.args))
 
 
+def message_of(error: Exception) -> str:
+    """Return a library's message of an error in one line."""
+    cause = error.__cause__ or error
+    return " ".join(str(cause).split())[:500] or type(cause).__name__
+
+
 class CannotExport(UserError):
     """A layer has no ONNX graph."""
 

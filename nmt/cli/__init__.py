@@ -10,7 +10,7 @@ from pathlib import Path
 import typer
 
 from nmt.cli.align import align
-from nmt.cli.arguments import Command
+from nmt.cli.arguments import OF_MODELS, Command
 from nmt.cli.augment import augment
 from nmt.cli.check import check
 from nmt.cli.check_resume import check_resume
@@ -30,6 +30,7 @@ from nmt.cli.streams import one_way_out, open_streams, use_utf8
 from nmt.cli.train import train
 from nmt.cli.translate import translate
 from nmt.files import usable
+from nmt.hub import local
 
 app = typer.Typer(
     name="nmt",
@@ -63,16 +64,22 @@ app.add_typer(lab, name="lab")
 
 
 def _with_usable_paths(command: Callable[..., None]) -> Callable[..., None]:
-    """Return the command with ~ expanded in every path; shells do not expand it after `--key=`."""
+    """Return the command with ~ expanded in every path, and models of the hub fetched.
 
-    def path(value: object) -> object:
+    Shells do not expand ~ after `--key=`.
+    """
+
+    def path(key: str, value: object) -> object:
         if isinstance(value, list):
-            return [path(each) for each in value]
-        return Path(usable(str(value))) if isinstance(value, Path) else value
+            return [path(key, each) for each in value]
+        if not isinstance(value, Path):
+            return value
+        found = Path(usable(str(value)))
+        return local(found) if key in OF_MODELS else found
 
     @functools.wraps(command)
     def run(**arguments: object) -> None:
-        command(**{key: path(value) for key, value in arguments.items()})
+        command(**{key: path(key, value) for key, value in arguments.items()})
 
     return run
 

@@ -76,6 +76,10 @@ Device = Annotated[str, typer.Option(help="auto, cpu, cuda …; auto: a GPU if t
 Threads = Annotated[int | None, typer.Option(min=1, max=MOST_THREADS, help="CPU threads; default: all cores")]
 
 
+# The parameters of all commands that name models, which may be on the hub.
+OF_MODELS = {"model", "lm", "reverse", "run", "runs", "others"}
+
+
 class Command(TyperCommand):
     """A command that refuses to get an option of one value twice; by default the last would win silently."""
 

@@ -180,7 +180,7 @@ class DatasetCorpus(Corpus):
         try:
             yield
         except Exception as error:  # of many classes
-            from nmt.data.hub import message_of
+            from nmt.errors import message_of
 
             raise UserError(f"{self.describe()} cannot be read ({message_of(error)})") from error
 

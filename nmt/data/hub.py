@@ -21,7 +21,7 @@ from datasets.packaged_modules.csv.csv import CsvConfig
 from huggingface_hub.errors import HfHubHTTPError, RepositoryNotFoundError, RevisionNotFoundError
 from pydantic import BaseModel, Field, ValidationError
 
-from nmt.errors import UserError
+from nmt.errors import UserError, message_of
 from nmt.files import MB, read_regular
 
 PROBE_SECONDS = 5.0
@@ -273,12 +273,6 @@ def _reading(folder: Path) -> Iterator[None]:
         yield
     except Exception as error:  # of many classes; all of them mean that there is no data
         raise UserError(f"data.dataset: the folder {folder} cannot be read ({message_of(error)})") from error
-
-
-def message_of(error: Exception) -> str:
-    """Return the library's message of an error in one line."""
-    cause = error.__cause__ or error
-    return " ".join(str(cause).split())[:500] or type(cause).__name__
 
 
 def _reachable(dataset: str, revision: str | None) -> bool:

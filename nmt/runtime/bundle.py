@@ -19,6 +19,7 @@ from nmt.decoding.options import Splitter, choose_beam
 from nmt.decoding.translator import SourceLimits, Translator
 from nmt.errors import UserError
 from nmt.files import MB, open_regular, read_regular, sha256
+from nmt.hub import local
 from nmt.onnx_runtime import open_session
 from nmt.runtime.engine import GraphEngine
 from nmt.runtime.manifest import FILE, GRAPH, Kind, Manifest
@@ -47,7 +48,11 @@ _WEIGHTS, _CONFIG, _MOST_HEADER = "model.safetensors", "config.yaml", 10 * MB
 
 
 def find_model(model: Path) -> Path:
-    """Return the folder of a model: the path itself, or one that ships with the package, such as de-en."""
+    """Return the folder of a model: the path itself, one that ships with the package, or a copy from the hub.
+
+    model: such as runs/demo, de-en or hf://user/repo@revision. Raises UserError like `nmt.hub.local`.
+    """
+    model = local(model)
     shipped = PRETRAINED / model.name
     if len(model.parts) == 1 and not model.exists() and shipped.is_dir():
         return shipped
@@ -67,11 +72,11 @@ def load(
 ) -> Translator[GraphEngine]:
     """Return the translator of an exported model: `nmt.runtime.load("de-en").translate(["…"])`.
 
-    model: a folder that `nmt export` wrote, a run that was exported in place, or the name of a model that
-    ships with the package. n_best: the most different translations of a line. protect: addresses,
-    placeholders and tags come out as they are. to: the language to translate to, of a model of several. What
-    else is None is as the model's manifest says. Several threads may use the translator. Raises UserError
-    where the folder holds no exported model or its parts do not belong together.
+    model: a folder that `nmt export` wrote, a run that was exported in place, the name of a model that ships
+    with the package, or hf://user/repo@revision. n_best: the most different translations of a line. protect:
+    addresses, placeholders and tags come out as they are. to: the language to translate to, of a model of
+    several. What else is None is as the model's manifest says. Several threads may use the translator. Raises
+    UserError where the folder holds no exported model or its parts do not belong together.
     """
     folder = find_model(Path(model))
     manifest, graph = read_model(folder, "seq2seq")

@@ -14,7 +14,7 @@ from nmt.data.text import Normalizer, TextEncoder
 from nmt.decoding.engine import by_length
 from nmt.decoding.label_text import label_lines
 from nmt.errors import Diverged
-from nmt.runtime.bundle import read_model, session_of, tokenizers_of
+from nmt.runtime.bundle import find_model, read_model, session_of, tokenizers_of
 from nmt.runtime.manifest import GraphPrecision, Manifest
 from nmt.tokenization.tokenizer import Tokenizer
 from nmt.tokenization.vocabulary import EOS, PAD
@@ -60,10 +60,10 @@ class GraphLabeller:
 def load_labeller(model: str | Path, *, threads: int = 1) -> GraphLabeller:
     """Return the labeller of an exported classifier or tagger: `load_labeller("folder").label(["…"])`.
 
-    model: a folder that `nmt export` wrote, or a run that was exported in place. Raises UserError where the
-    folder holds no such model or its parts do not belong together.
+    model: a folder that `nmt export` wrote, a run that was exported in place, or hf://user/repo@revision.
+    Raises UserError where the folder holds no such model or its parts do not belong together.
     """
-    folder = Path(model)
+    folder = find_model(Path(model))
     manifest, graph = read_model(folder, "classifier", "tagger")
     return labeller_of(folder, manifest, graph, threads=threads)
 

@@ -14,7 +14,7 @@ import numpy as np
 from nmt.data.text import Normalizer, TextEncoder
 from nmt.decoding.engine import by_length
 from nmt.errors import Diverged
-from nmt.runtime.bundle import read_model, session_of, tokenizers_of
+from nmt.runtime.bundle import find_model, read_model, session_of, tokenizers_of
 from nmt.runtime.manifest import GraphPrecision, Manifest
 from nmt.tokenization.vocabulary import BOS, EOS, PAD
 
@@ -75,10 +75,10 @@ class GraphLanguageModel:
 def load_language_model(model: str | Path, *, threads: int = 1) -> GraphLanguageModel:
     """Return an exported language model: `load_language_model("folder").log_probs(["…"])`.
 
-    model: a folder that `nmt export` wrote, or a run that was exported in place. Raises UserError where the
-    folder holds no such model or its parts do not belong together.
+    model: a folder that `nmt export` wrote, a run that was exported in place, or hf://user/repo@revision.
+    Raises UserError where the folder holds no such model or its parts do not belong together.
     """
-    folder = Path(model)
+    folder = find_model(Path(model))
     manifest, graph = read_model(folder, "language_model")
     return language_model_of(folder, manifest, graph, threads=threads)
 
