@@ -13,7 +13,7 @@ from nmt.errors import UserError
 from nmt.files import MB, open_regular, read_regular, replace_text
 from nmt.machine import cores, processor
 
-SCHEMA_VERSION: Final = 1
+SCHEMA_VERSION: Final = 2  # 1 had no command, no configuration, and less of the training
 Figure = float | int | str | None
 _FIGURES = TypeAdapter(dict[str, float | Annotated[int, Field(ge=-(2**63), lt=2**63)] | str | None])
 
@@ -39,26 +39,6 @@ class Score(Record):
         return f"{self.metric} ({self.form})"
 
 
-class Training(Record):
-    """The cost of training."""
-
-    updates: int
-    epochs: float
-    wall_minutes: float  # including preparation of the data
-    cpu_minutes: float | None = None  # all threads together
-    # target tokens without padding, per second of updates: preparation, validation and saving do not count
-    trg_tokens_per_second: float | None = None
-    precision: str | None = None
-
-
-class Decoding(Record):
-    """How the hypotheses were found, and how fast."""
-
-    settings: dict[str, JsonValue]  # the configuration's decoding section, resolved
-    sentences_per_second: float | None = None
-    precision: str | None = None
-
-
 class Machine(Record):
     """Where it ran."""
 
@@ -72,6 +52,29 @@ class Machine(Record):
         system = f"{processor()}, {cores()} cores, {platform.system()}"
         description = f"{accelerator}; {system}" if accelerator else system
         return cls(device=device, description=description, threads=threads)
+
+
+class Training(Record):
+    """The cost of training, and where it was."""
+
+    updates: int
+    epochs: float
+    wall_minutes: float  # including preparation of the data
+    cpu_minutes: float | None = None  # all threads together
+    # target tokens without padding, per second of updates: preparation, validation and saving do not count
+    trg_tokens_per_second: float | None = None
+    precision: str | None = None
+    commit: str | None = None
+    machine: Machine | None = None
+    processes: int | None = None  # that trained together
+
+
+class Decoding(Record):
+    """How the hypotheses were found, and how fast."""
+
+    settings: dict[str, JsonValue]  # the configuration's decoding section, resolved
+    sentences_per_second: float | None = None
+    precision: str | None = None
 
 
 class Versions(Record):
@@ -97,7 +100,7 @@ class Result(Record):
     `nmt score --hyp F --ref F` knows neither the model nor its training and leaves them out.
     """
 
-    schema_version: Literal[1] = SCHEMA_VERSION
+    schema_version: Literal[1, 2] = SCHEMA_VERSION
     name: str
     date: AwareDatetime
     src: str | None = None  # languages
@@ -115,6 +118,9 @@ class Result(Record):
     machine: Machine | None = None
     data_hashes: dict[str, str] = {}  # split or file → sha256 of its raw text
     tokenizers: dict[str, str] = {}  # src, trg → fingerprint
+    # The words after "nmt", without those that say which run and where to write; none: unknown.
+    command: tuple[str, ...] = ()
+    configuration: dict[str, JsonValue] | None = None  # of the training, resolved
 
     def score(self, metric: str, form: str | None = None) -> Score | None:
         """Return the first score of this metric (and form, if given), or None."""

@@ -21,6 +21,7 @@ from nmt.cli.plot import plot
 from nmt.cli.predict import predict
 from nmt.cli.prepare import prepare
 from nmt.cli.report import report
+from nmt.cli.reproduce import reproduce
 from nmt.cli.sample import sample
 from nmt.cli.score import score
 from nmt.cli.seeds import seeds
@@ -56,6 +57,7 @@ for command in (
     export,
     plot,
     report,
+    reproduce,
     check,
     check_resume,
 ):

@@ -1,7 +1,9 @@
 """Arguments that several commands share."""
 
+import os
 import sys
 from collections import Counter
+from collections.abc import Collection
 from math import isfinite
 from pathlib import Path
 from typing import Annotated, Any
@@ -136,6 +138,19 @@ def given(context: typer.Context, *names: str) -> str:
     return ", ".join(
         options[name] for name, source in sources.items() if source and source.name == "COMMANDLINE"
     )
+
+
+def words(context: typer.Context, *, without: Collection[str]) -> tuple[str, ...]:
+    """Return the command and its options as the command line gives them, without some."""
+    found = [str(context.command.name)]
+    for option in context.command.params:
+        if option.name in without or not option.name or not given(context, option.name):
+            continue
+        value = context.params[option.name]
+        for each in value if isinstance(value, list) else [value]:
+            text = os.fsencode(str(each)).decode("utf-8", "replace")
+            found += [option.opts[0]] if each is True else [option.opts[0], text]
+    return tuple(found)
 
 
 def use_threads(threads: int | None) -> None:

@@ -16,6 +16,7 @@ from nmt.cli.arguments import (
     check_weight,
     given,
     use_threads,
+    words,
 )
 from nmt.cli.score_files import Files, check_apart, check_files, score_files
 from nmt.cli.score_run import Job, Way, run_job, way_of
@@ -182,7 +183,8 @@ def score(
         from nmt.builders.translator import check_models
 
         check_models(options)
-    job = Job(way, options, experiment, files, split)
+    command = words(context, without=("model", "output", "save"))
+    job = Job(way, options, experiment, files, split, command)
     if not forced and save is not None:
         check_apart(save, f"the result, {job.place},", job.place)
     run_job(job, chosen, tokenize, papers=papers)

@@ -25,13 +25,17 @@ Way = Literal[
 
 
 class Job(NamedTuple):
-    """A run to score: how, with which models, the first one's configuration, and on which files or split."""
+    """A run to score: how, with which models, the first one's configuration, and on which files or split.
+
+    command: the words that the result keeps.
+    """
 
     way: Way
     options: TranslationOptions
     experiment: "Experiment"
     files: Files
     split: str
+    command: tuple[str, ...]
 
     @property
     def folder(self) -> Path:
@@ -89,7 +93,7 @@ class Job(NamedTuple):
             if self.files.save:
                 save(self.files.save, outputs)
         finally:
-            write_scores(result, self.place)
+            write_scores(result.model_copy(update={"command": self.command}), self.place)
 
 
 def way_of(

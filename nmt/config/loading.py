@@ -47,16 +47,7 @@ def load_experiment(path: Path, overrides: Sequence[str] = (), *, within: Path |
     `--set 'model.decoder.attention={kind: additive}'`. within: a folder that no link may lead out of.
     Raises UserError with one line for each mistake: file and position or key, what was found and expected.
     """
-    try:
-        text = read_regular(path, LARGEST, within=within).decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        raise UserError(f"{path}: not UTF-8 text (byte {error.start}); save the file as UTF-8") from None
-    except OSError as error:
-        raise UserError(f"{path}: cannot read the configuration: {error.strerror}") from None
-    tree = _parse(text, str(path))
-    if not isinstance(tree, dict):
-        found = "an empty file" if tree is None else _show(tree)
-        raise UserError(f"{path}: expected a mapping such as 'name: demo', found {found}")
+    tree = read_tree(path, within=within)
     keys = [_override(tree, override) for override in overrides]
     try:
         # Strict JSON: true is not 1, '5' is not 5, but a list may be a tuple.
@@ -73,6 +64,24 @@ def load_experiment(path: Path, overrides: Sequence[str] = (), *, within: Path |
         if len(errors) > SHOWN:
             lines.append(f"{path}: and {len(errors) - SHOWN:,} further mistakes")
         raise UserError(*lines) from None
+
+
+def read_tree(path: Path, *, within: Path | None = None) -> dict[str, object]:
+    """Return the keys of a YAML 1.2 file as they stand there; raises UserError where it has none.
+
+    within: a folder that no link may lead out of.
+    """
+    try:
+        text = read_regular(path, LARGEST, within=within).decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise UserError(f"{path}: not UTF-8 text (byte {error.start}); save the file as UTF-8") from None
+    except OSError as error:
+        raise UserError(f"{path}: cannot read the configuration: {error.strerror}") from None
+    tree = _parse(text, str(path))
+    if not isinstance(tree, dict):
+        found = "an empty file" if tree is None else _show(tree)
+        raise UserError(f"{path}: expected a mapping such as 'name: demo', found {found}")
+    return tree
 
 
 def dump_experiment(experiment: Experiment) -> str:

@@ -41,22 +41,33 @@ def launch(count: int, command: Sequence[str]) -> int:
     return code if code >= 0 else 128 - code
 
 
-def start(command: Sequence[str], variables: Mapping[str, str]) -> subprocess.Popen[bytes]:
-    """Start a process in a new session, so that Ctrl-C reaches it only once, from here; see `forwarding`."""
-    return subprocess.Popen(command, env=variables, start_new_session=True)
+def start(
+    command: Sequence[str], variables: Mapping[str, str], *, quiet: bool = False
+) -> subprocess.Popen[bytes]:
+    """Start a process in a new session, so that Ctrl-C reaches it only once, from here; see `forwarding`.
+
+    quiet: without its standard output.
+    """
+    stdout = subprocess.DEVNULL if quiet else None
+    return subprocess.Popen(command, env=variables, stdout=stdout, start_new_session=True)
 
 
 @contextmanager
-def forwarding(started: Sequence[subprocess.Popen[bytes]]) -> Iterator[None]:
-    """Within this context, forward signals that ask to stop to all processes that have been started."""
+def forwarding(started: Sequence[subprocess.Popen[bytes]]) -> Iterator[list[int]]:
+    """Within this context, forward signals that ask to stop to all processes that have been started.
+
+    Gives the list of the signals so far.
+    """
+    received: list[int] = []
 
     def pass_on(number: int, frame: FrameType | None) -> None:
+        received.append(number)
         for process in started:
             process.send_signal(number)
 
     kept = {each: signal.signal(each, pass_on) for each in caught()}
     try:
-        yield
+        yield received
     finally:
         for each, handler in kept.items():
             signal.signal(each, handler)

@@ -31,9 +31,13 @@ class ScoredData(NamedTuple):
 
 @dataclass(frozen=True, kw_only=True)
 class System:
-    """The model that was scored: its configuration, where it ran, how it decoded, and what it cost."""
+    """The model that was scored: its configuration, where it ran, how it decoded, and what it cost.
+
+    experiment: with what was set for this score. trained: as it was trained; None of several models.
+    """
 
     experiment: Experiment
+    trained: Experiment | None
     machine: Machine
     tokenizers: dict[str, str]  # src, trg → fingerprint
     decoding: Decoding | None = None
@@ -68,6 +72,7 @@ def make_result(name: str, data: ScoredData, scores: Iterable[Score], system: Sy
         machine=system and system.machine,
         data_hashes={readable(key): each for key, each in data.hashes.items()},
         tokenizers=system.tokenizers if system else {},
+        configuration=system and system.trained and system.trained.model_dump(mode="json"),
     )
 
 
@@ -76,6 +81,7 @@ def training_result(experiment: Experiment, prepared: Prepared, trainer: Trainer
     at, config, precision = trainer.at, experiment.training, _name(trainer.precision)
     settings = {**experiment.decoding.model_dump(mode="json"), "beam": config.validation_beam}
     searches = isinstance(experiment.model, ModelConfig)  # text without sources is only read
+    here = machine(trainer.device, trainer.processes.size)
     cost = Training(
         updates=at.update,
         epochs=trainer.epochs(),
@@ -83,10 +89,14 @@ def training_result(experiment: Experiment, prepared: Prepared, trainer: Trainer
         cpu_minutes=at.cpu_seconds / 60,
         trg_tokens_per_second=at.trg_tokens / at.updating_seconds if at.updating_seconds else None,
         precision=precision,
+        commit=source_commit(),
+        machine=here,
+        processes=trainer.processes.size,
     )
     system = System(
         experiment=experiment,
-        machine=machine(trainer.device, trainer.processes.size),
+        trained=experiment,
+        machine=here,
         tokenizers={"src": prepared.src_tokenizer.fingerprint, "trg": prepared.trg_tokenizer.fingerprint},
         decoding=Decoding(settings=settings, precision=precision) if searches else None,
         training=cost,
@@ -96,7 +106,8 @@ def training_result(experiment: Experiment, prepared: Prepared, trainer: Trainer
     sentences = len(prepared.split("validation"))
     data = ScoredData(corpus_of(experiment).name, "validation", sentences, hashes)
     scores = kind_of(experiment).scores(experiment, prepared, at.best)
-    return make_result(experiment.name, data, scores, system)
+    result = make_result(experiment.name, data, scores, system)
+    return result.model_copy(update={"command": ("train",)})
 
 
 def machine(device: torch.device, processes: int = 1) -> Machine:

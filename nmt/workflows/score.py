@@ -5,7 +5,7 @@ import time
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import NamedTuple
+from typing import NamedTuple, Self
 
 import torch
 from pydantic import JsonValue
@@ -174,7 +174,7 @@ def score_run(
     experiment: that of the first run. groups: the lines that are scored together. The result of an ensemble
     or a fusion names its runs, without a cost.
     """
-    trained = None if options.lm or len(options.models) > 1 else _trained(options.models[0])
+    trained = None if options.lm or len(options.models) > 1 else Trained.of(options.models[0])
     translator = open_translator(replace(options, tag=groups[0].tag), experiment)
     together: dict[str, JsonValue] = {}
     if len(options.models) > 1:
@@ -193,6 +193,7 @@ def score_run(
     references = ([pair.trg for pair in data.pairs], *data.more_references)
     system = System(
         experiment=experiment,
+        trained=trained and trained.experiment,
         machine=machine(choose_device(options.device)),
         tokenizers={"src": translator.src_tokenizer.fingerprint, "trg": translator.trg_tokenizer.fingerprint},
         decoding=Decoding(
@@ -226,7 +227,7 @@ def score_text(folder: Path, experiment: Experiment, data: EvaluationSet, *, dev
 
     In float64. One long text is read as a whole, from its first line to its last.
     """
-    before = _trained(folder)
+    before = Trained.of(folder)
     trained = load_language_model(folder, experiment=experiment, device=device, precision=torch.float64)
     lines = [pair.trg for pair in data.pairs]
     if not lines:
@@ -245,7 +246,12 @@ def score_text(folder: Path, experiment: Experiment, data: EvaluationSet, *, dev
     rows = 1 if continuous else None
     found = text_scores(nll, text, characters, tokenizer=trained.tokenizer.kind, rows=rows)
     tokenizers = {"trg": trained.tokenizer.fingerprint}
-    system = System(experiment=experiment, machine=machine(trained.device), tokenizers=tokenizers)
+    system = System(
+        experiment=experiment,
+        trained=before.experiment,
+        machine=machine(trained.device),
+        tokenizers=tokenizers,
+    )
     return _result(before, data, found, system)
 
 
@@ -256,7 +262,7 @@ def score_labels(
 
     Raises UserError if a text has a wrong number of labels, or a label that is not in the training data.
     """
-    trained = _trained(folder)
+    trained = Trained.of(folder)
     labeller = load_labeller(folder, experiment=experiment, device=device)
     each_word = isinstance(experiment.model, TaggerConfig)
     for number, pair in enumerate(data.pairs, 1):
@@ -267,24 +273,37 @@ def score_labels(
     check_known(data.pairs, labeller.labels, data.dataset)
     outputs = labeller.label([pair.src for pair in data.pairs])
     tokenizers = {"src": labeller.encoder.tokenizer.fingerprint, "trg": labeller.labels.fingerprint}
-    system = System(experiment=experiment, machine=machine(labeller.device), tokenizers=tokenizers)
+    system = System(
+        experiment=experiment,
+        trained=trained.experiment,
+        machine=machine(labeller.device),
+        tokenizers=tokenizers,
+    )
     found = label_scores(outputs, [pair.trg for pair in data.pairs])
     return _result(trained, data, found, system), outputs
 
 
-def _trained(folder: Path) -> Result | None:
-    """Return the run's existing result; raises UserError for a broken one before anything is computed."""
-    path = Run(folder).result
-    return read_result(path) if path.is_file() else None
+class Trained(NamedTuple):
+    """What is known of a run's training: its configuration, and its result if it has one."""
+
+    experiment: Experiment
+    result: Result | None
+
+    @classmethod
+    def of(cls, folder: Path) -> Self:
+        """Read a run; raises UserError for a broken result before anything is computed."""
+        run = Run(folder)
+        return cls(run.experiment(), read_result(run.result) if run.result.is_file() else None)
 
 
-def _result(trained: Result | None, data: EvaluationSet, found: Iterable[Score], system: System) -> Result:
+def _result(trained: Trained | None, data: EvaluationSet, found: Iterable[Score], system: System) -> Result:
     """Return a result with the training cost from the run's own result; several runs have no cost."""
     # Hashed again: the data may have changed since the run was trained.
     monolingual = isinstance(system.experiment.model, LanguageModelConfig)
     scored = {data.split or data.dataset: scan(data.pairs, monolingual=monolingual).sha256}
-    hashes = {**(trained.data_hashes if trained else {}), **scored}
-    if trained:
-        system = replace(system, training=trained.training, parameters=trained.parameters)
+    before = trained and trained.result
+    hashes = {**(before.data_hashes if before else {}), **scored}
+    if before:
+        system = replace(system, training=before.training, parameters=before.parameters)
     of = ScoredData(data.dataset, data.split, len(data.pairs), hashes)
     return make_result(system.experiment.name, of, found, system)

@@ -46,7 +46,7 @@ def test_scores_of_two_files_are_sacrebleus(tmp_path: Path) -> None:
         assert found.score == pytest.approx(value)
         assert found.signature in done.stdout
     assert result.score("TER") is None
-    assert (result.schema_version, result.sentences, result.training) == (1, 3, None)
+    assert (result.schema_version, result.sentences, result.training) == (2, 3, None)
 
 
 def test_a_baseline_is_compared_with(tmp_path: Path, command: Command) -> None:
