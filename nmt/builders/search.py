@@ -5,8 +5,10 @@ from typing import assert_never
 from nmt.config.decoding import AveragePenalty, DecodingConfig, GnmtPenalty, NoPenalty, PenaltyConfig
 from nmt.decoding.candidates import LengthPenalty
 from nmt.decoding.demands import NONE, Rules
+from nmt.decoding.diversity import Groups
 from nmt.decoding.processors import AnyProcessor, Ban, MinimumLength, NoRepeat
 from nmt.decoding.search import SearchSettings
+from nmt.errors import UserError
 from nmt.tokenization.tokenizer import Tokenizer
 from nmt.tokenization.vocabulary import BOS, EOS
 
@@ -33,12 +35,15 @@ def build_search(
         processors.append(MinimumLength(rules.min_length, EOS))
     if rules.no_repeat:
         processors.append(NoRepeat(rules.no_repeat, EOS))
+    if rules.groups and beam % rules.groups:
+        raise UserError(f"diverse {rules.groups}: expected a beam of so many or a multiple, found {beam}")
     return SearchSettings(
         beam=beam,
         penalty=build_penalty(config.length_penalty),
         bos=BOS,
         eos=EOS,
         processors=tuple(processors),
+        groups=Groups(rules.groups, rules.diversity) if rules.groups else None,
         n_best=n_best,
         max_ratio=config.max_ratio,
         max_extra=config.max_extra,

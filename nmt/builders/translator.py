@@ -128,6 +128,7 @@ def _translator(
         device=device,
         precision=precision,
         surfaces=first.trg.surfaces() if options.rules else (),
+        coverage=options.rules.coverage,
     )
     return Translator(
         engine,

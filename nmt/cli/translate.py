@@ -34,6 +34,9 @@ from nmt.cli.translate_options import (
     AfterTabOf,
     Alignments,
     Alpha,
+    Coverage,
+    Diverse,
+    Diversity,
     Errors,
     ForbiddenFile,
     Format,
@@ -62,7 +65,7 @@ from nmt.cli.translate_options import (
     read_forbidden,
     read_glossary,
 )
-from nmt.decoding.demands import Rules
+from nmt.decoding.demands import DIVERSITY, Rules
 from nmt.decoding.options import Sampling, TranslationOptions
 from nmt.errors import UserError
 from nmt.jobs.blocks import Blocks, Shard, blocks, ready_blocks
@@ -92,6 +95,8 @@ OF_SEARCH = (
     "alpha",
     "no_protect",
     "replace_unk",
+    "coverage",
+    "diverse",
     "glossary",
     "forbid",
     "after_tab",
@@ -137,6 +142,9 @@ def translate(
     replace_unk: ReplaceUnk = False,
     min_length: MinLength = 0,
     no_repeat: NoRepeatOf = 0,
+    coverage: Coverage = 0.0,
+    diverse: Diverse = 0,
+    diversity: Diversity = DIVERSITY,
     glossary: GlossaryFile = None,
     forbid: ForbiddenFile = None,
     after_tab: AfterTabOf = None,
@@ -186,6 +194,9 @@ def translate(
         rules=Rules(
             min_length=min_length,
             no_repeat=no_repeat,
+            coverage=coverage,
+            groups=diverse,
+            diversity=diversity,
             glossary=read_glossary(glossary),
             forbidden=read_forbidden(forbid),
             after_tab=after_tab,
@@ -263,6 +274,8 @@ def _refuse_idle(context: typer.Context, *, sampled: str, interactive: bool) -> 
         raise UserError(f"{of_search}: an option of searching, unused with {sampled}; give only one of them")
     if sampled == "--sample" and (of_mbr := given(context, "mbr", "samples")):
         raise UserError(f"{of_mbr}: --mbr samples by itself; leave --sample out")
+    if not given(context, "diverse") and given(context, "diversity"):
+        raise UserError("--diversity: an option of --diverse; add --diverse GROUPS")
     if not sampled and given(context, "samples"):
         raise UserError("--samples: an option of --mbr; add --mbr chrf")
     if not sampled and (of_sampling := given(context, "temperature", "top_k", "top_p", "seed")):

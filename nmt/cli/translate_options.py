@@ -104,6 +104,33 @@ NoRepeatOf = Annotated[
     int,
     typer.Option("--no-repeat", min=0, max=1_000, metavar="N", help="no N tokens in a row occur twice"),
 ]
+Coverage = Annotated[
+    float,
+    typer.Option(
+        min=0,
+        max=1_000,
+        metavar="STRENGTH",
+        help="lower the score of a translation that looks at some source tokens little, such as 0.2; 0: no",
+    ),
+]
+Diverse = Annotated[
+    int,
+    typer.Option(
+        min=0,
+        max=MOST_BEAM,
+        metavar="GROUPS",
+        help="share the beam among so many groups that avoid each other's tokens, for n-best lists; 0: no",
+    ),
+]
+Diversity = Annotated[
+    float,
+    typer.Option(
+        min=0,
+        max=1_000,
+        metavar="STRENGTH",
+        help="with --diverse: what a token loses for each earlier group that chose it",
+    ),
+]
 GlossaryFile = Annotated[
     Path | None,
     typer.Option(

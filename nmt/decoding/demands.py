@@ -10,6 +10,8 @@ from nmt.errors import UserError
 
 AfterTab = Literal["prefix", "terms"]  # what stands behind a tab in a line to be translated
 
+DIVERSITY = 0.5  # what a token loses in a diverse beam, unless said otherwise
+
 
 class Demand(NamedTuple):
     """How the translation of one line begins, and the texts that it must hold and must not hold.
@@ -81,12 +83,16 @@ class Glossary:
 class Rules:
     """Rules about every output of a search.
 
-    min_length: tokens, at least. no_repeat: no so many tokens in a row occur twice; 0 for any.
+    min_length: tokens, at least. no_repeat: no so many tokens in a row occur twice; 0 for any. coverage: the
+    strength of the penalty for source tokens left out. groups, diversity: of a diverse beam (`Groups`).
     glossary, forbidden: see `Glossary` and `Demand`. after_tab: what stands behind a tab in each line.
     """
 
     min_length: int = 0
     no_repeat: int = 0
+    coverage: float = 0.0
+    groups: int = 0
+    diversity: float = DIVERSITY
     glossary: Glossary | None = None
     forbidden: tuple[str, ...] = ()
     after_tab: AfterTab | None = None
@@ -96,6 +102,12 @@ class Rules:
             raise UserError(
                 f"no_repeat {self.no_repeat}: expected no glossary, terms or prefix with it, "
                 "which may repeat; leave it out"
+            )
+
+        if self.groups and (self.glossary or self.after_tab == "terms"):
+            raise UserError(
+                f"diverse {self.groups}: expected no glossary or terms with it, for which the beam is shared "
+                "in another way; leave it out"
             )
 
     def __bool__(self) -> bool:

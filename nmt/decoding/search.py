@@ -12,6 +12,8 @@ import torch
 from torch import Tensor
 
 from nmt.decoding.candidates import LengthPenalty, some_top, top
+from nmt.decoding.coverage import CoveragePenalty
+from nmt.decoding.diversity import Groups
 from nmt.decoding.engine import Hypothesis
 from nmt.decoding.processors import AnyProcessor, LengthLimit, Processors
 from nmt.decoding.terms import Progress, Terms, deal
@@ -53,6 +55,8 @@ class SearchSettings:
 
     processors: rules about the next token, applied in order; the terms and the length limit come last.
     terms: what each output must hold; the beam is then shared by hypotheses with more and fewer of them.
+    coverage: what a score loses for source tokens left out; of the sentences of one batch, as terms are.
+    groups: of a diverse beam.
     """
 
     beam: int
@@ -61,6 +65,8 @@ class SearchSettings:
     eos: int
     processors: tuple[AnyProcessor, ...] = ()
     terms: Terms | None = None
+    coverage: CoveragePenalty | None = None
+    groups: Groups | None = None
     n_best: int = 1
     max_ratio: float = 2.0
     max_extra: int = 10
@@ -79,8 +85,8 @@ Observer = Callable[[Int[Tensor, "B"], Float[Tensor, "B"]], None]
 class _Beam:
     """The hypotheses of the unfinished sentences: B rows of K slots.
 
-    A slot is live, finished or empty (log-probability −∞). At first all slots but one are empty. Some stay
-    empty if there are fewer continuations than slots.
+    A slot is live, finished or empty (log-probability −∞). At first all slots but one (of each group) are
+    empty. Some stay empty if there are fewer continuations than slots.
     """
 
     def __init__(self, limits: Int[Tensor, "B"], settings: SearchSettings, dtype: torch.dtype) -> None:
@@ -88,7 +94,7 @@ class _Beam:
         self.settings, self.limits = settings, limits
         self.rows = torch.arange(len(limits), device=device)
         self.log_probs = torch.full(shape, float("-inf"), dtype=dtype, device=device)
-        self.log_probs[:, 0] = 0.0
+        self.log_probs[:, settings.groups.firsts(settings.beam) if settings.groups else 0] = 0.0
         self.finished, self.some_finished = torch.zeros(shape, dtype=torch.bool, device=device), False
         self.lengths = torch.zeros(shape, dtype=torch.long, device=device)
         self.ids = torch.full((*shape, size), settings.eos, device=device)
@@ -120,6 +126,8 @@ class _Beam:
         rank = self._rank(log_probs)  # (B, K · V)
         if progress is not None:
             best, chosen = deal(rank, progress, self.finished)
+        elif settings.groups is not None:
+            best, chosen = settings.groups.deal(rank, self.finished)
         else:
             best, chosen = self._best(rank, beam + 1)
         gap = best[:, beam - 1] - best[:, beam] if best.shape[1] > beam else best.new_full((size,), inf)
@@ -195,6 +203,8 @@ class _Beam:
     def _scores(self) -> Float[Tensor, "B K"]:
         """Return the scores, −∞ for unfinished slots."""
         scores = self.settings.penalty(self.log_probs, self.lengths)
+        if self.settings.coverage is not None and self.alignments is not None:
+            scores = scores + self.settings.coverage(self.alignments, self.lengths, self.rows)
         return scores.masked_fill(~self.finished, float("-inf"))
 
     def final_gaps(self) -> Float[Tensor, "B"]:
@@ -246,11 +256,11 @@ def beam_search(
     limits: the longest output of each sentence, at least 1, </s> included; at the limit </s> is the only
     candidate. A sentence has at least one hypothesis unless every candidate found has probability 0.
     A sentence leaves the batch as soon as no live hypothesis can beat its finished ones. This is exact: a
-    live log-probability can only fall, and the penalty at the limit is the largest divisor. Batch size
-    and neighbours do not change a result. details: the hypotheses hold their alignments and the
-    log-probabilities of their tokens. observer: called at every decision.
+    live log-probability can only fall, the penalty at the limit is the largest divisor, and no coverage is
+    above 0. Batch size and neighbours do not change a result. details: the hypotheses hold their alignments
+    and the log-probabilities of their tokens. observer: called at every decision.
     """
-    size, beam = len(limits), settings.beam
+    size, beam, looks = len(limits), settings.beam, details or settings.coverage is not None
     if not size:
         return []
     memory, first = scorer.start(source)
@@ -267,7 +277,7 @@ def beam_search(
             search = _Beam(limits, settings, step.log_probs.dtype)
         log_probs, rules = process(step.log_probs, search.tokens(position), state[1])
         progress = None if settings.terms is None else cast(Progress, rules[-2])
-        origin, gaps = search.advance(log_probs, step.alignment if details else None, position, progress)
+        origin, gaps = search.advance(log_probs, step.alignment if looks else None, position, progress)
         if observer is not None:
             observer(search.rows, gaps)
         state = step.state, rules

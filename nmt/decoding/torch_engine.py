@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from nmt.data.batches import pad
+from nmt.decoding.coverage import CoveragePenalty
 from nmt.decoding.engine import Hypothesis, TokenDemand, by_length
 from nmt.decoding.exact import Found, exact_search
 from nmt.decoding.forbidden import Forbidden
@@ -31,6 +32,7 @@ class TorchEngine:
     With an ensemble the scorer's source is a tuple. Limits and batches go by the ids of the first model.
     surfaces: what each target token adds to a text (`Tokenizer.surfaces`); needed for forbidden texts alone.
     device, precision: where and in what the scorer computes. tokens_per_batch: source tokens, times the beam.
+    coverage: the strength of the coverage penalty; 0 for none.
     """
 
     scorer: AnyScorer
@@ -40,6 +42,7 @@ class TorchEngine:
     device: torch.device
     precision: Precision
     surfaces: tuple[bytes, ...] = ()
+    coverage: float = 0.0
 
     @property
     def beam(self) -> int:
@@ -98,7 +101,11 @@ class TorchEngine:
         results: list[list[Hypothesis]] = [[]] * len(rows)
         for chosen in by_length(rows, self.tokens_per_batch // self.search.beam):
             source, limits = self._source(rows, others, chosen), self._limits(rows, chosen)
-            found = beam_search(self.scorer, source, limits, settings(chosen), details=details)
+            search = settings(chosen)
+            if self.coverage:
+                lengths = torch.tensor([len(rows[i]) for i in chosen], device=self.device)
+                search = replace(search, coverage=CoveragePenalty(self.coverage, lengths))
+            found = beam_search(self.scorer, source, limits, search, details=details)
             for i, hypotheses in zip(chosen, found, strict=True):
                 results[i] = hypotheses
         if not all(results):

@@ -42,3 +42,8 @@ def test_what_may_repeat_goes_with_no_rule_against_it() -> None:
         Rules(no_repeat=3, after_tab="terms")
     assert not Rules()
     assert Rules(min_length=1)
+
+
+def test_a_diverse_beam_has_no_room_for_terms() -> None:
+    with pytest.raises(UserError, match="diverse 2: expected no glossary or terms with it"):
+        Rules(groups=2, after_tab="terms")

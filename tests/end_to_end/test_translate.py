@@ -281,6 +281,8 @@ def test_what_is_demanded_is_met(
     [
         (["--model", "de-en", "--no-repeat", "3"], "de-en was exported and searches by itself; an ensemble"),
         (["--model", "RUN", "--no-repeat", "3", "--after-tab", "terms"], "no_repeat 3: expected no glossary"),
+        (["--model", "RUN", "--diverse", "2", "--beam", "5"], "diverse 2: expected a beam of so many or a"),
+        (["--model", "RUN", "--diversity", "1"], "--diversity: an option of --diverse; add --diverse GROUPS"),
         (["--model", "RUN", "--glossary", "setup.cfg"], "setup.cfg, line 1: expected a source text, one tab"),
         (["--model", "nowhere"], "nmt: nowhere is not a folder; give the folder of a run, such as runs/demo"),
         (["--model", "tests"], "nmt: tests is not a run: it has no config.yaml"),
