@@ -97,7 +97,12 @@ class Run:
         """Raise UserError if the folder is neither empty nor a run; a run may have only just begun."""
         held = {path.name for path in self.folder.iterdir()} if self.folder.is_dir() else set()
         of_a_run = self.config.name in held and held & {self.checkpoints.name, self.model.name}
-        begun = {"lock", "wandb", *(p.name for p in (self.config, self.tokenizer, self.metrics))}
+        begun = {
+            "lock",
+            "wandb",
+            "tensorboard",
+            *(p.name for p in (self.config, self.tokenizer, self.metrics)),
+        }
         others = {name for name in held - begun if not name.startswith(".")}
         if held and not of_a_run and ("lock" not in held or others):
             raise UserError(
@@ -107,7 +112,7 @@ class Run:
 
     def _refuse_links(self) -> None:
         """Raise UserError if a subfolder is a link out of the run, which may come from a stranger."""
-        for part in (self.tokenizer, self.checkpoints, self.folder / "wandb"):
+        for part in (self.tokenizer, self.checkpoints, self.folder / "wandb", self.folder / "tensorboard"):
             try:
                 check_within(part, self.folder)
             except OSError as error:

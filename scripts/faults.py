@@ -43,8 +43,8 @@ from nmt.decoding.options import TranslationOptions
 from nmt.errors import UserError
 from nmt.run import Run
 from nmt.training.checkpoint import DamagedCheckpoint
+from nmt.training.sessions import Session
 from nmt.training.tracking import Tracker
-from nmt.training.wandb_session import Session
 
 
 def kills(score: Score, place: Place, chance: random.Random, count: int) -> None:

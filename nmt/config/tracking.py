@@ -10,7 +10,7 @@ Wandb = Literal["off", "offline", "online"]
 
 
 class TrackingConfig(Section):
-    """Weights & Biases.
+    """Weights & Biases, TensorBoard.
 
     artifact: a finished run uploads its model as a version of the artifact with the run's name. The version
     gets the alias `latest`, and `best` if no earlier version has better validation scores. Offline, earlier
@@ -22,4 +22,7 @@ class TrackingConfig(Section):
     group: Name | None = Field(None, description="group of runs in wandb")
     tags: tuple[Name, ...] = Field((), description="tags in wandb")
     notes: str | None = Field(None, description="a note in wandb")
-    artifact: bool = Field(True, description="upload the model when the run is finished")
+    artifact: bool = Field(True, description="upload the model to wandb when the run is finished")
+    tensorboard: bool = Field(
+        False, description="log into tensorboard/ in the run folder (extra: tensorboard)"
+    )

@@ -1,67 +1,55 @@
-"""Where a run is logged: always metrics.jsonl, and Weights & Biases if configured."""
+"""Where a run is logged: always metrics.jsonl, and the trackers of the configuration."""
 
 import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
 from nmt.config.experiment import Experiment
 from nmt.config.tracking import TrackingConfig
 from nmt.errors import UserError
-from nmt.evaluation.alignment import Detail, paint
+from nmt.evaluation.alignment import Detail
 from nmt.files import MB, open_append, open_regular, replacing
 from nmt.results import Figure, read_metrics
-from nmt.training.wandb_session import (
-    CLOSE_SECONDS,
-    FINISH_SECONDS,
-    Better,
-    Message,
-    Session,
-    finite,
-    log_model,
-    reason,
-    start_run,
-    warn,
-)
+from nmt.training.sessions import Better, Message, Sample, Session, TrackedRun, close, finite, reason, warn
+from nmt.training.tensorboard_run import TensorBoardRun
+from nmt.training.wandb_session import CLOSE_SECONDS, NAME, WandbRun, start_run
 
-if TYPE_CHECKING:
-    import wandb
+
+def tracked_runs(folder: Path, experiment: Experiment) -> list[TrackedRun]:
+    """Return a run, not yet started, in each tracker that the configuration asks for."""
+    tracking, settings = experiment.tracking, experiment.model_dump(mode="json")
+    found: list[TrackedRun] = []
+    if tracking.wandb != "off":
+        found.append(WandbRun(folder, experiment.name, tracking, settings))
+    if tracking.tensorboard:
+        found.append(TensorBoardRun(folder / "tensorboard", settings))
+    return found
 
 
 class Tracker:
-    """Logs every metric of a run to metrics.jsonl and, if configured, to wandb.
+    """Logs every metric of a run to metrics.jsonl and to the trackers of the configuration.
 
-    wandb runs in a thread of its own. It never stops a run, and a run waits for it only at its end. Any
-    exception of wandb becomes one warning line on stderr, and the run continues offline or with metrics.jsonl
-    only.
+    Each tracker has a thread of its own. It never stops a run, and a run waits for it only at its end. Any
+    exception of a tracker becomes one warning line on stderr, and the run continues without it.
     """
 
     def __init__(self, folder: Path, experiment: Experiment) -> None:
         """Open the metrics of the run in an existing folder; a half-written last line is removed."""
         self.path = folder / "metrics.jsonl"
         _repair(self.path)
-        self._experiment = experiment
-        mode, settings = experiment.tracking.wandb, experiment.model_dump(mode="json")
-        self._wandb = (
-            None
-            if mode == "off"
-            else Session(
-                lambda: start_run(
-                    folder, experiment.name, experiment.tracking, settings, mode, "metrics.jsonl"
-                ),
-                "metrics.jsonl",
-            )
-        )
+        self._sessions = [Session(run, self.path.name) for run in tracked_runs(folder, experiment)]
 
     @property
     def shows_pictures(self) -> bool:
         """Return whether pictures are shown; metrics.jsonl holds none."""
-        return self._wandb is not None and self._wandb.alive
+        return any(session.alive for session in self._sessions)
 
     def truncate_after(self, step: int) -> None:
         """Remove the lines after `step`, which a resumed run writes again.
 
-        wandb's history cannot be cut: it keeps both the old and the new metrics of an update.
+        wandb's history cannot be cut: it keeps both the old and the new metrics of an update. TensorBoard's
+        is struck out at the first update that is logged again.
         """
         try:
             if all(at <= step for _, at, _ in read_metrics(self.path)):
@@ -87,80 +75,33 @@ class Tracker:
                 f"{self.path}: cannot write: {error.strerror}; the same command continues from the last "
                 "checkpoint"
             ) from None
-        self._tell(lambda run: run.log({"update": step, **told}))
+        self._tell(lambda run: run.figures(step, told))
 
-    def samples(
-        self, step: int, rows: Sequence[tuple[str, str, str]], details: Sequence[Detail] = ()
-    ) -> None:
-        """Log (source, reference, translation) of samples to wandb, with the attention of each."""
-
-        def table(run: "wandb.Run") -> None:
-            import wandb
-
-            shown = wandb.Table(["source", "reference", "translation"], [list(row) for row in rows])
-            run.log({"update": step, "samples": shown})
-
-        def maps(run: "wandb.Run") -> None:
-            import wandb
-
-            # One key per picture: wandb expects pictures of one key to have one size.
-            pictures = {
-                f"attention/{number}": wandb.Image(
-                    paint(part.weights, part.src_words, part.trg_words), caption=" ".join(part.trg_words)
-                )
-                for number, part in enumerate(details, start=1)
-                if part.src_words and part.trg_words
-            }
-            run.log({"update": step, **pictures})
-
-        if rows:
-            self._tell(table)
-        if details:
-            self._tell(maps)
+    def samples(self, step: int, rows: Sequence[Sample], details: Sequence[Detail] = ()) -> None:
+        """Log (source, reference, translation) of samples to the trackers, with the attention of each."""
+        if rows or details:
+            self._tell(lambda run: run.samples(step, rows, details))
 
     def model(self, parts: Sequence[Path], figures: Mapping[str, float], better: Better) -> None:
-        """Upload the model to wandb: files and folders of the run folder, and its validation scores.
-
-        It becomes a version of the artifact with the run's name. The version gets the alias `latest`, and
-        `best` if no earlier version is better.
-        """
-        name, folder = self._experiment.name, self.path.parent
-
-        def hand_over(run: "wandb.Run") -> None:
-            try:
-                log_model(run, name, folder, parts, figures, better)
-            except Exception as error:  # the metrics may still arrive
-                warn(f"model not uploaded: {reason(error)}; the same command tries again")
-
-        if self._experiment.tracking.artifact:
-            self._tell(hand_over)
+        """Hand the trackers a trained model: files and folders of the run folder, its validation scores."""
+        self._tell(lambda run: run.model(parts, figures, better))
 
     def finish(self, result: Mapping[str, object] | None = None, *, seconds: float = CLOSE_SECONDS) -> None:
         """Close the run, with its result if it has one; wait at most `seconds`."""
-
-        def close(run: "wandb.Run") -> None:
-            run.summary.update({"result": result} if result is not None else {})
-            place = Path(run.dir).parent
-            try:
-                run.finish()
-            except TimeoutError:
-                warn(f"not all uploaded in {FINISH_SECONDS:.0f} s; for the rest: wandb sync {place}")
-
-        if self._wandb is not None:
-            self._wandb.tell(close)
-            self._wandb.close(seconds)
-            self._wandb = None
+        self._tell(lambda run: run.finish(result))
+        close(self._sessions, seconds)
+        self._sessions = []
 
     def _tell(self, message: Message) -> None:
-        if self._wandb is not None:
-            self._wandb.tell(message)
+        for session in self._sessions:
+            session.tell(message)
 
 
 class NoTracker(Tracker):
     """Logs nothing: for processes other than the main one."""
 
     def __init__(self) -> None:
-        self._wandb = None
+        self._sessions = []
 
     def truncate_after(self, step: int) -> None:
         pass
@@ -192,8 +133,10 @@ def show(
 
     Any exception of wandb becomes one warning line on stderr; the folder has the files anyway.
     """
-    run = start_run(folder, name, tracking, settings, tracking.wandb, str(folder))
-    if run is None:
+    try:
+        run = start_run(folder, name, tracking, settings)
+    except Exception as error:
+        warn(NAME, f"not recording: {reason(error)}; metrics go to {folder} only")
         return
     try:
         import wandb
@@ -203,7 +146,7 @@ def show(
         run.log({"update": 0, **shown, "table": wandb.Table(list(table.columns), rows)})
         run.finish()
     except Exception as error:
-        warn(f"stopped: {reason(error)}; pictures and table are in {folder}")
+        warn(NAME, f"stopped: {reason(error)}; pictures and table are in {folder}")
 
 
 def _repair(path: Path) -> None:

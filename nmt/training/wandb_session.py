@@ -1,4 +1,4 @@
-"""A run in Weights & Biases: started, fed and closed by a thread of its own."""
+"""A run in Weights & Biases."""
 
 import math
 import os
@@ -6,21 +6,21 @@ import re
 import secrets
 import shutil
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from queue import SimpleQueue
 from threading import Thread
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING, Final
 
 from nmt.config.tracking import TrackingConfig
+from nmt.evaluation.alignment import Detail
 from nmt.files import read_regular, replace_text
 from nmt.results import Figure
+from nmt.training.sessions import Better, Sample, finite, pictures, reason, warn
 
 if TYPE_CHECKING:
     import wandb
 
-Better: TypeAlias = Callable[[Mapping[str, float], Mapping[str, float]], bool]
-Message: TypeAlias = Callable[["wandb.Run"], None]
+NAME: Final = "wandb"
 
 START_SECONDS = 20.0
 FINISH_SECONDS = 60.0
@@ -28,46 +28,66 @@ FINISH_SECONDS = 60.0
 CLOSE_SECONDS = 3 * START_SECONDS + FINISH_SECONDS
 
 
-class Session:
-    """Passes messages to a wandb run in order, while the training continues.
+class WandbRun:
+    """A wandb run in the run folder, online or, where that fails, offline."""
 
-    Any exception of wandb becomes one warning line on stderr, and later messages are dropped.
-    """
+    name = NAME
 
-    def __init__(self, start: Callable[[], "wandb.Run | None"], otherwise: str) -> None:
-        """Start the run in a thread; otherwise: where the metrics go without wandb."""
-        self.alive = True
-        self._start, self._otherwise = start, otherwise
-        self._messages: SimpleQueue[Message | None] = SimpleQueue()
-        self._thread = Thread(target=self._work, name="wandb", daemon=True)
-        self._thread.start()
+    def __init__(
+        self, folder: Path, name: str, tracking: TrackingConfig, settings: Mapping[str, object]
+    ) -> None:
+        """name: that of the run. settings: the configuration."""
+        self._folder, self._called, self._tracking, self._settings = folder, name, tracking, settings
+        self._started: wandb.Run | None = None
 
-    def tell(self, message: Message) -> None:
-        """Queue a message for the run."""
-        if self.alive:
-            self._messages.put(message)
+    def start(self) -> None:
+        """Start the run, or continue that of the same folder."""
+        self._started = start_run(self._folder, self._called, self._tracking, self._settings)
 
-    def close(self, seconds: float) -> None:
-        """Process the remaining messages, and wait at most `seconds`."""
-        self._messages.put(None)
-        self._thread.join(seconds)
-        if self._thread.is_alive():
-            self.alive = False
-            warn(f"not finished after {seconds:.0f} s, not waiting longer; {self._otherwise} has all metrics")
+    def figures(self, step: int, figures: Mapping[str, Figure]) -> None:
+        """Log the figures of an update."""
+        self._run.log({"update": step, **figures})
 
-    def _work(self) -> None:
-        run = self._start()
+    def samples(self, step: int, rows: Sequence[Sample], details: Sequence[Detail]) -> None:
+        """Log sample translations as a table, and the attention of each as a picture."""
+        import wandb
+
+        if rows:
+            shown = wandb.Table(["source", "reference", "translation"], [list(row) for row in rows])
+            self._run.log({"update": step, "samples": shown})
+        if details:
+            # One key per picture: wandb expects pictures of one key to have one size.
+            painted = {
+                f"attention/{number}": wandb.Image(pixels, caption=caption)
+                for number, caption, pixels in pictures(details)
+            }
+            self._run.log({"update": step, **painted})
+
+    def model(self, parts: Sequence[Path], figures: Mapping[str, float], better: Better) -> None:
+        """Upload the model as a version of the artifact with the run's name, unless none is wanted.
+
+        The version gets the alias `latest`, and `best` if no earlier version is better.
+        """
+        if not self._tracking.artifact:
+            return
         try:
-            while run is not None and (message := self._messages.get()) is not None:
-                message(run)
-        except Exception as error:
-            warn(f"stopped: {reason(error)}; metrics go to {self._otherwise} only")
-        self.alive = False
+            log_model(self._run, self._called, self._folder, parts, figures, better)
+        except Exception as error:  # the metrics may still arrive
+            warn(NAME, f"model not uploaded: {reason(error)}; the same command tries again")
 
+    def finish(self, result: Mapping[str, object] | None) -> None:
+        """Upload what is left, with the result in the summary, and close the run."""
+        self._run.summary.update({"result": result} if result is not None else {})
+        place = Path(self._run.dir).parent
+        try:
+            self._run.finish()
+        except TimeoutError:
+            warn(NAME, f"not all uploaded in {FINISH_SECONDS:.0f} s; for the rest: wandb sync {place}")
 
-def finite(value: Figure) -> Figure:
-    """Return the value, None for NaN and infinity."""
-    return None if isinstance(value, float) and not math.isfinite(value) else value
+    @property
+    def _run(self) -> "wandb.Run":
+        assert self._started is not None, "start comes first"
+        return self._started
 
 
 def log_model(
@@ -123,22 +143,15 @@ def _is_best(run: "wandb.Run", path: str, figures: Mapping[str, float], better: 
         # wandb reports a missing artifact so; its artifact_exists also returns False if the server fails.
         if type(getattr(error, "exc", None)) is ValueError:
             return True
-        warn(f"best so far unknown: {reason(error)}; this model is `latest` only")
+        warn(NAME, f"best so far unknown: {reason(error)}; this model is `latest` only")
         return False
 
 
 def start_run(
-    folder: Path,
-    name: str,
-    tracking: TrackingConfig,
-    settings: Mapping[str, object],
-    mode: str,
-    otherwise: str,
-) -> "wandb.Run | None":
-    """Start a wandb run and return it; offline if online fails, None if offline fails too.
-
-    otherwise: where the metrics go without wandb.
-    """
+    folder: Path, name: str, tracking: TrackingConfig, settings: Mapping[str, object]
+) -> "wandb.Run":
+    """Start a wandb run and return it; offline if online fails."""
+    mode = tracking.wandb
     try:
         import wandb
 
@@ -170,11 +183,10 @@ def start_run(
         run.define_metric("*", step_metric="update")
     except Exception as error:
         if mode != "online":
-            warn(f"not recording: {reason(error)}; metrics go to {otherwise} only")
-            return None
-        warn(f"not online: {reason(error)}; recording offline")
+            raise
+        warn(NAME, f"not online: {reason(error)}; recording offline")
         _let_go()
-        return start_run(folder, name, tracking, settings, "offline", otherwise)
+        return start_run(folder, name, tracking.model_copy(update={"wandb": "offline"}), settings)
     print(
         f"wandb: {run.url or f'to upload the run: wandb sync {folder}/wandb/offline-run-*'}", file=sys.stderr
     )
@@ -193,7 +205,7 @@ def _let_go() -> None:
 
             wandb.teardown()
         except Exception as error:
-            warn(f"its service did not stop: {reason(error)}")
+            warn(NAME, f"its service did not stop: {reason(error)}")
 
     stopping = Thread(target=stop, name="wandb teardown", daemon=True)
     stopping.start()
@@ -208,14 +220,3 @@ def _run_id(folder: Path) -> str:
     if given or not path.exists():
         replace_text(path, (given or secrets.token_hex(4)) + "\n")
     return read_regular(path, 1000, within=folder).decode("ascii").strip()
-
-
-def reason(error: Exception) -> str:
-    """Return the first line of an exception's message, or its name."""
-    lines = str(error).strip().splitlines()
-    return lines[0].rstrip(".") if lines else type(error).__name__
-
-
-def warn(line: str) -> None:
-    """Print a warning line on stderr."""
-    print(f"warning: wandb: {line}", file=sys.stderr)

@@ -15,6 +15,7 @@ from torch import Tensor
 
 from nmt.config.experiment import Experiment
 from nmt.config.loading import dump_experiment, flat
+from nmt.config.tracking import TrackingConfig
 from nmt.errors import UserError
 from nmt.files import replace_text
 from nmt.results import read_metrics
@@ -92,8 +93,7 @@ def _shortened(experiment: Experiment, updates: int) -> Experiment:
             "log_every": every,
         }
     )
-    tracking = experiment.tracking.model_copy(update={"wandb": "off"})
-    return experiment.model_copy(update={"training": section, "tracking": tracking})
+    return experiment.model_copy(update={"training": section, "tracking": TrackingConfig()})
 
 
 def _train(config: Path, run: Run, *, kill_after: int | None = None) -> None:

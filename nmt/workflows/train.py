@@ -23,6 +23,7 @@ from nmt.builders.trained import freeze, start_from
 from nmt.config.experiment import Experiment
 from nmt.config.loading import changed_keys
 from nmt.config.model import ModelConfig
+from nmt.config.tracking import TrackingConfig
 from nmt.data.prepared import Prepared
 from nmt.errors import UserError
 from nmt.run import Run
@@ -203,11 +204,9 @@ def dry_run(experiment: Experiment, console: Console) -> None:
 
     Data are prepared and the model is initialised as for a run; only the prepared corpus is kept.
     """
-    tracking = experiment.tracking.model_copy(update={"wandb": "off"})
     with tempfile.TemporaryDirectory() as folder:
-        trainer = build_trainer(
-            experiment.model_copy(update={"tracking": tracking}), Run(Path(folder)), console
-        )[0]
+        untracked = experiment.model_copy(update={"tracking": TrackingConfig()})
+        trainer = build_trainer(untracked, Run(Path(folder)), console)[0]
         log = trainer.progress.log
         for line in parameter_table(trainer.model):
             log(line)
