@@ -8,7 +8,7 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
-from typing import Self
+from typing import NamedTuple, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -86,6 +86,25 @@ def _bare(word: str) -> str:
     word = unicodedata.normalize("NFC", word)
     marks = {char for char in word if unicodedata.category(char)[0] in "PS"}
     return word.strip("".join(marks)) or word
+
+
+class Bin(NamedTuple):
+    """Words of similar confidence: how many, the mean confidence in them, and the rate of right ones."""
+
+    words: int
+    confidence: float
+    rate: float
+
+
+def reliability(confidence: NDArray[np.float64], right: NDArray[np.bool_], bins: int = 10) -> list[Bin]:
+    """Return the bins of equal width that hold words (N,), from the least to the most confident."""
+    places = np.minimum((confidence * bins).astype(int), bins - 1)
+    chosen = (places == place for place in range(bins))
+    return [
+        Bin(int(each.sum()), float(confidence[each].mean()), float(right[each].mean()))
+        for each in chosen
+        if each.any()
+    ]
 
 
 def calibration_error(confidence: NDArray[np.float64], right: NDArray[np.bool_]) -> float:

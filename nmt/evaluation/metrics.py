@@ -7,6 +7,8 @@ from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 
+import numpy as np
+
 from nmt.data.encoded import EncodedSplit
 from nmt.errors import Diverged, UserError
 from nmt.evaluation.papers import papers_bleu
@@ -38,6 +40,7 @@ _SCRIPTS = {
     "ko-mecab": re.compile("[\u1100-\u11ff\uac00-\ud7af]"),
     "char": re.compile("[\u0e00-\u0fff\u1000-\u109f\u1780-\u17ff]"),
 }
+RESAMPLES, RESAMPLES_SEED = 1_000, 12345  # of an interval
 _LOOKED_AT = 1000  # lines of a text, to see its script
 LABELS = "fraction of correct labels"
 CLASSES = "mean F1 of the classes"
@@ -121,23 +124,57 @@ def scores(
 
     Raises UserError if the numbers of lines differ or there is nothing to score.
     """
-    from sacrebleu.metrics.bleu import BLEU
-
     for each in references:
         _check(hypotheses, each)
-    chosen: list[tuple[str, Metric]] = [(CASED, metric) for metric in _made(metrics, tokenize).values()]
-    if "bleu" in metrics:
-        # force: warn of tokenised text once, not twice
-        chosen.append((f"lowercased, {tokenize}", BLEU(lowercase=True, tokenize=tokenize, force=True)))
     wanted = with_gaps(references)
     result = []
-    for form, asked in chosen:
+    for form, asked in _forms(metrics, tokenize):
         found = asked.corpus_score(hypotheses, wanted)  # type: ignore[arg-type]
         signature = str(asked.get_signature())
         result.append(Score(metric=found.name, form=form, score=found.score, signature=signature))
     if moses is not None:
         result.append(papers_bleu(hypotheses, *wanted, language=moses, written=written))
     return result
+
+
+class Bounded(NamedTuple):
+    """A score with its 95 % interval."""
+
+    score: Score
+    low: float
+    high: float
+
+
+def bounded_scores(
+    hypotheses: Sequence[str], references: Sequence[str], *, tokenize: str = "13a"
+) -> list[Bounded]:
+    """Return BLEU and chrF2 of `scores` with their intervals: a bootstrap over sentences (Koehn 2004)."""
+    _check(hypotheses, references)
+    rng = np.random.default_rng(RESAMPLES_SEED)
+    size = len(references)
+    drawn = [np.bincount(rng.integers(size, size=size), minlength=size) for _ in range(RESAMPLES)]
+    found = []
+    for each, (_, metric) in zip(
+        scores(hypotheses, references, tokenize=tokenize), _forms(METRICS, tokenize), strict=True
+    ):
+        # sacreBLEU's own bootstrap keeps all resamples in memory, and fails where some have a score of 0.
+        counts = np.array(metric._extract_corpus_statistics(hypotheses, [references]), np.float64)
+        sums = ((times @ counts).tolist() for times in drawn)
+        resampled = [float(metric._compute_score_from_stats(of_all).score) for of_all in sums]
+        low, high = np.quantile(resampled, (0.025, 0.975))
+        found.append(Bounded(each, float(low), float(high)))
+    return found
+
+
+def _forms(metrics: Sequence[str], tokenize: str) -> "list[tuple[str, Metric]]":
+    """Return the metrics, and lowercased BLEU too, each with the form of the text that it compares."""
+    from sacrebleu.metrics.bleu import BLEU
+
+    chosen: list[tuple[str, Metric]] = [(CASED, metric) for metric in _made(metrics, tokenize).values()]
+    if "bleu" in metrics:
+        # force: warn of tokenised text once, not twice
+        chosen.append((f"lowercased, {tokenize}", BLEU(lowercase=True, tokenize=tokenize, force=True)))
+    return chosen
 
 
 def _made(metrics: Sequence[str], tokenize: str) -> "dict[str, Metric]":
@@ -168,6 +205,13 @@ def sentence_bleu(hypothesis: str, reference: str, tokenize: str = "13a") -> flo
 
     metric = BLEU(tokenize=tokenize, effective_order=True)
     return float(metric.sentence_score(hypothesis, [reference]).score)
+
+
+def sentence_chrf(hypothesis: str, reference: str) -> float:
+    """Return sacreBLEU's chrF2 of one sentence, from 0 to 100."""
+    from sacrebleu.metrics.chrf import CHRF
+
+    return float(CHRF().sentence_score(hypothesis, [reference]).score)
 
 
 def form_of(tag: str, form: str, *, several: bool) -> str:

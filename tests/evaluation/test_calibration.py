@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import settings as examples
 from hypothesis import strategies as st
 
-from nmt.evaluation.calibration import KNOTS, WORDS, Curve, calibration_error, right_words
+from nmt.evaluation.calibration import KNOTS, WORDS, Bin, Curve, calibration_error, reliability, right_words
 
 
 def test_a_curve_is_linear_between_its_points_and_level_beyond() -> None:
@@ -87,3 +87,14 @@ def test_the_calibration_error_is_the_mean_gap() -> None:
     assert calibration_error(np.array([0.5, 0.5, 1.0, 1.0]), right) == pytest.approx(0)
     assert calibration_error(np.array([0.9, 0.9, 0.9, 0.9]), right) == pytest.approx(0.15)
     assert calibration_error(np.array([0.1, 0.1, 0.8, 0.8]), right) == pytest.approx((0.8 + 0.4) / 4)
+
+
+def test_bins_of_equal_width_hold_all_words() -> None:
+    confidence = np.array([0.05, 0.35, 0.31, 1.0, 0.95])
+    right = np.array([False, True, False, True, True])
+    assert reliability(confidence, right) == [
+        Bin(1, pytest.approx(0.05), 0.0),
+        Bin(2, pytest.approx(0.33), 0.5),
+        Bin(2, pytest.approx(0.975), 1.0),
+    ]
+    assert reliability(np.array([]), np.array([], bool)) == []

@@ -2,7 +2,15 @@ import pytest
 import sacrebleu
 
 from nmt.errors import UserError
-from nmt.evaluation.metrics import bleu_tokenizer, compare, corpus_bleu, label_scores, scores
+from nmt.evaluation.metrics import (
+    bleu_tokenizer,
+    bounded_scores,
+    compare,
+    corpus_bleu,
+    label_scores,
+    scores,
+    sentence_chrf,
+)
 
 HYPOTHESES = ["A man in an orange hat is looking at something.", "A Dog runs over the green grass."]
 ALL = ("bleu", "chrf", "ter")
@@ -37,6 +45,30 @@ def test_scores_and_signatures_are_sacrebleus() -> None:
 
 def test_corpus_bleu_is_the_first_score() -> None:
     assert corpus_bleu(HYPOTHESES, REFERENCES) == scores(HYPOTHESES, REFERENCES)[0].score
+
+
+def test_intervals_are_those_of_sacrebleus_bootstrap_up_to_chance() -> None:
+    hypotheses = [f"{line} {'today' if n % 3 else ''} word{n % 7}" for n, line in enumerate(HYPOTHESES * 60)]
+    found = bounded_scores(hypotheses, REFERENCES * 60)
+    assert [each.score for each in found] == scores(hypotheses, REFERENCES * 60)
+    metric = sacrebleu.metrics.BLEU()
+    theirs = metric.corpus_score(hypotheses, [REFERENCES * 60], n_bootstrap=1000)
+    assert found[0].low == pytest.approx(theirs._mean - theirs._ci, abs=0.3)
+    assert found[0].high == pytest.approx(theirs._mean + theirs._ci, abs=0.3)
+    assert all(each.low < each.score.score < each.high for each in found)
+
+
+def test_an_interval_may_hold_zero() -> None:
+    found = bounded_scores(["", "", "a dog runs over"], ["x y z u"] * 2 + ["a dog runs over"])
+    assert found[0].low == 0.0
+    assert found[0].high == pytest.approx(100)
+
+
+def test_sentence_chrf_is_sacrebleus() -> None:
+    assert sentence_chrf(HYPOTHESES[0], REFERENCES[0]) == pytest.approx(
+        sacrebleu.sentence_chrf(HYPOTHESES[0], [REFERENCES[0]]).score
+    )
+    assert sentence_chrf("", "a") == 0.0
 
 
 def test_only_the_lowercased_form_forgives_case() -> None:
