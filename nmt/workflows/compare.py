@@ -5,12 +5,74 @@ from pathlib import Path
 
 from nmt.builders.corpus import directions_of, languages_of
 from nmt.builders.engine import open_translator
+from nmt.config.experiment import Experiment
+from nmt.data.corpus import Pair
 from nmt.data.directions import choose_tag
 from nmt.decoding.options import TranslationOptions
 from nmt.errors import UserError
 from nmt.evaluation.metrics import bleu_signature, bleu_tokenizer
 from nmt.evaluation.verdict import SEED, TRIALS, Counts, Verdict, counts_of, judge
-from nmt.workflows.score import held_out_with_tags, run_experiment
+from nmt.workflows.score import held_out_with_tags, pairs_of_files, run_experiment
+
+
+class OneText:
+    """The text that several runs translate: a split of their data, or files; it has to be the same.
+
+    to: of runs with tags, the language whose lines are taken. files: sources and references in place of the
+    split. pairs: as the first run reads them. language: of the references. tokenize: BLEU's tokenizer.
+    """
+
+    def __init__(self, split: str, to: str | None = None, files: tuple[Path, Path] | None = None) -> None:
+        self.split, self.to, self.files = split, to, files
+        self.first: Path | None = None
+        self.pairs: list[Pair] = []
+        self.language: str | None = None
+        self.tokenize = ""
+
+    @property
+    def references(self) -> list[str]:
+        """The targets of the pairs."""
+        return [pair.trg for pair in self.pairs]
+
+    def add(self, folder: Path, experiment: Experiment) -> str:
+        """Read the text of another run and return the tag of its sources, "" for none.
+
+        Raises UserError where the run has another text, none, or one in another language.
+        """
+        directions, language = directions_of(experiment.data), languages_of(experiment.data).trg
+        if self.to and not directions and language not in (self.to, None):
+            raise UserError(
+                f"--to {self.to}: {folder} translates to {language}; compare runs of one language"
+            )
+        tag = choose_tag(folder, directions, self.to) if directions else ""
+        pairs = self._read(folder, experiment, tag)
+        if self.first is None:
+            self.first, self.pairs, self.language = folder, pairs, self.to or language
+            self.tokenize = bleu_tokenizer(self.language, self.references)[0]
+        elif len(pairs) != len(self.pairs):
+            raise UserError(
+                f"{folder}: its split {self.split} has other targets than that of {self.first}: "
+                f"{len(pairs)} and {len(self.pairs)}; compare runs on one test set"
+            )
+        elif [pair.trg for pair in pairs] != self.references:
+            raise UserError(
+                f"{folder}: its split {self.split} has other targets than that of {self.first}; "
+                "compare runs on one test set"
+            )
+        return tag
+
+    def _read(self, folder: Path, experiment: Experiment, tag: str) -> list[Pair]:
+        if self.files is not None:
+            if found := pairs_of_files(*self.files, experiment.data):
+                return found
+            raise UserError(f"{self.files[0]} is empty: nothing to translate; give a sentence per line")
+        tagged = zip(*held_out_with_tags(experiment, self.split), strict=True)
+        pairs = [pair for pair, of_pair in tagged if of_pair == tag]
+        if not pairs:
+            raise UserError(
+                f"{folder}: its split {self.split} has no line with {tag or 'no tag'}; give another"
+            )
+        return pairs
 
 
 def compare_configurations(
@@ -29,29 +91,13 @@ def compare_configurations(
     """
     if both := sorted({*map(str, runs)} & {*map(str, others)}):
         raise UserError(f"{both[0]}: stands on both sides; give each run once")
-    references: list[str] = []
-    tokenize = ""
+    texts = OneText(split, to)
     found: list[Counts] = []
     for folder in (*runs, *others):
         experiment = run_experiment(folder, (), ["decoding.beam"] if beam else [])
-        directions, language = directions_of(experiment.data), languages_of(experiment.data).trg
-        if to and not directions and language not in (to, None):
-            raise UserError(f"--to {to}: {folder} translates to {language}; compare runs of one language")
-        tag = choose_tag(folder, directions, to) if directions else ""
-        tagged = zip(*held_out_with_tags(experiment, split), strict=True)
-        pairs = [pair for pair, of_pair in tagged if of_pair == tag]
-        if not pairs:
-            raise UserError(f"{folder}: its split {split} has no line with {tag or 'no tag'}; give another")
-        targets = [pair.trg for pair in pairs]
-        if not references:
-            references, tokenize = targets, bleu_tokenizer(to or language, targets)[0]
-        elif targets != references:
-            raise UserError(
-                f"{folder}: its split {split} has other targets than that of {runs[0]}; "
-                "compare runs on one test set"
-            )
+        tag = texts.add(folder, experiment)
         options = TranslationOptions(models=(folder,), tag=tag, beam=beam, device=device, precision="float32")
-        outputs = open_translator(options, experiment).translate([pair.src for pair in pairs])
-        found.append(counts_of(outputs, references, tokenize))
+        outputs = open_translator(options, experiment).translate([pair.src for pair in texts.pairs])
+        found.append(counts_of(outputs, texts.references, texts.tokenize))
     verdict = judge(found[: len(runs)], found[len(runs) :])
-    return verdict, f"{bleu_signature(tokenize)}|bootstrap:{TRIALS}|over:seeds+sentences|seed:{SEED}"
+    return verdict, f"{bleu_signature(texts.tokenize)}|bootstrap:{TRIALS}|over:seeds+sentences|seed:{SEED}"
