@@ -95,6 +95,7 @@ def write(page: Page, folder: Path, *, wandb: Wandb) -> None:
             settings=page.settings,
             pictures=pictures,
             table=page.table,
+            kept=folder,
         )
 
 

@@ -128,15 +128,16 @@ def show(
     settings: Mapping[str, object],
     pictures: Mapping[str, Path],
     table: Table,
+    kept: Path,
 ) -> None:
     """Log pictures and a table to wandb as a run of their own in the folder.
 
-    Any exception of wandb becomes one warning line on stderr; the folder has the files anyway.
+    kept: where all of it is anyway. Any exception of wandb becomes one warning line on stderr.
     """
     try:
         run = start_run(folder, name, tracking, settings)
     except Exception as error:
-        warn(NAME, f"not recording: {reason(error)}; metrics go to {folder} only")
+        warn(NAME, f"not recording: {reason(error)}; metrics go to {kept} only")
         return
     try:
         import wandb
@@ -146,7 +147,7 @@ def show(
         run.log({"update": 0, **shown, "table": wandb.Table(list(table.columns), rows)})
         run.finish()
     except Exception as error:
-        warn(NAME, f"stopped: {reason(error)}; pictures and table are in {folder}")
+        warn(NAME, f"stopped: {reason(error)}; pictures and table are in {kept}")
 
 
 def _repair(path: Path) -> None:

@@ -88,6 +88,36 @@ def test_a_table_that_cannot_be_made(tmp_path: Path, command: Command) -> None:
     assert (tmp_path / "plain.md").read_text() == "mine\n"
 
 
+def test_a_report_on_runs_that_cannot_be_made(tiny_run: Path, tmp_path: Path, command: Command) -> None:
+    (tmp_path / "taken").mkdir()
+    page, src, ref = tmp_path / "new.html", tmp_path / "a.de", tmp_path / "a.en"
+    src.write_text("eins\nzwei\n")
+    ref.write_text("one\n")
+    for arguments, message in [
+        ((tiny_run, "--html", tmp_path / "taken"), f"--html {tmp_path / 'taken'}: exists; give the name"),
+        ((tiny_run, "--latex", "-"), "--latex -: expected the name of a new file"),
+        ((tiny_run, "--html", page, "--latex", page), "--html and --latex: are one file; give each its own"),
+        (("--html", page), "--html: a report on no run"),
+        ((tmp_path / "none", "--html", page), "none is not a folder; give the folder of a run"),
+        ((src, "--html", page), "a.de is not a folder; give the folder of a run"),
+        ((tiny_run, "--html", page, "--split", "dev"), "has no split 'dev'"),
+        ((tiny_run, "--html", page, "--src", src), "--src and --ref belong together"),
+        (
+            (tiny_run, "--html", page, "--src", src, "--ref", ref),
+            f"{src} has 2 lines and {ref} has 1; line n of one must translate line n of the other",
+        ),
+        ((tiny_run, "--html", page, "--src", src, "--ref", ref, "--split", "test"), "--split test: has no"),
+        ((tiny_run, "--html", page, "--check"), "--check: has no effect with --html; leave it out"),
+        ((tiny_run, "--html", page, "--set", "model.embedding=9"), "only what is translated (data)"),
+        ((tiny_run,), "a folder; a report on runs needs --html, --markdown or --latex FILE"),
+        ((tmp_path / "plain.md", "--beam", "3"), "--beam: is for runs; give --html FILE too"),
+    ]:
+        code, out, err = command("report", *arguments)
+        assert (code, out, len(err.splitlines())) == (2, "", 1)
+        assert message in err
+    assert not page.exists()
+
+
 @pytest.mark.parametrize("name", ["plot", "report"])
 def test_help(name: str, command: Command) -> None:
     code, out, err = command(name, "--help")

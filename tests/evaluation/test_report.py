@@ -1,10 +1,9 @@
+from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
-import typer
 
-from nmt.cli.report import report
 from nmt.errors import UserError
 from nmt.evaluation.metrics import CASED, LOWERCASED, form_of, tag_of
 from nmt.evaluation.report import BEGIN, END, load_results, table, table_is_current, update_tables
@@ -173,15 +172,15 @@ def test_a_missing_file_is_named(tmp_path: Path) -> None:
         update_tables([tmp_path / "README.md"], [])
 
 
-def test_the_command_checks_without_writing(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_command_checks_without_writing(
+    tmp_path: Path, command: Callable[..., tuple[object, str, str]]
+) -> None:
     page = tmp_path / "page.md"
     page.write_text(f"a\n{BEGIN}\nold\n{END}\n", encoding="utf-8")
     (tmp_path / "experiments").mkdir()
-    with pytest.raises(typer.Exit) as stale:
-        report([page], tmp_path / "experiments", check=True)
-    assert (stale.value.exit_code, "old" in page.read_text(encoding="utf-8")) == (1, True)
-    assert "page.md: differs" in capsys.readouterr().out
-    report([page], tmp_path / "experiments")
-    with pytest.raises(typer.Exit) as current:
-        report([page], tmp_path / "experiments", check=True)
-    assert current.value.exit_code == 0
+    update = ("report", page, "--results", tmp_path / "experiments")
+    code, out, _ = command(*update, "--check")
+    assert (code, "old" in page.read_text(encoding="utf-8")) == (1, True)
+    assert "page.md: differs" in out
+    assert command(*update)[0] == 0
+    assert command(*update, "--check")[0] == 0

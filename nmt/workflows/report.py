@@ -1,0 +1,246 @@
+"""Runs → a report: each translates one text as nmt score does, and is looked at from all sides."""
+
+from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from itertools import islice
+from pathlib import Path
+
+from nmt.builders.corpus import corpus_of, languages_of
+from nmt.builders.engine import open_translator
+from nmt.builders.hardware import choose_device
+from nmt.config.experiment import Experiment
+from nmt.config.loading import changed_keys, dump_experiment, flat
+from nmt.config.model import ModelConfig
+from nmt.decoding.options import TranslationOptions
+from nmt.decoding.translation import Translation
+from nmt.errors import UserError
+from nmt.evaluation.buckets import (
+    LENGTHS,
+    bucket_labels,
+    bucket_of,
+    find_faults,
+    ratio_counts,
+    sentence_buckets,
+    split_words,
+    word_buckets,
+)
+from nmt.evaluation.calibration import calibration_error, reliability
+from nmt.evaluation.curves import read_curves
+from nmt.evaluation.metrics import bounded_scores, sentence_chrf
+from nmt.evaluation.verdict import Counts, counts_of, judge
+from nmt.machine import source_commit
+from nmt.report.content import Closer, Report, ReportedText, RunPart, System
+from nmt.results import Versions, read_result
+from nmt.run import Run
+from nmt.tokenization.tokenizer import Tokenizer
+from nmt.workflows.calibrate import judged_words
+from nmt.workflows.compare import OneText
+from nmt.workflows.result import machine
+from nmt.workflows.score import run_experiment
+
+MOST_TRAINING_PAIRS = 200_000  # that words are counted in
+
+
+@dataclass(frozen=True, kw_only=True)
+class ReportOptions:
+    """What the runs translate, and how. files: sources and references, in place of the split."""
+
+    split: str = "test"
+    files: tuple[Path, Path] | None = None
+    overrides: Sequence[str] = ()
+    to: str | None = None
+    beam: int | None = None
+    device: str = "auto"
+
+
+@dataclass(frozen=True)
+class _Translated:
+    """A run with its output."""
+
+    folder: Path
+    experiment: Experiment
+    found: Sequence[Translation]
+    counts: Counts
+    trg_tokenizer: Tokenizer
+
+
+def report_runs(
+    folders: Sequence[Path], options: ReportOptions, *, command: str, log: Callable[[str], None]
+) -> Report:
+    """Return the report on some runs; those that differ in nothing but their seed are one system.
+
+    command: what gives this report again. log: gets a line for each run. Raises UserError where a folder is
+    no run of a model that translates, is given twice, or has another text than the first. Nothing is written.
+    """
+    experiments = _experiments(folders, options)
+    texts = OneText(options.split, options.to, options.files)
+    tags = [texts.add(folder, each) for folder, each in experiments.items()]
+    references = texts.references
+    translated = []
+    for (folder, experiment), tag in zip(experiments.items(), tags, strict=True):
+        chosen = TranslationOptions(
+            models=(folder,), tag=tag, beam=options.beam, device=options.device, precision="float32"
+        )
+        translator = open_translator(chosen, experiment)
+        found = translator.translations([pair.src for pair in texts.pairs], details=True)
+        counts = counts_of([each.text for each in found], references, texts.tokenize)
+        translated.append(_Translated(folder, experiment, found, counts, translator.trg_tokenizer))
+        log(f"{folder}: {len(found):,} sentences translated")
+    groups = _systems(translated)
+    words = _Words(texts, translated[0].experiment, tags[0])
+    names = _names(groups)
+    first = groups[0]
+    systems = [
+        System(
+            name=name,
+            runs=[_run_part(run, references, texts.tokenize) for run in group],
+            closer=_closer(group[0], texts, words),
+            verdict=None if group is first else judge(_counts(group), _counts(first)),
+            changed=_changed(first[0].experiment, group[0].experiment),
+        )
+        for name, group in zip(names, groups, strict=True)
+    ]
+    beams = {str(options.beam or each.experiment.decoding.beam) for each in translated}
+    return Report(
+        text=_text(texts, translated[0].experiment, words),
+        systems=systems,
+        search=f"a beam of {' or '.join(sorted(beams))}, in float32",
+        command=command,
+        here=_here(options.device),
+        date=f"{datetime.now(UTC):%Y-%m-%d %H:%M} UTC",
+    )
+
+
+def _experiments(folders: Sequence[Path], options: ReportOptions) -> dict[Path, Experiment]:
+    """Return the configuration of each run; raises UserError for a folder that no report can be on."""
+    idle = [*(["decoding.beam"] if options.beam else [])]
+    found: dict[Path, Experiment] = {}
+    for folder in folders:
+        if any(folder.resolve() == each.resolve() for each in found):
+            raise UserError(f"{folder}: is given twice; give each run once")
+        experiment = run_experiment(folder, options.overrides, idle)
+        if not isinstance(experiment.model, ModelConfig):
+            kind = experiment.model.kind.replace("_", " ")
+            raise UserError(f"{folder} is a {kind}; a report is on models that translate")
+        found[folder] = experiment
+    return found
+
+
+def _systems(runs: Sequence[_Translated]) -> list[list[_Translated]]:
+    """Return the runs by configuration, in order; the seed, names and places do not count."""
+    groups: dict[str, list[_Translated]] = {}
+    for run in runs:
+        keys = flat(run.experiment.model_dump(mode="json"))
+        groups.setdefault(repr([each for each in keys.items() if _counts_as_other(each[0])]), []).append(run)
+    return list(groups.values())
+
+
+def _names(groups: Sequence[Sequence[_Translated]]) -> list[str]:
+    """Return a name for each system, all different: of its run or experiment, with a folder if need be."""
+    plain = [
+        group[0].experiment.name if len(group) > 1 else group[0].folder.resolve().name for group in groups
+    ]
+    if len({*plain}) < len(plain):
+        parents = [group[0].folder.resolve().parent.name for group in groups]
+        plain = [f"{parent}/{name}" for parent, name in zip(parents, plain, strict=True)]
+    if len({*plain}) < len(plain):
+        plain = [f"{name} ({number})" for number, name in enumerate(plain, 1)]
+    return plain
+
+
+def _run_part(run: _Translated, references: Sequence[str], tokenize: str) -> RunPart:
+    paths = Run(run.folder)
+    results = sorted(path.name for path in run.folder.glob("result*.json"))
+    return RunPart(
+        folder=str(run.folder),
+        name=run.folder.resolve().name,
+        seed=run.experiment.seed,
+        config=dump_experiment(run.experiment),
+        curves=read_curves(paths.metrics) if paths.metrics.is_file() else {},
+        scores=bounded_scores([each.text for each in run.found], references, tokenize=tokenize),
+        recorded={name: read_result(run.folder / name) for name in results},
+    )
+
+
+def _counts(group: Sequence[_Translated]) -> list[Counts]:
+    return [run.counts for run in group]
+
+
+def _changed(first: Experiment, other: Experiment) -> list[tuple[str, str, str]]:
+    found = changed_keys(first, other)
+    return [(key, str(was), str(now)) for key, was, now in found if _counts_as_other(key)]
+
+
+def _counts_as_other(key: str) -> bool:
+    """Say whether runs that differ in this key are different systems."""
+    return not key.startswith("tracking.") and key not in ("name", "seed", "data.prepared")
+
+
+class _Words:
+    """The words of both sides of the text, and how often training showed each.
+
+    unknown: the sentences with a source word that training never showed. pairs: 0 where the training text
+    cannot be read, and no word is known then.
+    """
+
+    def __init__(self, texts: OneText, experiment: Experiment, tag: str) -> None:
+        self.tokenize = texts.tokenize
+        self.sources = split_words((pair.src for pair in texts.pairs), texts.tokenize)
+        self.references = split_words(texts.references, texts.tokenize)
+        self.known = Counter[str]()
+        self.unknown: list[int] = []
+        self.pairs = 0
+        try:
+            tagged = corpus_of(experiment).tagged("train")
+            train = list(islice((pair for pair, of in tagged if of == tag), MOST_TRAINING_PAIRS))
+        except UserError:  # the text may be gone since
+            return
+        self.pairs = len(train)
+        known = {word for line in split_words((pair.src for pair in train), texts.tokenize) for word in line}
+        self.unknown = [number for number, line in enumerate(self.sources) if not known.issuperset(line)]
+        for line in split_words((pair.trg for pair in train), texts.tokenize):
+            self.known.update(line)
+
+
+def _closer(run: _Translated, texts: OneText, words: _Words) -> Closer:
+    outputs = [each.text for each in run.found]
+    split = split_words(outputs, words.tokenize)
+    lengths = [bucket_of(len(line), LENGTHS) for line in words.sources]
+    unknown = {*words.unknown}
+    confidence, right = judged_words(run.found, texts.references, run.trg_tokenizer)
+    return Closer(
+        translations=run.found,
+        scores=[sentence_chrf(*pair) for pair in zip(outputs, texts.references, strict=True)],
+        by_length=sentence_buckets(lengths, bucket_labels(LENGTHS), run.counts),
+        by_unknown=sentence_buckets(
+            [int(number in unknown) for number in range(len(outputs))], ["none", "one or more"], run.counts
+        ),
+        by_frequency=word_buckets(split, words.references, words.known),
+        ratios=ratio_counts(split, words.references),
+        faults=find_faults(words.sources, split, words.references),
+        reliability=reliability(confidence, right),
+        calibration_error=calibration_error(confidence, right) if len(right) else None,
+    )
+
+
+def _text(texts: OneText, experiment: Experiment, words: _Words) -> ReportedText:
+    languages = languages_of(experiment.data)
+    known = languages.src and texts.language
+    files = " ".join(path.name for path in texts.files or ())
+    return ReportedText(
+        name=files or corpus_of(experiment).name,
+        split=None if texts.files else texts.split,
+        languages=f"{languages.src}→{texts.language}" if known else "",
+        pairs=texts.pairs,
+        training_pairs=words.pairs,
+        unknown=words.unknown,
+    )
+
+
+def _here(device: str) -> list[tuple[str, str]]:
+    found = machine(choose_device(device))
+    versions = {name: str(value) for name, value in Versions.installed().model_dump().items() if value}
+    facts = {"commit": source_commit() or "–", "machine": found.description, **versions}
+    return [*facts.items()]

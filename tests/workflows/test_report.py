@@ -1,0 +1,129 @@
+"""nmt.workflows.report: runs that translate one text, grouped by configuration."""
+
+import re
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from nmt.builders.engine import open_translator
+from nmt.config.loading import dump_experiment, load_experiment
+from nmt.decoding.options import TranslationOptions
+from nmt.errors import UserError
+from nmt.evaluation.metrics import scores
+from nmt.report.content import Report
+from nmt.report.page import render
+from nmt.workflows.report import ReportOptions, report_runs
+from nmt.workflows.score import held_out
+
+pytestmark = pytest.mark.slow
+
+
+def copy(run: Path, to: Path, *changes: str) -> Path:
+    """The run in another folder, with another configuration."""
+    shutil.copytree(run, to)
+    experiment = load_experiment(to / "config.yaml", changes)
+    (to / "config.yaml").write_text(dump_experiment(experiment), encoding="utf-8")
+    return to
+
+
+def report(*runs: Path, **options: object) -> Report:
+    return report_runs(runs, ReportOptions(**options), command="nmt report", log=lambda _: None)  # type: ignore[arg-type]
+
+
+def everything(folder: Path) -> dict[str, bytes]:
+    return {str(path): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+
+
+def test_a_run_is_translated_as_nmt_score_does_and_nothing_is_written(tiny_run: Path) -> None:
+    before = everything(tiny_run)
+    found = report(tiny_run)
+    assert everything(tiny_run) == before
+    experiment = load_experiment(tiny_run / "config.yaml")
+    pairs = held_out(experiment, "test")
+    options = TranslationOptions(models=(tiny_run,), precision="float32")
+    outputs = open_translator(options, experiment).translate([pair.src for pair in pairs])
+    (system,) = found.systems
+    assert [each.text for each in system.closer.translations] == outputs
+    assert [each.score for each in system.runs[0].scores] == scores(outputs, [pair.trg for pair in pairs])
+    assert found.text.label == "train.tsv test, 20 sentences"
+    assert found.text.training_pairs == 280
+    assert found.text.unknown == []
+    assert sum(each.sentences for each in system.closer.by_length) == 20
+    assert sum(system.closer.ratios) == 20
+
+
+def test_runs_that_differ_in_their_seed_alone_are_one_system(tiny_run: Path, tmp_path: Path) -> None:
+    seeds = [copy(tiny_run, tmp_path / f"tiny-seed-{n}", f"seed={n}", "tracking.group=g") for n in (1, 2)]
+    other = copy(tiny_run, tmp_path / "other", "decoding.beam=1")
+    found = report(*seeds, other)
+    assert [system.name for system in found.systems] == ["tiny", "other"]
+    assert [[run.seed for run in system.runs] for system in found.systems] == [[1, 2], [1]]
+    first, second = found.systems
+    assert first.verdict is None
+    assert second.verdict is not None
+    assert len(second.verdict.b.scores) == 2
+    assert list(second.changed) == [("decoding.beam", "2", "1")]
+    assert "a beam of 1 or 2" in found.search
+
+
+def test_systems_of_one_name_are_told_apart(tiny_run: Path, tmp_path: Path) -> None:
+    runs = [copy(tiny_run, tmp_path / name / "run", f"decoding.beam={n}") for n, name in ((1, "a"), (2, "b"))]
+    assert [system.name for system in report(*runs).systems] == ["a/run", "b/run"]
+
+
+def test_files_take_the_place_of_the_split(tiny_run: Path, tmp_path: Path) -> None:
+    (tmp_path / "t.de").write_text("der Hund läuft\nNilpferd\n\n", encoding="utf-8")
+    (tmp_path / "t.en").write_text("the dog runs\nhippo\n\n", encoding="utf-8")
+    found = report(tiny_run, files=(tmp_path / "t.de", tmp_path / "t.en"))
+    assert found.text.label == "t.de t.en, 3 sentences"
+    assert found.text.unknown == [1]
+    assert found.systems[0].closer.translations[2].text == ""
+    assert "Nilpferd" in render(found)
+
+
+def test_without_the_training_text_there_are_no_frequencies(tiny_run: Path, tmp_path: Path) -> None:
+    files = tmp_path / "t.de", tmp_path / "t.en"
+    for file in files:
+        file.write_text("der Hund\n", encoding="utf-8")
+    found = report(tiny_run, files=files, overrides=[f"data.tsv.train={tmp_path / 'gone.tsv'}"])
+    assert found.text.training_pairs == 0
+    assert "By frequency" not in render(found)
+
+
+def test_what_no_report_can_be_on_is_refused(
+    tiny_run: Path, language_model_run: Path, tmp_path: Path
+) -> None:
+    with pytest.raises(UserError, match="is a language model; a report is on models that translate"):
+        report(language_model_run)
+    with pytest.raises(UserError, match="is given twice"):
+        report(tiny_run, tiny_run)
+    with pytest.raises(UserError, match="nowhere is not a folder; give the folder of a run"):
+        report(tmp_path / "nowhere")
+    with pytest.raises(UserError, match="is not a run: it has no config"):
+        report(tmp_path)
+    with pytest.raises(UserError, match=r"has no split 'dev'; give --split with one of"):
+        report(tiny_run, split="dev")
+    shorter = tmp_path / "short.tsv"
+    shorter.write_text("der Hund\tthe dog\n", encoding="utf-8")
+    other = copy(tiny_run, tmp_path / "other", f"data.tsv.test={shorter}")
+    with pytest.raises(UserError, match=r"has other targets than that of .*: 1 and 20; compare runs on one"):
+        report(tiny_run, other)
+
+
+def test_the_command_writes_new_files(
+    tiny_run: Path, tmp_path: Path, command: Callable[..., tuple[object, str, str]]
+) -> None:
+    page, table, paper = (tmp_path / f"out.{end}" for end in ("html", "md", "tex"))
+    outputs = ("--html", page, "--markdown", table, "--latex", paper)
+    code, out, err = command("report", tiny_run, *outputs)
+    assert (code, err) == (0, "")
+    first, verdict, *files = out.splitlines()
+    assert first == f"{tiny_run}: 20 sentences translated"
+    assert re.fullmatch(r"run: BLEU [\d.]+ on train.tsv test, 20 sentences\.", verdict)
+    assert files == [*map(str, (page, table, paper))]
+    assert page.read_text(encoding="utf-8").startswith("<!doctype html>")
+    assert table.read_text(encoding="utf-8").startswith("| system | runs | BLEU | chrF2 |")
+    assert "\\toprule" in paper.read_text(encoding="utf-8")
+    assert f"nmt report {tiny_run} --html {page}" in page.read_text(encoding="utf-8")
