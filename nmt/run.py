@@ -87,8 +87,12 @@ class Run:
     def experiment(self) -> Experiment:
         """Return the resolved configuration."""
         if not self.folder.is_dir():
-            raise UserError(f"{self.folder} is not a folder; give the folder of a run, such as runs/demo")
+            ships = (Path(__file__).parent / "pretrained" / self.folder).is_dir()
+            what = "ships as an exported model, without the run" if ships else "is not a folder"
+            raise UserError(f"{self.folder} {what}; give the folder of a run, such as runs/demo")
         if not self.config.is_file():
+            if (self.folder / "manifest.json").is_file() and not self.model.exists():
+                raise UserError(f"{self.folder} was exported: expected the run that it was made of")
             raise UserError(f"{self.folder} is not a run: it has no config.yaml")
         self._refuse_links()
         return load_experiment(self.config, within=self.folder)

@@ -30,7 +30,7 @@ from nmt.evaluation.alignment import Confidence
 from nmt.machine import Precision
 from nmt.models import LanguageModel, Seq2Seq
 from nmt.run import Run
-from nmt.runtime.bundle import find_model, is_fresh
+from nmt.runtime.bundle import find_model, is_exported, is_fresh
 from nmt.runtime.manifest import GraphPrecision, Manifest
 from nmt.tokenization.tokenizer import Tokenizer, load_tokenizers
 
@@ -213,9 +213,7 @@ def read_members(options: TranslationOptions, experiment: Experiment | None = No
 
 def read_member(folder: Path, experiment: Experiment | None = None) -> Member:
     """Return a run that translates; raises UserError for another."""
-    exported = find_model(folder)
-    of_run = (exported / "config.yaml").exists() or (exported / "model.safetensors").exists()
-    if not of_run and (exported / "manifest.json").exists():
+    if is_exported(find_model(folder)):
         raise UserError(
             f"{folder} was exported and searches by itself; an ensemble, a language model, sampling, and "
             "rules such as a glossary need the run that it was made of"

@@ -1,5 +1,6 @@
 """nmt score: BLEU, chrF, TER, perplexity or F1 with their signatures; log-probabilities of given text."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
 
@@ -19,7 +20,7 @@ from nmt.cli.arguments import (
     words,
 )
 from nmt.cli.score_files import Files, check_apart, check_files, score_files
-from nmt.cli.score_run import Job, Way, run_job, way_of
+from nmt.cli.score_run import Job, Way, run_exported, run_job, way_of
 from nmt.decoding.options import TranslationOptions
 from nmt.errors import UserError
 from nmt.machine import Precision
@@ -30,6 +31,8 @@ TAKES: dict[Way, str] = {
     "--hyp": "hyp ref test_set langpair baseline metrics tokenize trg papers output",
     "a model that translates": f"{OF_A_RUN} src ref test_set langpair save lm lm_weight to precision beam "
     "metrics tokenize papers output",
+    "an exported model": "model device threads src ref test_set langpair save to precision beam metrics "
+    "tokenize papers output",
     "a language model": f"{OF_A_RUN} text output",
     "a classifier or tagger": f"{OF_A_RUN} src ref save output",
     "--force": f"{OF_A_RUN} src ref test_set langpair save lm lm_weight to precision forced",
@@ -138,9 +141,10 @@ def score(
 ) -> None:
     """Score a run, or a file of translations.
 
-    Scores a run (--model) on its test split or on files (--src, --ref), or a file (--hyp) against --ref. A
-    test set that sacreBLEU knows (--test-set) stands for --src and --ref. A language model gets perplexity
-    and bits per character on a split or on --text, a classifier or tagger accuracy and F1.
+    Scores a run (--model) on its test split or on files (--src, --ref), an exported model on files, or a file
+    (--hyp) against --ref. A test set that sacreBLEU knows (--test-set) stands for --src and --ref. A language
+    model gets perplexity and bits per character on a split or on --text, a classifier or tagger accuracy and
+    F1.
 
     --force translates nothing. It writes one line of JSON for each pair, or line of --text: "tokens", those
     of the target with </s> last; "log_probs", their natural log-probabilities (null for a probability
@@ -173,6 +177,12 @@ def score(
         device=device,
         precision=precision,
     )
+    if len(options.models) == 1 and lm is None and _is_exported(options.models[0]):
+        _refuse(context, "an exported model")
+        number_format: Precision = precision if given(context, "precision") else "auto"
+        options = replace(options, precision=number_format, threads=threads)
+        run_exported(options, files, chosen, tokenize, papers=papers)
+        return
     way, experiment = way_of(options, overrides or (), files, forced=forced)
     _refuse(context, way)
     if (files.src or text) and given(context, "split"):
@@ -188,6 +198,12 @@ def score(
     if not forced and save is not None:
         check_apart(save, f"the result, {job.place},", job.place)
     run_job(job, chosen, tokenize, papers=papers)
+
+
+def _is_exported(model: Path) -> bool:
+    from nmt.runtime.bundle import find_model, is_exported
+
+    return is_exported(find_model(model))
 
 
 def _refuse(context: typer.Context, way: Way) -> None:

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 Way = Literal[
     "--hyp",
     "a model that translates",
+    "an exported model",
     "a language model",
     "a classifier or tagger",
     "--force",
@@ -129,6 +130,44 @@ def way_of(
     elif forced and way == "a language model":
         way = "--force and a language model"
     return way, experiment
+
+
+def run_exported(
+    options: TranslationOptions, files: Files, metrics: tuple[str, ...], tokenize: str | None, *, papers: bool
+) -> None:
+    """Score an exported model on files; the result is written with --output alone. Raises UserError."""
+    from nmt.data.directions import choose_tag, target_of
+    from nmt.evaluation.references import check_no_blank
+    from nmt.runtime.bundle import find_model, read_manifest
+    from nmt.workflows.score import read_together
+    from nmt.workflows.score_exported import score_exported
+
+    (model,) = options.models
+    if files.src is None:
+        raise UserError(
+            f"{model} was exported, so it names no data: give --src FILE --ref FILE, or --test-set NAME "
+            "--langpair PAIR"
+        )
+    manifest = read_manifest(find_model(model), "seq2seq")
+    tag = choose_tag(model, manifest.directions, options.to)
+    language = target_of(manifest.directions, tag) or manifest.trg or files.trg
+    sources, *texts = read_together(files.src, *files.ref)
+    check_no_blank(texts, files.name)
+    result, outputs = score_exported(
+        options,
+        manifest,
+        sources,
+        files.name,
+        dict(zip(files.ref, texts, strict=True)),
+        metrics=metrics,
+        tokenize=tokenizer_of(tokenize, language, texts[0]),
+        moses=language_of_papers(language, "--test-set") if papers else None,
+    )
+    print_scores(result)
+    if files.save:
+        save(files.save, outputs)
+    if files.output:
+        write_scores(result, files.output)
 
 
 def run_job(job: Job, metrics: tuple[str, ...], tokenize: str | None, *, papers: bool) -> None:

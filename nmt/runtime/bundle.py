@@ -59,6 +59,12 @@ def find_model(model: Path) -> Path:
     return model
 
 
+def is_exported(folder: Path) -> bool:
+    """Say whether a folder holds an exported model and no run."""
+    of_run = (folder / _CONFIG).exists() or (folder / _WEIGHTS).exists()
+    return not of_run and (folder / FILE).exists()
+
+
 def load(
     model: str | Path,
     *,

@@ -27,7 +27,9 @@ from nmt.data.filtering import scan
 from nmt.data.labelled import check_known, check_labels
 from nmt.data.lines import in_memory, read_lines
 from nmt.data.text import NormalizedCorpus
+from nmt.decoding.engine import Engine
 from nmt.decoding.options import TranslationOptions
+from nmt.decoding.translator import Translator
 from nmt.errors import UserError
 from nmt.evaluation.metrics import form_of, label_scores, scores, text_scores
 from nmt.results import Decoding, Result, Score, read_result
@@ -147,18 +149,30 @@ def score_texts(
     metrics: Sequence[str],
     tokenize: str,
     moses: str | None,
+    written: Sequence[str] | None = None,
 ) -> Result:
     """Return the scores of the translations in a file of this name, against the lines of its references.
 
-    dataset: what the references are of, by name. moses: the language of papers' BLEU, None without it.
+    dataset: what the references are of, by name. moses: the language of papers' BLEU, None
+    without it. written: see `as_written`.
     """
     hashes = {
         str(path): hashlib.sha256("".join(f"{line}\n" for line in lines).encode()).hexdigest()
         for path, lines in references.items()
     }
     data = ScoredData(dataset, None, len(outputs), hashes)
-    found = scores(outputs, *references.values(), metrics=metrics, tokenize=tokenize, moses=moses)
+    found = scores(
+        outputs, *references.values(), metrics=metrics, tokenize=tokenize, moses=moses, written=written
+    )
     return make_result(name, data, found)
+
+
+def as_written(translator: Translator[Engine], sources: Sequence[str]) -> list[str] | None:
+    """Return translations as a model wrote them that was trained on text split by Moses; None of another."""
+    if not preprocessing_of(translator.trg_tokenizer).moses:
+        return None
+    inner = without_preprocessing(translator.trg_tokenizer)
+    return replace(translator, trg_tokenizer=inner).translate(sources)
 
 
 def score_run(
@@ -210,10 +224,8 @@ def score_run(
     for tag, lines, tokenize, moses in groups:
         texts, *wanted = ([text[i] for i in lines] for text in (outputs, *references))
         written = None
-        if moses is not None and preprocessing_of(translator.trg_tokenizer).moses:
-            inner = without_preprocessing(translator.trg_tokenizer)
-            plain = replace(translator.with_tag(tag), trg_tokenizer=inner)
-            written = plain.translate([sources[i] for i in lines])
+        if moses is not None:
+            written = as_written(translator.with_tag(tag), [sources[i] for i in lines])
         of_group = scores(texts, *wanted, metrics=metrics, tokenize=tokenize, moses=moses, written=written)
         several = len(groups) > 1
         found += [

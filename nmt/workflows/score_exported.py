@@ -1,0 +1,60 @@
+"""Score an exported model, as it translates, on text with references."""
+
+import time
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from nmt.builders.engine import open_translator
+from nmt.decoding.options import TranslationOptions
+from nmt.machine import source_commit
+from nmt.results import Decoding, Machine, Result
+from nmt.runtime.manifest import Manifest
+from nmt.workflows.score import as_written, score_texts
+
+
+def score_exported(
+    options: TranslationOptions,
+    manifest: Manifest,
+    sources: Sequence[str],
+    dataset: str,
+    references: Mapping[Path, Sequence[str]],
+    *,
+    metrics: Sequence[str],
+    tokenize: str,
+    moses: str | None,
+) -> tuple[Result, list[str]]:
+    """Return the scores of the one model of the options, and its translations; see `score_texts`.
+
+    Its training is not known. Raises UserError like `open_translator`.
+    """
+    translator = open_translator(options)
+    translator.translate(sources[:8])  # the first products include the creation of kernels
+    began = time.perf_counter()
+    outputs = translator.translate(sources)
+    seconds = time.perf_counter() - began
+    result = score_texts(
+        options.models[0].name,
+        outputs,
+        dataset,
+        references,
+        metrics=metrics,
+        tokenize=tokenize,
+        moses=moses,
+        written=None if moses is None else as_written(translator, sources),
+    )
+    known = {
+        "src": manifest.src or None,
+        "trg": manifest.trg or None,
+        "decoding": Decoding(
+            settings={"beam": translator.engine.beam, "to": options.to},
+            sentences_per_second=len(sources) / seconds,
+            precision=translator.engine.precision,
+        ),
+        "commit": source_commit(),
+        "machine": Machine.here("cpu", threads=options.threads or 1),
+        "tokenizers": {
+            "src": translator.src_tokenizer.fingerprint,
+            "trg": translator.trg_tokenizer.fingerprint,
+        },
+    }
+    return result.model_copy(update=known), outputs
