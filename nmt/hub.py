@@ -78,7 +78,7 @@ def local(model: Path) -> Path:
 def hub_errors(name: HubName) -> Iterator[None]:
     """Raise UserError, in one line, for what goes wrong with a repository of the hub."""
     try:
-        from huggingface_hub.errors import RepositoryNotFoundError, RevisionNotFoundError
+        from huggingface_hub.errors import HfHubHTTPError, RepositoryNotFoundError, RevisionNotFoundError
     except ImportError:
         raise UserError(f"{name}: needs the package huggingface_hub; pip install huggingface_hub") from None
     try:
@@ -91,6 +91,13 @@ def hub_errors(name: HubName) -> Iterator[None]:
         raise UserError(
             f"{name}: is not on the hub, or not open to you (HTTP {error.response.status_code}); check the "
             "name, or log in with `hf auth login`"
+        ) from None
+    except HfHubHTTPError as error:
+        if error.response.status_code not in (401, 403):
+            raise UserError(f"{name}: the hub cannot do what is asked ({message_of(error)})") from error
+        raise UserError(
+            f"{name}: the hub does not allow it (HTTP {error.response.status_code}); log in with "
+            "`hf auth login`, with a token that may write"
         ) from None
     except Exception as error:  # of several libraries below the hub's own
         raise UserError(f"{name}: the hub cannot do what is asked ({message_of(error)})") from error

@@ -19,6 +19,7 @@ import numpy as np
 from nmt.data.lines import in_memory, read_lines
 from nmt.decoding.translator import Translator
 from nmt.evaluation.calibration import Curve, calibration_error
+from nmt.evaluation.card import LIMITS, table, usage
 from nmt.evaluation.metrics import scores
 from nmt.files import replace_bytes
 from nmt.results import Result, Score, read_result
@@ -33,15 +34,7 @@ CARD = """# {src} to {trg}: {name}
 A small recurrent translation model: one bidirectional layer of GRUs, one layer with attention. It ships with
 nmt {version} and runs on ONNX Runtime in {precision}, on any CPU, without torch.
 
-```
-echo "{example}" | nmt translate --model {name}
-```
-
-```python
-import nmt.runtime
-
-print(nmt.runtime.load("{name}").translate(["{example}"]))
-```
+{usage}
 
 ## Scores
 
@@ -67,9 +60,7 @@ The model itself is under the licence of nmt, Apache-2.0.
 
 - It knows short sentences of everyday talk. News, law, medicine and long sentences come out badly: see the
   scores above. Names and rare words are often wrong.
-- It invents fluent text where it does not understand. Do not use it where a mistake does harm.
-- It repeats what its data says of people, prejudices included.
-- A line is split into sentences; each is translated by itself, without context.
+{limits}
 
 ## How to train it again
 
@@ -81,8 +72,6 @@ nmt train experiments/tatoeba-{name}/config.yaml --set data.dataset=FOLDER
 nmt export runs/tatoeba-{name} --to {name}
 ```
 """
-EXAMPLES = {"de": "Wie spät ist es?", "en": "What time is it?"}
-
 
 CALIBRATED = """`--json` and `translations(…, details=True)` give each word a confidence: the rate at which
 words of its log-probability are right, that is, stand in the reference. The curve comes from {name}
@@ -140,11 +129,6 @@ def measure(translator: Translator[GraphEngine], text: Text) -> Tested:
     return Tested(len(src), found, (before, after), float(right.mean()))
 
 
-def table(head: list[str], rows: list[list[str]]) -> str:
-    """Return a table in Markdown, whose first column is text."""
-    return "\n".join(f"| {' | '.join(row)} |" for row in [head, ["---"] + ["---:"] * (len(head) - 1), *rows])
-
-
 def card(folder: Path, manifest: Manifest, found: dict[str, Tested], result: Result, confidence: str) -> str:
     """Return the text of the card."""
     metrics = next(iter(found.values())).scores
@@ -158,13 +142,15 @@ def card(folder: Path, manifest: Manifest, found: dict[str, Tested], result: Res
         name=folder.name,
         version=manifest.nmt,
         precision=manifest.precision,
-        example=EXAMPLES[manifest.src],
+        usage=usage(manifest, folder.name),
+        limits=LIMITS,
         table=table(
             ["test set", "sentences", *(score.label for score in metrics)],
             [
                 [name, f"{each.lines:,}", *(f"{score.score:.1f}" for score in each.scores)]
                 for name, each in found.items()
             ],
+            numbers=range(1, 2 + len(metrics)),
         ),
         beam=manifest.beam,
         signatures="  \n".join(f"{score.label}: `{score.signature}`" for score in metrics),
@@ -193,7 +179,9 @@ def main() -> None:
             for name, each in found.items()
         ]
         head = ["test set", "right words", "error, probability", "error, curve"]
-        confidence = CALIBRATED.format(name=args.validation.name, words=words, table=table(head, rows))
+        confidence = CALIBRATED.format(
+            name=args.validation.name, words=words, table=table(head, rows, range(1, 4))
+        )
     text = card(args.folder, manifest, found, read_result(args.result), confidence)
     (args.folder / "README.md").write_text(text, encoding="utf-8")
     print(text[text.index("## Scores") : text.index("## Data")])

@@ -15,7 +15,7 @@ import nmt
 import nmt.runtime
 from nmt.errors import UserError
 from nmt.hub import HubName, local
-from tests.support.model_hub import ModelHub, model_hub
+from tests.support.model_hub import ModelHub, asked_hub
 
 Command: TypeAlias = Callable[..., tuple[object, str, str]]
 LINES = ["der Hund läuft schnell.", "", "über die Straße"]
@@ -24,16 +24,7 @@ NAME = Path("hf://some/model")
 
 @pytest.fixture
 def hub(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[ModelHub]:
-    """A hub that the library asks, and an empty cache of its own."""
-    with model_hub() as found:
-        monkeypatch.setattr(constants, "ENDPOINT", found.address)
-        monkeypatch.setattr(
-            constants,
-            "HUGGINGFACE_CO_URL_TEMPLATE",
-            found.address + "/{repo_id}/resolve/{revision}/{filename}",
-        )
-        monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path / "cache"))
-        monkeypatch.setattr(constants, "HF_HUB_OFFLINE", False)
+    with asked_hub(tmp_path / "cache", monkeypatch) as found:
         yield found
 
 

@@ -20,6 +20,7 @@ from nmt.cli.lab import lab
 from nmt.cli.plot import plot
 from nmt.cli.predict import predict
 from nmt.cli.prepare import prepare
+from nmt.cli.publish import publish
 from nmt.cli.report import report
 from nmt.cli.reproduce import reproduce
 from nmt.cli.sample import sample
@@ -55,6 +56,7 @@ for command in (
     show,
     serve,
     export,
+    publish,
     plot,
     report,
     reproduce,

@@ -21,20 +21,23 @@ _Columns: TypeAlias = dict[str, Callable[[Result], str | None]]
 
 
 def load_results(folder: Path) -> list[Result]:
-    """Return every result of `folder`/*/, ordered by name; raises UserError for what cannot be read.
+    """Return every result of `folder`/*/, ordered by name; raises UserError for what cannot be read."""
+    if not folder.is_dir():
+        raise UserError(f"{folder}: expected the folder of the experiments, found none; give --results")
+    runs = sorted(path for path in folder.iterdir() if path.is_dir())
+    return [result for run in runs for result in results_of_run(run)]
+
+
+def results_of_run(run: Path) -> list[Result]:
+    """Return the results in a run folder, result.json first; raises UserError for what cannot be read.
 
     The validation scores that training wrote are left out if `nmt score` wrote others.
     """
-    if not folder.is_dir():
-        raise UserError(f"{folder}: expected the folder of the experiments, found none; give --results")
-    found = []
-    for run in sorted(path for path in folder.iterdir() if path.is_dir()):
-        paths = [*run.glob("result.json"), *sorted(run.glob("result-*.json"))]
-        results = [read_result(path) for path in paths]
-        if results[1:] and paths[0].name == "result.json" and results[0].split == "validation":
-            del results[0]
-        found += results
-    return found
+    paths = [*run.glob("result.json"), *sorted(run.glob("result-*.json"))]
+    results = [read_result(path) for path in paths]
+    if results[1:] and paths[0].name == "result.json" and results[0].split == "validation":
+        del results[0]
+    return results
 
 
 def table(results: Sequence[Result]) -> str:

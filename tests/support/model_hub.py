@@ -12,6 +12,9 @@ from pathlib import Path
 from threading import Thread
 from urllib.parse import unquote, urlsplit
 
+import pytest
+from huggingface_hub import constants
+
 
 @dataclass
 class Repository:
@@ -176,3 +179,16 @@ def model_hub() -> Iterator[ModelHub]:
         finally:
             server.shutdown()
             thread.join()
+
+
+@contextmanager
+def asked_hub(cache: Path, patch: pytest.MonkeyPatch) -> Iterator[ModelHub]:
+    """Serve an empty hub, which the library in this process asks, with an empty cache of its own."""
+    with model_hub() as hub:
+        patch.setattr(constants, "ENDPOINT", hub.address)
+        patch.setattr(
+            constants, "HUGGINGFACE_CO_URL_TEMPLATE", hub.address + "/{repo_id}/resolve/{revision}/{filename}"
+        )
+        patch.setattr(constants, "HF_HUB_CACHE", str(cache))
+        patch.setattr(constants, "HF_HUB_OFFLINE", False)
+        yield hub
