@@ -14,7 +14,7 @@ from torch.nn import functional as F
 from nmt.errors import CannotExport
 from nmt.graphs.graph import Attribute, Graph, Value, int64, scan
 from nmt.graphs.linear import layer_norm, linear, product, zeros
-from nmt.layers.cells import Cell, LSTMCell
+from nmt.layers.cells import AnyCell, LSTMCell
 from nmt.layers.deep_transition import DeepTransitionCell
 from nmt.layers.gru import GRUCell
 from nmt.layers.ln_lstm import LayerNormLSTMCell
@@ -24,7 +24,7 @@ from nmt.layers.sru import HIGHWAY, SRUCell
 State = tuple[Value, ...]
 
 
-def project(g: Graph, cell: Cell[Any], x: Value) -> Value:
+def project(g: Graph, cell: AnyCell, x: Value) -> Value:
     """Return what x (…, D) gives to the gates: (…, G)."""
     match cell:
         case DeepTransitionCell():
@@ -42,7 +42,7 @@ def project(g: Graph, cell: Cell[Any], x: Value) -> Value:
             raise CannotExport.of(cell)
 
 
-def initial_state(g: Graph, cell: Cell[Any], h: Value) -> State:
+def initial_state(g: Graph, cell: AnyCell, h: Value) -> State:
     """Return the state that begins with h (N, H); its other parts are zero."""
     match cell:
         case DeepTransitionCell():
@@ -56,7 +56,7 @@ def initial_state(g: Graph, cell: Cell[Any], h: Value) -> State:
 
 
 def step(
-    g: Graph, cell: Cell[Any], projected: Value | None, state: State, step_input: Value | None = None
+    g: Graph, cell: AnyCell, projected: Value | None, state: State, step_input: Value | None = None
 ) -> tuple[Value, State]:
     """Return y (N, H) and the next state.
 
@@ -66,7 +66,7 @@ def step(
         case DeepTransitionCell():
             y, state = step(g, cell.first, projected, state, step_input)
             for following in cell.following:
-                y, state = step(g, cast("Cell[Any]", following), None, state)
+                y, state = step(g, cast("AnyCell", following), None, state)
             return y, state
         case GRUCell():
             return _gru(g, cell, projected, state, step_input)
@@ -80,7 +80,7 @@ def step(
             raise CannotExport.of(cell)
 
 
-def bounded(cell: Cell[Any]) -> bool:
+def bounded(cell: AnyCell) -> bool:
     """Say whether what a cell gives lies in [−1, 1] when its first h does."""
     match cell:
         case DeepTransitionCell():
@@ -91,7 +91,7 @@ def bounded(cell: Cell[Any]) -> bool:
             return isinstance(cell, GRUCell | LSTMCell)
 
 
-def _input(cell: Cell[Any]) -> nn.Linear:
+def _input(cell: AnyCell) -> nn.Linear:
     assert cell.input_proj is not None
     return cell.input_proj
 
@@ -192,7 +192,7 @@ def _sru_products(g: Graph, cell: SRUCell, layer: nn.Linear, x: Value, bias: Ten
     return g.concat(products, g.op("Mul", x, np.float32(HIGHWAY)))
 
 
-def sequence(g: Graph, cell: Cell[Any], x: Value, lengths: Value, *, backward: bool = False) -> Value:
+def sequence(g: Graph, cell: AnyCell, x: Value, lengths: Value, *, backward: bool = False) -> Value:
     """Return y of all positions of x (T, B, D): (T, B, H). lengths (B,); backward: each row from its own end.
 
     Where ONNX has the cell, one operator runs all positions; else a loop does. ONNX's RNN is left out: in
@@ -224,7 +224,7 @@ class _Fused(NamedTuple):
     gates: tuple[int, ...]
 
 
-_FUSED: dict[type[Cell[Any]], _Fused] = {
+_FUSED: dict[type[AnyCell], _Fused] = {
     GRUCell: _Fused("GRU", (1, 0, 2)),
     LSTMCell: _Fused("LSTM", (0, 3, 1, 2)),
 }

@@ -3,7 +3,7 @@
 B sentences, Tx source positions, E embedding, M encoder width, H decoder width.
 """
 
-from typing import Any, NamedTuple, cast
+from typing import NamedTuple, cast
 
 import numpy as np
 from torch import nn
@@ -12,7 +12,7 @@ from nmt.graphs.cells import sequence
 from nmt.graphs.graph import Graph, Value, int64
 from nmt.graphs.linear import as_float, embedding, linear, rows_of, zeros
 from nmt.graphs.stack import after, before
-from nmt.layers.cells import Cell
+from nmt.layers.cells import AnyCell
 from nmt.layers.encoders import Bridge, RecurrentEncoder
 from nmt.tokenization.vocabulary import PAD
 
@@ -43,7 +43,7 @@ def encode(g: Graph, encoder: RecurrentEncoder, x: Value, lengths: Value) -> Enc
         inputs = before(g, encoder.stack, layer, x)
         y = sequence(g, cell, inputs, lengths)
         if encoder.bidirectional:
-            backward = cast("Cell[Any]", encoder.backward_cells[layer])
+            backward = cast("AnyCell", encoder.backward_cells[layer])
             y = g.concat(y, sequence(g, backward, inputs, lengths, backward=True))
         x = after(g, encoder.stack, layer, x, y)  # (Tx, B, M)
     outputs = g.op("Transpose", x, attributes={"perm": [1, 0, 2]})

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from nmt.builders.cell import build_cell
 from nmt.config.cell import CellConfig
 from nmt.errors import UserError
-from nmt.layers.cells import Cell
+from nmt.layers.cells import AnyCell
 
 _CELL: TypeAdapter[CellConfig] = TypeAdapter(CellConfig)
 FAR = 0.1  # largest relative error of a cell's number of parameters: widths are whole numbers
@@ -21,7 +21,7 @@ FAR = 0.1  # largest relative error of a cell's number of parameters: widths are
 class Reader(nn.Module):
     """A cell over a sequence and a linear map of its outputs: x (B, T, D) → (B, T, O)."""
 
-    def __init__(self, cell: Cell[Any], output_size: int) -> None:
+    def __init__(self, cell: AnyCell, output_size: int) -> None:
         super().__init__()
         self.cell: Any = cell
         self.output = nn.Linear(cell.hidden_size, output_size)

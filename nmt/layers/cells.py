@@ -4,7 +4,7 @@ B sentences (in a step N rows), T positions, D input width, S step-input width, 
 gates.
 """
 
-from typing import Any, Generic, NamedTuple, Protocol, TypeVar
+from typing import Any, Generic, NamedTuple, Protocol, TypeAlias, TypeVar
 
 import torch
 from torch import Tensor, nn
@@ -84,10 +84,13 @@ class Cell(nn.Module, Generic[State]):
         return self.initial_state(x.new_zeros(x.shape[0], self.hidden_size))
 
 
+AnyCell: TypeAlias = Cell[Any]  # any state
+
+
 class CellType(Protocol):
     """What makes a cell of given widths; a cell's class is one."""
 
-    def __call__(self, input_size: int, hidden_size: int, step_input_size: int = 0, /) -> Cell[Any]:
+    def __call__(self, input_size: int, hidden_size: int, step_input_size: int = 0, /) -> AnyCell:
         """Return a freshly initialised cell."""
 
 

@@ -7,7 +7,7 @@ from typing import Any, cast
 import torch
 from torch import Tensor, nn
 
-from nmt.layers.cells import Cell
+from nmt.layers.cells import AnyCell
 from nmt.layers.dropout import Dropout
 from nmt.shapes import Float
 
@@ -36,7 +36,7 @@ class Stack(nn.Module):
 
     def __init__(
         self,
-        cells: Iterable[Cell[Any]],
+        cells: Iterable[AnyCell],
         options: StackOptions,
         *,
         width: int | None = None,
@@ -59,9 +59,9 @@ class Stack(nn.Module):
         return tuple(cell.initial_state(part) for cell, part in zip(self.layers, h, strict=True))
 
     @property
-    def layers(self) -> Sequence[Cell[Any]]:
+    def layers(self) -> Sequence[AnyCell]:
         """The cells, from the bottom."""
-        return cast("Sequence[Cell[Any]]", self.cells)
+        return cast("Sequence[AnyCell]", self.cells)
 
     def forward(
         self,
@@ -107,7 +107,7 @@ class Stack(nn.Module):
         return [self.dropout.mask(like, training=self.training) for _ in self.layers[1:]]
 
 
-def _run(cell: Cell[Any], x: Tensor, state: Any) -> tuple[Tensor, Any]:
+def _run(cell: AnyCell, x: Tensor, state: Any) -> tuple[Tensor, Any]:
     """Return y and the state after all positions of x (B, T, W), or after the one of x (N, W)."""
     if x.ndim == 3:
         y, state = cell(x, state)
