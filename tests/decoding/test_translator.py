@@ -1,112 +1,28 @@
 """nmt.decoding.translator: every line comes back in its place, whole, whatever it holds."""
 
-import random
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import NamedTuple
 
 import pytest
-import torch
 from hypothesis import example, given
 from hypothesis import settings as examples
 from hypothesis import strategies as st
-from torch import Tensor
 
-from nmt.builders.translator import SourceLimits, load_translator
+from nmt.builders.translator import load_translator
 from nmt.data.lengths import TrainingLengths
 from nmt.data.sentences import sentences
-from nmt.data.text import TextEncoder
-from nmt.decoding.candidates import LengthPenalty
-from nmt.decoding.demands import Demand, Glossary
 from nmt.decoding.engine import Hypothesis
 from nmt.decoding.options import TranslationOptions
-from nmt.decoding.processors import Ban
-from nmt.decoding.search import SearchSettings, Step
 from nmt.decoding.torch_engine import TorchEngine
 from nmt.decoding.translation import Ranked, best_of_each
-from nmt.decoding.translator import SourceReader, Translator
-from nmt.errors import UserError
+from nmt.decoding.translator import Translator
 from nmt.evaluation.alignment import Link
 from nmt.machine import Precision
-from nmt.models import Source
-from nmt.tokenization.preprocessing import PreprocessedTokenizer, Preprocessing
-from nmt.tokenization.subwords import SentencePieceTokenizer
-from nmt.tokenization.tokenizer import Tokenizer
-from nmt.tokenization.vocabulary import BOS, EOS, SPECIALS, Vocabulary, printable
+from nmt.tokenization.vocabulary import SPECIALS, Vocabulary, printable
 from nmt.tokenization.words import WordTokenizer
-
-
-class At(NamedTuple):
-    position: Tensor  # (N,)
-
-
-class Copier:
-    """A scorer whose favourite output is the source itself, and whose attention says so.
-
-    At the piece `silent` it ends.
-    """
-
-    def __init__(self, size: int, silent: int = EOS) -> None:
-        self.size, self.silent = size, silent
-
-    def start(self, source: Source) -> tuple[Tensor, At]:
-        return source.ids, At(torch.zeros(len(source.ids), dtype=torch.long))
-
-    def step(self, y_prev: Tensor, memory: Tensor, state: At) -> Step:
-        ids = memory.repeat_interleave(len(y_prev) // len(memory), dim=0)  # (N, Tx)
-        position = state.position.clamp(max=ids.shape[1] - 1).unsqueeze(1)
-        logits = torch.zeros(len(ids), self.size, dtype=torch.float64)
-        wanted = ids.gather(1, position)
-        logits.scatter_(1, wanted.masked_fill(wanted == self.silent, EOS), 12.0)
-        alignment = torch.zeros(ids.shape, dtype=torch.float64).scatter_(1, position, 1.0)
-        return Step(logits.log_softmax(-1), At(state.position + 1), alignment)
-
-
-def _words() -> SentencePieceTokenizer:
-    chance = random.Random(1)
-    words = "der Hund läuft schnell über die Straße , . the dog runs".split()
-    texts = [" ".join(chance.choices(words, k=8)) for _ in range(200)]
-    return SentencePieceTokenizer.train(texts, kind="bpe", vocab_size=320)
-
-
-SUBWORDS = _words()
-
-
-def copier(
-    tokenizer: Tokenizer = SUBWORDS,
-    *,
-    max_source: int = 1000,
-    beam: int = 1,
-    tokens_per_batch: int = 500,
-    lengths: TrainingLengths | None = None,
-    split: bool = True,
-) -> Translator[TorchEngine]:
-    settings = SearchSettings(
-        beam=beam,
-        penalty=LengthPenalty(alpha=1.0, offset=5.0),
-        bos=BOS,
-        eos=EOS,
-        processors=(Ban(tokenizer.banned),),
-        n_best=beam,
-    )
-    limits = SourceLimits(max_source, lengths) if lengths else None
-    reader = SourceReader(TextEncoder(tokenizer), max_source)
-    engine = TorchEngine(
-        Copier(len(tokenizer.vocabulary)),
-        settings,
-        tokens_per_batch=tokens_per_batch,
-        precision="float32",
-        device=torch.device("cpu"),
-    )
-    reader = limits.reader(reader.encoder, split=split) if limits else reader
-    return Translator(engine, (reader,), tokenizer, n_best=beam, lengths=lengths)
-
-
-def with_engine(translator: Translator[TorchEngine], **changes: object) -> Translator[TorchEngine]:
-    return replace(translator, engine=replace(translator.engine, **changes))
-
+from tests.support.copier import SUBWORDS, Copier, copier, with_engine
 
 # sentencepiece writes the space as U+2581, so that this one character comes back as a space.
 LINE = st.text(
@@ -385,92 +301,6 @@ def test_a_text_is_there_once_with_the_score_of_its_best_segmentation() -> None:
     assert found.ranked == [Ranked("dog", -0.25), Ranked("the", -1.0)]
     (found,) = replace(translator, n_best=1).translations(["der"])
     assert found.ranked == [Ranked("dog", -0.25)]
-
-
-KNOWN = WordTokenizer.train(["der Hund läuft schnell ."], vocab_size=None, min_frequency=1, lowercase=False)
-
-
-@pytest.mark.parametrize("beam", [1, 2])
-def test_the_word_that_was_looked_at_stands_for_an_unknown_one(beam: int) -> None:
-    translator = copier(KNOWN, beam=beam)
-    line = "der Dackel läuft nach Ulm ."
-    assert translator.translate([line]) == ["der <unk> läuft <unk> <unk> ."]
-    replacing = replace(translator, replace_unk=True)
-    (found,) = replacing.translations([line], details=True)
-    assert found.text == line
-    (part,) = found.ranked[0].parts
-    assert (part.src_words, part.trg_words) == (line.split(), line.split())
-    (found,) = replacing.translations([line])
-    assert (found.text, found.ranked[0].parts) == (line, [])
-
-
-def test_each_part_of_a_line_has_its_own_unknown_words() -> None:
-    translator = replace(copier(KNOWN, max_source=4), replace_unk=True)
-    line = "der Dackel läuft nach Ulm . der Pudel schnell"
-    assert translator.translate([line, ""]) == [line, ""]
-
-
-def test_unknown_words_are_replaced_before_the_text_is_joined() -> None:
-    words = ["der Hund &quot; , ."]
-    inner = WordTokenizer.train(words, vocab_size=None, min_frequency=1, lowercase=False)
-    tokenizer = PreprocessedTokenizer(inner, Preprocessing("de", lowercase=True))
-    line = "Der „Dackel“, der läuft."
-    translator = copier(tokenizer)
-    assert translator.translate([line]) == ['der "<unk>", der <unk>.']
-    (found,) = replace(translator, replace_unk=True).translations([line], details=True)
-    assert found.text == 'der "dackel", der läuft.'
-    (part,) = found.ranked[0].parts
-    assert part.src_words == part.trg_words == ["der", '"', "dackel", '"', ",", "der", "läuft", "."]
-
-
-def test_a_model_of_subwords_has_no_unknown_word_to_replace() -> None:
-    with pytest.raises(UserError, match="replace_unk: a model of words writes <unk>, and this one is of bpe"):
-        replace(copier(), replace_unk=True)
-
-
-def demanding(**rules: object) -> Translator[TorchEngine]:
-    found = with_engine(copier(beam=4), surfaces=SUBWORDS.surfaces())
-    return replace(found, n_best=1, **rules)
-
-
-def test_a_demand_of_a_line_is_met_and_the_others_go_their_way() -> None:
-    lines = ["der Hund läuft .", "the dog runs .", "", "die Straße"]
-    demands = [Demand(terms=("the dog",)), Demand(forbidden=("dog",)), Demand(), Demand(prefix="the Hund")]
-    found = [each.text for each in demanding().translations(lines, demands=demands)]
-    assert "the dog" in found[0]
-    assert "dog" not in found[1]
-    assert found[2] == ""
-    assert found[3].startswith("the Hund")
-    assert copier().translate(lines) == lines
-
-
-def test_a_glossary_holds_for_each_line_and_part_that_has_its_source() -> None:
-    translator = demanding(glossary=Glossary((("Hund", "dog"),)), forbidden=("Hund", " "))
-    found = translator.translate(["der Hund läuft schnell .", "die Straße ."])
-    assert "dog" in found[0]
-    assert "Hund" not in found[0]
-    assert found[1] == "die Straße ."
-
-
-@pytest.mark.parametrize(
-    ("demand", "message"),
-    [
-        (Demand(terms=("the dog runs " * 9,)), "has at most 19 tokens, and 27 are demanded: the dog runs"),
-        (
-            Demand(terms=("dog",), forbidden=("do",)),
-            "'dog' must be in the translation of 'der Hund', and 'do' must",
-        ),
-    ],
-)
-def test_a_demand_that_cannot_be_met_is_refused(demand: Demand, message: str) -> None:
-    with pytest.raises(UserError, match=message):
-        demanding().translations(["der Hund"], demands=[demand])
-
-
-def test_a_term_that_the_model_cannot_write_is_refused() -> None:
-    words = WordTokenizer(Vocabulary([*SPECIALS, "der", "dog"]), lowercase=False)
-    with pytest.raises(UserError, match="'cat': the model cannot write this text"):
-        copier(words).translations(["der"], demands=[Demand(terms=("cat",))])
 
 
 def test_given_translations_are_aligned_word_by_word() -> None:
