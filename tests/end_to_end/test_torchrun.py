@@ -10,6 +10,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -89,6 +90,30 @@ def test_two_processes_leave_one_run(
     assert code == 2
     assert line.startswith("nmt: wrong number of processes: ")
     assert "was trained by 2, found 1" in line
+
+
+def test_two_nodes_leave_the_run_that_two_processes_of_one_leave(
+    config: Path, tmp_path: Path, started: ExitStack, everything: Callable[[Path], dict[str, Any]]
+) -> None:
+    nodes, one = tmp_path / "nodes", tmp_path / "one"
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = str(free.getsockname()[1])
+    meet = ("--nnodes", "2", "--nproc-per-node", "1", "--master-addr", "127.0.0.1", "--master-port", port)
+    both = [
+        start(
+            started,
+            *("-m", "torch.distributed.run", *meet, "--node-rank", rank),
+            *("-m", "--", "nmt", "train", config, "--run", nodes),
+        )
+        for rank in "01"
+    ]
+    told = [process.communicate(timeout=300) for process in both]
+    assert [process.returncode for process in both] == [0, 0], told
+    together = start(started, "-m", "nmt", "train", config, "--run", one, "--processes", "2")
+    _, err = together.communicate(timeout=300)
+    assert together.returncode == 0, err
+    assert everything(nodes) == everything(one)
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGUSR1])
