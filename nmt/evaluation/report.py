@@ -1,8 +1,11 @@
 """The Markdown table of results, made from result.json files and kept current between two markers."""
 
-from collections.abc import Callable, Iterable, Sequence
+import os
+import re
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TypeAlias
+from urllib.parse import quote
 
 from nmt.errors import UserError
 from nmt.evaluation.metrics import CASED, tag_of
@@ -17,15 +20,16 @@ _OF_TRANSLATIONS = ("BLEU", "chrF2", "TER")
 _SUPERSCRIPTS = str.maketrans("0123456789", "⁰¹²³⁴⁵⁶⁷⁸⁹")
 
 
+Results: TypeAlias = Mapping[Path, Sequence[Result]]  # by the folder of the experiment
 _Columns: TypeAlias = dict[str, Callable[[Result], str | None]]
 
 
-def load_results(folder: Path) -> list[Result]:
-    """Return every result of `folder`/*/, ordered by name; raises UserError for what cannot be read."""
+def load_results(folder: Path) -> Results:
+    """Return the results in each `folder`/*/, ordered by name; raises UserError for what cannot be read."""
     if not folder.is_dir():
         raise UserError(f"{folder}: expected the folder of the experiments, found none; give --results")
     runs = sorted(path for path in folder.iterdir() if path.is_dir())
-    return [result for run in runs for result in results_of_run(run)]
+    return {run: results for run in runs if (results := results_of_run(run))}
 
 
 def results_of_run(run: Path) -> list[Result]:
@@ -105,13 +109,13 @@ def _rows(columns: _Columns, results: Sequence[Result]) -> list[str]:
     return [_row(columns), _row(rules), *map(_row, rows)]
 
 
-def table_is_current(path: Path, results: Sequence[Result]) -> bool:
+def table_is_current(path: Path, results: Results) -> bool:
     """Return whether the table between the file's markers is the one these results give."""
     text, new = _with_table(path, results)
     return new == text
 
 
-def update_tables(paths: Sequence[Path], results: Sequence[Result]) -> list[bool]:
+def update_tables(paths: Sequence[Path], results: Results) -> list[bool]:
     """Rewrite what stands between the markers of Markdown files; say of each whether that changed anything.
 
     A link stays one: the file that it leads to is rewritten. UserError, before anything is written, where a
@@ -124,7 +128,7 @@ def update_tables(paths: Sequence[Path], results: Sequence[Result]) -> list[bool
     return [new != text for text, new in both]
 
 
-def _with_table(path: Path, results: Sequence[Result]) -> tuple[str, str]:
+def _with_table(path: Path, results: Results) -> tuple[str, str]:
     """Return the text of a file, and what it should be."""
     try:
         text = read_regular(path, 10 * MB).decode()
@@ -136,7 +140,15 @@ def _with_table(path: Path, results: Sequence[Result]) -> tuple[str, str]:
     _, end, after = rest.partition(END)
     if not (begin and end) or BEGIN in rest or END in before + after:
         raise UserError(f"{path}: expected one line {BEGIN} and after it one line {END}; add them")
-    return text, f"{before}{BEGIN}\n{table(results)}\n{END}{after}"
+    linked = [_linked(result, folder, path) for folder, each in results.items() for result in each]
+    return text, f"{before}{BEGIN}\n{table(linked)}\n{END}{after}"
+
+
+def _linked(result: Result, folder: Path, path: Path) -> Result:
+    """Return the result under a name that, in a Markdown file, leads to its folder."""
+    name = re.sub(r"([\\\[\]])", r"\\\1", result.name)
+    place = quote(os.path.relpath(folder.resolve(), path.resolve().parent))
+    return result.model_copy(update={"name": f"[{name}]({place})"})
 
 
 def _signatures(results: Sequence[Result]) -> dict[str, list[str]]:

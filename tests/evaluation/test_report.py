@@ -54,7 +54,7 @@ def test_scores_stand_in_the_place_of_the_validation_that_a_training_wrote(tmp_p
     (tmp_path / "c").mkdir()
     write_result(tmp_path / "c" / "result.json", result("c", 40.0))
     write_result(tmp_path / "c" / "result-validation.json", validation)
-    found = [each.scores[1].score for each in load_results(tmp_path)]
+    found = [each.scores[1].score for results in load_results(tmp_path).values() for each in results]
     assert found == [20.0, 30.0, 31.0, 40.0, 20.0]
 
 
@@ -130,18 +130,31 @@ def test_results_are_loaded_in_the_order_of_their_folders(tmp_path: Path) -> Non
         (tmp_path / name).mkdir()
         write_result(tmp_path / name / "result.json", result(name, 1.0))
     (tmp_path / "unfinished").mkdir()
-    assert [loaded.name for loaded in load_results(tmp_path)] == ["a", "b"]
+    found = load_results(tmp_path)
+    assert list(found) == [tmp_path / "a", tmp_path / "b"]
+    assert [loaded.name for each in found.values() for loaded in each] == ["a", "b"]
 
 
 def test_only_the_part_between_the_markers_changes(tmp_path: Path) -> None:
     path = tmp_path / "README.md"
     path.write_text(f"# Before\n\n{BEGIN}\nold\n{END}\n\nAfter — ü\n", encoding="utf-8")
-    assert not table_is_current(path, [FULL])
-    assert update_tables([path], [FULL]) == [True]
-    assert path.read_text(encoding="utf-8") == f"# Before\n\n{BEGIN}\n{table([FULL])}\n{END}\n\nAfter — ü\n"
-    assert table_is_current(path, [FULL])
-    assert update_tables([path], [FULL]) == [False]
-    assert not table_is_current(path, [])
+    found = {tmp_path / "experiments" / "one [x]": [FULL]}
+    assert not table_is_current(path, found)
+    assert update_tables([path], found) == [True]
+    linked = FULL.model_copy(update={"name": f"[{FULL.name}](experiments/one%20%5Bx%5D)"})
+    assert path.read_text(encoding="utf-8") == f"# Before\n\n{BEGIN}\n{table([linked])}\n{END}\n\nAfter — ü\n"
+    assert table_is_current(path, found)
+    assert update_tables([path], found) == [False]
+    assert not table_is_current(path, {})
+
+
+def test_a_name_leads_to_its_folder_from_wherever_the_table_stands(tmp_path: Path) -> None:
+    path = tmp_path / "experiments" / "a" / "README.md"
+    path.parent.mkdir(parents=True)
+    path.write_text(f"{BEGIN}\n{END}")
+    named = FULL.model_copy(update={"name": "a]b"})
+    update_tables([path], {tmp_path / "experiments" / "b": [named]})
+    assert "| [a\\]b](../b) |" in path.read_text()
 
 
 @pytest.mark.parametrize("text", ["", BEGIN, f"{END}\n{BEGIN}", f"{BEGIN}{BEGIN}{END}", f"{BEGIN}{END}{END}"])
@@ -149,7 +162,7 @@ def test_markers_must_stand_once_and_in_order(tmp_path: Path, text: str) -> None
     path = tmp_path / "README.md"
     path.write_text(text)
     with pytest.raises(UserError, match=r"README\.md: expected one line"):
-        update_tables([path], [])
+        update_tables([path], {})
     assert path.read_text() == text
 
 
@@ -159,11 +172,11 @@ def test_all_files_are_updated_or_none_and_a_link_stays_one(tmp_path: Path) -> N
     page.chmod(0o600)
     link.symlink_to("page.md")
     with pytest.raises(UserError, match=r"none\.md: cannot be read"):
-        update_tables([page, tmp_path / "none.md"], [FULL])
+        update_tables([page, tmp_path / "none.md"], {tmp_path: [FULL]})
     assert page.read_text() == f"{BEGIN}\n{END}"
-    assert update_tables([link], [FULL]) == [True]
+    assert update_tables([link], {tmp_path: [FULL]}) == [True]
     assert link.is_symlink()
-    assert table([FULL]) in page.read_text()
+    assert f"[{FULL.name}](.)" in page.read_text()
     assert page.stat().st_mode & 0o777 == 0o600
 
 
