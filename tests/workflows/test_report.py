@@ -1,11 +1,15 @@
 """nmt.workflows.report: runs that translate one text, grouped by configuration."""
 
+import json
 import re
 import shutil
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+import wandb
 
 from nmt.builders.engine import open_translator
 from nmt.config.loading import dump_experiment, load_experiment
@@ -127,3 +131,35 @@ def test_the_command_writes_new_files(
     assert table.read_text(encoding="utf-8").startswith("| system | runs | BLEU | chrF2 |")
     assert "\\toprule" in paper.read_text(encoding="utf-8")
     assert f"nmt report {tiny_run} --html {page}" in page.read_text(encoding="utf-8")
+
+
+def test_wandb_gets_the_sentences_and_the_verdict(
+    tiny_run: Path,
+    tmp_path: Path,
+    command: Callable[..., tuple[object, str, str]],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    for variable in ("WANDB_CONFIG_DIR", "WANDB_CACHE_DIR", "WANDB_DATA_DIR"):
+        monkeypatch.setenv(variable, str(tmp_path / "home"))
+    page = tmp_path / "new" / "out.html"
+    page.parent.mkdir()
+    try:
+        code, _, err = command("report", tiny_run, "--html", page, "--wandb", "offline")
+    finally:
+        wandb.teardown()
+    assert code == 0, err
+    (file,) = page.with_name("out.html-wandb").glob("wandb/offline-run-*/*.wandb")
+    inspect = [sys.executable, "-m", "wandb", "leet", "inspect", "--json", str(file)]
+    output = subprocess.run(inspect, capture_output=True, text=True, check=True).stdout
+    records = [json.loads(line) for line in output.splitlines()]
+    (history,) = [record["history"]["item"] for record in records if record["type"] == "history"]
+    assert "table" in {key.split(".")[0] for key in history}
+    assert "verdicts" in output
+    assert sorted(path.name for path in page.parent.iterdir()) == ["out.html", "out.html-wandb"]
+
+
+def test_wandb_needs_a_page(
+    tiny_run: Path, tmp_path: Path, command: Callable[..., tuple[object, str, str]]
+) -> None:
+    code, _, err = command("report", tiny_run, "--latex", tmp_path / "a.tex", "--wandb", "offline")
+    assert (code, err) == (2, "nmt: --wandb offline: logs what a page shows; give --html FILE too\n")
