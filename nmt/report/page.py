@@ -238,8 +238,10 @@ def _scores(report: Report) -> Grid:
     ]
     note = (
         f"Intervals: bootstrap over sentences, {RESAMPLES:,} resamples, seed {RESAMPLES_SEED}, percentiles "
-        "2.5 and 97.5. Two intervals may overlap though the paired comparison above tells the systems apart."
+        "2.5 and 97.5."
     )
+    if len(report.systems) > 1:
+        note += " Two may overlap though the paired comparison in the summary tells the systems apart."
     columns = ["run", "metric", "of", "score", "95 % interval", "signature"]
     return Grid("Scores on this text", columns, rows, note)
 
@@ -252,15 +254,15 @@ def _recorded(report: Report) -> Grid:
             " ".join(filter(None, [result.dataset, result.split])),
             f"{score.metric} ({score.form})",
             f"{score.score:.2f}",
-            score.signature,
             f"{result.date:%Y-%m-%d}",
             (result.commit or "–")[:12],
+            score.signature,
         ]
         for run in _runs(report)
         for file, result in run.recorded.items()
         for score in result.scores
     ]
-    columns = ["run", "file", "text", "metric", "score", "signature", "date", "commit"]
+    columns = ["run", "file", "text", "metric", "score", "date", "commit", "signature"]
     note = " ".join(_agreement(report, run) for run in _runs(report)).strip()
     return Grid("Scores that are recorded in the run folders", columns, rows, note)
 
@@ -334,8 +336,8 @@ def _calibration(report: Report) -> tuple[charts.Chart | None, Grid, Grid]:
 
 def _changed(report: Report) -> Grid:
     first = report.systems[0].name
-    rows = [[key, was, now, system.name] for system in report.systems[1:] for key, was, now in system.changed]
-    return Grid("Keys that differ", ["key", f"in {first}", "in the other", "the other"], rows)
+    rows = [[system.name, *changed] for system in report.systems[1:] for changed in system.changed]
+    return Grid(f"Keys that differ from {first}", ["system", "key", f"in {first}", "in the system"], rows)
 
 
 def _environment(report: Report) -> Grid:
@@ -357,7 +359,8 @@ def _facts(run: RunPart) -> dict[str, str]:
     cost = result.training
     machine = (cost and cost.machine) or result.machine
     found |= {
-        "commit": _commit(run) or "–",
+        "commit that trained": (cost and cost.commit) or "–",
+        "commit of the result": result.commit or "–",
         "date": f"{result.date:%Y-%m-%d %H:%M}",
         "machine": machine.description if machine else "–",
         "device, threads": f"{machine.device}, {machine.threads}" if machine else "–",

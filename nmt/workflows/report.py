@@ -242,5 +242,5 @@ def _text(texts: OneText, experiment: Experiment, words: _Words) -> ReportedText
 def _here(device: str) -> list[tuple[str, str]]:
     found = machine(choose_device(device))
     versions = {name: str(value) for name, value in Versions.installed().model_dump().items() if value}
-    facts = {"commit": source_commit() or "–", "machine": found.description, **versions}
+    facts = {"commit of the result": source_commit() or "–", "machine": found.description, **versions}
     return [*facts.items()]

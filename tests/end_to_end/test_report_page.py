@@ -85,7 +85,7 @@ def test_two_systems_are_compared_word_by_word(page: Page) -> None:
     page.get_by_label("in the order").select_option("as in the text")
     assert names(page)[:2] == ["Sentence 1", "Sentence 2"]
     expect(page.locator("#legend")).to_have_text(
-        "Marked: words of run that other lacks, and the other way round."
+        "Marked: words of run that other lacks, and the other way round. Scores are sentence chrF2."
     )
     first = page.locator("#list li").first
     expect(first.locator("dt")).to_have_text(

@@ -194,7 +194,7 @@ function show() {
     .sort(([a, x], [b, y]) => a - b || x.n - y.n)
     .map(([, it]) => it);
   const against = other() === REFERENCE ? "the reference" : data.systems[other()];
-  by("legend").textContent = `Marked: words of ${data.systems[one()]} that ${against} lacks, and the other way round.`;
+  by("legend").textContent = `Marked: words of ${data.systems[one()]} that ${against} lacks, and the other way round. Scores are sentence chrF2.`;
   by("list").replaceChildren();
   shown = 0;
   more();
