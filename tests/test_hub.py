@@ -1,5 +1,6 @@
 """nmt.hub: models by hf:// names, fetched from a small hub on this machine."""
 
+import errno
 import json
 import shutil
 import subprocess
@@ -73,6 +74,18 @@ def test_a_model_is_fetched_once_and_is_whole_without_links(
     assert nmt.load(f"hf://some/model@{commit}").translate(LINES) == expected
     assert hub.asked == []
     assert capsys.readouterr() == ("", "")
+
+
+def test_where_files_cannot_have_two_names_they_are_copied(
+    hub: ModelHub, exported: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_: object) -> None:
+        raise OSError(errno.EXDEV, "Invalid cross-device link")
+
+    monkeypatch.setattr("nmt.hub.os.link", refuse)
+    hub.put("some/model", exported)
+    assert (local(NAME) / "model.onnx").read_bytes() == (exported / "model.onnx").read_bytes()
+    assert (local(NAME) / "model.onnx").stat().st_nlink == 1
 
 
 def test_a_later_commit_is_fetched_and_the_earlier_one_stays(

@@ -26,11 +26,18 @@ Overrides = Annotated[
         "--set", metavar="KEY=VALUE", help="override a key, such as training.max_updates=500; repeatable"
     ),
 ]
-Model = Annotated[Path, typer.Option("--model", metavar="RUN", help="run folder", show_default=False)]
+Model = Annotated[
+    Path,
+    typer.Option("--model", metavar="RUN", help="run folder, or hf://USER/REPOSITORY", show_default=False),
+]
 Models = Annotated[
     list[Path],
     typer.Option(
-        "--model", metavar="RUN", help="run folder; give several for an ensemble", show_default=False
+        "--model",
+        metavar="MODEL",
+        help="run, exported model, one that ships, such as de-en, or hf://USER/REPOSITORY@REVISION; give "
+        "several runs for an ensemble",
+        show_default=False,
     ),
 ]
 LanguageModel = Annotated[

@@ -40,7 +40,13 @@ TAKES: dict[Way, str] = {
 }
 
 ModelsIfAny = Annotated[
-    list[Path] | None, typer.Option("--model", metavar="RUN", help="run folder; give several for an ensemble")
+    list[Path] | None,
+    typer.Option(
+        "--model",
+        metavar="MODEL",
+        help="run, exported model, one that ships, such as de-en, or hf://USER/REPOSITORY@REVISION; give "
+        "several runs for an ensemble",
+    ),
 ]
 Hypotheses = Annotated[Path | None, typer.Option(metavar="FILE", help="file of translations, one per line")]
 References = Annotated[

@@ -12,7 +12,8 @@ ModelsOfPairs = Annotated[
     typer.Option(
         "--model",
         metavar="MODEL",
-        help="run, exported model or one that ships, such as de-en; give one for each pair of languages",
+        help="run, exported model, one that ships, such as de-en, or hf://USER/REPOSITORY@REVISION; give one "
+        "for each pair of languages",
         show_default=False,
     ),
 ]

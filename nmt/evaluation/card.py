@@ -162,8 +162,9 @@ class Card:
         lines = [f"`{configuration}` is its configuration. It names the data, which is not here."]
         cost = next((result.training for result in self.results if result.training), None)
         if cost:
-            minutes = cost.cpu_minutes or cost.wall_minutes
-            lines.append(f"{cost.updates:,} updates took {minutes:,.0f} CPU minutes.")
+            known = cost.cpu_minutes is not None
+            minutes = f"{cost.cpu_minutes:,.0f} CPU minutes" if known else f"{cost.wall_minutes:,.0f} minutes"
+            lines.append(f"{cost.updates:,} updates took {minutes}.")
         if self.results:
             of = self.results[0]
             commit = (cost and cost.commit) or of.commit or UNKNOWN
