@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import NamedTuple
 
 from nmt.builders.corpus import directions_of, languages_of
 from nmt.builders.engine import open_translator
@@ -13,6 +14,13 @@ from nmt.errors import UserError
 from nmt.evaluation.metrics import bleu_signature, bleu_tokenizer
 from nmt.evaluation.verdict import SEED, TRIALS, Counts, Verdict, counts_of, judge
 from nmt.workflows.score import held_out_with_tags, pairs_of_files, run_experiment
+
+
+class OwnText(NamedTuple):
+    """What one of several runs reads: its sources, and their tag, "" for none."""
+
+    sources: list[str]
+    tag: str
 
 
 class OneText:
@@ -34,10 +42,10 @@ class OneText:
         """The targets of the pairs."""
         return [pair.trg for pair in self.pairs]
 
-    def add(self, folder: Path, experiment: Experiment) -> str:
-        """Read the text of another run and return the tag of its sources, "" for none.
+    def add(self, folder: Path, experiment: Experiment) -> OwnText:
+        """Read the text of another run and return what it reads.
 
-        Raises UserError where the run has another text, none, or one in another language.
+        Raises UserError where the run has other targets, none, or some in another language.
         """
         directions, language = directions_of(experiment.data), languages_of(experiment.data).trg
         if self.to and not directions and language not in (self.to, None):
@@ -59,7 +67,7 @@ class OneText:
                 f"{folder}: its split {self.split} has other targets than that of {self.first}; "
                 "compare runs on one test set"
             )
-        return tag
+        return OwnText([pair.src for pair in pairs], tag)
 
     def _read(self, folder: Path, experiment: Experiment, tag: str) -> list[Pair]:
         if self.files is not None:
@@ -95,9 +103,9 @@ def compare_configurations(
     found: list[Counts] = []
     for folder in (*runs, *others):
         experiment = run_experiment(folder, (), ["decoding.beam"] if beam else [])
-        tag = texts.add(folder, experiment)
+        sources, tag = texts.add(folder, experiment)
         options = TranslationOptions(models=(folder,), tag=tag, beam=beam, device=device, precision="float32")
-        outputs = open_translator(options, experiment).translate([pair.src for pair in texts.pairs])
+        outputs = open_translator(options, experiment).translate(sources)
         found.append(counts_of(outputs, texts.references, texts.tokenize))
     verdict = judge(found[: len(runs)], found[len(runs) :])
     return verdict, f"{bleu_signature(texts.tokenize)}|bootstrap:{TRIALS}|over:seeds+sentences|seed:{SEED}"

@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from itertools import islice
 from pathlib import Path
 
-from nmt.builders.corpus import corpus_of, languages_of
+from nmt.builders.corpus import corpus_of, directions_of, languages_of
 from nmt.builders.engine import open_translator
 from nmt.builders.hardware import choose_device
 from nmt.config.experiment import Experiment
@@ -76,20 +76,26 @@ def report_runs(
     """
     experiments = _experiments(folders, options)
     texts = OneText(options.split, options.to, options.files)
-    tags = [texts.add(folder, each) for folder, each in experiments.items()]
+    own = [texts.add(folder, each) for folder, each in experiments.items()]
+    for folder, each in zip(experiments, own, strict=True):
+        if each.sources != own[0].sources:
+            raise UserError(
+                f"{folder}: has other sources than {folders[0]}; a report is on runs that read one text, and "
+                "nmt compare takes others"
+            )
     references = texts.references
     translated = []
-    for (folder, experiment), tag in zip(experiments.items(), tags, strict=True):
+    for (folder, experiment), (sources, tag) in zip(experiments.items(), own, strict=True):
         chosen = TranslationOptions(
             models=(folder,), tag=tag, beam=options.beam, device=options.device, precision="float32"
         )
         translator = open_translator(chosen, experiment)
-        found = translator.translations([pair.src for pair in texts.pairs], details=True)
+        found = translator.translations(sources, details=True)
         counts = counts_of([each.text for each in found], references, texts.tokenize)
         translated.append(_Translated(folder, experiment, found, counts, translator.trg_tokenizer))
         log(f"{folder}: {len(found):,} sentences translated")
     groups = _systems(translated)
-    words = _Words(texts, translated[0].experiment, tags[0])
+    words = _Words(texts, translated[0].experiment, own[0].tag)
     names = _names(groups)
     first = groups[0]
     systems = [
@@ -104,7 +110,7 @@ def report_runs(
     ]
     beams = {str(options.beam or each.experiment.decoding.beam) for each in translated}
     return Report(
-        text=_text(texts, translated[0].experiment, words),
+        text=_text(texts, translated[0].experiment, own[0].tag, words),
         systems=systems,
         search=f"a beam of {' or '.join(sorted(beams))}, in float32",
         command=command,
@@ -225,14 +231,14 @@ def _closer(run: _Translated, texts: OneText, words: _Words) -> Closer:
     )
 
 
-def _text(texts: OneText, experiment: Experiment, words: _Words) -> ReportedText:
-    languages = languages_of(experiment.data)
-    known = languages.src and texts.language
+def _text(texts: OneText, experiment: Experiment, tag: str, words: _Words) -> ReportedText:
+    of_tag = {each.src for each in directions_of(experiment.data) if each.tag == tag}
+    src = next(iter(of_tag)) if len(of_tag) == 1 else languages_of(experiment.data).src
     files = " ".join(path.name for path in texts.files or ())
     return ReportedText(
         name=files or corpus_of(experiment).name,
         split=None if texts.files else texts.split,
-        languages=f"{languages.src}→{texts.language}" if known else "",
+        languages=f"{src}→{texts.language}" if src and texts.language else "",
         pairs=texts.pairs,
         training_pairs=words.pairs,
         unknown=words.unknown,

@@ -15,9 +15,10 @@ from nmt.builders.engine import open_translator
 from nmt.config.loading import dump_experiment, load_experiment
 from nmt.decoding.options import TranslationOptions
 from nmt.errors import UserError
-from nmt.evaluation.metrics import scores
+from nmt.evaluation.metrics import corpus_bleu, scores
 from nmt.report.content import Report
 from nmt.report.page import render
+from nmt.workflows.compare import compare_configurations
 from nmt.workflows.report import ReportOptions, report_runs
 from nmt.workflows.score import held_out
 
@@ -94,6 +95,30 @@ def test_without_the_training_text_there_are_no_frequencies(tiny_run: Path, tmp_
     found = report(tiny_run, files=files, overrides=[f"data.tsv.train={tmp_path / 'gone.tsv'}"])
     assert found.text.training_pairs == 0
     assert "By frequency" not in render(found)
+
+
+def test_a_model_with_tags_is_reported_on_for_one_language(tagged_run: Path) -> None:
+    with pytest.raises(UserError, match=r"translates to .*; say which, such as --to"):
+        report(tagged_run)
+    found = report(tagged_run, to="de")
+    assert found.text.languages == "en→de"
+    assert len(found.text.pairs) == 12
+    assert found.text.training_pairs == 200
+    assert "tagged" in render(found)
+
+
+def test_runs_that_read_other_sources_are_refused(tiny_run: Path, tmp_path: Path) -> None:
+    lines = (tiny_run.parent / "test.tsv").read_text(encoding="utf-8").splitlines()
+    (tmp_path / "test.tsv").write_text("".join(f"der {line}\n" for line in lines), encoding="utf-8")
+    other = copy(tiny_run, tmp_path / "other", f"data.tsv.test={tmp_path / 'test.tsv'}")
+    with pytest.raises(UserError, match=r"other: has other sources than .*; a report is on runs that read"):
+        report(tiny_run, other)
+    verdict, _ = compare_configurations([tiny_run], [other], split="test", beam=None, device="cpu")
+    experiment = load_experiment(other / "config.yaml")
+    options = TranslationOptions(models=(other,), precision="float32")
+    pairs = held_out(experiment, "test")
+    outputs = open_translator(options, experiment).translate([pair.src for pair in pairs])
+    assert verdict.b.scores == (pytest.approx(corpus_bleu(outputs, [pair.trg for pair in pairs])),)
 
 
 def test_what_no_report_can_be_on_is_refused(
