@@ -29,6 +29,7 @@ FILES = (
     ),
 )
 PROBE_SECONDS = 5.0
+COPIES = "nmt"  # the folder of the copies, in the hub's cache of a repository
 _MOST_BYTES = 10_000 * MB
 _COMMIT = re.compile("[0-9a-f]{40}")
 
@@ -74,6 +75,15 @@ def local(model: Path) -> Path:
         return _fetched(name)
 
 
+def name_of_copy(folder: Path) -> str | None:
+    """Return the name of what `local` fetched, hf://user/repo@commit, by its folder; None for another."""
+    place, among = folder.parent.parent.name, folder.parent.name
+    found = re.fullmatch("models--([^/]+?)--([^/]+)", place)
+    if found is None or among != COPIES or not _COMMIT.fullmatch(folder.name):
+        return None
+    return str(HubName(f"{found[1]}/{found[2]}", folder.name))
+
+
 @contextmanager
 def hub_errors(name: HubName) -> Iterator[None]:
     """Raise UserError, in one line, for what goes wrong with a repository of the hub."""
@@ -107,7 +117,7 @@ def _fetched(name: HubName) -> Path:
     from huggingface_hub import constants, snapshot_download
     from huggingface_hub.errors import LocalEntryNotFoundError
 
-    copies = Path(constants.HF_HUB_CACHE) / f"models--{name.repo.replace('/', '--')}" / "nmt"
+    copies = Path(constants.HF_HUB_CACHE) / f"models--{name.repo.replace('/', '--')}" / COPIES
     if name.commit and (copies / name.commit).is_dir():
         return copies / name.commit
     info = _asked(name)

@@ -15,7 +15,8 @@ from huggingface_hub import constants
 import nmt
 import nmt.runtime
 from nmt.errors import UserError
-from nmt.hub import HubName, local
+from nmt.hub import HubName, local, name_of_copy
+from nmt.results import read_result
 from tests.support.model_hub import ModelHub, asked_hub
 
 Command: TypeAlias = Callable[..., tuple[object, str, str]]
@@ -61,6 +62,7 @@ def test_a_model_is_fetched_once_and_is_whole_without_links(
     commit = hub.put("some/model", exported)
     folder = local(NAME)
     assert folder.name == commit
+    assert (name_of_copy(folder), name_of_copy(exported)) == (f"hf://some/model@{commit}", None)
     files = sorted(path.relative_to(folder) for path in folder.rglob("*") if path.is_file())
     assert files == sorted(path.relative_to(exported) for path in exported.rglob("*") if path.is_file())
     assert not any(path.is_symlink() for path in folder.rglob("*"))
@@ -182,6 +184,13 @@ def test_commands_take_such_a_name(hub: ModelHub, tiny_run: Path, tmp_path: Path
     files = ("--src", tmp_path / "src", "--ref", tmp_path / "ref", "--output", tmp_path / "scores")
     code, out, err = command("score", "--model", "hf://some/model", *files)
     assert (code, "BLEU" in out, err) == (0, True, "")
+    several = ("--model", "hf://some/model", "--model", tiny_run)
+    again = ("--src", tmp_path / "src", "--ref", tmp_path / "ref", "--output", tmp_path / "together")
+    assert command("score", *several, *again)[0] == 0
+    made = read_result(tmp_path / "together").decoding
+    commit = next(iter(hub.repositories["some/model"].commits))
+    assert made
+    assert made.settings["models"] == [f"hf://some/model@{commit}", str(tiny_run)]
     code, out, err = command("translate", "--model", "hf://some/nothing", stdin="x\n")
     assert (code, out, len(err.splitlines())) == (2, "", 1)
 

@@ -26,6 +26,7 @@ from nmt.data.spool import SpooledCorpus
 from nmt.decoding.options import TranslationOptions
 from nmt.errors import UserError
 from nmt.files import check_new, remove, replace_text, replacing, sha256
+from nmt.hub import name_of_copy
 from nmt.jobs.blocks import blocks
 from nmt.machine import source_commit
 from nmt.results import Versions
@@ -176,7 +177,7 @@ def _models(folder: Path, languages: tuple[str, str]) -> Iterator[_Model]:
         )
     sums = _checksums(folder, found, weights)
     for way, (src, trg, tag) in fitting:
-        name = readable(str(folder))
+        name = readable(name_of_copy(folder) or str(folder))
         record = TranslatingModel(model=name, direction=way, src=src, trg=trg, tag=tag, files=sums)
         yield _Model(found, record, data)
 

@@ -32,6 +32,7 @@ from nmt.decoding.options import TranslationOptions
 from nmt.decoding.translator import Translator
 from nmt.errors import UserError
 from nmt.evaluation.metrics import form_of, label_scores, scores, text_scores
+from nmt.hub import name_of_copy
 from nmt.results import Decoding, Result, Score, read_result
 from nmt.run import Run
 from nmt.tasks.language_modeling import LanguageModelTask
@@ -192,9 +193,9 @@ def score_run(
     translator = open_translator(replace(options, tag=groups[0].tag), experiment)
     together: dict[str, JsonValue] = {}
     if len(options.models) > 1:
-        together["models"] = [readable(str(folder)) for folder in options.models]
+        together["models"] = [readable(name_of_copy(folder) or str(folder)) for folder in options.models]
     if options.lm:
-        together |= {"lm": readable(str(options.lm)), "lm_weight": options.weight}
+        together |= {"lm": readable(name_of_copy(options.lm) or str(options.lm)), "lm_weight": options.weight}
     sources = [pair.src for pair in data.pairs]
     translator.translate(sources[:8])  # the first products include the creation of kernels
     began = time.perf_counter()

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from nmt.builders.engine import open_translator
 from nmt.decoding.options import TranslationOptions
+from nmt.hub import name_of_copy
 from nmt.machine import source_commit
 from nmt.results import Decoding, Machine, Result
 from nmt.runtime.manifest import Manifest
@@ -33,7 +34,7 @@ def score_exported(
     outputs = translator.translate(sources)
     seconds = time.perf_counter() - began
     result = score_texts(
-        options.models[0].name,
+        name_of_copy(options.models[0]) or options.models[0].name,
         outputs,
         dataset,
         references,
