@@ -99,6 +99,11 @@ class Report:
     here: Sequence[tuple[str, str]]
     date: str
 
+    @property
+    def runs(self) -> list[RunPart]:
+        """The runs of all systems, in order."""
+        return [run for system in self.systems for run in system.runs]
+
 
 def show_p(p: float) -> str:
     """Return p as text; no smaller one can be had of so many resamples."""

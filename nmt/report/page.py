@@ -6,7 +6,6 @@ import json
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from shlex import quote
 from typing import NamedTuple
 
 import numpy as np
@@ -17,6 +16,7 @@ from nmt.report import charts
 from nmt.report.buckets import bucket_tables, fault_letters
 from nmt.report.content import Report, RunPart, System, mean_of, verdicts, what_p_ignores
 from nmt.report.grid import Grid
+from nmt.report.origin import commands, environment_table
 
 PAGE = Path(__file__).parent / "page"
 COLOURS = 6  # of lines, as in report.css
@@ -91,8 +91,8 @@ def render(report: Report) -> str:
         "bins": bins,
         "left_out": _left_out(sentences.shown, len(report.text.pairs)),
         "changed": _changed(report),
-        "environment": _environment(report),
-        "commands": dict(_commands(report)),
+        "environment": environment_table(report),
+        "commands": dict(commands(report)),
         "data": Markup(sentences.json),
         "colours": COLOURS,
         "width": charts.WIDTH,
@@ -219,10 +219,6 @@ def _overview(report: Report) -> Grid:
     return Grid("Systems", columns, rows, note)
 
 
-def _runs(report: Report) -> list[RunPart]:
-    return [run for system in report.systems for run in system.runs]
-
-
 def _scores(report: Report) -> Grid:
     rows = [
         [
@@ -233,7 +229,7 @@ def _scores(report: Report) -> Grid:
             f"{low:.2f} to {high:.2f}",
             score.signature,
         ]
-        for run in _runs(report)
+        for run in report.runs
         for score, low, high in run.scores
     ]
     note = (
@@ -258,12 +254,12 @@ def _recorded(report: Report) -> Grid:
             (result.commit or "–")[:12],
             score.signature,
         ]
-        for run in _runs(report)
+        for run in report.runs
         for file, result in run.recorded.items()
         for score in result.scores
     ]
     columns = ["run", "file", "text", "metric", "score", "date", "commit", "signature"]
-    note = " ".join(_agreement(report, run) for run in _runs(report)).strip()
+    note = " ".join(_agreement(report, run) for run in report.runs).strip()
     return Grid("Scores that are recorded in the run folders", columns, rows, note)
 
 
@@ -300,7 +296,7 @@ def _curves(report: Report) -> Iterator[charts.Chart | None]:
 
 def _validations(report: Report) -> Grid:
     rows = []
-    for run in _runs(report):
+    for run in report.runs:
         losses = dict(zip(*run.curves.get("validation/loss", ([], [])), strict=True))
         scores = dict(zip(*run.curves.get("validation/bleu", ([], [])), strict=True))
         for step in sorted(losses | scores):
@@ -338,59 +334,3 @@ def _changed(report: Report) -> Grid:
     first = report.systems[0].name
     rows = [[system.name, *changed] for system in report.systems[1:] for changed in system.changed]
     return Grid(f"Keys that differ from {first}", ["system", "key", f"in {first}", "in the system"], rows)
-
-
-def _environment(report: Report) -> Grid:
-    """Return what each run was trained with, a column each, and what made this report."""
-    runs = _runs(report)
-    columns = ["fact", *(run.name for run in runs), "this report"]
-    facts: list[dict[str, str]] = [_facts(run) for run in runs]
-    facts.append(dict(report.here))
-    keys = list(dict.fromkeys(key for each in facts for key in each))
-    rows = [[key, *(each.get(key, "–") for each in facts)] for key in keys]
-    note = "The runs as their results record them; checksums are SHA-256 of the raw text."
-    return Grid("Machine, versions and data", columns, rows, note)
-
-
-def _facts(run: RunPart) -> dict[str, str]:
-    found = {"folder": run.folder, "seed": str(run.seed)}
-    if (result := run.trained) is None:
-        return found
-    cost = result.training
-    machine = (cost and cost.machine) or result.machine
-    found |= {
-        "commit that trained": (cost and cost.commit) or "–",
-        "commit of the result": result.commit or "–",
-        "date": f"{result.date:%Y-%m-%d %H:%M}",
-        "machine": machine.description if machine else "–",
-        "device, threads": f"{machine.device}, {machine.threads}" if machine else "–",
-        "precision": (cost and cost.precision) or "–",
-    }
-    found |= {name: str(value) for name, value in result.versions.model_dump().items() if value}
-    found |= {f"{side} tokenizer": each[:16] for side, each in result.tokenizers.items()}
-    return found | {f"{split} text": each[:16] for split, each in result.data_hashes.items()}
-
-
-def _commit(run: RunPart) -> str | None:
-    """Return the commit that trained the run; early results have one commit for all."""
-    if (result := run.trained) is None:
-        return None
-    return (result.training and result.training.commit) or result.commit
-
-
-def _commands(report: Report) -> Iterator[tuple[str, str]]:
-    for run in _runs(report):
-        commit = _commit(run) or "COMMIT"
-        folder = quote(f"runs/{run.name}")
-        lines = [
-            f"git checkout {commit.partition('-')[0]}",
-            "pip install -e . -c constraints.txt",
-            f"nmt train config.yaml --set seed={run.seed} --run {folder}    # config.yaml as above",
-            f"nmt score --model {folder}",
-        ]
-        if run.trained:
-            lines.insert(0, f"nmt reproduce {quote(run.folder)}    # does it all and compares; or by hand:")
-        if "-" in commit:
-            lines[-4] += "    # the files had changes that are not in this commit"
-        yield run.name, "\n".join(lines)
-    yield "This report", report.command

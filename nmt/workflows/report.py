@@ -1,7 +1,7 @@
 """Runs → a report: each translates one text as nmt score does, and is looked at from all sides."""
 
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from itertools import islice
@@ -13,8 +13,10 @@ from nmt.builders.hardware import choose_device
 from nmt.config.experiment import Experiment
 from nmt.config.loading import changed_keys, dump_experiment, flat
 from nmt.config.model import ModelConfig
+from nmt.decoding.engine import Engine
 from nmt.decoding.options import TranslationOptions
 from nmt.decoding.translation import Translation
+from nmt.decoding.translator import Translator
 from nmt.errors import UserError
 from nmt.evaluation.buckets import (
     LENGTHS,
@@ -31,10 +33,9 @@ from nmt.evaluation.curves import read_curves
 from nmt.evaluation.metrics import bounded_scores, sentence_chrf
 from nmt.evaluation.verdict import Counts, counts_of, judge
 from nmt.machine import source_commit
-from nmt.report.content import Closer, Report, ReportedText, RunPart, System
-from nmt.results import Versions, read_result
+from nmt.report.content import Closer, Curves, Report, ReportedText, RunPart, System
+from nmt.results import Result, Versions, read_result
 from nmt.run import Run
-from nmt.tokenization.tokenizer import Tokenizer
 from nmt.workflows.calibrate import judged_words
 from nmt.workflows.compare import OneText
 from nmt.workflows.result import machine
@@ -56,14 +57,23 @@ class ReportOptions:
 
 
 @dataclass(frozen=True)
-class _Translated:
-    """A run with its output."""
+class _Opened:
+    """A run that is ready to translate, with all that is read of its folder."""
 
     folder: Path
     experiment: Experiment
+    translator: Translator[Engine]
+    curves: Curves
+    recorded: Mapping[str, Result]
+
+
+@dataclass(frozen=True)
+class _Translated:
+    """A run with its output, and what BLEU of any of its sentences follows from."""
+
+    opened: _Opened
     found: Sequence[Translation]
     counts: Counts
-    trg_tokenizer: Tokenizer
 
 
 def report_runs(
@@ -83,34 +93,37 @@ def report_runs(
                 f"{folder}: has other sources than {folders[0]}; a report is on runs that read one text, and "
                 "nmt compare takes others"
             )
+    # All before the first translates: what is wrong with a run shows at once.
+    opened = [
+        _open(folder, experiment, tag, options)
+        for (folder, experiment), (_, tag) in zip(experiments.items(), own, strict=True)
+    ]
     references = texts.references
     translated = []
-    for (folder, experiment), (sources, tag) in zip(experiments.items(), own, strict=True):
-        chosen = TranslationOptions(
-            models=(folder,), tag=tag, beam=options.beam, device=options.device, precision="float32"
-        )
-        translator = open_translator(chosen, experiment)
-        found = translator.translations(sources, details=True)
+    for run in opened:
+        found = run.translator.translations(own[0].sources, details=True)
         counts = counts_of([each.text for each in found], references, texts.tokenize)
-        translated.append(_Translated(folder, experiment, found, counts, translator.trg_tokenizer))
-        log(f"{folder}: {len(found):,} sentences translated")
+        translated.append(_Translated(run, found, counts))
+        log(f"{run.folder}: {len(found):,} sentences translated")
     groups = _systems(translated)
-    words = _Words(texts, translated[0].experiment, own[0].tag)
+    words = _Words(texts, opened[0].experiment, own[0].tag)
     names = _names(groups)
+    run_names = _distinct([run.folder.resolve().name for run in opened], [run.folder for run in opened])
+    of_folder = dict(zip(experiments, run_names, strict=True))
     first = groups[0]
     systems = [
         System(
             name=name,
-            runs=[_run_part(run, references, texts.tokenize) for run in group],
+            runs=[_run_part(run, of_folder[run.opened.folder], references, texts.tokenize) for run in group],
             closer=_closer(group[0], texts, words),
             verdict=None if group is first else judge(_counts(group), _counts(first)),
-            changed=_changed(first[0].experiment, group[0].experiment),
+            changed=_changed(first[0].opened.experiment, group[0].opened.experiment),
         )
         for name, group in zip(names, groups, strict=True)
     ]
-    beams = {str(options.beam or each.experiment.decoding.beam) for each in translated}
+    beams = {str(options.beam or each.experiment.decoding.beam) for each in opened}
     return Report(
-        text=_text(texts, translated[0].experiment, own[0].tag, words),
+        text=_text(texts, opened[0].experiment, own[0].tag, words),
         systems=systems,
         search=f"a beam of {' or '.join(sorted(beams))}, in float32",
         command=command,
@@ -134,39 +147,61 @@ def _experiments(folders: Sequence[Path], options: ReportOptions) -> dict[Path, 
     return found
 
 
+def _open(folder: Path, experiment: Experiment, tag: str, options: ReportOptions) -> _Opened:
+    chosen = TranslationOptions(
+        models=(folder,), tag=tag, beam=options.beam, device=options.device, precision="float32"
+    )
+    metrics = Run(folder).metrics
+    results = sorted(path.name for path in folder.glob("result*.json"))
+    return _Opened(
+        folder,
+        experiment,
+        open_translator(chosen, experiment),
+        read_curves(metrics) if metrics.is_file() else {},
+        {name: read_result(folder / name) for name in results},
+    )
+
+
 def _systems(runs: Sequence[_Translated]) -> list[list[_Translated]]:
     """Return the runs by configuration, in order; the seed, names and places do not count."""
     groups: dict[str, list[_Translated]] = {}
     for run in runs:
-        keys = flat(run.experiment.model_dump(mode="json"))
+        keys = flat(run.opened.experiment.model_dump(mode="json"))
         groups.setdefault(repr([each for each in keys.items() if _counts_as_other(each[0])]), []).append(run)
     return list(groups.values())
 
 
 def _names(groups: Sequence[Sequence[_Translated]]) -> list[str]:
     """Return a name for each system, all different: of its run or experiment, with a folder if need be."""
+    opened = [group[0].opened for group in groups]
     plain = [
-        group[0].experiment.name if len(group) > 1 else group[0].folder.resolve().name for group in groups
+        run.experiment.name if len(group) > 1 else run.folder.resolve().name
+        for run, group in zip(opened, groups, strict=True)
     ]
-    if len({*plain}) < len(plain):
-        parents = [group[0].folder.resolve().parent.name for group in groups]
-        plain = [f"{parent}/{name}" for parent, name in zip(parents, plain, strict=True)]
-    if len({*plain}) < len(plain):
-        plain = [f"{name} ({number})" for number, name in enumerate(plain, 1)]
-    return plain
+    return _distinct(plain, [run.folder for run in opened])
 
 
-def _run_part(run: _Translated, references: Sequence[str], tokenize: str) -> RunPart:
-    paths = Run(run.folder)
-    results = sorted(path.name for path in run.folder.glob("result*.json"))
+def _distinct(names: Sequence[str], folders: Sequence[Path]) -> list[str]:
+    """Return the names, all with the folder above the run's, or a number, where some are the same."""
+    found = list(names)
+    if len({*found}) < len(found):
+        parents = [folder.resolve().parent.name for folder in folders]
+        found = [f"{parent}/{name}" for parent, name in zip(parents, found, strict=True)]
+    if len({*found}) < len(found):
+        found = [f"{name} ({number})" for number, name in enumerate(found, 1)]
+    return found
+
+
+def _run_part(translated: _Translated, name: str, references: Sequence[str], tokenize: str) -> RunPart:
+    run = translated.opened
     return RunPart(
         folder=str(run.folder),
-        name=run.folder.resolve().name,
+        name=name,
         seed=run.experiment.seed,
         config=dump_experiment(run.experiment),
-        curves=read_curves(paths.metrics) if paths.metrics.is_file() else {},
-        scores=bounded_scores([each.text for each in run.found], references, tokenize=tokenize),
-        recorded={name: read_result(run.folder / name) for name in results},
+        curves=run.curves,
+        scores=bounded_scores([each.text for each in translated.found], references, tokenize=tokenize),
+        recorded=run.recorded,
     )
 
 
@@ -215,7 +250,7 @@ def _closer(run: _Translated, texts: OneText, words: _Words) -> Closer:
     split = split_words(outputs, words.tokenize)
     lengths = [bucket_of(len(line), LENGTHS) for line in words.sources]
     unknown = {*words.unknown}
-    confidence, right = judged_words(run.found, texts.references, run.trg_tokenizer)
+    confidence, right = judged_words(run.found, texts.references, run.opened.translator.trg_tokenizer)
     return Closer(
         translations=run.found,
         scores=[sentence_chrf(*pair) for pair in zip(outputs, texts.references, strict=True)],

@@ -75,7 +75,9 @@ def test_runs_that_differ_in_their_seed_alone_are_one_system(tiny_run: Path, tmp
 
 def test_systems_of_one_name_are_told_apart(tiny_run: Path, tmp_path: Path) -> None:
     runs = [copy(tiny_run, tmp_path / name / "run", f"decoding.beam={n}") for n, name in ((1, "a"), (2, "b"))]
-    assert [system.name for system in report(*runs).systems] == ["a/run", "b/run"]
+    found = report(*runs)
+    assert [system.name for system in found.systems] == ["a/run", "b/run"]
+    assert [run.name for run in found.runs] == ["a/run", "b/run"]
 
 
 def test_files_take_the_place_of_the_split(tiny_run: Path, tmp_path: Path) -> None:
@@ -134,6 +136,12 @@ def test_what_no_report_can_be_on_is_refused(
         report(tmp_path)
     with pytest.raises(UserError, match=r"has no split 'dev'; give --split with one of"):
         report(tiny_run, split="dev")
+    empty = copy(tiny_run, tmp_path / "empty", "decoding.beam=1")
+    (empty / "model.safetensors").unlink()
+    told: list[str] = []
+    with pytest.raises(UserError, match="empty holds no model yet"):
+        report_runs([tiny_run, empty], ReportOptions(), command="", log=told.append)
+    assert told == []  # nothing was translated in vain
     shorter = tmp_path / "short.tsv"
     shorter.write_text("der Hund\tthe dog\n", encoding="utf-8")
     other = copy(tiny_run, tmp_path / "other", f"data.tsv.test={shorter}")
