@@ -14,6 +14,7 @@ ROOT = Path(__file__).parents[1]
         ("experiments/README.md", "experiments"),
         ("experiments/multi30k-variants/README.md", "experiments/multi30k-variants"),
         ("experiments/multi30k-levers/README.md", "experiments/multi30k-levers"),
+        ("experiments/multi30k-records/README.md", "experiments/multi30k-records"),
     ],
 )
 def test_the_results_table_agrees_with_the_results(name: str, results: str) -> None:
