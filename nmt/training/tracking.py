@@ -13,7 +13,7 @@ from nmt.files import MB, open_append, open_regular, replacing
 from nmt.results import Figure, read_metrics
 from nmt.training.sessions import Better, Message, Sample, Session, TrackedRun, close, finite, reason, warn
 from nmt.training.tensorboard_run import TensorBoardRun
-from nmt.training.wandb_session import CLOSE_SECONDS, NAME, WandbRun, start_run
+from nmt.training.wandb_run import CLOSE_SECONDS, NAME, WandbRun, start_run
 
 
 def tracked_runs(folder: Path, experiment: Experiment) -> list[TrackedRun]:

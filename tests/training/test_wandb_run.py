@@ -1,4 +1,4 @@
-"""nmt.training.wandb_session: what wandb is told, and that nothing of it stops a run."""
+"""nmt.training.wandb_run: what wandb is told, and that nothing of it stops a run."""
 
 import json
 import os
@@ -17,7 +17,7 @@ from wandb.errors import CommError
 
 from nmt.config import Experiment
 from nmt.evaluation.alignment import Detail
-from nmt.training import wandb_session
+from nmt.training import wandb_run
 from nmt.training.tracking import Tracker
 
 pytestmark = pytest.mark.slow
@@ -118,7 +118,7 @@ def test_a_service_that_never_stops_is_not_waited_for(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     stuck, teardown = Event(), wandb.teardown
-    monkeypatch.setattr(wandb_session, "START_SECONDS", 0.2)
+    monkeypatch.setattr(wandb_run, "START_SECONDS", 0.2)
     monkeypatch.setattr(wandb, "teardown", stuck.wait)
     monkeypatch.setattr(wandb, "init", refuse)
     monkeypatch.setattr(wandb, "login", lambda **_: True)
