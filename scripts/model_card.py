@@ -19,7 +19,8 @@ import numpy as np
 from nmt.data.lines import in_memory, read_lines
 from nmt.decoding.translator import Translator
 from nmt.evaluation.calibration import Curve, calibration_error
-from nmt.evaluation.card import LIMITS, table, usage
+from nmt.evaluation.card import LIMITS, usage
+from nmt.evaluation.markdown import table
 from nmt.evaluation.metrics import scores
 from nmt.files import replace_bytes
 from nmt.results import Result, Score, read_result

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from nmt.data.directions import languages_of
+from nmt.evaluation.markdown import table
 from nmt.results import Result
 from nmt.runtime.manifest import Kind, Manifest
 
@@ -142,7 +143,7 @@ class Card:
             return f"No scores are known.\n\nWhat the export found:\n\n{checked}"
         head = ["test set", "sentences", "metric", "score", "computed in", "signature"]
         found = f"The graph computes in {self.manifest.precision}. What its export found:"
-        return f"{table(head, rows, numbers=(1, 3))}\n\n{found}\n\n{checked}"
+        return "\n\n".join([table(head, rows, numbers=(1, 3)), found, checked])
 
     def _data(self) -> str:
         hashes = next((result.data_hashes for result in self.results if "train" in result.data_hashes), {})
@@ -185,17 +186,6 @@ def usage(manifest: Manifest, model: str) -> str:
     to = f', to="{targets[0]}"' if needed else ""
     code = f'import nmt.runtime\n\nprint(nmt.runtime.{load}("{model}"{to}).{does}(["{example}"]))'
     return "\n\n".join([*blocks, f"```python\n{code}\n```"])
-
-
-def table(head: Sequence[str], rows: Sequence[Sequence[str]], numbers: Sequence[int]) -> str:
-    """Return a table in Markdown; numbers: the columns that stand to the right."""
-    rules = ["---:" if i in numbers else "---" for i in range(len(head))]
-    return "\n".join(f"| {' | '.join(map(_cell, row))} |" for row in [head, rules, *rows])
-
-
-def _cell(text: str) -> str:
-    """Return a text that ends no cell, in backticks or not."""
-    return text.replace("|", "\\|")
 
 
 def _test_set(result: Result) -> str:

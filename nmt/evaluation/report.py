@@ -2,12 +2,13 @@
 
 import os
 import re
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TypeAlias
 from urllib.parse import quote
 
 from nmt.errors import UserError
+from nmt.evaluation import markdown
 from nmt.evaluation.metrics import CASED, tag_of
 from nmt.files import MB, read_regular, replace_text
 from nmt.results import Result, Score, read_result
@@ -105,8 +106,8 @@ def _rows(columns: _Columns, results: Sequence[Result]) -> list[str]:
     rows = [[value(result) or "-" for value in columns.values()] for result in results]
     if not rows:
         rows = [["*no results yet*"] + [""] * (len(columns) - 1)]
-    rules = ["---:" if name in _NUMERIC else "---" for name in columns]
-    return [_row(columns), _row(rules), *map(_row, rows)]
+    numbers = [place for place, name in enumerate(columns) if name in _NUMERIC]
+    return markdown.table([*columns], rows, numbers).split("\n")
 
 
 def table_is_current(path: Path, results: Results) -> bool:
@@ -204,7 +205,3 @@ def _short(commit: str) -> str:
 
 def _text(value: object) -> str | None:
     return None if value is None else str(value)
-
-
-def _row(cells: Iterable[str]) -> str:
-    return "| " + " | ".join(" ".join(cell.replace("|", "\\|").split()) for cell in cells) + " |"

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from nmt.evaluation.alignment import Detail
+from nmt.evaluation.markdown import table
 from nmt.results import Figure
 from nmt.training.sessions import Better, Sample, pictures
 
@@ -42,9 +43,7 @@ class TensorBoardRun:
         """Log sample translations as a table, and a picture of the attention of each."""
         writer = self._open(step)
         if rows:
-            lines = [("source", "reference", "translation"), ("---",) * 3, *rows]
-            cells = ([cell.replace("|", "\\|") for cell in line] for line in lines)
-            writer.add_text("samples", "\n".join(f"| {' | '.join(line)} |" for line in cells), step)
+            writer.add_text("samples", table(("source", "reference", "translation"), rows), step)
         for number, _, pixels in pictures(details):
             writer.add_image(f"attention/{number}", pixels, step, dataformats="HW")
         writer.flush()

@@ -8,7 +8,7 @@ import pytest
 from huggingface_hub import ModelCard
 
 from nmt.data.directions import Direction
-from nmt.evaluation.card import Card, table, usage
+from nmt.evaluation.card import Card, usage
 from nmt.results import Result, Score, Training, Versions
 from nmt.runtime.bundle import PRETRAINED
 from nmt.runtime.manifest import Manifest
@@ -96,7 +96,3 @@ def test_a_model_of_several_languages_is_told_which(manifest: Manifest) -> None:
     assert 'nmt.runtime.load("m", to="en").translate(' in found
     some_without = (Direction("de", "en", ""), *both)
     assert "to en" not in usage(replace(manifest, directions=some_without), "m")
-
-
-def test_a_bar_ends_no_cell() -> None:
-    assert table(["a", "b"], [["x|y", "1"]], [1]) == "| a | b |\n| --- | ---: |\n| x\\|y | 1 |"
