@@ -92,8 +92,8 @@ def _registry() -> str:
         ).stdout.strip()
     except (OSError, subprocess.SubprocessError):
         raise UserError(
-            f"{NAME} is in npm's registry, and npm, which knows its address, is not at hand; name it in "
-            f"npm_config_registry, or {_ELSEWHERE}"
+            f"{NAME} is in npm's registry, and npm, which knows its address, is not installed or does not "
+            f"answer; name it in npm_config_registry, or {_ELSEWHERE}"
         ) from None
 
 

@@ -72,7 +72,10 @@ def test_without_npm_and_its_variable_it_says_so(
     if npm_fails:
         (package.parent / "npm").write_text("#!/bin/sh\nexit 1\n", encoding="utf-8")
         (package.parent / "npm").chmod(0o755)
-    with pytest.raises(UserError, match=r"is not at hand; name it in npm_config_registry, or give the file"):
+    with pytest.raises(
+        UserError,
+        match=r"is not installed or does not answer; name it in npm_config_registry, or give the file",
+    ):
         npm.read_runtime()
 
 
