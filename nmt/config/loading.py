@@ -105,6 +105,11 @@ def changed_keys(old: Experiment, new: Experiment) -> list[tuple[str, object, ob
     return [(key, was, now) for key, was, now in pairs if was != now]
 
 
+def is_of_one_run(key: str) -> bool:
+    """Say whether runs of one configuration may differ in a dotted key: seed, name, and where things lie."""
+    return f"{key}.".startswith(("seed.", "name.", "tracking.", "data.prepared."))
+
+
 def keys_of_model(experiment: Experiment) -> dict[str, object]:
     """Return value by dotted key of all that says how a trained model computes, as JSON holds it.
 

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 Counts = NDArray[np.int64]  # (S, 10)
 TRIALS, SEED = 2_000, 12345
+METHOD = f"bootstrap:{TRIALS}|over:seeds+sentences|seed:{SEED}"  # the signature of a verdict
 SURE = 1.96  # standard deviations of 95 % of a normal distribution
 
 

@@ -9,7 +9,7 @@ from nmt.decoding.translation import Translation
 from nmt.evaluation.buckets import Faults, SentenceBucket, WordBucket
 from nmt.evaluation.calibration import Bin
 from nmt.evaluation.metrics import Bounded
-from nmt.evaluation.verdict import SEED, TRIALS, Verdict
+from nmt.evaluation.verdict import TRIALS, Group, Verdict
 from nmt.results import Result
 from nmt.training.tracking import Table
 
@@ -110,13 +110,11 @@ def show_p(p: float) -> str:
     return f"p ≤ {2 / TRIALS:.3f}" if p <= 2 / TRIALS else f"p = {p:.3f}"
 
 
-def mean_of(system: System, place: int) -> tuple[float, float | None]:
-    """Return the mean of a score over the runs of a system, and its standard deviation, None of one run."""
-    found = [run.scores[place].score.score for run in system.runs]
-    mean = sum(found) / len(found)
-    if len(found) == 1:
-        return mean, None
-    return mean, (sum((each - mean) ** 2 for each in found) / (len(found) - 1)) ** 0.5
+def spread(system: System, place: int, digits: int = 2) -> str:
+    """Return a score of a system: its mean over the runs, ± its standard deviation if there are several."""
+    found = Group(tuple(run.scores[place].score.score for run in system.runs))
+    around = "" if found.deviation is None else f" ± {found.deviation:.{digits}f}"
+    return f"{found.mean:.{digits}f}{around}"
 
 
 def verdict_in_words(system: System, first: System) -> str:
@@ -138,9 +136,7 @@ def verdicts(report: Report) -> list[str]:
     first, *others = report.systems
     if others:
         return [verdict_in_words(system, first) for system in others]
-    mean, deviation = mean_of(first, 0)
-    spread = "" if deviation is None else f" ± {deviation:.2f}"
-    return [f"{first.name}: BLEU {mean:.2f}{spread} on {report.text.label}."]
+    return [f"{first.name}: BLEU {spread(first, 0)} on {report.text.label}."]
 
 
 def sentence_table(report: Report) -> Table:
@@ -171,8 +167,3 @@ def what_p_ignores(systems: Sequence[System]) -> list[str]:
             "in twenty comparisons of equal systems gives p < 0.05."
         )
     return found
-
-
-def method() -> str:
-    """Return how p and the intervals of differences are found, as a signature."""
-    return f"bootstrap:{TRIALS}|over:seeds+sentences|seed:{SEED}"

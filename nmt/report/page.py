@@ -14,7 +14,7 @@ from nmt.evaluation.metrics import RESAMPLES, RESAMPLES_SEED
 from nmt.evaluation.record import translation_record
 from nmt.report import charts
 from nmt.report.buckets import bucket_tables, fault_letters
-from nmt.report.content import Report, RunPart, System, mean_of, verdicts, what_p_ignores
+from nmt.report.content import Report, RunPart, System, spread, verdicts, what_p_ignores
 from nmt.report.grid import Grid
 from nmt.report.origin import commands, environment_table
 
@@ -189,11 +189,6 @@ def _left_out(shown: int, count: int) -> str:
     return f"{shown:,} of the {count:,} sentences are in this page, evenly spread, to keep it small."
 
 
-def _spread(system: System, place: int) -> str:
-    mean, deviation = mean_of(system, place)
-    return f"{mean:.2f}" if deviation is None else f"{mean:.2f} ± {deviation:.2f}"
-
-
 def _overview(report: Report) -> Grid:
     rows = []
     for system in report.systems:
@@ -205,8 +200,8 @@ def _overview(report: Report) -> Grid:
             [
                 system.name,
                 f"{len(system.runs)} (seed {seeds})",
-                _spread(system, 0),
-                _spread(system, 1),
+                spread(system, 0),
+                spread(system, 1),
                 "–" if size is None else f"{size / 1e6:.1f} M",
                 "–" if cost is None else f"{cost.updates:,}",
                 "–" if cost is None else f"{cost.wall_minutes:.1f}",

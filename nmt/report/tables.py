@@ -1,6 +1,8 @@
 """The table of a paper, in Markdown and in LaTeX: a row a system."""
 
-from nmt.report.content import Report, System, mean_of, method, show_p, what_p_ignores
+from nmt.evaluation.markdown import table
+from nmt.evaluation.verdict import METHOD
+from nmt.report.content import Report, System, show_p, spread, what_p_ignores
 
 _LATEX = str.maketrans(
     {
@@ -21,11 +23,9 @@ _COLUMNS = (0, 1)  # of the scores: BLEU and chrF2
 
 def markdown_table(report: Report) -> str:
     """Return the table with what it stands on below it."""
-    head, *rows = _rows(report)
-    rules = ["---", *["---:"] * (len(head) - 1)]
-    lines = [head, rules, *rows]
-    table = "\n".join(f"| {' | '.join(map(_escape, line))} |" for line in lines)
-    return f"{table}\n\n{' '.join(map(_escape, _caption(report)))}\n\n{_signatures(report, '`')}\n"
+    head, *rows = [[_escape(cell) for cell in line] for line in _rows(report)]
+    made = table(head, rows, range(1, len(head)))
+    return f"{made}\n\n{' '.join(map(_escape, _caption(report)))}\n\n{_signatures(report, '`')}\n"
 
 
 def latex_table(report: Report) -> str:
@@ -52,10 +52,7 @@ def _rows(report: Report) -> list[list[str]]:
 
 
 def _row(system: System, *, several: bool) -> list[str]:
-    shown = []
-    for place in _COLUMNS:
-        mean, deviation = mean_of(system, place)
-        shown.append(f"{mean:.1f}" if deviation is None else f"{mean:.1f} ± {deviation:.1f}")
+    shown = [spread(system, place, digits=1) for place in _COLUMNS]
     p = "" if system.verdict is None else show_p(system.verdict.p).removeprefix("p ").removeprefix("= ")
     return [system.name, str(len(system.runs)), *shown, *([p or "–"] if several else [])]
 
@@ -78,13 +75,13 @@ def _signatures(report: Report, mark: str) -> str:
     scores = [report.systems[0].runs[0].scores[place].score for place in _COLUMNS]
     lines = [f"{score.metric}: {mark}{score.signature}{mark}" for score in scores]
     if len(report.systems) > 1:
-        lines.append(f"p: {mark}{method()}{mark}")
+        lines.append(f"p: {mark}{METHOD}{mark}")
     # Two spaces at the end of a line are Markdown's line break.
     return "  \n".join(lines)
 
 
 def _escape(text: str) -> str:
     """Return text for Markdown, in which none of its characters means anything."""
-    for char in "\\`*_[]<>|":
+    for char in "\\`*_[]<>":
         text = text.replace(char, f"\\{char}")
     return " ".join(text.split())

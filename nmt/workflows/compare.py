@@ -12,7 +12,7 @@ from nmt.data.directions import choose_tag
 from nmt.decoding.options import TranslationOptions
 from nmt.errors import UserError
 from nmt.evaluation.metrics import bleu_signature, bleu_tokenizer
-from nmt.evaluation.verdict import SEED, TRIALS, Counts, Verdict, counts_of, judge
+from nmt.evaluation.verdict import METHOD, Counts, Verdict, counts_of, judge
 from nmt.workflows.score import held_out_with_tags, pairs_of_files, run_experiment
 
 
@@ -108,4 +108,4 @@ def compare_configurations(
         outputs = open_translator(options, experiment).translate(sources)
         found.append(counts_of(outputs, texts.references, texts.tokenize))
     verdict = judge(found[: len(runs)], found[len(runs) :])
-    return verdict, f"{bleu_signature(texts.tokenize)}|bootstrap:{TRIALS}|over:seeds+sentences|seed:{SEED}"
+    return verdict, f"{bleu_signature(texts.tokenize)}|{METHOD}"

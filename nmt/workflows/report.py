@@ -11,7 +11,7 @@ from nmt.builders.corpus import corpus_of, directions_of, languages_of
 from nmt.builders.engine import open_translator
 from nmt.builders.hardware import choose_device
 from nmt.config.experiment import Experiment
-from nmt.config.loading import changed_keys, dump_experiment, flat
+from nmt.config.loading import changed_keys, dump_experiment, flat, is_of_one_run
 from nmt.config.model import ModelConfig
 from nmt.decoding.engine import Engine
 from nmt.decoding.options import TranslationOptions
@@ -167,7 +167,7 @@ def _systems(runs: Sequence[_Translated]) -> list[list[_Translated]]:
     groups: dict[str, list[_Translated]] = {}
     for run in runs:
         keys = flat(run.opened.experiment.model_dump(mode="json"))
-        groups.setdefault(repr([each for each in keys.items() if _counts_as_other(each[0])]), []).append(run)
+        groups.setdefault(repr([each for each in keys.items() if not is_of_one_run(each[0])]), []).append(run)
     return list(groups.values())
 
 
@@ -211,12 +211,7 @@ def _counts(group: Sequence[_Translated]) -> list[Counts]:
 
 def _changed(first: Experiment, other: Experiment) -> list[tuple[str, str, str]]:
     found = changed_keys(first, other)
-    return [(key, str(was), str(now)) for key, was, now in found if _counts_as_other(key)]
-
-
-def _counts_as_other(key: str) -> bool:
-    """Say whether runs that differ in this key are different systems."""
-    return not key.startswith("tracking.") and key not in ("name", "seed", "data.prepared")
+    return [(key, str(was), str(now)) for key, was, now in found if not is_of_one_run(key)]
 
 
 class _Words:

@@ -12,7 +12,7 @@ from tempfile import TemporaryDirectory
 from typing import Final, NamedTuple
 
 import nmt
-from nmt.config.loading import flat, read_tree
+from nmt.config.loading import flat, is_of_one_run, read_tree
 from nmt.errors import UserError
 from nmt.evaluation.reproduction import Verdict, first_difference, judge
 from nmt.files import MB, read_regular, replace_text
@@ -22,8 +22,6 @@ from nmt.training.launch import forwarding, start
 
 EXPERIMENTS: Final = Path("experiments")
 _PACKAGE: Final = Path(nmt.__file__).parent
-# What may differ between two seeds of one configuration.
-_OF_A_SEED: Final = ("seed", "name", "tracking", "data.prepared")
 
 
 class Recorded(NamedTuple):
@@ -265,11 +263,7 @@ def _other_seeds(recorded: Recorded) -> list[Result]:
 
 
 def _without_seed(configuration: Mapping[str, object]) -> dict[str, object]:
-    return {
-        key: value
-        for key, value in flat(configuration).items()
-        if not any(f"{key}.".startswith(f"{free}.") for free in _OF_A_SEED)
-    }
+    return {key: value for key, value in flat(configuration).items() if not is_of_one_run(key)}
 
 
 def _versions(result: Result) -> str:

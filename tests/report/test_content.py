@@ -3,7 +3,7 @@ from dataclasses import replace
 import pytest
 
 from nmt.evaluation.verdict import Group, Verdict
-from nmt.report.content import mean_of, sentence_table, show_p, verdict_in_words, verdicts, what_p_ignores
+from nmt.report.content import sentence_table, show_p, spread, verdict_in_words, verdicts, what_p_ignores
 from reporting import PAIRS, report, system
 
 RIGHT = [pair.trg for pair in PAIRS]
@@ -33,10 +33,8 @@ def test_a_verdict_says_which_is_better_or_that_none_is(difference: float, p: fl
 def test_the_mean_is_over_seeds() -> None:
     both = system("a", RIGHT, WRONG)
     a, b = (run.scores[0].score.score for run in both.runs)
-    mean, deviation = mean_of(both, 0)
-    assert mean == pytest.approx((a + b) / 2)
-    assert deviation == pytest.approx(abs(a - b) / 2**0.5)
-    assert mean_of(system("a", RIGHT), 0)[1] is None
+    assert spread(both, 0) == f"{(a + b) / 2:.2f} ± {abs(a - b) / 2**0.5:.2f}"
+    assert spread(system("a", RIGHT), 0, digits=1) == f"{a:.1f}"
 
 
 def test_what_p_ignores_depends_on_the_runs() -> None:

@@ -16,7 +16,7 @@ def test_a_row_is_a_system_with_its_mean_over_seeds_and_p() -> None:
     caption = lines[5]
     assert caption.startswith("corpus test de→en, 3 sentences. Scores are cased")
     assert "Mean ± standard deviation over the seeds." in caption
-    assert "se\\|cond has one run, whose luck of the seed p ignores" in caption
+    assert "se|cond has one run, whose luck of the seed p ignores" in caption
     assert lines[7].startswith("BLEU: `nrefs:1|case:mixed")
     assert "bootstrap:2000|over:seeds+sentences" in lines[9]
 
