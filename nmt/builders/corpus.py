@@ -31,6 +31,7 @@ from nmt.data.preparation import TrainTokenizers
 from nmt.data.text import NormalizedCorpus
 from nmt.errors import UserError
 from nmt.tokenization.preprocessing import Preprocessing, preprocessed, preprocessing_of
+from nmt.tokenization.reversal import right_to_left
 from nmt.tokenization.tokenizer import Tokenizer
 from nmt.tokenization.words import WordTokenizer
 
@@ -186,5 +187,17 @@ def preprocessing_tokenizers(data: config.DataConfig, train: TrainTokenizers) ->
             return train(pairs)
         changed = train(lambda: (Pair(src(pair.src), trg(pair.trg)) for pair in pairs()))
         return preprocessed(*changed, (src, trg))
+
+    return trained
+
+
+def reversing_tokenizers(data: config.DataConfig, train: TrainTokenizers) -> TrainTokenizers:
+    """Return `train`, giving a tokenizer of the target that reverses it if the data section says so."""
+    if not data.reverse_target:
+        return train
+
+    def trained(pairs: Callable[[], Iterator[Pair]]) -> tuple[Tokenizer, Tokenizer]:
+        src, trg = train(pairs)
+        return src, right_to_left(trg)
 
     return trained

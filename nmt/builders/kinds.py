@@ -26,8 +26,9 @@ from nmt.data.prepared import Prepared
 from nmt.data.stream import StreamBatches
 from nmt.data.text import TextEncoder
 from nmt.decoding.scorers import ModelScorer
+from nmt.decoding.sources import SourceLimits
 from nmt.decoding.torch_engine import TorchEngine
-from nmt.decoding.translator import SourceLimits, Translator
+from nmt.decoding.translator import Translator
 from nmt.errors import UserError
 from nmt.evaluation.alignment import Detail
 from nmt.evaluation.metrics import (

@@ -8,6 +8,7 @@ from nmt.config import data as config
 from nmt.data.text import Normalizer
 from nmt.errors import UserError
 from nmt.tokenization.preprocessing import preprocessing_of, without_preprocessing
+from nmt.tokenization.reversal import left_to_right
 from nmt.tokenization.subwords import SentencePieceTokenizer
 from nmt.tokenization.tokenizer import Tokenizer, load_tokenizers
 from nmt.tokenization.words import TorchtextTokenizer, WordTokenizer
@@ -44,14 +45,16 @@ def train_tokenizer(section: LearntTokenizer, texts: Iterable[str], tags: Sequen
 def saved_tokenizers(section: config.SavedTokenizer, *, pairs: bool) -> tuple[Tokenizer, Tokenizer]:
     """Return the tokenizers of both sides from the section's folder; for plain text the target's, twice.
 
-    Raises UserError if there are none, or if `shared` differs from the section (for pairs).
+    Of a run that writes from right to left, the target's goes from left to right again. Raises UserError if
+    there are none, or if `shared` differs from the section (for pairs).
     """
-    src, trg = load_tokenizers(Path(section.path))
+    src, written = load_tokenizers(Path(section.path))
+    trg = left_to_right(written)
     if not pairs:
         return trg, trg
-    # With preprocessing a shared vocabulary may be of two tokenizers, each of a language.
+    # With preprocessing, or reversed, a shared vocabulary may be of two tokenizers.
     shared = src is trg or (
-        bool(preprocessing_of(src))
+        (trg is not written or bool(preprocessing_of(src)))
         and without_preprocessing(src).fingerprint == without_preprocessing(trg).fingerprint
     )
     if shared != section.shared:
@@ -59,4 +62,4 @@ def saved_tokenizers(section: config.SavedTokenizer, *, pairs: bool) -> tuple[To
             f"data.tokenizer.shared is {section.shared}, but {section.path} holds "
             f"{'one for both sides' if shared else 'one for each side'}; set it to {shared}"
         )
-    return src, trg
+    return src, src if shared and src.fingerprint == trg.fingerprint else trg

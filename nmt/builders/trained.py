@@ -9,6 +9,7 @@ from nmt.builders.kinds import AnyKind, build_trained_model, kind_of
 from nmt.data.prepared import Prepared
 from nmt.errors import UserError
 from nmt.run import Run
+from nmt.tokenization.reversal import is_reversed
 from nmt.tokenization.tokenizer import load_tokenizers
 
 
@@ -26,6 +27,11 @@ def load_trained(key: str, folder: Path, kind: AnyKind, prepared: Prepared) -> n
         )
     tokenizers = load_tokenizers(run.tokenizer)
     wanted = prepared.src_tokenizer, prepared.trg_tokenizer
+    if is_reversed(tokenizers[1]) != is_reversed(wanted[1]):
+        raise UserError(
+            f"{key}: {folder} writes in the other direction than this run (data.reverse_target); take a run "
+            "that writes in the same one"
+        )
     for side, found, expected in zip(("source", "target"), tokenizers, wanted, strict=True):
         if found.fingerprint != expected.fingerprint:
             raise UserError(

@@ -23,8 +23,9 @@ from nmt.decoding.candidates import LengthPenalty
 from nmt.decoding.options import TranslationOptions, choose_beam
 from nmt.decoding.scorers import EnsembleScorer, FusionScorer, LanguageModelScorer, ModelScorer
 from nmt.decoding.search import AnyScorer
+from nmt.decoding.sources import SourceLimits
 from nmt.decoding.torch_engine import TorchEngine
-from nmt.decoding.translator import SourceLimits, Translator
+from nmt.decoding.translator import Translator
 from nmt.errors import UserError
 from nmt.evaluation.alignment import Confidence
 from nmt.machine import Precision
@@ -32,6 +33,7 @@ from nmt.models import LanguageModel, Seq2Seq
 from nmt.run import Run
 from nmt.runtime.bundle import find_model, is_exported, is_fresh
 from nmt.runtime.manifest import GraphPrecision, Manifest
+from nmt.tokenization.reversal import is_reversed
 from nmt.tokenization.tokenizer import Tokenizer, load_tokenizers
 
 
@@ -208,6 +210,12 @@ def read_members(options: TranslationOptions, experiment: Experiment | None = No
         )
     if options.lm:
         _check_language_model(options.lm, folder, members[0].trg)
+    rules = options.rules
+    if is_reversed(members[0].trg) and (rules.glossary or rules.forbidden or rules.after_tab):
+        raise UserError(
+            f"{folder} writes from right to left (data.reverse_target), where texts that a translation must "
+            "or must not hold cannot be asked for; leave out --glossary, --forbid and --after-tab"
+        )
     return members
 
 
@@ -248,6 +256,11 @@ def _check_language_model(lm: Path, folder: Path, trg: Tokenizer) -> None:
 
 
 def _same_tokens(what: str, found: Tokenizer, folder: Path, expected: Tokenizer, remedy: str) -> None:
+    if is_reversed(found) != is_reversed(expected):
+        raise UserError(
+            f"{what}: writes in the other direction than {folder} (data.reverse_target), so they cannot "
+            "choose tokens together; see --rerank"
+        )
     a, b = expected.vocabulary, found.vocabulary
     if a.fingerprint != b.fingerprint:
         raise UserError(

@@ -325,10 +325,7 @@ class PreprocessConfig(Section):
 class DataConfig(OneCorpus):
     """One corpus, under exactly one key that says its kind, such as tsv, and how its text is prepared."""
 
-    keys: ClassVar[Mapping[str, bool]] = {
-        **PAIRS,
-        **dict.fromkeys(("corpora", "text", "labelled"), False),
-    }
+    keys: ClassVar[Mapping[str, bool]] = PAIRS | dict.fromkeys(("corpora", "text", "labelled"), False)
     place: ClassVar[str] = "data."
 
     corpora: tuple[MemberCorpus, ...] | None = Field(
@@ -341,6 +338,7 @@ class DataConfig(OneCorpus):
         "none", description="nfc: compose characters, in training and wherever the run reads text"
     )
     preprocess: PreprocessConfig = Field(PreprocessConfig(), description="of pairs, before tokenization")
+    reverse_target: bool = Field(False, description="write targets from their last token to their first")
     filters: Filters = Field(Filters(), description="which pairs are dropped")
     prepared: PathName = Field("runs/prepared", description="folder of the prepared, memory-mapped data")
 
@@ -374,9 +372,10 @@ class DataConfig(OneCorpus):
         return self
 
     @model_validator(mode="after")
-    def _pairs_are_preprocessed(self) -> Self:
-        if self.preprocess != PreprocessConfig() and not self.pairs:
-            raise ValueError("preprocess is for pairs; leave it out")
+    def _pairs_are_preprocessed_and_reversed(self) -> Self:
+        given = "reverse_target" if self.reverse_target else "preprocess"
+        if not self.pairs and (self.reverse_target or self.preprocess != PreprocessConfig()):
+            raise ValueError(f"{given} is for pairs; leave it out")
         return self
 
     @property

@@ -84,6 +84,8 @@ def _key(data: DataConfig, corpus: Corpus, seed: int) -> str:
     if data.preprocess != PreprocessConfig():
         version = package_version("sacremoses")
         content["preprocess"] = {**data.preprocess.model_dump(), "sacremoses": version}
+    if data.reverse_target:
+        content["reverse_target"] = True
     if isinstance(saved := data.tokenizer, SavedTokenizer):
         # Of what lies in the folder now: it may be another run's later.
         content["tokenizers"] = [each.fingerprint for each in load_tokenizers(Path(saved.path))]

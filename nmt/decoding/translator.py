@@ -4,15 +4,12 @@ from collections.abc import Sequence
 from dataclasses import KW_ONLY, dataclass, replace
 from functools import partial
 from itertools import pairwise
-from math import inf
-from pathlib import Path
 from typing import Generic, NamedTuple, Self, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from nmt.data.lengths import TrainingLengths
-from nmt.data.sentences import Ends, count_sentences, sentence_ends
 from nmt.data.text import TextEncoder
 from nmt.decoding.demands import Demand, Glossary, holds
 from nmt.decoding.engine import (
@@ -24,12 +21,14 @@ from nmt.decoding.engine import (
     TokenDemand,
 )
 from nmt.decoding.protection import translate_protected
+from nmt.decoding.sources import SourceReader
 from nmt.decoding.splitting import TIGHT, ends_without_space, split_text
 from nmt.decoding.translation import Ranked, Translation, best_of_each
 from nmt.decoding.unknown import replace_unknown
 from nmt.errors import UserError
 from nmt.evaluation.alignment import Confidence, Detail, Link, best_links, detail, merge_tokens
 from nmt.tokenization.preprocessing import preprocessing_of, without_preprocessing, words_as_written
+from nmt.tokenization.reversal import left_to_right, reading_order
 from nmt.tokenization.tokenizer import Tokenizer
 from nmt.tokenization.vocabulary import EOS, UNK
 
@@ -55,55 +54,10 @@ class Part(NamedTuple):
 
 
 class Forced(NamedTuple):
-    """The ids of a given target, </s> included, and the log-probability of each after those before it."""
+    """The ids of a given target, </s> last, and the log-probability of each after those written before it."""
 
     ids: list[int]
     log_probs: list[float]
-
-
-class SourceReader(NamedTuple):
-    """How one model reads a source: in tokens of its own, at most max_source at a time.
-
-    Several sentences are read together up to `tokens` and `sentences`. ends: where sentences end.
-    """
-
-    encoder: TextEncoder
-    max_source: int
-    tokens: float = inf
-    sentences: float = inf
-    ends: Ends = sentence_ends
-
-    def fits(self, text: str, *, several: bool) -> bool:
-        """Say whether it reads the text, of several sentences or of one, as a whole."""
-        if several and count_sentences(text, self.ends) > self.sentences:
-            return False
-        most = min(self.max_source, self.tokens) if several else self.max_source
-        return len(self.encoder.encode(text)) <= most
-
-
-class SourceLimits(NamedTuple):
-    """What a model translates as a whole: a sentence of so many tokens, several as training showed them."""
-
-    max_source: int
-    lengths: TrainingLengths
-
-    @classmethod
-    def of(cls, tokenizers: Path, configured: int, *, asked: int | None = None) -> Self:
-        """Return the limits of a model with these tokenizers, beside which the lengths of training lie.
-
-        configured: its decoding.max_source. asked: tokens that are translated as a whole in place of both;
-        how many sentences is as before. A run from before there were lengths translates each sentence by
-        itself.
-        """
-        most = asked or configured
-        lengths = TrainingLengths.load(tokenizers) or TrainingLengths(tokens=most)
-        return cls(most, replace(lengths, tokens=asked) if asked else lengths)
-
-    def reader(self, encoder: TextEncoder, *, split: bool = True, ends: Ends = sentence_ends) -> SourceReader:
-        """Return how a model with these limits reads; split: False leaves out what training showed."""
-        if not split:
-            return SourceReader(encoder, self.max_source, ends=ends)
-        return SourceReader(encoder, self.max_source, self.lengths.tokens, self.lengths.sentences, ends)
 
 
 @dataclass(frozen=True)
@@ -229,11 +183,16 @@ class Translator(Generic[AnyEngine]):
         """Return the log-probabilities of the given targets, token by token, each after those before it.
 
         pairs: source and target. Of a fusion they are its scores. No source is cut: one of more than
-        `max_source` tokens is read as a whole.
+        `max_source` tokens is read as a whole. The tokens stand as the text does, in whichever order the
+        model writes them.
         """
         (rows, *others), targets = self.encoded(pairs)
         log_probs = self.engine.force(rows, *others, targets=targets)
-        return [Forced(ids, each) for ids, each in zip(targets, log_probs, strict=True)]
+        found = []
+        for ids, each in zip(targets, log_probs, strict=True):
+            order = reading_order(self.trg_tokenizer, len(ids))
+            found.append(Forced([ids[i] for i in order], [each[i] for i in order]))
+        return found
 
     def align(self: "Translator[ForcingEngine]", pairs: Sequence[tuple[str, str]]) -> list[list[Link]]:
         """Return word links of sentence pairs: of each target word to the source word it looks at most.
@@ -245,12 +204,14 @@ class Translator(Generic[AnyEngine]):
         links = []
         for ids, trg, attention in zip(rows, targets, found, strict=True):
             src, looked = self._untagged(ids, attention)
-            starts = self.src_tokenizer.word_starts(src), self.trg_tokenizer.word_starts(trg[:-1])
-            links.append(best_links(merge_tokens(looked[: len(trg) - 1, : len(src)], *starts)))
+            *places, _ = reading_order(self.trg_tokenizer, len(trg))
+            written = left_to_right(self.trg_tokenizer).word_starts([trg[i] for i in places])
+            starts = self.src_tokenizer.word_starts(src), written
+            links.append(best_links(merge_tokens(looked[places, : len(src)], *starts)))
         return links
 
     def encoded(self, pairs: Sequence[tuple[str, str]]) -> tuple[list[list[list[int]]], list[list[int]]]:
-        """Return the ids of the sources as each model reads them, and of the targets with </s>."""
+        """Return the ids of the sources as each model reads them, and of the targets, as written."""
         sources = [text for text, _ in pairs]
         trg_encoder = TextEncoder(self.trg_tokenizer, self.readers[0].encoder.normalize)
         targets = [[*ids, EOS] for ids in trg_encoder.encode_batch([text for _, text in pairs])]
@@ -334,10 +295,22 @@ class Translator(Generic[AnyEngine]):
 
     def _replaced(self, part: Part, found: Hypothesis) -> str:
         """Return a part's translation as the model wrote it, with the words for which it wrote <unk>."""
+        tokenizer, found = self._as_read(found)
         ids, alignment = self._untagged(part.ids, found.alignment)
-        written = without_preprocessing(self.trg_tokenizer).decode(found.ids)
+        written = without_preprocessing(tokenizer).decode(found.ids)
         words, starts = self.src_tokenizer.words(part.text), self.src_tokenizer.word_starts(ids)
         return replace_unknown(written, found.ids, alignment, words, starts)
+
+    def _as_read(self, found: Hypothesis) -> tuple[Tokenizer, Hypothesis]:
+        """Return a hypothesis, all of it in the order of its text, and the tokenizer of such ids."""
+        *places, end = reading_order(self.trg_tokenizer, len(found.ids) + 1)
+        alignment, log_probs = found.alignment, found.token_log_probs
+        return left_to_right(self.trg_tokenizer), replace(
+            found,
+            ids=[found.ids[i] for i in places],
+            alignment=None if alignment is None else alignment[[*places, end]],
+            token_log_probs=None if log_probs is None else [log_probs[i] for i in (*places, end)],
+        )
 
     def _untagged(
         self, ids: list[int], alignment: NDArray[np.floating] | None
@@ -377,15 +350,16 @@ class Translator(Generic[AnyEngine]):
         return list(by_text.values())
 
     def _detail(self, part: Part, found: Hypothesis) -> Detail:
-        assert found.token_log_probs is not None
-        ids, alignment = self._untagged(part.ids, found.alignment)
         text = self._decode(part, found)
+        tokenizer, as_read = self._as_read(found)
+        assert as_read.token_log_probs is not None
+        ids, alignment = self._untagged(part.ids, as_read.alignment)
         made = detail(
-            (self.src_tokenizer, self.trg_tokenizer),
+            (self.src_tokenizer, tokenizer),
             ids,
-            found.ids,
+            as_read.ids,
             alignment.astype(np.float64),
-            found.token_log_probs,
+            as_read.token_log_probs,
             confidence=self.confidence,
             spaced=part.spaced,
             apart=part.apart(text),

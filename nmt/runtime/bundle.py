@@ -16,7 +16,8 @@ from nmt.data.directions import choose_tag
 from nmt.data.sentences import sentence_finder
 from nmt.data.text import Normalizer, TextEncoder
 from nmt.decoding.options import Splitter, choose_beam
-from nmt.decoding.translator import SourceLimits, Translator
+from nmt.decoding.sources import SourceLimits
+from nmt.decoding.translator import Translator
 from nmt.errors import UserError
 from nmt.files import MB, open_regular, read_regular, sha256
 from nmt.hub import local

@@ -6,6 +6,7 @@ from typing import Protocol
 
 from nmt.errors import UserError
 from nmt.tokenization.preprocessing import PreprocessedTokenizer, Preprocessing
+from nmt.tokenization.reversal import ReversedTokenizer
 from nmt.tokenization.subwords import SentencePieceTokenizer
 from nmt.tokenization.tokenizer_files import Descriptor, Kind, read_tokenizer
 from nmt.tokenization.vocabulary import Vocabulary
@@ -80,9 +81,11 @@ def load_tokenizer(folder: Path, side: str) -> Tokenizer:
     """Return the tokenizer that `save` wrote; raises UserError for a missing or changed file."""
     descriptor, path, data = read_tokenizer(folder, side)
     try:
-        tokenizer = _made(descriptor, data)
+        tokenizer: Tokenizer = _made(descriptor, data)
     except (UserError, RuntimeError, ValueError) as error:
         raise UserError(f"{path}: cannot be used as a {descriptor.kind} tokenizer: {error}") from None
+    if descriptor.reversed:
+        tokenizer = ReversedTokenizer(tokenizer)
     how = Preprocessing(moses=descriptor.moses, lowercase=descriptor.lowercased)
     how.check()
     return PreprocessedTokenizer(tokenizer, how) if how else tokenizer

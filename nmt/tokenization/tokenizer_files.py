@@ -21,7 +21,8 @@ _REPAIR = "copy the tokenizer folder again from where the model was trained"
 class Descriptor:
     """The content of SIDE.json: everything but the model or list of tokens.
 
-    moses, lowercased: what happens to text first, see `Preprocessing`; only there if anything does.
+    moses, lowercased: what happens to text first, see `Preprocessing`. reversed: the ids begin with the last
+    token, see `ReversedTokenizer`. Each only there if it says something.
     """
 
     format: Literal[1] = 1
@@ -31,6 +32,7 @@ class Descriptor:
     lowercase: bool = False
     moses: str = ""
     lowercased: bool = False
+    reversed: bool = False
 
     @classmethod
     def from_json(cls, data: bytes) -> Self:
@@ -44,13 +46,14 @@ class Descriptor:
             lowercase=record.flag("lowercase", False),
             moses=record.text("moses", ""),
             lowercased=record.flag("lowercased", False),
+            reversed=record.flag("reversed", False),
         )
         record.end()
         return found
 
     def to_json(self) -> bytes:
         """Return the fields as a JSON object, one a line."""
-        unused = {key for key in ("moses", "lowercased") if not getattr(self, key)}
+        unused = {key for key in ("moses", "lowercased", "reversed") if not getattr(self, key)}
         fields = {key: value for key, value in asdict(self).items() if key not in unused}
         return (json.dumps(fields, indent=2) + "\n").encode()
 
@@ -71,6 +74,12 @@ def add_preprocessing(folder: Path, side: str, *, moses: str, lowercase: bool) -
     descriptor, _, _ = read_tokenizer(folder, side)
     descriptor = replace(descriptor, moses=moses, lowercased=lowercase)
     replace_bytes(folder / f"{side}.json", descriptor.to_json())
+
+
+def add_reversal(folder: Path, side: str) -> None:
+    """Say in the description of a tokenizer that its ids begin with the last token."""
+    descriptor, _, _ = read_tokenizer(folder, side)
+    replace_bytes(folder / f"{side}.json", replace(descriptor, reversed=True).to_json())
 
 
 def read_tokenizer(folder: Path, side: str) -> tuple[Descriptor, Path, bytes]:

@@ -13,7 +13,7 @@ from contextlib import suppress
 from pathlib import Path
 
 import nmt
-from nmt.decoding.translator import SourceLimits
+from nmt.decoding.sources import SourceLimits
 from nmt.errors import UserError
 from nmt.runtime.bundle import tokenizers_of
 from nmt.runtime.manifest import GRAPH

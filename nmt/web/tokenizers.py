@@ -4,6 +4,7 @@ from typing import TypedDict
 
 from nmt.errors import UserError
 from nmt.tokenization.preprocessing import PreprocessedTokenizer
+from nmt.tokenization.reversal import ReversedTokenizer
 from nmt.tokenization.subwords import SentencePieceTokenizer
 from nmt.tokenization.tokenizer import Tokenizer
 from nmt.tokenization.tokenizer_files import Kind
@@ -38,6 +39,8 @@ def describe_tokenizer(tokenizer: Tokenizer) -> Description:
             raise UserError(
                 "data.preprocess has no form for the browser; train without it to export for the web"
             )
+        case ReversedTokenizer():
+            raise UserError("data.reverse_target has no form for the browser; export a run without it")
         case _:
             raise UserError(
                 f"a tokenizer of kind {tokenizer.kind} has no form for the browser; train with another, "

@@ -4,7 +4,12 @@ from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
-from nmt.builders.corpus import corpus_of, preprocessing_tokenizers, train_tokenizers
+from nmt.builders.corpus import (
+    corpus_of,
+    preprocessing_tokenizers,
+    reversing_tokenizers,
+    train_tokenizers,
+)
 from nmt.config.experiment import Experiment
 from nmt.data.preparation import prepare
 from nmt.data.prepared import Prepared
@@ -15,7 +20,8 @@ def prepare_data(experiment: Experiment, log: Callable[[str], None]) -> Prepared
     """Return the prepared corpus of an experiment; prepare it if it does not exist."""
     data, corpus = experiment.data, corpus_of(experiment)
     train = partial(train_tokenizers, data.tokenizer, corpus.rows, tags=data.tags)
-    return prepare(data, corpus, preprocessing_tokenizers(data, train), seed=experiment.seed, log=log)
+    tokenizers = reversing_tokenizers(data, preprocessing_tokenizers(data, train))
+    return prepare(data, corpus, tokenizers, seed=experiment.seed, log=log)
 
 
 def prepare_in_subprocess(experiment: Experiment, log: Callable[[str], None]) -> Prepared:

@@ -54,7 +54,7 @@ def run_experiment(folder: Path, overrides: Sequence[str], idle: Sequence[str] =
     experiment = load_experiment(run.config, overrides)
     for key, was, now in changed_keys(trained, experiment):
         if not key.startswith(("data.", "decoding.")) or key.startswith(
-            ("data.tokenizer", "data.normalize", "data.preprocess")
+            ("data.tokenizer", "data.normalize", "data.preprocess", "data.reverse_target")
         ):
             raise UserError(
                 f"--set {key}: {folder} was trained with {was!r}, found {now!r}; "

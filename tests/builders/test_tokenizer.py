@@ -9,6 +9,7 @@ from nmt.builders.tokenizer import saved_tokenizers, train_tokenizer
 from nmt.config.data import SavedTokenizer, TokenizerConfig
 from nmt.errors import UserError
 from nmt.tokenization.preprocessing import Preprocessing, preprocessed
+from nmt.tokenization.reversal import right_to_left
 from nmt.tokenization.subwords import SentencePieceTokenizer
 from nmt.tokenization.tokenizer import save_tokenizers
 from nmt.tokenization.words import TorchtextTokenizer, WordTokenizer
@@ -63,5 +64,9 @@ def test_saved_tokenizers_are_those_of_the_folder(tmp_path: Path) -> None:
     section = SavedTokenizer(path=str(tmp_path / "moses"), shared=True)
     a, b = saved_tokenizers(section, pairs=True)
     assert [a.fingerprint, b.fingerprint] == [each.fingerprint for each in one_vocabulary]
+    save_tokenizers(tmp_path / "reversed", trg, right_to_left(trg))
+    a, b = saved_tokenizers(SavedTokenizer(path=str(tmp_path / "reversed"), shared=True), pairs=True)
+    assert a is b
+    assert a.fingerprint == trg.fingerprint
     with pytest.raises(UserError, match=r"nowhere/src\.json: cannot be read"):
         saved_tokenizers(SavedTokenizer(path=str(tmp_path / "nowhere")), pairs=False)

@@ -197,11 +197,13 @@ def test_corpora_name_their_own_languages() -> None:
         DataConfig.model_validate({"corpora": [BUILTIN], "src": "de"})
 
 
-def test_only_pairs_are_preprocessed() -> None:
+def test_only_pairs_are_preprocessed_and_reversed() -> None:
     files = {"tsv": {"train": "a", "validation": "a"}}
     assert DataConfig.model_validate({**files, "preprocess": {"lowercase": True}}).preprocess.lowercase
     with pytest.raises(ValidationError, match="preprocess is for pairs"):
         DataConfig.model_validate({"labelled": files["tsv"], "preprocess": {"lowercase": True}})
+    with pytest.raises(ValidationError, match="reverse_target is for pairs"):
+        DataConfig.model_validate({"labelled": files["tsv"], "reverse_target": True})
 
 
 def test_one_corpus_alone_is_validated() -> None:

@@ -36,7 +36,8 @@ from nmt.data.lengths import TrainingLengths
 from nmt.data.sentences import sentences
 from nmt.data.text import Normalizer, TextEncoder
 from nmt.decoding.engine import Engine, Hypothesis, by_length
-from nmt.decoding.translator import SourceReader, Translator
+from nmt.decoding.sources import SourceReader
+from nmt.decoding.translator import Translator
 from nmt.evaluation.alignment import pharaoh
 from nmt.evaluation.record import translation_record
 from nmt.tokenization.tokenizer import load_tokenizers

@@ -274,6 +274,7 @@ KEYS: dict[str, object] = {
     "tokenizer": {"kind": "word", "min_frequency": 1, "lowercase": True},
     "normalize": "nfc",
     "preprocess": {"lowercase": True},
+    "reverse_target": True,
     "filters": {"max_length": 6, "max_ratio": 2},
     **dict.fromkeys(("dataset", "dataset_config", "revision", "splits", "streaming")),
     **dict.fromkeys(("files", "tsv", "builtin", "corpora", "text")),

@@ -7,14 +7,14 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from nmt.builders.translator import SourceLimits
 from nmt.data.lengths import TrainingLengths
 from nmt.data.text import TextEncoder
 from nmt.decoding.candidates import LengthPenalty
 from nmt.decoding.processors import Ban
 from nmt.decoding.search import SearchSettings, Step
+from nmt.decoding.sources import SourceLimits, SourceReader
 from nmt.decoding.torch_engine import TorchEngine
-from nmt.decoding.translator import SourceReader, Translator
+from nmt.decoding.translator import Translator
 from nmt.models import Source
 from nmt.tokenization.subwords import SentencePieceTokenizer
 from nmt.tokenization.tokenizer import Tokenizer

@@ -18,8 +18,9 @@ from nmt.decoding.candidates import LengthPenalty
 from nmt.decoding.processors import Ban
 from nmt.decoding.scorers import ModelScorer
 from nmt.decoding.search import SearchSettings
+from nmt.decoding.sources import SourceReader
 from nmt.decoding.torch_engine import TorchEngine
-from nmt.decoding.translator import SourceReader, Translator
+from nmt.decoding.translator import Translator
 from nmt.evaluation.alignment import Detail
 from nmt.evaluation.metrics import corpus_bleu
 from nmt.models import Seq2Seq, Source

@@ -8,8 +8,9 @@ import pytest
 
 from nmt.data import sentences
 from nmt.data.text import TextEncoder
+from nmt.decoding.sources import SourceReader
 from nmt.decoding.spans import NAMES, Masked, all_pieces, has_spans, sentence_pieces
-from nmt.decoding.translator import SourceReader, Translator
+from nmt.decoding.translator import Translator
 from nmt.web.tokenizers import describe_tokenizer
 from odd_text import CHARACTERS, odd_texts
 from small_tokenizers import SUBWORDS, WORDS

@@ -10,6 +10,7 @@ from nmt.data.builtin import pairs
 from nmt.errors import UserError
 from nmt.runtime.bundle import PRETRAINED
 from nmt.tokenization.preprocessing import PreprocessedTokenizer, Preprocessing
+from nmt.tokenization.reversal import right_to_left
 from nmt.tokenization.subwords import SentencePieceTokenizer
 from nmt.tokenization.tokenizer import Tokenizer, load_tokenizer
 from nmt.tokenization.vocabulary import SPECIALS
@@ -88,3 +89,8 @@ def test_preprocessing_has_no_form_for_the_browser() -> None:
     tokenizer = PreprocessedTokenizer(SUBWORDS["bpe"], Preprocessing(lowercase=True))
     with pytest.raises(UserError, match=r"data\.preprocess has no form for the browser; train without it"):
         describe_tokenizer(tokenizer)
+
+
+def test_a_reversed_target_has_no_form_for_the_browser() -> None:
+    with pytest.raises(UserError, match=r"data\.reverse_target has no form for the browser"):
+        describe_tokenizer(right_to_left(SUBWORDS["bpe"]))
