@@ -19,7 +19,7 @@ from nmt.cli.arguments import (
     use_threads,
     words,
 )
-from nmt.cli.score_files import Files, check_apart, check_files, score_files
+from nmt.cli.score_files import Asked, Files, check_apart, check_files, score_files
 from nmt.cli.score_run import Job, Way, run_exported, run_job, way_of
 from nmt.decoding.options import TranslationOptions
 from nmt.errors import UserError
@@ -28,11 +28,11 @@ from nmt.machine import Precision
 # The options of each way to score; others would have no effect and are refused.
 OF_A_RUN = "model overrides split device threads"
 TAKES: dict[Way, str] = {
-    "--hyp": "hyp ref test_set langpair baseline metrics tokenize trg papers output",
+    "--hyp": "hyp src ref test_set langpair baseline metrics tokenize trg papers comet output",
     "a model that translates": f"{OF_A_RUN} src ref test_set langpair save lm lm_weight to precision beam "
-    "metrics tokenize papers output",
+    "metrics tokenize papers comet output",
     "an exported model": "model device threads src ref test_set langpair save to precision beam metrics "
-    "tokenize papers output",
+    "tokenize papers comet output",
     "a language model": f"{OF_A_RUN} text output",
     "a classifier or tagger": f"{OF_A_RUN} src ref save output",
     "--force": f"{OF_A_RUN} src ref test_set langpair save lm lm_weight to precision forced",
@@ -73,7 +73,7 @@ LanguagePair = Annotated[
     str | None, typer.Option(metavar="PAIR", help="the languages of --test-set, such as de-en")
 ]
 Sources = Annotated[
-    Path | None, typer.Option(metavar="FILE", help="with --model: file of the sources of --ref")
+    Path | None, typer.Option(metavar="FILE", help="with --model or --comet: file of the sources of --ref")
 ]
 Text = Annotated[
     Path | None,
@@ -98,6 +98,13 @@ TargetLanguage = Annotated[
 Papers = Annotated[
     bool,
     typer.Option("--papers", help="also BLEU as papers report it: lowercased, split by Moses, not smoothed"),
+]
+Comet = Annotated[
+    Path | None,
+    typer.Option(
+        metavar="FOLDER",
+        help="also COMET, by the model in this folder and the program comet-score; with --hyp give --src",
+    ),
 ]
 Output = Annotated[
     Path | None,
@@ -138,6 +145,7 @@ def score(
     tokenize: Tokenize = None,
     trg: TargetLanguage = None,
     papers: Papers = False,
+    comet: Comet = None,
     output: Output = None,
     save: Save = None,
     forced: Force = False,
@@ -159,8 +167,8 @@ def score(
     """
     files = Files(hyp, ref or [], baseline, src, text, output, save)
     if test_set is not None or langpair is not None:
-        files = files.of_test_set(test_set, langpair, sources=bool(model))
-    check_files(files, model or [], lm)
+        files = files.of_test_set(test_set, langpair, sources=bool(model or comet))
+    check_files(files, model or [], lm, comet)
     check_weight(lm, lm_weight)
     chosen = _metrics(metrics)
     of_bleu = ("tokenize",) if papers else ("tokenize", "trg")
@@ -170,9 +178,10 @@ def score(
         )
     if tokenize is not None and trg is not None and not papers:
         raise UserError("--trg and --tokenize: both choose BLEU's tokenizer; give only one of them")
+    asked = Asked(chosen, tokenize, papers, comet)
     if hyp is not None:
         _refuse(context, "--hyp")
-        score_files(files, chosen, tokenize, trg, papers=papers)
+        score_files(files, asked, trg)
         return
     options = TranslationOptions(
         models=tuple(model or ()),
@@ -187,7 +196,7 @@ def score(
         _refuse(context, "an exported model")
         number_format: Precision = precision if given(context, "precision") else "auto"
         options = replace(options, precision=number_format, threads=threads)
-        run_exported(options, files, chosen, tokenize, papers=papers)
+        run_exported(options, files, asked)
         return
     way, experiment = way_of(options, overrides or (), files, forced=forced)
     _refuse(context, way)
@@ -203,7 +212,7 @@ def score(
     job = Job(way, options, experiment, files, split, command)
     if not forced and save is not None:
         check_apart(save, f"the result, {job.place},", job.place)
-    run_job(job, chosen, tokenize, papers=papers)
+    run_job(job, asked)
 
 
 def _is_exported(model: Path) -> bool:

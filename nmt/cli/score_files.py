@@ -45,12 +45,53 @@ class Files(NamedTuple):
         return self._replace(src=src, ref=found.refs, known=f"{name} {langpair}", trg=trg)
 
 
-def check_files(files: Files, models: list[Path], lm: Path | None) -> None:
+class Asked(NamedTuple):
+    """What to compute of translations.
+
+    tokenize: sacreBLEU's tokenizer, None for that of the language. papers: papers' BLEU too. comet: the
+    folder of a COMET model, whose score is added.
+    """
+
+    metrics: tuple[str, ...]
+    tokenize: str | None = None
+    papers: bool = False
+    comet: Path | None = None
+
+    def check(self, references: Sequence[object]) -> None:
+        """Raise UserError, before anything is translated, where COMET cannot score."""
+        from nmt.evaluation.comet import check_comet
+
+        if self.comet is None:
+            return
+        if len(references) > 1:
+            raise UserError(f"--comet: compares with one reference, found {len(references)}; give one --ref")
+        check_comet(self.comet)
+
+    def completed(
+        self,
+        result: "Result",
+        sources: Sequence[str],
+        outputs: Sequence[str],
+        references: Sequence[str],
+        device: str,
+    ) -> "Result":
+        """Return a result with the score of COMET too, if it is asked for."""
+        from nmt.builders.hardware import choose_device
+        from nmt.evaluation.comet import comet_score
+
+        if self.comet is None:
+            return result
+        gpu = choose_device(device).type == "cuda"
+        found = comet_score(self.comet, sources, outputs, references, gpu=gpu)
+        return result.model_copy(update={"scores": (*result.scores, found)})
+
+
+def check_files(files: Files, models: list[Path], lm: Path | None, comet: Path | None) -> None:
     """Raise UserError if the files fit no way to score, or if an output file exists."""
     from nmt.files import check_new
 
     match (bool(models), files.hyp, files.src, bool(files.ref), files.text):
-        case (False, Path(), None, True, None):
+        case (False, Path(), _, True, None):
             pass
         case (True, None, None, False, _) | (True, None, Path(), True, None):
             pass
@@ -59,6 +100,8 @@ def check_files(files: Files, models: list[Path], lm: Path | None) -> None:
                 "give --model RUN, or --model RUN --src FILE --ref FILE, or --hyp FILE --ref FILE, "
                 "or --model RUN --text FILE; --test-set NAME --langpair PAIR stands for --src and --ref"
             )
+    if files.hyp and bool(files.src) != bool(comet):
+        raise UserError("--src: with --hyp the sources are for --comet; give both or none")
     if files.baseline and not files.hyp:
         raise UserError("--baseline compares two files of translations: give it with --hyp and --ref")
     if lm and not models:
@@ -76,28 +119,29 @@ def check_apart(save: Path, name: str, result: Path) -> None:
         raise UserError(f"{name} and --save are one file, {save}; give another --save")
 
 
-def score_files(
-    files: Files, metrics: tuple[str, ...], tokenize: str | None, trg: str | None, *, papers: bool
-) -> None:
+def score_files(files: Files, asked: Asked, trg: str | None) -> None:
     """Score the lines of --hyp against those of --ref, and compare them with --baseline.
 
-    papers: with papers' BLEU too. Raises UserError where it is asked for and the language is not known.
+    Raises UserError where papers' BLEU is asked for and the language is not known.
     """
     from nmt.evaluation.metrics import compare
     from nmt.evaluation.references import check_no_blank
     from nmt.workflows.score import read_together, score_texts
 
     assert files.hyp is not None
-    others = [files.baseline] if files.baseline else []
+    others = [path for path in (files.baseline, files.src) if path]
     outputs, *texts = read_together(files.hyp, *others, *files.ref)
     references = dict(zip(files.ref, texts[len(others) :], strict=True))
     check_no_blank([*references.values()], files.name)
     endings = files.ref[0].name.removesuffix(".gz").split(".")
     language = trg or files.trg or (endings[-1] if len(endings) > 1 and len(endings[-1]) == 2 else None)
-    tokenize = tokenizer_of(tokenize, language, texts[-1])
-    moses = language_of_papers(language, "--trg") if papers else None
+    asked.check(files.ref)
+    metrics, tokenize = asked.metrics, tokenizer_of(asked.tokenize, language, texts[-1])
+    moses = language_of_papers(language, "--trg") if asked.papers else None
     dataset = files.name, references
     result = score_texts(files.hyp.name, outputs, *dataset, metrics=metrics, tokenize=tokenize, moses=moses)
+    if files.src:
+        result = asked.completed(result, texts[len(others) - 1], outputs, texts[-1], "auto")
     print_scores(result)
     if files.output:
         write_scores(result, files.output)

@@ -5,7 +5,15 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
-from nmt.cli.score_files import Files, language_of_papers, print_scores, save, tokenizer_of, write_scores
+from nmt.cli.score_files import (
+    Asked,
+    Files,
+    language_of_papers,
+    print_scores,
+    save,
+    tokenizer_of,
+    write_scores,
+)
 from nmt.decoding.options import TranslationOptions
 from nmt.errors import UserError
 
@@ -133,9 +141,7 @@ def way_of(
     return way, experiment
 
 
-def run_exported(
-    options: TranslationOptions, files: Files, metrics: tuple[str, ...], tokenize: str | None, *, papers: bool
-) -> None:
+def run_exported(options: TranslationOptions, files: Files, asked: Asked) -> None:
     """Score an exported model on files; the result is written with --output alone. Raises UserError."""
     from nmt.data.directions import choose_tag, target_of
     from nmt.evaluation.references import check_no_blank
@@ -154,16 +160,18 @@ def run_exported(
     language = target_of(manifest.directions, tag) or manifest.trg or files.trg
     sources, *texts = read_together(files.src, *files.ref)
     check_no_blank(texts, files.name)
+    asked.check(files.ref)
     result, outputs = score_exported(
         options,
         manifest,
         sources,
         files.name,
         dict(zip(files.ref, texts, strict=True)),
-        metrics=metrics,
-        tokenize=tokenizer_of(tokenize, language, texts[0]),
-        moses=language_of_papers(language, "--test-set") if papers else None,
+        metrics=asked.metrics,
+        tokenize=tokenizer_of(asked.tokenize, language, texts[0]),
+        moses=language_of_papers(language, "--test-set") if asked.papers else None,
     )
+    result = asked.completed(result, sources, outputs, texts[0], options.device)
     print_scores(result)
     if files.save:
         save(files.save, outputs)
@@ -171,8 +179,8 @@ def run_exported(
         write_scores(result, files.output)
 
 
-def run_job(job: Job, metrics: tuple[str, ...], tokenize: str | None, *, papers: bool) -> None:
-    """Score, print and write as `way` selects. metrics, tokenize and papers apply to translations only."""
+def run_job(job: Job, asked: Asked) -> None:
+    """Score, print and write as `way` selects; what is asked applies to translations only."""
     from nmt.builders.corpus import directions_of, languages_of
     from nmt.builders.translator import load_translator
     from nmt.data.directions import target_of
@@ -196,7 +204,10 @@ def run_job(job: Job, metrics: tuple[str, ...], tokenize: str | None, *, papers:
             section, groups = job.experiment.data, list[ScoredLines]()
             for tag, lines in data.by_tag().items():
                 language = target_of(directions_of(section), tag) or languages_of(section).trg
-                name = tokenizer_of(tokenize, language, [targets[i] for i in lines])
-                moses = language_of_papers(language, "--set data.trg=LANGUAGE") if papers else None
+                name = tokenizer_of(asked.tokenize, language, [targets[i] for i in lines])
+                moses = language_of_papers(language, "--set data.trg=LANGUAGE") if asked.papers else None
                 groups.append(ScoredLines(tag, lines, name, moses))
-            job.write(*score_run(job.options, job.experiment, data, groups, metrics=metrics))
+            asked.check((targets, *data.more_references))
+            result, outputs = score_run(job.options, job.experiment, data, groups, metrics=asked.metrics)
+            sources = [pair.src for pair in data.pairs]
+            job.write(asked.completed(result, sources, outputs, targets, device), outputs)
