@@ -52,5 +52,5 @@ clean:
 # An environment made in advance is kept, and so is the build of torch that is in it; one without pip is not.
 $(INSTALLED): setup.cfg pyproject.toml constraints.txt
 	$(VENV)/bin/python -m pip --version >/dev/null 2>&1 || $(PYTHON) -m venv $(VENV)
-	$(VENV)/bin/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev,entmax,mbr,papers,sentences,serve,tensorboard,torchtext]'
+	$(VENV)/bin/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev,entmax,mbr,papers,sentences,serve,tensorboard,torchtext,trackio]'
 	touch $(INSTALLED)

@@ -104,7 +104,9 @@ class Run:
         begun = {
             "lock",
             "wandb",
+            "wandb_id",
             "tensorboard",
+            "trackio_id",
             *(p.name for p in (self.config, self.tokenizer, self.metrics)),
         }
         others = {name for name in held - begun if not name.startswith(".")}

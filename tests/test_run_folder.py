@@ -146,6 +146,7 @@ def test_a_folder_that_is_no_run_is_not_written_to(tmp_path: Path, names: list[s
         [],
         ["lock"],
         ["lock", "tokenizer", "metrics.jsonl", "config.yaml", ".tokenizer.tmp"],
+        ["lock", "config.yaml", "metrics.jsonl", "wandb", "wandb_id", "tensorboard", "trackio_id"],
         ["config.yaml", "checkpoints", "notes.md"],
         ["config.yaml", "model.safetensors", "result-x.json"],
     ],

@@ -28,7 +28,7 @@ class Experiment(Section):
     model: AnyModelConfig = Field(ModelConfig(), description="the network")
     training: TrainingConfig = Field(TrainingConfig(), description="budgets, optimiser and validation")
     decoding: DecodingConfig = Field(DecodingConfig(), description="beam search")
-    tracking: TrackingConfig = Field(TrackingConfig(), description="Weights & Biases, TensorBoard")
+    tracking: TrackingConfig = Field(TrackingConfig(), description="Weights & Biases, TensorBoard, trackio")
 
     @model_validator(mode="after")
     def _tying_needs_one_vocabulary(self) -> Self:

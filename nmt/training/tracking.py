@@ -13,6 +13,7 @@ from nmt.files import MB, open_append, open_regular, replacing
 from nmt.results import Figure, read_metrics
 from nmt.training.sessions import Better, Message, Sample, Session, TrackedRun, close, finite, reason, warn
 from nmt.training.tensorboard_run import TensorBoardRun
+from nmt.training.trackio_run import TrackioRun
 from nmt.training.wandb_run import CLOSE_SECONDS, NAME, WandbRun, start_run
 
 
@@ -24,6 +25,8 @@ def tracked_runs(folder: Path, experiment: Experiment) -> list[TrackedRun]:
         found.append(WandbRun(folder, experiment.name, tracking, settings))
     if tracking.tensorboard:
         found.append(TensorBoardRun(folder / "tensorboard", settings))
+    if tracking.trackio:
+        found.append(TrackioRun(folder, experiment.name, tracking, settings))
     return found
 
 
@@ -48,8 +51,8 @@ class Tracker:
     def truncate_after(self, step: int) -> None:
         """Remove the lines after `step`, which a resumed run writes again.
 
-        wandb's history cannot be cut: it keeps both the old and the new metrics of an update. TensorBoard's
-        is struck out at the first update that is logged again.
+        The histories of wandb and trackio cannot be cut: they keep both the old and the new metrics of an
+        update. TensorBoard's is struck out at the first update that is logged again.
         """
         try:
             if all(at <= step for _, at, _ in read_metrics(self.path)):
