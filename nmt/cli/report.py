@@ -3,7 +3,8 @@
 import os
 import shlex
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
 
 Wandb = Literal["off", "offline", "online"]  # the module that has it loads pydantic
 PAGES = (Path("README.md"), Path("experiments/README.md"))
-OF_RUNS = ("split", "src", "ref", "overrides", "to", "beam", "device", "threads", "wandb")
+OF_RUNS = ("split", "src", "ref", "overrides", "to", "beam", "device", "threads", "without_text", "wandb")
 OF_RESULTS = ("results", "check")
 
 Paths = Annotated[
@@ -39,6 +40,13 @@ Markdown = Annotated[
     Path | None, typer.Option(metavar="FILE", help="new file: the table of a paper in Markdown")
 ]
 Latex = Annotated[Path | None, typer.Option(metavar="FILE", help="new file: the table of a paper in LaTeX")]
+WithoutText = Annotated[
+    bool,
+    typer.Option(
+        "--without-text",
+        help="of runs: a small page that shows no sentence of the data, for data not to be passed on",
+    ),
+]
 Tracked = Annotated[
     Wandb,
     typer.Option(
@@ -68,6 +76,7 @@ def report(
     beam: Beam = None,
     device: Device = "auto",
     threads: Threads = None,
+    without_text: WithoutText = False,
     wandb: Tracked = "off",
     results: Results = Path("experiments"),
     check: Check = False,
@@ -97,6 +106,10 @@ def report(
         raise UserError("--src and --ref belong together: sources and their references; give both")
     if wandb != "off" and html is None:
         raise UserError(f"--wandb {wandb}: logs what a page shows; give --html FILE too")
+    if without_text and html is None:
+        raise UserError("--without-text: is about the page; give --html FILE too")
+    if without_text and wandb != "off":
+        raise UserError(f"--without-text: --wandb {wandb} logs the sentences; give only one of them")
     if src is not None and given(context, "split"):
         raise UserError(f"--split {split}: has no effect with --src and --ref; give only one of them")
     use_threads(threads)
@@ -106,12 +119,14 @@ def report(
     options = ReportOptions(
         split=split, files=files, overrides=overrides or (), to=to, beam=beam, device=device
     )
-    found = _report_runs(paths, options, asked)
+    found = _report_runs(paths, options, asked, with_text=not without_text)
     if wandb != "off" and html is not None:
         _track(found, html, wandb)
 
 
-def _report_runs(runs: Sequence[Path], options: "ReportOptions", outputs: dict[str, Path]) -> "Report":
+def _report_runs(
+    runs: Sequence[Path], options: "ReportOptions", outputs: dict[str, Path], *, with_text: bool
+) -> "Report":
     """Translate, print verdicts, write each output, and return what they are made of."""
     from nmt.files import replace_text
     from nmt.report.content import verdicts
@@ -122,7 +137,11 @@ def _report_runs(runs: Sequence[Path], options: "ReportOptions", outputs: dict[s
     command = shlex.join(["nmt", *sys.argv[1:]])
     found = report_runs(runs, options, command=command, log=lambda text: print(text, flush=True))
     print("\n".join(verdicts(found)))
-    write = {"--html": render, "--markdown": markdown_table, "--latex": latex_table}
+    write: dict[str, Callable[[Report], str]] = {
+        "--html": partial(render, with_text=with_text),
+        "--markdown": markdown_table,
+        "--latex": latex_table,
+    }
     for option, path in outputs.items():
         replace_text(path, write[option](found))
         print(path)

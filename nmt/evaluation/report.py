@@ -15,6 +15,7 @@ from nmt.results import Result, Score, read_result
 
 BEGIN = "<!-- results:begin -->"
 END = "<!-- results:end -->"
+REPORT = "report.html"
 
 _NUMERIC = ("BLEU", "chrF2", "beam", "parameters", "updates", "minutes (CPU)", "sentences/s", "seed")
 _OF_TRANSLATIONS = ("BLEU", "chrF2", "TER")
@@ -146,10 +147,20 @@ def _with_table(path: Path, results: Results) -> tuple[str, str]:
 
 
 def _linked(result: Result, folder: Path, path: Path) -> Result:
-    """Return the result under a name that, in a Markdown file, leads to its folder."""
-    name = re.sub(r"([\\\[\]])", r"\\\1", result.name)
-    place = quote(os.path.relpath(folder.resolve(), path.resolve().parent))
-    return result.model_copy(update={"name": f"[{name}]({place})"})
+    """Return the result under a name that, in a Markdown file, leads to its folder, and to a report on it.
+
+    The report lies in the folder, or in that above for several runs.
+    """
+
+    def link(text: str, to: Path) -> str:
+        return f"[{text}]({quote(os.path.relpath(to, path.resolve().parent))})"
+
+    folder = folder.resolve()
+    found = link(re.sub(r"([\\\[\]])", r"\\\1", result.name), folder)
+    pages = [page for page in (folder / REPORT, folder.parent / REPORT) if page.is_file()]
+    if pages:
+        found += f" ({link('report', pages[0])})"
+    return result.model_copy(update={"name": found})
 
 
 def _signatures(results: Sequence[Result]) -> dict[str, list[str]]:

@@ -88,8 +88,7 @@ def _faults(report: Report) -> Grid:
     ]
     note = (
         f"A phrase has up to {LONGEST_PHRASE} words; if one stands twice in the reference too, it is not "
-        f"counted. A word of the source counts from {LETTERS} letters on, and if the reference lacks it. The "
-        "sentences are below: choose them with “Show”."
+        f"counted. A word of the source counts from {LETTERS} letters on, and if the reference lacks it."
     )
     return Grid("Outputs with a fault", ["fault", *_by_system(report.systems, "sentences")], rows, note)
 

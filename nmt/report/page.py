@@ -47,8 +47,11 @@ class Sentences(NamedTuple):
     shown: int
 
 
-def render(report: Report) -> str:
-    """Return the page of a report, which asks no other file for anything."""
+def render(report: Report, *, with_text: bool = True) -> str:
+    """Return the page of a report, which asks no other file for anything.
+
+    with_text: with the sentences of the text and of the systems; without, the page holds none and no script.
+    """
     from jinja2 import Environment, FileSystemLoader, StrictUndefined
     from markupsafe import Markup
 
@@ -60,7 +63,8 @@ def render(report: Report) -> str:
         lstrip_blocks=True,
     )
     style, script = ((PAGE / name).read_text("utf-8") for name in ("report.css", "report.js"))
-    sentences = sentence_data(report, MOST_BYTES)
+    sentences = sentence_data(report, MOST_BYTES) if with_text else None
+    left_out = _left_out(sentences.shown, len(report.text.pairs)) if sentences else ""
     drawn = [chart for chart in _curves(report) if chart]
     calibration, errors, bins = _calibration(report)
     several = [system for system in report.systems if len(system.runs) > 1]
@@ -71,11 +75,11 @@ def render(report: Report) -> str:
         "style": Markup(style),
         "script": Markup(script),
         "style_hash": Markup(_hash(style)),
-        "script_hash": Markup(_hash(script)),
+        "script_source": Markup(f"'{_hash(script)}'" if sentences else "'none'"),
         "headings": {
             key: text
             for key, text in HEADINGS.items()
-            if (key != "curves" or drawn) and (key != "confidence" or calibration)
+            if {"curves": drawn, "confidence": calibration, "sentences": sentences}.get(key, True)
         },
         "verdicts": verdicts(report),
         "ignored": what_p_ignores(report.systems) if len(report.systems) > 1 else [],
@@ -89,11 +93,11 @@ def render(report: Report) -> str:
         "calibration": calibration,
         "errors": errors,
         "bins": bins,
-        "left_out": _left_out(sentences.shown, len(report.text.pairs)),
+        "left_out": left_out,
         "changed": _changed(report),
         "environment": environment_table(report),
         "commands": dict(commands(report)),
-        "data": Markup(sentences.json),
+        "data": Markup(sentences.json) if sentences else None,
         "colours": COLOURS,
         "width": charts.WIDTH,
         "height": charts.HEIGHT,

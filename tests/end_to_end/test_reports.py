@@ -108,6 +108,12 @@ def test_a_report_on_runs_that_cannot_be_made(tiny_run: Path, tmp_path: Path, co
         ),
         ((tiny_run, "--html", page, "--src", src, "--ref", ref, "--split", "test"), "--split test: has no"),
         ((tiny_run, "--html", page, "--check"), "--check: has no effect with --html; leave it out"),
+        ((tiny_run, "--markdown", page, "--without-text"), "--without-text: is about the page; give --html"),
+        (
+            (tiny_run, "--html", page, "--without-text", "--wandb", "offline"),
+            "--without-text: --wandb offline logs the sentences; give only one of them",
+        ),
+        ((tmp_path / "plain.md", "--without-text"), "--without-text: is for runs; give --html FILE too"),
         ((tiny_run, "--html", page, "--set", "model.embedding=9"), "only what is translated (data)"),
         ((tiny_run,), "a folder; a report on runs needs --html, --markdown or --latex FILE"),
         ((tmp_path / "plain.md", "--beam", "3"), "--beam: is for runs; give --html FILE too"),

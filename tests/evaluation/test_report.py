@@ -157,6 +157,24 @@ def test_a_name_leads_to_its_folder_from_wherever_the_table_stands(tmp_path: Pat
     assert "| [a\\]b](../b) |" in path.read_text()
 
 
+def test_a_row_leads_to_the_report_on_it_or_on_the_runs_beside_it(tmp_path: Path) -> None:
+    path = tmp_path / "README.md"
+    path.write_text(f"{BEGIN}\n{END}\n", encoding="utf-8")
+    for name in ("all/one", "all/two", "other/one"):
+        (tmp_path / name).mkdir(parents=True)
+    (tmp_path / "all" / "two" / "report.html").touch()
+    (tmp_path / "all" / "report.html").touch()
+    named = {
+        tmp_path / name: [FULL.model_copy(update={"name": name})]
+        for name in ("all/one", "all/two", "other/one")
+    }
+    update_tables([path], named)
+    text = path.read_text(encoding="utf-8")
+    assert "| [all/one](all/one) ([report](all/report.html)) |" in text
+    assert "| [all/two](all/two) ([report](all/two/report.html)) |" in text
+    assert "| [other/one](other/one) |" in text
+
+
 @pytest.mark.parametrize("text", ["", BEGIN, f"{END}\n{BEGIN}", f"{BEGIN}{BEGIN}{END}", f"{BEGIN}{END}{END}"])
 def test_markers_must_stand_once_and_in_order(tmp_path: Path, text: str) -> None:
     path = tmp_path / "README.md"

@@ -15,6 +15,7 @@ from reporting import PAIRS, report, system
 
 RIGHT = [pair.trg for pair in PAIRS]
 WRONG = ["the dog", "the cat sleeps", "bread"]
+CONTROLS = {"controls", "which", "order", "one", "other", "find", "legend", "status", "list", "more"}
 EVIL = "</script><script>alert(1)</script><!--<img src=x onerror=alert(2)> & \u2028 'q' \"q\""
 
 
@@ -56,6 +57,19 @@ def test_text_of_a_corpus_is_never_markup() -> None:
     data = json.loads(re.search(r'id="data">(.*?)</script>', page, re.S)[1])  # type: ignore[index]
     assert data["systems"] == [EVIL]
     assert data["sentences"][0]["s"] == EVIL
+
+
+def test_a_page_without_text_holds_no_sentence_and_no_script() -> None:
+    found = report(system("a", WRONG), system("b", RIGHT), outputs=[[WRONG], [RIGHT]])
+    page, whole = render(found, with_text=False), render(found)
+    texts = {text for pair in PAIRS for text in pair} | {*WRONG}
+    assert all(text in whole for text in texts)
+    assert not {text for text in texts if text in page and len(text.split()) > 1}
+    assert "script" not in Elements(page).names
+    assert "script-src 'none'" in page
+    missing = {link for link in Elements(whole).ids if link not in Elements(page).ids}
+    assert missing == {"sentences", "sentences-heading", "data", *CONTROLS}
+    assert {link[1:] for link in Elements(page).links if link.startswith("#")} <= {*Elements(page).ids}
 
 
 def test_data_in_a_script_holds_nothing_that_html_reads() -> None:
