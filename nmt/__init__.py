@@ -28,6 +28,8 @@ def load(
     *others: str | Path,
     lm: str | Path | None = None,
     lm_weight: float | None = None,
+    rerank: str | Path | None = None,
+    rerank_weight: float | None = None,
     max_source: int | None = None,
     split: bool = True,
     protect: bool = True,
@@ -38,9 +40,10 @@ def load(
 
     run: a run folder, what `nmt export` wrote, the name of a model that ships with the package, such as
     "de-en", or of one on the hub, "hf://user/repo@revision". Several runs are an ensemble; lm is a run of a
-    language model, fused with lm_weight (0.2). max_source: source tokens that are translated as a whole, by
-    default the run's; split: False keeps together more sentences of a line than training showed. protect:
-    addresses, placeholders and tags come out as they are. rules: about every translation, such as a glossary
+    language model, fused with lm_weight (0.2). rerank is a run that orders what the beam holds, with
+    rerank_weight (1.0). max_source: source tokens that are translated as a whole, by default the run's;
+    split: False keeps together more sentences of a line than training showed. protect: addresses,
+    placeholders and tags come out as they are. rules: about every translation, such as a glossary
     (`nmt.decoding.demands.Rules`). to: the language to translate to, of a model of several. Several threads
     may use the translator.
     Raises UserError where a folder is no whole run, or they do not belong together.
@@ -55,6 +58,8 @@ def load(
             models=tuple(local(Path(each)) for each in (run, *others)),
             lm=None if lm is None else local(Path(lm)),
             lm_weight=lm_weight,
+            rerank=None if rerank is None else local(Path(rerank)),
+            rerank_weight=rerank_weight,
             max_source=max_source,
             split=split,
             protect=protect,

@@ -32,8 +32,17 @@ def open_translator(
     Searches in float32 or int8 on a CPU run on ONNX Runtime, in int8 unless told otherwise: the whole search
     of one model, the steps of several. A layer without an ONNX graph runs in torch, if int8 is not asked for
     by name, and so does all else. experiment: the first run's configuration with overrides. Raises UserError
-    like `load_translator`.
+    like `load_translator` and `reranked`.
     """
+    translator = _search(options, experiment)
+    if options.rerank is None:
+        return translator
+    from nmt.builders.reranking import reranked
+
+    return reranked(translator, options)
+
+
+def _search(options: TranslationOptions, experiment: "Experiment | None") -> Translator[Engine]:
     if _suits_graphs(options):
         try:
             return _open_graphs(options, experiment)

@@ -223,8 +223,8 @@ def read_member(folder: Path, experiment: Experiment | None = None) -> Member:
     """Return a run that translates; raises UserError for another."""
     if is_exported(find_model(folder)):
         raise UserError(
-            f"{folder} was exported and searches by itself; an ensemble, a language model, sampling, and "
-            "rules such as a glossary need the run that it was made of"
+            f"{folder} was exported and searches by itself; an ensemble, a language model, sampling, "
+            "reranking, and rules such as a glossary need the run that it was made of"
         )
     run = Run(folder)
     experiment = experiment or run.experiment()

@@ -11,7 +11,7 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperCommand, TyperOption
 
-from nmt.decoding.options import LM_WEIGHT, PenaltyKind
+from nmt.decoding.options import LM_WEIGHT, RERANK_WEIGHT, PenaltyKind
 from nmt.errors import UserError
 
 # Upper bounds of numbers on the command line.
@@ -50,6 +50,19 @@ LanguageModelWeight = Annotated[
     float | None,
     typer.Option("--lm-weight", min=0, max=1_000, help=f"weight of --lm; default: {LM_WEIGHT}"),
 ]
+Rerank = Annotated[
+    Path | None,
+    typer.Option(
+        metavar="RUN",
+        help="run of the same languages that orders all that the beam holds, such as one with "
+        "data.reverse_target; SCORE is then the search's plus --rerank-weight times RUN's, which is its "
+        "log-probability under the same length penalty",
+    ),
+]
+RerankWeight = Annotated[
+    float | None,
+    typer.Option(min=0, max=1_000, help=f"weight of --rerank, above 0; default: {RERANK_WEIGHT}"),
+]
 Beam = Annotated[
     int | None,
     typer.Option(min=1, max=MOST_BEAM, help="beam width; 1: greedy; default: the run's"),
@@ -86,7 +99,7 @@ Threads = Annotated[int | None, typer.Option(min=1, max=MOST_THREADS, help="CPU 
 
 
 # The parameters of all commands that name models, which may be on the hub.
-OF_MODELS = {"model", "lm", "reverse", "run", "runs", "others"}
+OF_MODELS = {"model", "lm", "rerank", "reverse", "run", "runs", "others"}
 
 
 class Command(TyperCommand):

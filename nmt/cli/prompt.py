@@ -133,7 +133,8 @@ class _Session:
         now = self._options
         if model or self._before is None:
             other = Path(usable(model)) if model else self._shipped()
-            self._open(replace(now, models=(other,), lm=None, lm_weight=None, to=None))
+            alone = replace(now, lm=None, lm_weight=None, rerank=None, rerank_weight=None)
+            self._open(replace(alone, models=(other,), to=None))
         else:
             self._open(replace(self._before, n_best=now.n_best))
         self._before = now

@@ -12,6 +12,8 @@ from nmt.cli.arguments import (
     LanguageModel,
     LanguageModelWeight,
     Overrides,
+    Rerank,
+    RerankWeight,
     Threads,
     To,
     check_weight,
@@ -29,10 +31,10 @@ from nmt.machine import Precision
 OF_A_RUN = "model overrides split device threads"
 TAKES: dict[Way, str] = {
     "--hyp": "hyp src ref test_set langpair baseline metrics tokenize trg papers comet output",
-    "a model that translates": f"{OF_A_RUN} src ref test_set langpair save lm lm_weight to precision beam "
-    "metrics tokenize papers comet output",
-    "an exported model": "model device threads src ref test_set langpair save to precision beam metrics "
-    "tokenize papers comet output",
+    "a model that translates": f"{OF_A_RUN} src ref test_set langpair save lm lm_weight rerank "
+    "rerank_weight to precision beam metrics tokenize papers comet output",
+    "an exported model": "model device threads src ref test_set langpair save rerank rerank_weight to "
+    "precision beam metrics tokenize papers comet output",
     "a language model": f"{OF_A_RUN} text output",
     "a classifier or tagger": f"{OF_A_RUN} src ref save output",
     "--force": f"{OF_A_RUN} src ref test_set langpair save lm lm_weight to precision forced",
@@ -130,6 +132,8 @@ def score(
     model: ModelsIfAny = None,
     lm: LanguageModel = None,
     lm_weight: LanguageModelWeight = None,
+    rerank: Rerank = None,
+    rerank_weight: RerankWeight = None,
     to: To = None,
     hyp: Hypotheses = None,
     ref: References = None,
@@ -187,6 +191,8 @@ def score(
         models=tuple(model or ()),
         lm=lm,
         lm_weight=lm_weight,
+        rerank=rerank,
+        rerank_weight=rerank_weight,
         to=to,
         beam=beam,
         device=device,

@@ -115,7 +115,7 @@ def way_of(
     """
     from nmt.workflows.score import run_experiment
 
-    together = options.lm is not None or len(options.models) > 1
+    together = options.lm is not None or options.rerank is not None or len(options.models) > 1
     if together and not (forced or files.output):
         raise UserError("--output: a score of several models belongs to none of their folders; give a FILE")
     folder = options.models[0]
@@ -133,7 +133,9 @@ def way_of(
         case _:
             way = "a model that translates"
     if together and way != "a model that translates":
-        raise UserError(f"{folder} is {way}: scores one model only; give a single --model and no --lm")
+        raise UserError(
+            f"{folder} is {way}: scores one model only; give a single --model, no --lm and no --rerank"
+        )
     if forced and way == "a model that translates":
         way = "--force"
     elif forced and way == "a language model":

@@ -19,6 +19,8 @@ from nmt.cli.arguments import (
     LanguageModelWeight,
     LengthPenalty,
     Models,
+    Rerank,
+    RerankWeight,
     Seed,
     Temperature,
     To,
@@ -87,6 +89,8 @@ OF_JOBS = (
     "workers",
 )
 OF_SEARCH = (
+    "rerank",
+    "rerank_weight",
     "beam",
     "n_best",
     "alignments",
@@ -122,6 +126,8 @@ def translate(
     file: File = None,
     lm: LanguageModel = None,
     lm_weight: LanguageModelWeight = None,
+    rerank: Rerank = None,
+    rerank_weight: RerankWeight = None,
     to: To = None,
     source: Input = None,
     output: Output = None,
@@ -182,6 +188,8 @@ def translate(
         models=tuple(model),
         lm=lm,
         lm_weight=lm_weight,
+        rerank=rerank,
+        rerank_weight=rerank_weight,
         beam=beam,
         n_best=n_best,
         length_penalty=length_penalty,
@@ -219,6 +227,10 @@ def translate(
         from nmt.builders.translator import check_models
 
         check_models(options)
+    if rerank:
+        from nmt.builders.reranking import check_reranker
+
+        check_reranker(options)
     if format_ == "html":
         from nmt.cli.translate_document import translate_document
         from nmt.data.lines import STANDARD_INPUT, read_lines, read_standard_input

@@ -5,7 +5,7 @@ Needs no torch. Ty target and Tx source positions.
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import NamedTuple, Protocol, runtime_checkable
+from typing import NamedTuple, Protocol, Self, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -53,6 +53,14 @@ class Engine(Protocol):
     @property
     def precision(self) -> Precision:
         """What its products are computed in."""
+        ...
+
+    def score(self, log_prob: float, tokens: int) -> float:
+        """Return the score that the search gives an output of so many tokens, </s> counted."""
+        ...
+
+    def finding_all(self) -> Self:
+        """Return the engine that finds as many hypotheses as its beam holds."""
         ...
 
     def hypotheses(

@@ -13,6 +13,7 @@ PenaltyKind = Literal["none", "gnmt", "average"]  # as in decoding.length_penalt
 
 OFFSETS = {"gnmt": 5.0, "average": 0.0}
 LM_WEIGHT = 0.2  # of a language model, unless said otherwise
+RERANK_WEIGHT = 1.0  # of a reranker
 
 
 def choose_beam(n_best: int, *, asked: int | None, usual: int) -> int:
@@ -36,14 +37,15 @@ class Sampling(NamedTuple):
 class TranslationOptions:
     """Which models translate, how they search or sample, and how they compute.
 
-    What is None is as the first run's configuration says. Raises UserError for a weight without a language
-    model, mbr without sampling, a max_source that is too small, and an alpha that is no number from 0 to
-    1,000 or has no effect.
+    What is None is as the first run's configuration says. Raises UserError for a weight without its model, a
+    reranker with sampling, mbr without, a max_source that is too small, an alpha that is no number from 0 to
+    1,000 or has no effect, and a rerank_weight that is none above 0.
 
     models: run folders; several translate as an ensemble, of whose configurations decoding.max_source alone
-    counts. lm: a run of a language model, fused with lm_weight (0.2). length_penalty, alpha: how hypotheses
-    of unequal length are ranked; see `penalty`. max_source: source tokens that are translated as a whole.
-    split: False keeps together more sentences than training showed together.
+    counts. lm: a run of a language model, fused with lm_weight (0.2). rerank: a run that translates, by
+    which and rerank_weight (1.0) all that the beam holds is ordered (`Reranker`). length_penalty, alpha: how
+    hypotheses of unequal length are ranked; see `penalty`. max_source: source tokens that are translated as
+    a whole. split: False keeps together more sentences than training showed together.
     protect: addresses, placeholders and tags come out as they are (`translate_protected`).
     replace_unk: so does a source word where a model of words writes <unk> (`replace_unknown`).
     sentences: what finds the ends of sentences (`sentence_finder`).
@@ -60,6 +62,8 @@ class TranslationOptions:
     models: tuple[Path, ...]
     lm: Path | None = None
     lm_weight: float | None = None
+    rerank: Path | None = None
+    rerank_weight: float | None = None
     beam: int | None = None
     n_best: int = 1
     length_penalty: PenaltyKind | None = None
@@ -81,6 +85,12 @@ class TranslationOptions:
     def __post_init__(self) -> None:
         if self.lm is None and self.lm_weight is not None:
             raise UserError(f"lm_weight {self.lm_weight} needs a language model; give lm")
+        if self.rerank is None and self.rerank_weight is not None:
+            raise UserError(f"rerank_weight {self.rerank_weight} needs a model that reranks; give rerank")
+        if self.rerank_weight is not None and not 0 < self.rerank_weight <= 1_000:
+            raise UserError(f"rerank_weight {self.rerank_weight}: expected a number above 0, such as 1")
+        if self.rerank is not None and self.sampling is not None:
+            raise UserError(f"rerank {self.rerank} orders what a search found; leave out rerank or sampling")
         if self.mbr and self.sampling is None:
             raise UserError(f"mbr {self.mbr} chooses among samples; give sampling")
         if self.max_source is not None and self.max_source < 4:
@@ -111,3 +121,8 @@ class TranslationOptions:
     def weight(self) -> float:
         """The weight of the language model."""
         return LM_WEIGHT if self.lm_weight is None else self.lm_weight
+
+    @property
+    def reranker_weight(self) -> float:
+        """The weight of the reranker."""
+        return RERANK_WEIGHT if self.rerank_weight is None else self.rerank_weight

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import KW_ONLY, dataclass, replace
+from typing import Self
 
 import numpy as np
 import torch
@@ -48,6 +49,14 @@ class TorchEngine:
     def beam(self) -> int:
         """The number of hypotheses that the search keeps."""
         return self.search.beam
+
+    def score(self, log_prob: float, tokens: int) -> float:
+        """Return the score of an output of so many tokens; see `Engine`."""
+        return float(self.search.penalty(torch.tensor(log_prob, dtype=torch.float64), torch.tensor(tokens)))
+
+    def finding_all(self) -> Self:
+        """Return the engine that finds as many hypotheses as its beam holds."""
+        return replace(self, search=replace(self.search, n_best=self.beam))
 
     def hypotheses(
         self, rows: Sequence[list[int]], *others: Sequence[list[int]], details: bool = False

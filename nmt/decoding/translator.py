@@ -21,6 +21,7 @@ from nmt.decoding.engine import (
     TokenDemand,
 )
 from nmt.decoding.protection import translate_protected
+from nmt.decoding.reranking import Reranker
 from nmt.decoding.sources import SourceReader
 from nmt.decoding.splitting import TIGHT, ends_without_space, split_text
 from nmt.decoding.translation import Ranked, Translation, best_of_each
@@ -71,7 +72,7 @@ class Translator(Generic[AnyEngine]):
     `translations` finds of addresses, placeholders and tags comes out as it is; see `translate_protected`.
     replace_unk: so does a word that the target's vocabulary lacks; see `replace_unknown`. Raises UserError
     where replace_unk is given and the model never writes <unk>. glossary, forbidden: what every translation
-    must hold and must not; see `Demand`.
+    must hold and must not; see `Demand`. reranker: orders what the engine found, each part by itself.
     """
 
     engine: AnyEngine
@@ -85,6 +86,7 @@ class Translator(Generic[AnyEngine]):
     replace_unk: bool = False
     glossary: Glossary | None = None
     forbidden: tuple[str, ...] = ()
+    reranker: Reranker | None = None
 
     def __post_init__(self) -> None:
         if self.replace_unk and UNK in self.trg_tokenizer.banned:
@@ -136,13 +138,16 @@ class Translator(Generic[AnyEngine]):
         rows, others = [part.ids for part in flat], zip(*(part.others for part in flat), strict=True)
         looks = details or self.replace_unk
         if demands is None and not (self.glossary or self.forbidden):
-            found = iter(self.engine.hypotheses(rows, *others, details=looks))
+            found = self.engine.hypotheses(rows, *others, details=looks)
         else:
             of_lines = demands or [Demand()] * len(lines)
             each = [demand for demand, line in zip(of_lines, parts, strict=True) for _ in line]
             wanted = list(map(self._in_tokens, flat, each))
-            found = iter(self._demanding.demanded(rows, *others, demands=wanted, details=looks))
-        return [self._join(line, [next(found) for _ in line], details=details) for line in parts]
+            found = self._demanding.demanded(rows, *others, demands=wanted, details=looks)
+        if self.reranker:
+            found = self.reranker([part.text for part in flat], found)
+        each_part = iter(found)
+        return [self._join(line, [next(each_part) for _ in line], details=details) for line in parts]
 
     def sample(
         self: "Translator[SamplingEngine]",

@@ -4,8 +4,8 @@ B sentences, Tx source positions, T longest output.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -36,6 +36,14 @@ class GraphEngine:
     max_ratio: float
     max_extra: int
     tokens_per_batch: int
+
+    def score(self, log_prob: float, tokens: int) -> float:
+        """Return the score of an output of so many tokens; see `Engine`."""
+        return log_prob / self._penalty(tokens)
+
+    def finding_all(self) -> Self:
+        """Return the engine that finds as many hypotheses as its beam holds."""
+        return replace(self, n_best=self.beam)
 
     def hypotheses(
         self, rows: Sequence[list[int]], *others: Sequence[list[int]], details: bool = False
@@ -89,9 +97,11 @@ class GraphEngine:
         ids: list[int] = tokens.tolist()
         ids = ids[: ids.index(EOS)]
         length = len(ids) + 1
-        penalty = ((self.offset + length) / (self.offset + 1)) ** self.alpha
-        log_prob = float(score) * penalty
+        log_prob = float(score) * self._penalty(length)
         if by_step is None:
             return Hypothesis(ids, float(score), log_prob)
         alignment, log_probs = by_step[:length, :-1].copy(), by_step[:length, -1].tolist()
         return Hypothesis(ids, float(score), log_prob, alignment, log_probs)
+
+    def _penalty(self, tokens: int) -> float:
+        return float(((self.offset + tokens) / (self.offset + 1)) ** self.alpha)

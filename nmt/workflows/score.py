@@ -176,6 +176,22 @@ def as_written(translator: Translator[Engine], sources: Sequence[str]) -> list[s
     return replace(translator, trg_tokenizer=inner).translate(sources)
 
 
+def other_models(options: TranslationOptions) -> dict[str, JsonValue]:
+    """Return what a result says of a translator's models if they are several, nothing of just one."""
+
+    def name(folder: Path) -> str:
+        return readable(name_of_copy(folder) or str(folder))
+
+    found: dict[str, JsonValue] = {}
+    if len(options.models) > 1:
+        found["models"] = [name(folder) for folder in options.models]
+    if options.lm:
+        found |= {"lm": name(options.lm), "lm_weight": options.weight}
+    if options.rerank:
+        found |= {"rerank": name(options.rerank), "rerank_weight": options.reranker_weight}
+    return found
+
+
 def score_run(
     options: TranslationOptions,
     experiment: Experiment,
@@ -186,16 +202,12 @@ def score_run(
 ) -> tuple[Result, list[str]]:
     """Return the scores of a run on some pairs, with the cost of its training, and its translations.
 
-    experiment: that of the first run. groups: the lines that are scored together. The result of an ensemble
-    or a fusion names its runs, without a cost.
+    experiment: that of the first run. groups: the lines that are scored together. The result of several
+    models names them, without a cost.
     """
-    trained = None if options.lm or len(options.models) > 1 else Trained.of(options.models[0])
+    together = other_models(options)
+    trained = None if together else Trained.of(options.models[0])
     translator = open_translator(replace(options, tag=groups[0].tag), experiment)
-    together: dict[str, JsonValue] = {}
-    if len(options.models) > 1:
-        together["models"] = [readable(name_of_copy(folder) or str(folder)) for folder in options.models]
-    if options.lm:
-        together |= {"lm": readable(name_of_copy(options.lm) or str(options.lm)), "lm_weight": options.weight}
     sources = [pair.src for pair in data.pairs]
     translator.translate(sources[:8])  # the first products include the creation of kernels
     began = time.perf_counter()

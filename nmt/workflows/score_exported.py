@@ -10,7 +10,7 @@ from nmt.hub import name_of_copy
 from nmt.machine import source_commit
 from nmt.results import Decoding, Machine, Result
 from nmt.runtime.manifest import Manifest
-from nmt.workflows.score import as_written, score_texts
+from nmt.workflows.score import as_written, other_models, score_texts
 
 
 def score_exported(
@@ -47,7 +47,7 @@ def score_exported(
         "src": manifest.src or None,
         "trg": manifest.trg or None,
         "decoding": Decoding(
-            settings={"beam": translator.engine.beam, "to": options.to},
+            settings={"beam": translator.engine.beam, "to": options.to, **other_models(options)},
             sentences_per_second=len(sources) / seconds,
             precision=translator.engine.precision,
         ),

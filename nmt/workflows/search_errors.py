@@ -7,8 +7,6 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from typing import NamedTuple
 
-import torch
-
 from nmt.builders.translator import load_translator
 from nmt.decoding.options import TranslationOptions
 from nmt.decoding.torch_engine import TorchEngine
@@ -77,7 +75,9 @@ def judge(options: TranslationOptions, pairs: Sequence[tuple[str, str]], *, most
         differs = other.best is not None and other.best.ids != best.ids
         yield Judged(
             translation=Scored(decode(best.ids), best.score),
-            reference=Scored(text, _score(engine, log_probs)) if _can_write(translator, row, ids) else None,
+            reference=Scored(text, engine.score(sum(log_probs), len(log_probs)))
+            if _can_write(translator, row, ids)
+            else None,
             better=Scored(decode(other.best.ids), other.best.score) if other.best and differs else None,
             proved=other.proved,
         )
@@ -86,8 +86,3 @@ def judge(options: TranslationOptions, pairs: Sequence[tuple[str, str]], *, most
 def _can_write(translator: Translator[TorchEngine], row: list[int], ids: Sequence[int]) -> bool:
     fits = len(ids) - 1 <= translator.engine.longest(row)
     return fits and set(ids).isdisjoint(translator.trg_tokenizer.banned)
-
-
-def _score(engine: TorchEngine, log_probs: Sequence[float]) -> float:
-    total = torch.tensor(sum(log_probs), dtype=torch.float64)
-    return float(engine.search.penalty(total, torch.tensor(len(log_probs))))

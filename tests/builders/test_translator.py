@@ -6,13 +6,11 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-import torch
 from safetensors import safe_open
 from safetensors.torch import load_file, save_file
 
 import nmt
 from nmt.builders.engine import open_translator
-from nmt.builders.kinds import build_trained_model
 from nmt.builders.translator import load_in_graphs, load_translator
 from nmt.config import load_experiment
 from nmt.decoding.engine import Engine
@@ -26,7 +24,8 @@ from nmt.errors import CannotExport, UserError
 from nmt.machine import Precision
 from nmt.run import Run
 from nmt.tokenization.subwords import SentencePieceTokenizer
-from nmt.tokenization.tokenizer import load_tokenizers, save_tokenizers
+from nmt.tokenization.tokenizer import save_tokenizers
+from tests.support.random_run import random_run
 
 
 @pytest.fixture
@@ -156,22 +155,6 @@ training: {{best_by: loss, label_smoothing: 0.0}}
 """
 LINES = ["der Hund läuft schnell.", "", "die Straße", "der Hund, " * 15, "the dog runs quickly"]
 DECODER = "{hidden: 16, cell: gru, style: layer_parallel, attention: {kind: general}}"
-
-
-def random_run(folder: Path, like: Path, config: str, seed: int) -> Path:
-    """A run with random weights and the tokenizers of another."""
-    run = Run(folder)
-    run.folder.mkdir()
-    shutil.copytree(like / "tokenizer", run.tokenizer)
-    run.config.write_text(config, encoding="utf-8")
-    src, trg = load_tokenizers(run.tokenizer)
-    torch.manual_seed(seed)
-    model = build_trained_model(run.experiment(), len(src.vocabulary), len(trg.vocabulary))
-    with torch.no_grad():
-        for parameter in model.parameters():
-            parameter.mul_(3)
-    run.save_model(model, (src.fingerprint, trg.fingerprint))
-    return run.folder
 
 
 @pytest.fixture

@@ -1,4 +1,4 @@
-"""data.reverse_target: a model that writes from right to left, from training to export and scores."""
+"""data.reverse_target: a model that writes from right to left, from training to export and reranking."""
 
 import json
 from collections.abc import Callable
@@ -103,3 +103,65 @@ def test_what_it_cannot_do_is_refused_in_one_line(
         code, _, err = command(*arguments)
         (line,) = err.splitlines()
         assert (code, message in line) == (2, True), line
+
+
+def test_it_reranks_what_the_other_direction_found(
+    forward: Path, backward: Path, command: Command, tmp_path: Path
+) -> None:
+    both = ("--model", forward, "--rerank", backward, "--rerank-weight", "0.5", "--beam", "4")
+    text = "".join(f"{line}\n" for line in LINES)
+    code, out, _ = command("translate", *both, "--n-best", "4", stdin=text)
+    rows = [line.split(" ||| ") for line in out.splitlines()]
+    assert code == 0
+    for number in range(len(LINES)):
+        scores = [float(score) for at, _, score in rows if int(at) == number]
+        assert scores == sorted(scores, reverse=True)
+    plain = command("translate", "--model", forward, "--beam", "4", "--n-best", "4", stdin=text)[1]
+    assert {(row[0], row[2]) for row in rows} != {
+        tuple(line.split(" ||| ")[::2]) for line in plain.splitlines()
+    }
+    assert command("translate", *both, "--json", stdin=text)[0] == 0
+    code, _, err = command("score", *both, "--output", tmp_path / "result.json")
+    assert code == 0, err
+    found = json.loads((tmp_path / "result.json").read_text())
+    assert found["decoding"]["settings"]["rerank"] == str(backward)
+    assert found["decoding"]["settings"]["rerank_weight"] == 0.5
+    assert found["training"] is None
+    assert command("export", forward, "--to", tmp_path / "model")[0] == 0
+    (tmp_path / "src").write_text(text)
+    exported = ("--model", tmp_path / "model", *both[2:])
+    assert command("translate", *exported, tmp_path / "src")[0] == 0
+    files = ("--src", tmp_path / "src", "--ref", tmp_path / "src", "--output", tmp_path / "second.json")
+    (tmp_path / "src").write_text("der Hund\n")
+    assert command("score", *exported, *files)[0] == 0
+    assert "rerank" in json.loads((tmp_path / "second.json").read_text())["decoding"]["settings"]
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (["translate", "--rerank-weight", "1"], "rerank_weight 1.0 needs a model that reranks"),
+        (
+            ["translate", "--rerank", "RUN", "--sample"],
+            "--rerank: an option of searching, unused with --sample",
+        ),
+        (
+            ["translate", "--rerank", "RUN", "--mbr", "chrf"],
+            "--rerank: an option of searching, unused with --mbr",
+        ),
+        (["translate", "--rerank", "de-en"], "de-en was exported and searches by itself"),
+        (["translate", "--rerank", "nowhere"], "nowhere is not a folder; give the folder of a run"),
+        (["score", "--rerank", "RUN", "--force"], "--rerank: has no effect with --force; leave it out"),
+        (
+            ["score", "--rerank", "RUN"],
+            "--output: a score of several models belongs to none of their folders",
+        ),
+    ],
+)
+def test_a_wrong_use_of_it_is_one_line(
+    forward: Path, backward: Path, command: Command, options: list[str], message: str
+) -> None:
+    name, *others = (str(backward) if option == "RUN" else option for option in options)
+    code, out, err = command(name, "--model", forward, *others, stdin="der Hund\n")
+    (line,) = err.splitlines()
+    assert (code, out, message in line) == (2, "", True), line

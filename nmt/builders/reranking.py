@@ -1,0 +1,67 @@
+"""A translator and a second run → the translator whose n best that run reranks."""
+
+from dataclasses import replace
+
+from nmt.builders.corpus import languages_of
+from nmt.builders.translator import load_translator, read_member
+from nmt.data.corpus import Languages
+from nmt.decoding.engine import Engine
+from nmt.decoding.options import TranslationOptions
+from nmt.decoding.reranking import Reranker
+from nmt.decoding.translator import Translator
+from nmt.errors import UserError
+from nmt.run import Run
+from nmt.runtime.bundle import find_model, is_exported, read_manifest
+
+
+def reranked(translator: Translator[Engine], options: TranslationOptions) -> Translator[Engine]:
+    """Return the translator with the reranker of the options, which computes in torch.
+
+    Raises UserError like `check_reranker`, and where the search keeps one hypothesis only.
+    """
+    check_reranker(options)
+    assert options.rerank is not None
+    if translator.engine.beam == 1:
+        raise UserError(
+            f"--rerank {options.rerank}: a beam of 1 finds one translation, and there is nothing to choose "
+            "from; ask for more, such as --beam 10"
+        )
+    second = load_translator(
+        TranslationOptions(
+            models=(options.rerank,),
+            device=options.device,
+            precision="auto" if options.precision == "int8" else options.precision,
+            threads=options.threads,
+        )
+    )
+    engine = translator.engine.finding_all()
+    reranker = Reranker(second, translator.trg_tokenizer.decode, engine.score, options.reranker_weight)
+    return replace(translator, engine=engine, reranker=reranker)
+
+
+def check_reranker(options: TranslationOptions) -> None:
+    """Raise UserError if the second run cannot rerank what the models translate; no weights are read."""
+    if options.rerank is None:
+        return
+    data = read_member(options.rerank).experiment.data
+    (expected, tags), found = _languages(options), languages_of(data)
+    if tags or data.tags:
+        raise UserError(
+            f"--rerank {options.rerank}: {options.rerank if data.tags else options.models[0]} has tags "
+            "(data.corpora); expected models of one direction"
+        )
+    if any(a and b and a != b for a, b in zip(expected, found, strict=True)):
+        raise UserError(
+            f"--rerank {options.rerank} translates {found.src} to {found.trg}, expected "
+            f"{expected.src} to {expected.trg} as {options.models[0]} does"
+        )
+
+
+def _languages(options: TranslationOptions) -> tuple[Languages, bool]:
+    """Return the languages of the first model, and whether it has tags."""
+    folder = find_model(options.models[0])
+    if is_exported(folder):
+        manifest = read_manifest(folder, "seq2seq")
+        return Languages(manifest.src or None, manifest.trg or None), bool(manifest.directions)
+    data = Run(folder).experiment().data
+    return languages_of(data), bool(data.tags)
