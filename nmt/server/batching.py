@@ -80,7 +80,7 @@ class Batcher:
             return self._waiting()
 
     def _waiting(self) -> int:
-        return sum(len(job.left) for job in self._jobs)
+        return sum(len(job.lines) - len(job.found) for job in self._jobs)
 
     async def translate(self, work: Work, lines: list[str]) -> list[Translation]:
         """Return the translation of each line; if it is cancelled, lines that still wait are dropped.

@@ -2,18 +2,20 @@
 
 import asyncio
 import json
+from collections.abc import Callable
 
-import h11
 from uvicorn import Config
-from uvicorn.protocols.http.h11_impl import H11Protocol
+from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 from uvicorn.server import ServerState
 
 HEAD_SECONDS = 10  # for the request line and all headers
 REQUEST_SECONDS = 30  # for a body that nobody waits for any more
 DRAIN_SECONDS = 30  # for an answer to be read
+HEAD_BYTES = 16_384  # of the request line and all headers
+MOST_AHEAD = 8  # requests that a client may send before the answer to its first
 
 
-class GuardedProtocol(H11Protocol):
+class GuardedProtocol(HttpToolsProtocol):
     """A connection that ends if a request does not arrive in time, or its answer is not read in time.
 
     A request that is no HTTP, and a connection beyond the configuration's limit_concurrency, get their error
@@ -29,7 +31,7 @@ class GuardedProtocol(H11Protocol):
     ) -> None:
         super().__init__(config, server_state, app_state, _loop)
         self._most, self.limit_concurrency = self.limit_concurrency, None  # its own answer is no JSON
-        self._phase: object = None
+        self._in_head, self._head_bytes = True, 0
         self._deadline: asyncio.TimerHandle | None = None
         self._unread: asyncio.TimerHandle | None = None
 
@@ -39,7 +41,7 @@ class GuardedProtocol(H11Protocol):
         if self._most is not None and len(self.connections) > self._most:
             self._end(503, f"expected {self._most} connections at most, found more; try again")
         else:
-            self._watch()
+            self._within(HEAD_SECONDS, self._late)
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Forget the connection."""
@@ -50,25 +52,56 @@ class GuardedProtocol(H11Protocol):
 
     def data_received(self, data: bytes) -> None:
         """Read what arrived."""
-        if not self.transport.is_closing():
-            super().data_received(data)
-
-    def handle_events(self) -> None:
-        """Handle what was read, and see how long the next part may take."""
-        super().handle_events()
-        self._watch()
-
-    def _watch(self) -> None:
-        phase = self.conn.their_state
-        if phase is self._phase:
+        if self.transport.is_closing():
             return
-        self._phase = phase
+        super().data_received(data)
+        if self._in_head and not self.transport.is_closing():
+            self._head_bytes += len(data)
+            if self._head_bytes > HEAD_BYTES:
+                self.send_400_response("")
+
+    def on_message_begin(self) -> None:
+        """Begin to read a request."""
+        super().on_message_begin()
+        if len(self.pipeline) >= MOST_AHEAD:
+            raise ValueError("too many requests ahead")  # answered as what is no HTTP
+        self._within(HEAD_SECONDS, self._late)
+        self._in_head = True
+
+    def on_headers_complete(self) -> None:
+        """Answer the request, whose body may follow."""
+        if self.parser.get_http_version() == "1.1" and not any(name == b"host" for name, _ in self.headers):
+            raise ValueError("no Host")  # which HTTP/1.1 needs; answered as what is no HTTP
+        super().on_headers_complete()
+        if self.parser.should_upgrade():  # it is not, and nothing that follows is read
+            self.cycle.keep_alive = False
+        self._within(REQUEST_SECONDS, self.transport.abort)
+        self._in_head, self._head_bytes = False, 0
+
+    def on_message_complete(self) -> None:
+        """Note that the whole request is there."""
+        super().on_message_complete()
+        self._within(None, self._late)
+        self._wait_for_next()
+
+    def on_response_complete(self) -> None:
+        """Go on with the next request."""
+        super().on_response_complete()
+        if self.transport.is_closing():
+            self._close_soon()
+        else:
+            self._wait_for_next()
+
+    def _wait_for_next(self) -> None:
+        """Give the next request its time, once the last is there and is answered."""
+        if self._deadline is None and self.cycle.response_complete:
+            self._within(HEAD_SECONDS, self._late)
+
+    def _within(self, seconds: float | None, then: Callable[[], None]) -> None:
+        """Act after so many seconds, instead of after those before; None for never."""
         if self._deadline is not None:
             self._deadline.cancel()
-        if phase is h11.IDLE:
-            self._deadline = self.loop.call_later(HEAD_SECONDS, self._late)
-        elif phase is h11.SEND_BODY:
-            self._deadline = self.loop.call_later(REQUEST_SECONDS, self.transport.abort)
+        self._deadline = None if seconds is None else self.loop.call_later(seconds, then)
 
     def _late(self) -> None:
         self._end(408, f"the request did not arrive within {HEAD_SECONDS} seconds")
@@ -79,26 +112,16 @@ class GuardedProtocol(H11Protocol):
 
     def _end(self, status: int, message: str) -> None:
         """Answer with an error if nothing was answered yet, and close the connection."""
-        body = json.dumps({"error": message}).encode()
-        headers = [
-            ("Content-Type", "application/json"),
-            ("Content-Length", str(len(body))),
-            ("Connection", "close"),
-        ]
-        try:
-            head = self.conn.send(h11.Response(status_code=status, headers=headers))
-            assert head is not None
-            self.transport.write(head + body)
-        except h11.LocalProtocolError:
-            self.transport.abort()
+        idle = self.cycle is None or self.cycle.response_complete
+        if idle or not (self.cycle.response_started or self.pipeline):
+            body = json.dumps({"error": message}).encode()
+            head = b"content-type: application/json\r\ncontent-length: %d\r\nconnection: close\r\n\r\n"
+            self.transport.write(STATUS_LINE[status] + head % len(body) + body)
+        if self.cycle is not None:  # what is still being answered is for nobody
+            self.cycle.disconnected = True
+            self.cycle.message_event.set()
         self.transport.close()
         self._close_soon()
-
-    def on_response_complete(self) -> None:
-        """Go on with the next request."""
-        super().on_response_complete()
-        if self.transport.is_closing():
-            self._close_soon()
 
     def timeout_keep_alive_handler(self) -> None:
         """Close a connection that nobody uses."""

@@ -5,6 +5,7 @@ from collections.abc import Iterator, Mapping
 from html import escape
 from typing import NamedTuple
 
+from nmt import __version__
 from nmt.server.requests import FORM, JSON, MULTIPART, Form
 
 
@@ -42,6 +43,15 @@ _ERROR = {
     "description": "What was expected, and what was found",
     "content": {JSON: {"example": {"error": "target: expected one of en, found 'fr'"}}},
 }
+
+
+def openapi(addresses: list[Address]) -> dict[str, object]:
+    """Return the addresses as OpenAPI describes them."""
+    paths = {
+        address.path: {address.method.lower(): {"summary": address.what, **address.openapi()}}
+        for address in addresses
+    }
+    return {"openapi": "3.1.0", "info": {"title": "nmt", "version": __version__}, "paths": paths}
 
 
 def page(addresses: list[Address]) -> str:

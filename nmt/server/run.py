@@ -38,7 +38,6 @@ def serve(settings: Settings) -> None:
             factory=settings.workers > 1,
             http=GuardedProtocol,
             limit_concurrency=settings.limits.connections,
-            loop="asyncio",
             ws="none",
             log_config=None,
             log_level="error",

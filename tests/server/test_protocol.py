@@ -42,7 +42,26 @@ def test_what_is_no_http_is_told_so_in_json(served: str, request_: bytes) -> Non
     assert b'{"error": "expected a request in HTTP/1.1, found none"}' in answer
 
 
-@pytest.mark.parametrize("begun", [b"", b"GET / HTTP/1.1\r\nHo"])
+def test_requests_may_come_ahead_of_answers_but_not_any_number_of_them(served: str) -> None:
+    health = b"GET /health HTTP/1.1\r\nHost: a\r\n\r\n"
+    with connect(served) as client:
+        client.sendall(health * 3 + health.replace(b"Host", b"Connection: close\r\nHost"))
+        assert everything(client).count(b"HTTP/1.1 200 ") == 4
+    with connect(served) as client:
+        client.sendall(health * (protocol.MOST_AHEAD + 2))
+        assert everything(client).count(b"HTTP/1.1 200 ") <= 1
+
+
+def test_another_protocol_is_not_spoken_and_its_client_is_answered_in_http(served: str) -> None:
+    offer = b"Connection: Upgrade, HTTP2-Settings\r\nUpgrade: h2c\r\n"
+    with connect(served) as client:
+        client.sendall(b"POST /detect HTTP/1.1\r\nHost: a\r\n" + offer + b"Content-Length: 2\r\n\r\n{}")
+        answer = everything(client)
+    assert answer.startswith(b"HTTP/1.1 415 ")
+    assert b"connection: close\r\n" in answer
+
+
+@pytest.mark.parametrize("begun", [b"", b"\r\n", b"GET / HTTP/1.1\r\nHo"])
 def test_a_request_that_does_not_arrive_ends(served: str, begun: bytes) -> None:
     with connect(served) as client:
         client.sendall(begun)
