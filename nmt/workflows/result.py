@@ -13,7 +13,7 @@ from nmt.builders.corpus import corpus_of
 from nmt.builders.kinds import kind_of
 from nmt.config.experiment import Experiment
 from nmt.config.model import ModelConfig
-from nmt.data.corpus import UNKNOWN
+from nmt.data.corpus import UNKNOWN, Languages
 from nmt.data.prepared import Prepared
 from nmt.machine import source_commit
 from nmt.results import Decoding, Machine, Result, Score, Training, Versions
@@ -33,11 +33,13 @@ class ScoredData(NamedTuple):
 class System:
     """The model that was scored: its configuration, where it ran, how it decoded, and what it cost.
 
-    experiment: with what was set for this score. trained: as it was trained; None of several models.
+    experiment: with what was set for this score; None of an exported model, whose languages stand in its
+    place. trained: as it was trained; None of several models.
     """
 
-    experiment: Experiment
+    experiment: Experiment | None
     trained: Experiment | None
+    languages: Languages = UNKNOWN
     machine: Machine
     tokenizers: dict[str, str]  # src, trg → fingerprint
     decoding: Decoding | None = None
@@ -53,7 +55,7 @@ def readable(name: str) -> str:
 def make_result(name: str, data: ScoredData, scores: Iterable[Score], system: System | None = None) -> Result:
     """Return the scores on some data; system: None for translations known only from a file."""
     experiment = system and system.experiment
-    languages = corpus_of(experiment).languages if experiment else UNKNOWN
+    languages = corpus_of(experiment).languages if experiment else system.languages if system else UNKNOWN
     return Result(
         name=readable(name),
         date=datetime.now(UTC),

@@ -151,11 +151,12 @@ def score_texts(
     tokenize: str,
     moses: str | None,
     written: Sequence[str] | None = None,
+    system: System | None = None,
 ) -> Result:
-    """Return the scores of the translations in a file of this name, against the lines of its references.
+    """Return the scores of the translations in a file, or of a model, of this name against references.
 
     dataset: what the references are of, by name. moses: the language of papers' BLEU, None
-    without it. written: see `as_written`.
+    without it. written: see `as_written`. system: None for a file.
     """
     hashes = {
         str(path): hashlib.sha256("".join(f"{line}\n" for line in lines).encode()).hexdigest()
@@ -165,7 +166,7 @@ def score_texts(
     found = scores(
         outputs, *references.values(), metrics=metrics, tokenize=tokenize, moses=moses, written=written
     )
-    return make_result(name, data, found)
+    return make_result(name, data, found, system)
 
 
 def as_written(translator: Translator[Engine], sources: Sequence[str]) -> list[str] | None:
@@ -244,7 +245,7 @@ def score_run(
         found += [
             each.model_copy(update={"form": form_of(tag, each.form, several=several)}) for each in of_group
         ]
-    return _result(trained, data, found, system), outputs
+    return _result(experiment, trained, data, found, system), outputs
 
 
 def score_text(folder: Path, experiment: Experiment, data: EvaluationSet, *, device: str) -> Result:
@@ -277,7 +278,7 @@ def score_text(folder: Path, experiment: Experiment, data: EvaluationSet, *, dev
         machine=machine(trained.device),
         tokenizers=tokenizers,
     )
-    return _result(before, data, found, system)
+    return _result(experiment, before, data, found, system)
 
 
 def score_labels(
@@ -305,7 +306,7 @@ def score_labels(
         tokenizers=tokenizers,
     )
     found = label_scores(outputs, [pair.trg for pair in data.pairs])
-    return _result(trained, data, found, system), outputs
+    return _result(experiment, trained, data, found, system), outputs
 
 
 class Trained(NamedTuple):
@@ -321,14 +322,20 @@ class Trained(NamedTuple):
         return cls(run.experiment(), read_result(run.result) if run.result.is_file() else None)
 
 
-def _result(trained: Trained | None, data: EvaluationSet, found: Iterable[Score], system: System) -> Result:
+def _result(
+    experiment: Experiment,
+    trained: Trained | None,
+    data: EvaluationSet,
+    found: Iterable[Score],
+    system: System,
+) -> Result:
     """Return a result with the training cost from the run's own result; several runs have no cost."""
     # Hashed again: the data may have changed since the run was trained.
-    monolingual = isinstance(system.experiment.model, LanguageModelConfig)
+    monolingual = isinstance(experiment.model, LanguageModelConfig)
     scored = {data.split or data.dataset: scan(data.pairs, monolingual=monolingual).sha256}
     before = trained and trained.result
     hashes = {**(before.data_hashes if before else {}), **scored}
     if before:
         system = replace(system, training=before.training, parameters=before.parameters)
     of = ScoredData(data.dataset, data.split, len(data.pairs), hashes)
-    return make_result(system.experiment.name, of, found, system)
+    return make_result(experiment.name, of, found, system)

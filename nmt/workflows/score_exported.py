@@ -5,11 +5,12 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from nmt.builders.engine import open_translator
+from nmt.data.corpus import Languages
 from nmt.decoding.options import TranslationOptions
 from nmt.hub import name_of_copy
-from nmt.machine import source_commit
 from nmt.results import Decoding, Machine, Result
 from nmt.runtime.manifest import Manifest
+from nmt.workflows.result import System
 from nmt.workflows.score import as_written, other_models, score_texts
 
 
@@ -33,6 +34,18 @@ def score_exported(
     began = time.perf_counter()
     outputs = translator.translate(sources)
     seconds = time.perf_counter() - began
+    system = System(
+        experiment=None,
+        trained=None,
+        languages=Languages(manifest.src or None, manifest.trg or None),
+        machine=Machine.here("cpu", threads=options.threads or 1),
+        tokenizers={"src": translator.src_tokenizer.fingerprint, "trg": translator.trg_tokenizer.fingerprint},
+        decoding=Decoding(
+            settings={"beam": translator.engine.beam, "to": options.to, **other_models(options)},
+            sentences_per_second=len(sources) / seconds,
+            precision=translator.engine.precision,
+        ),
+    )
     result = score_texts(
         name_of_copy(options.models[0]) or options.models[0].name,
         outputs,
@@ -42,20 +55,6 @@ def score_exported(
         tokenize=tokenize,
         moses=moses,
         written=None if moses is None else as_written(translator, sources),
+        system=system,
     )
-    known = {
-        "src": manifest.src or None,
-        "trg": manifest.trg or None,
-        "decoding": Decoding(
-            settings={"beam": translator.engine.beam, "to": options.to, **other_models(options)},
-            sentences_per_second=len(sources) / seconds,
-            precision=translator.engine.precision,
-        ),
-        "commit": source_commit(),
-        "machine": Machine.here("cpu", threads=options.threads or 1),
-        "tokenizers": {
-            "src": translator.src_tokenizer.fingerprint,
-            "trg": translator.trg_tokenizer.fingerprint,
-        },
-    }
-    return result.model_copy(update=known), outputs
+    return result, outputs
