@@ -71,6 +71,22 @@ def open_sampler(options: TranslationOptions) -> "Translator[TorchEngine]":
     return load_translator(replace(options, precision="float32") if usual else options)
 
 
+def open_scorer(options: TranslationOptions) -> "Translator[TorchEngine]":
+    """Return the translator that gives targets their log-probabilities, in the precision of a search.
+
+    On a CPU its steps are on ONNX Runtime. Raises like `open_translator`.
+    """
+    from nmt.builders.translator import load_in_graphs, load_translator
+
+    if _suits_graphs(options):
+        try:
+            return load_in_graphs(options)
+        except CannotExport:
+            if options.precision == "int8":
+                raise
+    return load_translator(options)
+
+
 def _suits_graphs(options: TranslationOptions) -> bool:
     in_graphs = options.sampling is None and options.precision in ("auto", "float32", "int8")
     return in_graphs and _on_cpu(options.device)

@@ -3,7 +3,8 @@
 from dataclasses import replace
 
 from nmt.builders.corpus import languages_of
-from nmt.builders.translator import load_translator, read_member
+from nmt.builders.engine import open_scorer
+from nmt.builders.translator import read_member
 from nmt.data.corpus import Languages
 from nmt.decoding.engine import Engine
 from nmt.decoding.options import TranslationOptions
@@ -15,7 +16,7 @@ from nmt.runtime.bundle import find_model, is_exported, read_manifest
 
 
 def reranked(translator: Translator[Engine], options: TranslationOptions) -> Translator[Engine]:
-    """Return the translator with the reranker of the options, which computes in torch.
+    """Return the translator with the reranker of the options.
 
     Raises UserError like `check_reranker`, and where the search keeps one hypothesis only.
     """
@@ -26,11 +27,11 @@ def reranked(translator: Translator[Engine], options: TranslationOptions) -> Tra
             f"--rerank {options.rerank}: a beam of 1 finds one translation, and there is nothing to choose "
             "from; ask for more, such as --beam 10"
         )
-    second = load_translator(
+    second = open_scorer(
         TranslationOptions(
             models=(options.rerank,),
             device=options.device,
-            precision="auto" if options.precision == "int8" else options.precision,
+            precision=options.precision,
             threads=options.threads,
         )
     )
