@@ -167,7 +167,7 @@ def words(context: typer.Context, *, without: Collection[str]) -> tuple[str, ...
         if option.name in without or not option.name or not given(context, option.name):
             continue
         value = context.params[option.name]
-        for each in value if isinstance(value, list) else [value]:
+        for each in value if isinstance(value, list | tuple) else [value]:
             text = os.fsencode(str(each)).decode("utf-8", "replace")
             found += [option.opts[0]] if each is True else [option.opts[0], text]
     return tuple(found)

@@ -7,6 +7,7 @@ import pytest
 import typer
 
 from nmt.cli import app
+from nmt.cli.arguments import words
 from nmt.errors import UserError
 
 CHECKED = ("temperature", "top_p")  # by the commands, in words of their own
@@ -56,3 +57,11 @@ def test_every_number_has_a_lower_and_an_upper_bound() -> None:
                 assert notes[0].min is not None, f"{command.__name__} {name}"
                 assert notes[0].max is not None, f"{command.__name__} {name}"
     assert found > 30
+
+
+def test_the_words_of_a_command_can_be_typed_again() -> None:
+    command = typer.main.get_command(app).commands["score"]  # type: ignore[attr-defined]
+    typed = ["--set", "decoding.beam=3", "--set", "data.src=de", "--metrics", "bleu", "--papers"]
+    context = command.make_context("score", ["--model", "runs/a", *typed])
+    found = words(context, without=("model",))
+    assert found == ("score", *typed)
