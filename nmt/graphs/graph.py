@@ -199,14 +199,14 @@ class Graph:
     def model(self, inputs: Sequence[Declared], outputs: Sequence[Named]) -> ModelProto:
         """Return the whole as a model with named inputs and outputs."""
         graph = self.closed("nmt", inputs, outputs)
-        used = {name for node in graph.node for name in _read(node)}
+        used = {name for node in graph.node for name in reads(node)}
         graph.initializer.extend(each for each in self._initializers if each.name in used)
         opsets = [helper.make_opsetid("", OPSET), helper.make_opsetid(MICROSOFT, MICROSOFT_OPSET)]
         return helper.make_model(graph, opset_imports=opsets, ir_version=IR)
 
     def closed(self, name: str, inputs: Sequence[Declared], outputs: Sequence[Named]) -> GraphProto:
         """Return the nodes as a graph with named inputs and outputs: (name, type, dimensions)."""
-        nodes = _live(self._nodes, [value.name for value, _, _ in outputs])
+        nodes = live(self._nodes, [value.name for value, _, _ in outputs])
         weights = self._own_weights(nodes) if self.depth >= 2 else []
         nodes += [helper.make_node("Identity", [value.name], [given]) for value, given, _ in outputs]
         return helper.make_graph(
@@ -317,19 +317,19 @@ def scan(
     return g.ops("Loop", count, np.array(True), *first, outputs=len(first) + 1, attributes=attributes)[-1]
 
 
-def _live(nodes: Sequence[NodeProto], wanted: Iterable[str]) -> list[NodeProto]:
+def live(nodes: Sequence[NodeProto], wanted: Iterable[str]) -> list[NodeProto]:
     """Return the nodes that the wanted values depend on, in their order."""
     needed, kept = set(wanted), []
     for node in reversed(nodes):
         if needed.intersection(node.output):
             kept.append(node)
-            needed.update(_read(node))
+            needed.update(reads(node))
     return kept[::-1]
 
 
-def _read(node: NodeProto) -> Iterator[str]:
+def reads(node: NodeProto) -> Iterator[str]:
     """Yield the names that a node reads, those in its bodies too."""
     yield from node.input
     for attribute in node.attribute:
         for inner in attribute.g.node:
-            yield from _read(inner)
+            yield from reads(inner)

@@ -3,6 +3,8 @@
 B sentences, Tx source positions, N = B · K rows, V target vocabulary.
 """
 
+from typing import NamedTuple
+
 from onnx import ModelProto, TensorProto
 
 from nmt.graphs.attention import Memory
@@ -11,7 +13,15 @@ from nmt.graphs.graph import Declared, Graph, Named, Precision, Value
 from nmt.graphs.sources import start
 from nmt.models import Seq2Seq
 
+MEMORY = "memory_"  # what the name of a part begins with
 _FLOAT, _INT = TensorProto.FLOAT, TensorProto.INT64
+
+
+class StepGraphs(NamedTuple):
+    """What `encode_graph` and `step_graph` make of a model."""
+
+    encode: ModelProto
+    step: ModelProto
 
 
 def encode_graph(model: Seq2Seq, precision: Precision) -> ModelProto:
@@ -44,7 +54,7 @@ def step_graph(model: Seq2Seq, precision: Precision) -> ModelProto:
     g = Graph(precision)
     y, beam = Value("y", g), Value("beam", g)
     names = _memory_names(like)
-    memory = like._replace(**{name.removeprefix(_MEMORY): Value(name, g) for name in names})
+    memory = like._replace(**{name.removeprefix(MEMORY): Value(name, g) for name in names})
     state = first.filled([Value(f"state_{i}", g) for i in range(len(first.values()))])
     log_probs, alignment, after = score(g, model, Tokens(g, model), y, memory, state, beam)
     inputs: list[Declared] = [("y", _INT, ("N",)), ("beam", _INT, (1,))]
@@ -55,12 +65,9 @@ def step_graph(model: Seq2Seq, precision: Precision) -> ModelProto:
     return g.model(inputs, outputs)
 
 
-_MEMORY = "memory_"
-
-
 def _memory_names(memory: Memory) -> list[str]:
     """Return a name for each part that there is."""
-    return [f"{_MEMORY}{name}" for name, part in memory._asdict().items() if part is not None]
+    return [f"{MEMORY}{name}" for name, part in memory._asdict().items() if part is not None]
 
 
 def _kept(model: Seq2Seq, precision: Precision) -> tuple[Memory, DecoderState]:

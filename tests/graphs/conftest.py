@@ -13,7 +13,7 @@ from nmt.builders.model import build_model
 from nmt.config.model import ModelConfig
 from nmt.data.batches import pad
 from nmt.decoding.scorers import ModelScorer
-from nmt.decoding.search import SearchSettings, beam_search
+from nmt.decoding.search import AnyScorer, SearchSettings, beam_search
 from nmt.models import Seq2Seq, Source
 from nmt.tokenization.vocabulary import EOS
 
@@ -48,9 +48,15 @@ class Best(NamedTuple):
 def by_torch(
     model: Seq2Seq, rows: Sequence[list[int]], limits: Sequence[int], settings: SearchSettings
 ) -> list[list[Best]]:
+    return by_steps(ModelScorer(model), rows, limits, settings)
+
+
+def by_steps(
+    scorer: AnyScorer, rows: Sequence[list[int]], limits: Sequence[int], settings: SearchSettings
+) -> list[list[Best]]:
     lengths = torch.tensor([len(row) + 1 for row in rows])
     source = Source(pad(list(rows), last=EOS), lengths)
-    found = beam_search(ModelScorer(model), source, torch.tensor(limits), settings)
+    found = beam_search(scorer, source, torch.tensor(limits), settings)
     return [[Best(each.ids, each.score) for each in hypotheses] for hypotheses in found]
 
 
