@@ -39,8 +39,8 @@ def load(
     """Return the translator of a trained run: `nmt.load("runs/demo").translate(["…"])`.
 
     run: a run folder, what `nmt export` wrote, the name of a model that ships with the package, such as
-    "de-en", or of one on the hub, "hf://user/repo@revision". Several runs are an ensemble; lm is a run of a
-    language model, fused with lm_weight (0.2). rerank is a run that orders what the beam holds, with
+    "de-en", or of one on the hub, "hf://user/repo@revision". Several are an ensemble; lm is a run of a
+    language model, fused with lm_weight (0.2). rerank is one that orders what the beam holds, with
     rerank_weight (1.0). max_source: source tokens that are translated as a whole, by default the run's;
     split: False keeps together more sentences of a line than training showed. protect: addresses,
     placeholders and tags come out as they are. rules: about every translation, such as a glossary

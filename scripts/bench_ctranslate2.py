@@ -33,8 +33,9 @@ import torch
 from torch import nn
 from transformer_tiny import VOCABULARY, save_transformer
 
-from nmt.builders.export import export_run, search_keys
+from nmt.builders.export import export_run
 from nmt.builders.model import build_model
+from nmt.builders.search import search_keys
 from nmt.config import load_experiment
 from nmt.config.model import ModelConfig
 from nmt.decoding.translator import Translator
@@ -199,12 +200,12 @@ def untrained(config: Path, overrides: list[str], count: int) -> tuple[list[Syst
             session=open_session(data),
             precision=precision,
             n_best=1,
-            beam=keys["beam"],
-            alpha=keys["alpha"],
-            offset=keys["offset"],
-            max_ratio=keys["max_ratio"],
-            max_extra=keys["max_extra"],
-            tokens_per_batch=keys["tokens_per_batch"],
+            beam=keys.beam,
+            alpha=keys.alpha,
+            offset=keys.offset,
+            max_ratio=keys.max_ratio,
+            max_extra=keys.max_extra,
+            tokens_per_batch=keys.tokens_per_batch,
         )
         systems.append(graph(engine, fixed=True))
         sizes.append(f"{len(data) / 1e6:.1f} MB in {precision}")

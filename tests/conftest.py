@@ -294,7 +294,7 @@ def gru_run(tiny_run: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 def exported(gru_run: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """What `nmt export` writes of it in int8, unchecked. Copy it to write to it."""
     from nmt.builders.export import export_model
-    from nmt.builders.translator import read_member
+    from nmt.builders.members import read_member
 
     folder = tmp_path_factory.mktemp("exported") / "model"
     shutil.copytree(gru_run / "tokenizer", folder / "tokenizer")

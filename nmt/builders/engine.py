@@ -15,7 +15,15 @@ from nmt.decoding.translator import Translator
 from nmt.errors import CannotExport, UserError
 from nmt.files import one_at_a_time
 from nmt.machine import Precision, has_cuda_driver
-from nmt.runtime.bundle import find_model, is_fresh, read_graph, read_manifest, translator_of
+from nmt.runtime.bundle import (
+    check_precision,
+    find_model,
+    is_exported,
+    is_fresh,
+    read_graph,
+    read_manifest,
+    translator_of,
+)
 from nmt.runtime.engine import GraphEngine
 from nmt.runtime.manifest import GraphPrecision, Manifest
 
@@ -30,9 +38,9 @@ def open_translator(
     """Return the translator that the options describe, on the engine that suits them.
 
     Searches in float32 or int8 on a CPU run on ONNX Runtime, in int8 unless told otherwise: the whole search
-    of one model, the steps of several. A layer without an ONNX graph runs in torch, if int8 is not asked for
-    by name, and so does all else. experiment: the first run's configuration with overrides. Raises UserError
-    like `load_translator` and `reranked`.
+    of one model, the steps of several or under rules. A layer without an ONNX graph runs in torch, if int8 is
+    not asked for by name, and so does all else. An exported model runs on ONNX Runtime alone. experiment: the
+    first run's configuration with overrides. Raises UserError like `load_translator` and `reranked`.
     """
     translator = _search(options, experiment)
     if options.rerank is None:
@@ -43,6 +51,7 @@ def open_translator(
 
 
 def _search(options: TranslationOptions, experiment: "Experiment | None") -> Translator[Engine]:
+    options = _placed(options)
     if _suits_graphs(options):
         try:
             return _open_graphs(options, experiment)
@@ -57,11 +66,13 @@ def _search(options: TranslationOptions, experiment: "Experiment | None") -> Tra
 def open_sampler(options: TranslationOptions) -> "Translator[TorchEngine]":
     """Return the translator that samples as the options describe, on the engine that suits it.
 
-    Samples of which one is chosen may come from steps on ONNX Runtime. Raises like `open_translator`.
+    Samples of which one is chosen may come from steps on ONNX Runtime, and those of an exported model do.
+    Raises like `open_translator`.
     """
     from nmt.builders.translator import load_in_graphs, load_translator
 
-    if options.mbr and _suits_graphs(replace(options, sampling=None, mbr=0)):
+    options = _placed(options)
+    if (options.mbr or _exported(options)) and _suits_graphs(replace(options, sampling=None, mbr=0)):
         try:
             return load_in_graphs(options)
         except CannotExport:
@@ -78,6 +89,7 @@ def open_scorer(options: TranslationOptions) -> "Translator[TorchEngine]":
     """
     from nmt.builders.translator import load_in_graphs, load_translator
 
+    options = _placed(options)
     if _suits_graphs(options):
         try:
             return load_in_graphs(options)
@@ -87,13 +99,36 @@ def open_scorer(options: TranslationOptions) -> "Translator[TorchEngine]":
     return load_translator(options)
 
 
+def open_steps(options: TranslationOptions) -> "Translator[TorchEngine]":
+    """Return the translator that forces and aligns: in torch, an exported model on ONNX Runtime.
+
+    Raises UserError like `load_translator`.
+    """
+    from nmt.builders.translator import load_in_graphs, load_translator
+
+    options = _placed(options)
+    return (load_in_graphs if _exported(options) and _suits_graphs(options) else load_translator)(options)
+
+
+def _exported(options: TranslationOptions) -> bool:
+    """Say whether one of the models is an exported one."""
+    return any(is_exported(find_model(model)) for model in options.models)
+
+
+def _placed(options: TranslationOptions) -> TranslationOptions:
+    """Return the options on the CPU where an exported model is to run and no device is asked for."""
+    return replace(options, device="cpu") if options.device == "auto" and _exported(options) else options
+
+
 def _suits_graphs(options: TranslationOptions) -> bool:
-    in_graphs = options.sampling is None and options.precision in ("auto", "float32", "int8")
-    return in_graphs and _on_cpu(options.device)
+    in_graphs = options.precision in ("auto", "float32", "int8")
+    searches = options.sampling is None or _exported(options)
+    return searches and in_graphs and _on_cpu(options.device)
 
 
 def _open_graphs(options: TranslationOptions, experiment: "Experiment | None") -> Translator[Engine]:
-    if len(options.models) == 1 and options.lm is None and not options.rules:
+    alone = len(options.models) == 1 and options.lm is None
+    if alone and not options.rules and options.sampling is None:
         return _open_graph(options, experiment)
     from nmt.builders.translator import load_in_graphs
 
@@ -111,9 +146,9 @@ def _on_cpu(device: str) -> bool:
 def _open_graph(options: TranslationOptions, experiment: "Experiment | None") -> Translator[GraphEngine]:
     folder, manifest, graph = find_graph(options.models[0], options.precision)
     if experiment is not None:
-        from nmt.builders.export import search_keys
+        from nmt.builders.search import search_keys
 
-        manifest = replace(manifest, **search_keys(experiment.decoding))
+        manifest = replace(manifest, **search_keys(experiment.decoding)._asdict())
     alpha, offset = options.penalty(manifest.alpha, manifest.offset)
     tag = choose_tag(folder, manifest.directions, options.to) if options.tag is None else options.tag
     translator = translator_of(
@@ -141,8 +176,7 @@ def find_graph(model: Path, precision: Precision = "auto") -> tuple[Path, Manife
     if (folder / "config.yaml").exists() or not (folder / "manifest.json").exists():
         return folder, *_of_run(folder, wanted)
     manifest = read_manifest(folder, "seq2seq")
-    if precision not in ("auto", manifest.precision):
-        raise UserError(f"--precision {precision}: {folder} was exported in {manifest.precision}")
+    check_precision(folder, manifest, precision)
     return folder, manifest, read_graph(folder, manifest)
 
 

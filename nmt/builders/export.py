@@ -3,17 +3,16 @@
 import hashlib
 from dataclasses import replace
 from pathlib import Path
-from typing import NamedTuple, Protocol, TypedDict
+from typing import NamedTuple, Protocol
 
 from onnx import ModelProto
 from torch import nn
 
 import nmt
 from nmt.builders.corpus import directions_of, languages_of
-from nmt.builders.search import build_penalty
+from nmt.builders.members import Member, read_member
+from nmt.builders.search import search_keys
 from nmt.builders.tokenizer import build_normalizer
-from nmt.builders.translator import Member, read_member
-from nmt.config.decoding import DecodingConfig
 from nmt.config.experiment import Experiment
 from nmt.evaluation.calibration import Curve
 from nmt.files import replace_bytes, sha256
@@ -70,18 +69,6 @@ class ExportedRun(Protocol):
         ...
 
 
-class SearchKeys(TypedDict):
-    """The keys of a manifest that say how to search."""
-
-    beam: int
-    alpha: float
-    offset: float
-    max_ratio: float
-    max_extra: int
-    max_source: int
-    tokens_per_batch: int
-
-
 def export_run(folder: Path, precision: GraphPrecision) -> Exported:
     """Return the graph of a run; raises UserError where it is none or holds a layer without a graph."""
     member = read_member(folder)
@@ -122,22 +109,8 @@ def _exported(
         src=languages.src or "",
         trg=languages.trg or "",
         normalize=build_normalizer(data).form,
-        **search_keys(run.experiment.decoding),
+        **search_keys(run.experiment.decoding)._asdict(),
         continuous=data.continuous,
         directions=directions_of(data),
     )
     return Exported(manifest, graph)
-
-
-def search_keys(config: DecodingConfig) -> SearchKeys:
-    """Return how the decoding section searches, as a manifest says it."""
-    penalty = build_penalty(config.length_penalty)
-    return SearchKeys(
-        beam=config.beam,
-        alpha=penalty.alpha,
-        offset=penalty.offset,
-        max_ratio=config.max_ratio,
-        max_extra=config.max_extra,
-        max_source=config.max_source,
-        tokens_per_batch=config.tokens_per_batch,
-    )

@@ -12,7 +12,7 @@ from torch import nn
 
 from nmt.builders.corpus import directions_of
 from nmt.builders.model import build_labeller, build_language_model, build_model
-from nmt.builders.search import build_search
+from nmt.builders.search import build_search, search_keys
 from nmt.builders.tokenizer import build_normalizer
 from nmt.config.experiment import Experiment
 from nmt.config.model import AnyModelConfig, ClassifierConfig, LanguageModelConfig, ModelConfig, TaggerConfig
@@ -211,7 +211,7 @@ def _translate(
     encoder = TextEncoder(src, build_normalizer(experiment.data)).with_tag(tag)
     engine = TorchEngine(
         ModelScorer(model),
-        build_search(experiment.decoding, trg, beam=experiment.training.validation_beam),
+        build_search(search_keys(experiment.decoding), trg, beam=experiment.training.validation_beam),
         tokens_per_batch=tokens_per_batch,
         device=device,
         precision=experiment.training.precision,

@@ -7,7 +7,7 @@ from typing import Any, assert_never
 import torch
 
 from nmt.builders.kinds import AnyKind, validation_by_tag
-from nmt.builders.search import build_search
+from nmt.builders.search import build_search, search_keys
 from nmt.builders.trained import load_trained
 from nmt.config.experiment import Experiment
 from nmt.config.training import (
@@ -78,7 +78,7 @@ def _sampled(
     experiment: Experiment, tokenizer: Tokenizer, samples: int, model: Seq2Seq, batch: Batch
 ) -> list[list[Ids]]:
     """Return sampled translations of each sentence of a batch, without dropout."""
-    search = build_search(experiment.decoding, tokenizer, beam=1)
+    search = build_search(search_keys(experiment.decoding), tokenizer, beam=1)
     settings = SamplingSettings(bos=search.bos, eos=search.eos, processors=search.processors)
     source = Source(batch.src.repeat_interleave(samples, dim=0), batch.src_len.repeat_interleave(samples))
     keys = [(key,) for key in torch.randint(2**62, (len(source.ids),)).tolist()]

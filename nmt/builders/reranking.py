@@ -2,17 +2,13 @@
 
 from dataclasses import replace
 
-from nmt.builders.corpus import languages_of
 from nmt.builders.engine import open_scorer
-from nmt.builders.translator import read_member
-from nmt.data.corpus import Languages
+from nmt.builders.members import find_member
 from nmt.decoding.engine import Engine
 from nmt.decoding.options import TranslationOptions
 from nmt.decoding.reranking import Reranker
 from nmt.decoding.translator import Translator
 from nmt.errors import UserError
-from nmt.run import Run
-from nmt.runtime.bundle import find_model, is_exported, read_manifest
 
 
 def reranked(translator: Translator[Engine], options: TranslationOptions) -> Translator[Engine]:
@@ -44,25 +40,15 @@ def check_reranker(options: TranslationOptions) -> None:
     """Raise UserError if the second run cannot rerank what the models translate; no weights are read."""
     if options.rerank is None:
         return
-    data = read_member(options.rerank).experiment.data
-    (expected, tags), found = _languages(options), languages_of(data)
-    if tags or data.tags:
+    first, second = find_member(options.models[0]), find_member(options.rerank)
+    if first.tagged or second.tagged:
         raise UserError(
-            f"--rerank {options.rerank}: {options.rerank if data.tags else options.models[0]} has tags "
+            f"--rerank {options.rerank}: {options.rerank if second.tagged else options.models[0]} has tags "
             "(data.corpora); expected models of one direction"
         )
+    expected, found = first.languages, second.languages
     if any(a and b and a != b for a, b in zip(expected, found, strict=True)):
         raise UserError(
             f"--rerank {options.rerank} translates {found.src} to {found.trg}, expected "
             f"{expected.src} to {expected.trg} as {options.models[0]} does"
         )
-
-
-def _languages(options: TranslationOptions) -> tuple[Languages, bool]:
-    """Return the languages of the first model, and whether it has tags."""
-    folder = find_model(options.models[0])
-    if is_exported(folder):
-        manifest = read_manifest(folder, "seq2seq")
-        return Languages(manifest.src or None, manifest.trg or None), bool(manifest.directions)
-    data = Run(folder).experiment().data
-    return languages_of(data), bool(data.tags)

@@ -1,6 +1,6 @@
 """The decoding section → search settings."""
 
-from typing import assert_never
+from typing import NamedTuple, assert_never
 
 from nmt.config.decoding import AveragePenalty, DecodingConfig, GnmtPenalty, NoPenalty, PenaltyConfig
 from nmt.decoding.candidates import LengthPenalty
@@ -11,6 +11,32 @@ from nmt.decoding.search import SearchSettings
 from nmt.errors import UserError
 from nmt.tokenization.tokenizer import Tokenizer
 from nmt.tokenization.vocabulary import BOS, EOS
+
+
+class SearchKeys(NamedTuple):
+    """The keys of a manifest that say how to search; alpha and offset are the length penalty's."""
+
+    beam: int
+    alpha: float
+    offset: float
+    max_ratio: float
+    max_extra: int
+    max_source: int
+    tokens_per_batch: int
+
+
+def search_keys(config: DecodingConfig) -> SearchKeys:
+    """Return how the decoding section searches, as a manifest says it."""
+    penalty = build_penalty(config.length_penalty)
+    return SearchKeys(
+        beam=config.beam,
+        alpha=penalty.alpha,
+        offset=penalty.offset,
+        max_ratio=config.max_ratio,
+        max_extra=config.max_extra,
+        max_source=config.max_source,
+        tokens_per_batch=config.tokens_per_batch,
+    )
 
 
 def build_penalty(config: PenaltyConfig) -> LengthPenalty:
@@ -27,7 +53,7 @@ def build_penalty(config: PenaltyConfig) -> LengthPenalty:
 
 
 def build_search(
-    config: DecodingConfig, tokenizer: Tokenizer, *, beam: int, n_best: int = 1, rules: Rules = NONE
+    keys: SearchKeys, tokenizer: Tokenizer, *, beam: int, n_best: int = 1, rules: Rules = NONE
 ) -> SearchSettings:
     """Return the settings of a search for targets of this tokenizer, with the rules about tokens."""
     processors: list[AnyProcessor] = [Ban(tokenizer.banned)]
@@ -39,12 +65,12 @@ def build_search(
         raise UserError(f"diverse {rules.groups}: expected a beam of so many or a multiple, found {beam}")
     return SearchSettings(
         beam=beam,
-        penalty=build_penalty(config.length_penalty),
+        penalty=LengthPenalty(keys.alpha, keys.offset),
         bos=BOS,
         eos=EOS,
         processors=tuple(processors),
         groups=Groups(rules.groups, rules.diversity) if rules.groups else None,
         n_best=n_best,
-        max_ratio=config.max_ratio,
-        max_extra=config.max_extra,
+        max_ratio=keys.max_ratio,
+        max_extra=keys.max_extra,
     )

@@ -36,7 +36,7 @@ Models = Annotated[
         "--model",
         metavar="MODEL",
         help="run, exported model, one that ships, such as de-en, or hf://USER/REPOSITORY@REVISION; give "
-        "several runs for an ensemble",
+        "several for an ensemble",
         show_default=False,
     ),
 ]
@@ -54,7 +54,7 @@ Rerank = Annotated[
     Path | None,
     typer.Option(
         metavar="RUN",
-        help="run of the same languages that orders all that the beam holds, such as one with "
+        help="run or exported model of the same languages that orders all that the beam holds, such as one with "
         "data.reverse_target; SCORE is then the search's plus --rerank-weight times RUN's, which is its "
         "log-probability under the same length penalty",
     ),

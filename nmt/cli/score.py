@@ -211,7 +211,7 @@ def score(
         raise UserError(f"--split {split}: has no effect with {others}; give only one of them")
     use_threads(threads)
     if lm or len(options.models) > 1:
-        from nmt.builders.translator import check_models
+        from nmt.builders.members import check_models
 
         check_models(options)
     command = words(context, without=("model", "output", "save"))

@@ -224,7 +224,7 @@ def translate(
     if (
         lm or len(model) > 1 or options.rules
     ):  # before a line is read; a single run has nothing to go together with
-        from nmt.builders.translator import check_models
+        from nmt.builders.members import check_models
 
         check_models(options)
     if rerank:

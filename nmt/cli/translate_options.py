@@ -173,7 +173,8 @@ OnErrors = Annotated[
 PrecisionOf = Annotated[
     Precision,
     typer.Option(
-        help="number format of matrix products; auto: int8 on a CPU, float32 on a GPU; with --sample float64"
+        help="number format of matrix products; auto: int8 on a CPU, float32 on a GPU; with --sample "
+        "float64; an exported model as it was exported"
     ),
 ]
 Workers = Annotated[

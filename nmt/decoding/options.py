@@ -41,11 +41,12 @@ class TranslationOptions:
     reranker with sampling, mbr without, a max_source that is too small, an alpha that is no number from 0 to
     1,000 or has no effect, and a rerank_weight that is none above 0.
 
-    models: run folders; several translate as an ensemble, of whose configurations decoding.max_source alone
-    counts. lm: a run of a language model, fused with lm_weight (0.2). rerank: a run that translates, by
-    which and rerank_weight (1.0) all that the beam holds is ordered (`Reranker`). length_penalty, alpha: how
-    hypotheses of unequal length are ranked; see `penalty`. max_source: source tokens that are translated as
-    a whole. split: False keeps together more sentences than training showed together.
+    models: runs or exported models; several translate as an ensemble, of whose configurations
+    decoding.max_source alone counts. lm: a run of a language model, fused with lm_weight (0.2). rerank: a
+    model that translates, by which and rerank_weight (1.0) all that the beam holds is ordered (`Reranker`).
+    length_penalty, alpha: how hypotheses of unequal length are ranked; see `penalty`. max_source: source
+    tokens that are translated as a whole. split: False keeps together more sentences than training showed
+    together.
     protect: addresses, placeholders and tags come out as they are (`translate_protected`).
     replace_unk: so does a source word where a model of words writes <unk> (`replace_unknown`).
     sentences: what finds the ends of sentences (`sentence_finder`).
@@ -53,8 +54,9 @@ class TranslationOptions:
     to: the language to translate to, of a model with tags (`choose_tag`). tag: the tag itself in its place,
     for text of which it is known, "" for none.
     sampling: translations are sampled, not searched; in float64 unless precision says otherwise, since a
-    random number can fall next to the edge between two tokens. mbr: of so many samples the one of least risk
-    is the translation (`least_risk`), and auto is the precision of a search.
+    random number can fall next to the edge between two tokens; an exported model as it was exported. mbr: of
+    so many samples the one of least risk is the translation (`least_risk`), and auto is the precision of a
+    search.
     threads: CPU threads of a process that translates; None leaves torch as it is set, and gives ONNX Runtime
     one.
     """

@@ -21,6 +21,7 @@ from nmt.decoding.translator import Translator
 from nmt.errors import UserError
 from nmt.files import MB, open_regular, read_regular, sha256
 from nmt.hub import local
+from nmt.machine import Precision
 from nmt.onnx_runtime import open_session
 from nmt.runtime.engine import GraphEngine
 from nmt.runtime.manifest import FILE, GRAPH, Kind, Manifest
@@ -124,6 +125,12 @@ def read_manifest(folder: Path, *kinds: Kind) -> Manifest:
             f"see {_USE[manifest.kind]}"
         )
     return manifest
+
+
+def check_precision(folder: Path, manifest: Manifest, asked: Precision) -> None:
+    """Raise UserError where another precision is asked for than that of an exported model."""
+    if asked not in ("auto", manifest.precision):
+        raise UserError(f"--precision {asked}: {folder} was exported in {manifest.precision}")
 
 
 def is_fresh(folder: Path, manifest: Manifest) -> bool:

@@ -10,8 +10,8 @@ import torch
 
 from nmt.builders.corpus import languages_of
 from nmt.builders.export import Exported, export_model
-from nmt.builders.search import build_search
-from nmt.builders.translator import Member, read_member
+from nmt.builders.members import Member, read_member
+from nmt.builders.search import build_search, search_keys
 from nmt.config.model import ClassifierConfig, LanguageModelConfig, TaggerConfig
 from nmt.data.directions import lines_by_tag
 from nmt.data.letters import common_trigrams
@@ -185,7 +185,7 @@ def _torch(member: Member, model: Seq2Seq) -> TorchEngine:
     decoding = member.experiment.decoding
     return TorchEngine(
         ModelScorer(model),
-        build_search(decoding, member.trg, beam=decoding.beam),
+        build_search(search_keys(decoding), member.trg, beam=decoding.beam),
         tokens_per_batch=decoding.tokens_per_batch,
         device=torch.device("cpu"),
         precision="float32",

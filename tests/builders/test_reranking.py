@@ -8,7 +8,7 @@ import torch
 
 import nmt
 from nmt.builders.engine import open_translator
-from nmt.builders.translator import read_member
+from nmt.builders.members import read_member
 from nmt.config import load_experiment
 from nmt.decoding.options import Sampling, TranslationOptions
 from nmt.errors import UserError
@@ -87,11 +87,18 @@ def test_each_part_is_reranked_on_every_engine(tiny_run: Path, backward: Path, p
     assert nmt.load(tiny_run, rerank=backward).translate([]) == []
 
 
-def test_what_cannot_rerank_is_refused(tiny_run: Path, exported: Path, language_model_run: Path) -> None:
+def test_an_exported_model_reranks_like_its_run(tiny_run: Path, gru_run: Path, exported: Path) -> None:
+    options = TranslationOptions(models=(tiny_run,), beam=3, n_best=3, device="cpu")
+    by_run, by_exported = (
+        open_translator(replace(options, rerank=each)).translations(LINES) for each in (gru_run, exported)
+    )
+    assert by_run == by_exported != open_translator(options).translations(LINES)
+
+
+def test_what_cannot_rerank_is_refused(tiny_run: Path, language_model_run: Path) -> None:
     options = TranslationOptions(models=(tiny_run,), rerank=tiny_run)
     for changes, message in (
         ({"rerank": language_model_run}, "of model.kind language_model, which translates nothing"),
-        ({"rerank": exported}, "was exported and searches by itself; .* reranking, and rules"),
         ({"beam": 1}, "a beam of 1 finds one translation, .*; ask for more, such as --beam 10"),
     ):
         with pytest.raises(UserError, match=message):

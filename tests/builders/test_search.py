@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from nmt.builders.search import build_penalty, build_search
+from nmt.builders.search import build_penalty, build_search, search_keys
 from nmt.config.decoding import AveragePenalty, DecodingConfig, GnmtPenalty, NoPenalty, PenaltyConfig
 from nmt.tokenization.vocabulary import BOS, EOS, PAD, SPECIALS, Vocabulary
 from nmt.tokenization.words import WordTokenizer
@@ -29,7 +29,7 @@ def test_each_penalty_is_its_formula(config: PenaltyConfig, score: float) -> Non
 
 def test_settings_come_from_the_section_and_the_tokenizer() -> None:
     config = DecodingConfig(max_ratio=1.5, max_extra=3, length_penalty=NoPenalty())
-    settings = build_search(config, WORDS, beam=7, n_best=3)
+    settings = build_search(search_keys(config), WORDS, beam=7, n_best=3)
     assert (settings.beam, settings.n_best, settings.bos, settings.eos) == (7, 3, BOS, EOS)
     ban, *_ = settings.processors
     log_probs, _ = ban(torch.zeros(1, 6), torch.empty(1, 0, dtype=torch.long), None)

@@ -249,8 +249,10 @@ def test_output_comes_before_the_input_ends(tiny_run: Path) -> None:
     ],
     ids=["terms", "prefix", "glossary", "forbid"],
 )
+@pytest.mark.parametrize("model", ["RUN", "de-en"])
 def test_what_is_demanded_is_met(
     tiny_run: Path,
+    model: str,
     tmp_path: Path,
     command: Callable[..., tuple[object, str, str]],
     line: str,
@@ -265,7 +267,8 @@ def test_what_is_demanded_is_met(
             path.write_text(value, encoding="utf-8")
             value = str(path)
         options += [option, value]
-    code, out, err = command("translate", "--model", tiny_run, *options, "--n-best", "3", stdin=f"{line}\n")
+    of = tiny_run if model == "RUN" else model
+    code, out, err = command("translate", "--model", of, *options, "--n-best", "3", stdin=f"{line}\n")
     assert (code, err) == (0, "")
     texts = [row.split(" ||| ")[1] for row in out.splitlines()]
     assert texts
@@ -279,7 +282,11 @@ def test_what_is_demanded_is_met(
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        (["--model", "de-en", "--no-repeat", "3"], "de-en was exported and searches by itself; an ensemble"),
+        (
+            ["--model", "de-en", "--no-repeat", "3", "--precision", "float64"],
+            "de-en was exported and computes in int8 on a CPU; another precision or device needs",
+        ),
+        (["--model", "de-en", "--diverse", "2", "--beam", "4", "--precision", "float32"], "exported in int8"),
         (["--model", "RUN", "--no-repeat", "3", "--after-tab", "terms"], "no_repeat 3: expected no glossary"),
         (["--model", "RUN", "--diverse", "2", "--beam", "5"], "diverse 2: expected a beam of so many or a"),
         (["--model", "RUN", "--diversity", "1"], "--diversity: an option of --diverse; add --diverse GROUPS"),

@@ -15,7 +15,7 @@ import pytest
 import torch
 from rich.console import Console
 
-from nmt.builders.search import build_search
+from nmt.builders.search import build_search, search_keys
 from nmt.config import Experiment
 from nmt.data.batches import ordered_batches
 from nmt.data.prepared import Prepared
@@ -109,7 +109,7 @@ def beam(folder: Path) -> list[dict[str, Any]]:
     model, tokenizer = trainer.model.eval(), prepared.trg_tokenizer
     assert isinstance(model, Seq2Seq)
     config = experiment(folder / "prepared").decoding
-    search = build_search(config, tokenizer, beam=config.beam, n_best=2)
+    search = build_search(search_keys(config), tokenizer, beam=config.beam, n_best=2)
     batch = next(ordered_batches(prepared.split("validation"), 10_000))
     source = Source(batch.src, batch.src_len)
     found = beam_search(ModelScorer(model), source, search.limits(batch.src_len), search)
