@@ -8,9 +8,11 @@ import typer
 from nmt.cli.arguments import Device, To, given
 from nmt.errors import UserError
 
-Model = Annotated[Path, typer.Option(metavar="RUN", help="a run that translates", show_default=False)]
+Model = Annotated[
+    Path, typer.Option(metavar="MODEL", help="a run or exported model that translates", show_default=False)
+]
 Reverse = Annotated[
-    Path | None, typer.Option(metavar="RUN", help="a run that translates the other way, to align with both")
+    Path | None, typer.Option(metavar="MODEL", help="one that translates the other way, to align with both")
 ]
 ReverseTo = Annotated[str | None, typer.Option(metavar="LANGUAGE", help="--to of the model of --reverse")]
 Source = Annotated[Path, typer.Option("--src", metavar="FILE", help="source text", show_default=False)]

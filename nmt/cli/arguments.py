@@ -54,8 +54,8 @@ Rerank = Annotated[
     Path | None,
     typer.Option(
         metavar="RUN",
-        help="run or exported model of the same languages that orders all that the beam holds, such as one with "
-        "data.reverse_target; SCORE is then the search's plus --rerank-weight times RUN's, which is its "
+        help="run or exported model of the same languages that orders all that the beam holds, such as one "
+        "with data.reverse_target; SCORE is then the search's plus --rerank-weight times RUN's, which is its "
         "log-probability under the same length penalty",
     ),
 ]

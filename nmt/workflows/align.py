@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from pathlib import Path
 
-from nmt.builders.translator import load_translator
+from nmt.builders.engine import open_steps
 from nmt.decoding.options import TranslationOptions
 from nmt.errors import UserError
 from nmt.evaluation.alignment import Link
@@ -29,7 +29,7 @@ def align_pairs(
 
     def links(folder: Path, texts: Sequence[tuple[str, str]], language: str | None) -> list[list[Link]]:
         options = TranslationOptions(models=(folder,), to=language, device=device)
-        translator = load_translator(options)
+        translator = open_steps(options)
         if preprocessing_of(translator.trg_tokenizer).moses:
             raise UserError(
                 f"{folder} splits words by Moses (data.preprocess), and those between spaces are to be "

@@ -195,12 +195,7 @@ def _checksums(folder: Path, found: Path, weights: Path) -> dict[str, str]:
 
 
 def _check_models(request: Request, models: Sequence[_Model]) -> None:
-    """Raise UserError where a model cannot sample or would write what another does, or a text cannot be."""
-    exported = next((model for model in models if model.data is None), None)
-    if exported and request.options.sampling:
-        raise UserError(
-            f"--sample: {exported.record.model} is an exported model, whose graph searches; give a run folder"
-        )
+    """Raise UserError where a model would write what another does, or a text cannot be."""
     known: dict[tuple[str, ...], str] = {}
     for model in models:
         key = (model.record.direction, *model.record.files.values())

@@ -141,8 +141,11 @@ def test_an_interrupted_job_goes_on(
     assert "exists" in err
 
 
-def test_samples_depend_on_the_seed_alone(run: Path, tmp_path: Path, command: Command) -> None:
-    job = ("augment", run / "config.yaml", "--model", run, "--drop-test", "--sample", "--top-k", 5)
+@pytest.mark.parametrize(("ships", "weights"), [("", "model.safetensors"), ("de-en", "model.onnx")])
+def test_samples_depend_on_the_seed_alone(
+    run: Path, tmp_path: Path, command: Command, ships: str, weights: str
+) -> None:
+    job = ("augment", run / "config.yaml", "--model", ships or run, "--drop-test", "--sample", "--top-k", 5)
     for name, seed, workers in (("a", 1, 1), ("b", 1, 2), ("c", 2, 1)):
         found = command(*job, "--seed", seed, "--workers", workers, "--output", tmp_path / name)
         assert (found[0], found[2]) == (0, "")
@@ -150,7 +153,7 @@ def test_samples_depend_on_the_seed_alone(run: Path, tmp_path: Path, command: Co
     assert (tmp_path / "a").read_bytes() != (tmp_path / "c").read_bytes()
     record = json.loads((tmp_path / "c.json").read_text())
     assert record["job"]["sampled"] == {"seed": 2, "temperature": 1.0, "top_k": 5, "top_p": 1.0}
-    assert "model.safetensors" in record["job"]["models"][0]["files"]
+    assert weights in record["job"]["models"][0]["files"]
 
 
 def test_text_of_a_test_split_is_refused_or_dropped(
@@ -196,7 +199,6 @@ def test_a_test_split_that_is_elsewhere_is_told(
         (("--model", "de-en", "--model", "de-en"), "--model de-en: is the model de-en; give each once"),
         (("--model", "de-en", "--set", "data.src=fr"), "translates de into en, and the corpus is fr and en"),
         ((*BOTH, "--text", "config.yaml"), "the models translate from de and en; give models of one"),
-        (("--model", "de-en", "--sample"), "is an exported model, whose graph searches; give a run folder"),
         (("--model", "de-en", "--sample", "--beam", "2"), "--beam: an option of searching"),
         (("--model", "de-en", "--top-k", "2"), "--top-k: an option of sampling; add --sample"),
         (("--model", "de-en", "--text", "nothing"), "nothing: no line to translate"),
