@@ -94,6 +94,9 @@ Seed = Annotated[
     int, typer.Option(min=0, max=2**63 - 1, help="random seed; the same seed gives the same samples")
 ]
 File = Annotated[Path | None, typer.Argument(metavar="FILE", help="same as --input", show_default=False)]
+Metrics = Annotated[
+    str, typer.Option(metavar="NAME,…", help="some of bleu, chrf, ter; ter is slow for long lines")
+]
 Device = Annotated[str, typer.Option(help="auto, cpu, cuda …; auto: a GPU if there is one")]
 Threads = Annotated[int | None, typer.Option(min=1, max=MOST_THREADS, help="CPU threads; default: all cores")]
 
@@ -114,6 +117,14 @@ class Command(TyperCommand):
                     f"{option.opts[0]} is given {times} times, expected once; leave out the others"
                 )
         return super().parse_args(ctx, args)
+
+
+def metric_names(text: str) -> tuple[str, ...]:
+    """Return the names of --metrics; raises UserError for one that is not known."""
+    known, found = ("bleu", "chrf", "ter"), tuple(text.lower().split(","))
+    if not set(found) <= {*known}:
+        raise UserError(f"--metrics {text}: expected some of {','.join(known)}, such as bleu,ter")
+    return found
 
 
 def check_weight(lm: Path | None, weight: float | None) -> None:

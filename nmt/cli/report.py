@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from nmt.cli.arguments import Beam, Device, Overrides, Threads, To, given, use_threads
+from nmt.cli.arguments import Beam, Device, Metrics, Overrides, Threads, To, given, metric_names, use_threads
 from nmt.errors import UserError
 
 if TYPE_CHECKING:
@@ -19,7 +19,19 @@ if TYPE_CHECKING:
 
 Wandb = Literal["off", "offline", "online"]  # the module that has it loads pydantic
 PAGES = (Path("README.md"), Path("experiments/README.md"))
-OF_RUNS = ("split", "src", "ref", "overrides", "to", "beam", "device", "threads", "without_text", "wandb")
+OF_RUNS = (
+    "split",
+    "src",
+    "ref",
+    "metrics",
+    "overrides",
+    "to",
+    "beam",
+    "device",
+    "threads",
+    "without_text",
+    "wandb",
+)
 OF_RESULTS = ("results", "check")
 
 Paths = Annotated[
@@ -55,7 +67,12 @@ Tracked = Annotated[
 ]
 SplitOfRuns = Annotated[str, typer.Option(help="of runs: split of their data that they translate")]
 Sources = Annotated[Path | None, typer.Option(metavar="FILE", help="of runs: sources, in place of --split")]
-References = Annotated[Path | None, typer.Option(metavar="FILE", help="of runs: the references of --src")]
+References = Annotated[
+    list[Path] | None,
+    typer.Option(
+        metavar="FILE", help="of runs: references of --src; give several files for several references"
+    ),
+]
 Results = Annotated[Path, typer.Option(metavar="FOLDER", help="of files: folder of the experiments")]
 Check = Annotated[
     bool, typer.Option("--check", help="of files: write nothing; exit with code 1 if a table differs")
@@ -71,6 +88,7 @@ def report(
     split: SplitOfRuns = "test",
     src: Sources = None,
     ref: References = None,
+    metrics: Metrics = "bleu,chrf",
     overrides: Overrides = None,
     to: To = None,
     beam: Beam = None,
@@ -102,7 +120,10 @@ def report(
         raise UserError(
             f"{next(iter(asked))}: a report on no run; give the folder of a run, such as runs/demo"
         )
-    if (src is None) != (ref is None):
+    chosen = metric_names(metrics)
+    if not {"bleu", "chrf"} <= {*chosen}:
+        raise UserError(f"--metrics {metrics}: a report always has bleu and chrf; add them")
+    if (src is None) != (not ref):
         raise UserError("--src and --ref belong together: sources and their references; give both")
     if wandb != "off" and html is None:
         raise UserError(f"--wandb {wandb}: logs what a page shows; give --html FILE too")
@@ -115,9 +136,14 @@ def report(
     use_threads(threads)
     from nmt.workflows.report import ReportOptions
 
-    files = (src, ref) if src and ref else None
     options = ReportOptions(
-        split=split, files=files, overrides=overrides or (), to=to, beam=beam, device=device
+        split=split,
+        files=(src, *ref) if src and ref else (),
+        metrics=chosen,
+        overrides=overrides or (),
+        to=to,
+        beam=beam,
+        device=device,
     )
     found = _report_runs(paths, options, asked, with_text=not without_text)
     if wandb != "off" and html is not None:

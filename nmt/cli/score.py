@@ -11,6 +11,7 @@ from nmt.cli.arguments import (
     Device,
     LanguageModel,
     LanguageModelWeight,
+    Metrics,
     Overrides,
     Rerank,
     RerankWeight,
@@ -18,6 +19,7 @@ from nmt.cli.arguments import (
     To,
     check_weight,
     given,
+    metric_names,
     use_threads,
     words,
 )
@@ -82,9 +84,6 @@ Text = Annotated[
     typer.Option(metavar="FILE", help="with a language model: text file to compute the perplexity of"),
 ]
 SplitOfRun = Annotated[str, typer.Option(help="without files: split of the run's data")]
-Metrics = Annotated[
-    str, typer.Option(metavar="NAME,…", help="some of bleu, chrf, ter; ter is slow for long lines")
-]
 Tokenize = Annotated[
     str | None,
     typer.Option(
@@ -174,7 +173,7 @@ def score(
         files = files.of_test_set(test_set, langpair, sources=bool(model or comet))
     check_files(files, model or [], lm, comet)
     check_weight(lm, lm_weight)
-    chosen = _metrics(metrics)
+    chosen = metric_names(metrics)
     of_bleu = ("tokenize",) if papers else ("tokenize", "trg")
     if idle := given(context, *of_bleu) if "bleu" not in chosen else "":
         raise UserError(
@@ -232,10 +231,3 @@ def _refuse(context: typer.Context, way: Way) -> None:
     names = {str(option.name) for option in context.command.params} - {*TAKES[way].split()}
     if idle := given(context, *sorted(names)):
         raise UserError(f"{idle}: has no effect with {way}; leave it out")
-
-
-def _metrics(text: str) -> tuple[str, ...]:
-    known, found = ("bleu", "chrf", "ter"), tuple(text.lower().split(","))
-    if not set(found) <= {*known}:
-        raise UserError(f"--metrics {text}: expected some of {','.join(known)}, such as bleu,ter")
-    return found

@@ -146,19 +146,21 @@ class Bounded(NamedTuple):
 
 
 def bounded_scores(
-    hypotheses: Sequence[str], references: Sequence[str], *, tokenize: str = "13a"
+    hypotheses: Sequence[str],
+    *references: Sequence[str],
+    metrics: Sequence[str] = METRICS,
+    tokenize: str = "13a",
 ) -> list[Bounded]:
-    """Return BLEU and chrF2 of `scores` with their intervals: a bootstrap over sentences (Koehn 2004)."""
-    _check(hypotheses, references)
+    """Return what `scores` gives with intervals: a bootstrap over sentences (Koehn 2004)."""
+    computed = scores(hypotheses, *references, metrics=metrics, tokenize=tokenize)
     rng = np.random.default_rng(RESAMPLES_SEED)
-    size = len(references)
+    size, wanted = len(hypotheses), with_gaps(references)
     drawn = [np.bincount(rng.integers(size, size=size), minlength=size) for _ in range(RESAMPLES)]
     found = []
-    for each, (_, metric) in zip(
-        scores(hypotheses, references, tokenize=tokenize), _forms(METRICS, tokenize), strict=True
-    ):
+    for each, (_, metric) in zip(computed, _forms(metrics, tokenize), strict=True):
         # sacreBLEU's own bootstrap keeps all resamples in memory, and fails where some have a score of 0.
-        counts = np.array(metric._extract_corpus_statistics(hypotheses, [references]), np.float64)
+        statistics = metric._extract_corpus_statistics(hypotheses, wanted)  # type: ignore[arg-type]
+        counts = np.array(statistics, np.float64)
         sums = ((times @ counts).tolist() for times in drawn)
         resampled = [float(metric._compute_score_from_stats(of_all).score) for of_all in sums]
         low, high = np.quantile(resampled, (0.025, 0.975))

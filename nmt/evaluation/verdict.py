@@ -10,6 +10,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from nmt.evaluation.references import with_gaps
+
 Counts = NDArray[np.int64]  # (S, 10)
 TRIALS, SEED = 2_000, 12345
 METHOD = f"bootstrap:{TRIALS}|over:seeds+sentences|seed:{SEED}"  # the signature of a verdict
@@ -50,14 +52,23 @@ class Verdict:
     smallest: float
 
 
-def counts_of(hypotheses: Sequence[str], references: Sequence[str], tokenize: str) -> Counts:
-    """Return the counts of each sentence, from which BLEU of any selection follows; (S, 10)."""
+def counts_of(
+    hypotheses: Sequence[str],
+    references: Sequence[str],
+    tokenize: str,
+    *,
+    more: Sequence[Sequence[str]] = (),
+) -> Counts:
+    """Return the counts of each sentence, from which BLEU of any selection follows; (S, 10).
+
+    more: further references of the sentences, see `nmt.evaluation.references.with_gaps`.
+    """
     from sacrebleu.metrics.bleu import BLEU
 
     metric = BLEU(tokenize=tokenize, effective_order=True)
     found = []
-    for hypothesis, reference in zip(hypotheses, references, strict=True):
-        score = metric.sentence_score(hypothesis, [reference])
+    for hypothesis, *wanted in zip(hypotheses, *with_gaps([references, *more]), strict=True):
+        score = metric.sentence_score(hypothesis, [each for each in wanted if each is not None])
         found.append([score.sys_len, score.ref_len, *score.counts, *score.totals])
     return np.array(found, np.int64)
 

@@ -8,7 +8,7 @@ from nmt.data.corpus import Pair
 from nmt.decoding.translation import Translation
 from nmt.evaluation.buckets import Faults, SentenceBucket, WordBucket
 from nmt.evaluation.calibration import Bin
-from nmt.evaluation.metrics import Bounded
+from nmt.evaluation.metrics import CASED, Bounded
 from nmt.evaluation.verdict import TRIALS, Group, Verdict
 from nmt.results import Result
 from nmt.training.tracking import Table
@@ -80,6 +80,7 @@ class ReportedText(NamedTuple):
     pairs: Sequence[Pair]
     training_pairs: int  # that words were counted in, 0 for none
     unknown: Sequence[int]  # sentences with a source word that training never showed
+    references: int = 1  # of each sentence; the pairs have the first
 
     @property
     def label(self) -> str:
@@ -108,6 +109,12 @@ class Report:
 def show_p(p: float) -> str:
     """Return p as text; no smaller one can be had of so many resamples."""
     return f"p ≤ {2 / TRIALS:.3f}" if p <= 2 / TRIALS else f"p = {p:.3f}"
+
+
+def cased_places(report: Report) -> list[int]:
+    """Return the places of the cased scores of every run: BLEU, chrF2, and TER if it was asked for."""
+    found = report.systems[0].runs[0].scores
+    return [place for place, each in enumerate(found) if each.score.form == CASED]
 
 
 def spread(system: System, place: int, digits: int = 2) -> str:

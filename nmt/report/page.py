@@ -14,7 +14,7 @@ from nmt.evaluation.metrics import RESAMPLES, RESAMPLES_SEED
 from nmt.evaluation.record import translation_record
 from nmt.report import charts
 from nmt.report.buckets import bucket_tables, fault_letters
-from nmt.report.content import Report, RunPart, System, spread, verdicts, what_p_ignores
+from nmt.report.content import Report, RunPart, System, cased_places, spread, verdicts, what_p_ignores
 from nmt.report.grid import Grid
 from nmt.report.origin import commands, environment_table
 
@@ -194,7 +194,7 @@ def _left_out(shown: int, count: int) -> str:
 
 
 def _overview(report: Report) -> Grid:
-    rows = []
+    rows, places = [], cased_places(report)
     for system in report.systems:
         trained = system.runs[0].trained
         cost = trained.training if trained else None
@@ -204,14 +204,13 @@ def _overview(report: Report) -> Grid:
             [
                 system.name,
                 f"{len(system.runs)} (seed {seeds})",
-                spread(system, 0),
-                spread(system, 1),
+                *(spread(system, place) for place in places),
                 "–" if size is None else f"{size / 1e6:.1f} M",
                 "–" if cost is None else f"{cost.updates:,}",
                 "–" if cost is None else f"{cost.wall_minutes:.1f}",
             ]
         )
-    names = [bounded.score.metric for bounded in report.systems[0].runs[0].scores[:2]]
+    names = [report.systems[0].runs[0].scores[place].score.metric for place in places]
     columns = ["system", "runs", *names, "parameters", "updates", "minutes of training"]
     several = any(len(system.runs) > 1 for system in report.systems)
     note = "Mean ± standard deviation over the seeds." if several else ""

@@ -1,8 +1,10 @@
 """The table of a paper, in Markdown and in LaTeX: a row a system."""
 
+from collections.abc import Sequence
+
 from nmt.evaluation.markdown import table
 from nmt.evaluation.verdict import METHOD
-from nmt.report.content import Report, System, show_p, spread, what_p_ignores
+from nmt.report.content import Report, System, cased_places, show_p, spread, what_p_ignores
 
 _LATEX = str.maketrans(
     {
@@ -18,7 +20,6 @@ _LATEX = str.maketrans(
         **{char: f"\\{char}" for char in "&%$#_{}"},
     }
 )
-_COLUMNS = (0, 1)  # of the scores: BLEU and chrF2
 
 
 def markdown_table(report: Report) -> str:
@@ -45,14 +46,15 @@ def latex_table(report: Report) -> str:
 
 
 def _rows(report: Report) -> list[list[str]]:
-    names = [report.systems[0].runs[0].scores[place].score.metric for place in _COLUMNS]
+    places = cased_places(report)
+    names = [report.systems[0].runs[0].scores[place].score.metric for place in places]
     several = len(report.systems) > 1
     head = ["system", "runs", *names, *(["p"] if several else [])]
-    return [head, *(_row(system, several=several) for system in report.systems)]
+    return [head, *(_row(system, places, several=several) for system in report.systems)]
 
 
-def _row(system: System, *, several: bool) -> list[str]:
-    shown = [spread(system, place, digits=1) for place in _COLUMNS]
+def _row(system: System, places: Sequence[int], *, several: bool) -> list[str]:
+    shown = [spread(system, place, digits=1) for place in places]
     p = "" if system.verdict is None else show_p(system.verdict.p).removeprefix("p ").removeprefix("= ")
     return [system.name, str(len(system.runs)), *shown, *([p or "–"] if several else [])]
 
@@ -72,7 +74,7 @@ def _caption(report: Report) -> list[str]:
 
 
 def _signatures(report: Report, mark: str) -> str:
-    scores = [report.systems[0].runs[0].scores[place].score for place in _COLUMNS]
+    scores = [report.systems[0].runs[0].scores[place].score for place in cased_places(report)]
     lines = [f"{score.metric}: {mark}{score.signature}{mark}" for score in scores]
     if len(report.systems) > 1:
         lines.append(f"p: {mark}{METHOD}{mark}")

@@ -12,6 +12,7 @@ from nmt.data.directions import choose_tag
 from nmt.decoding.options import TranslationOptions
 from nmt.errors import UserError
 from nmt.evaluation.metrics import bleu_signature, bleu_tokenizer
+from nmt.evaluation.references import check_no_blank
 from nmt.evaluation.verdict import METHOD, Counts, Verdict, counts_of, judge
 from nmt.workflows.score import held_out_with_tags, pairs_of_files, run_experiment
 
@@ -26,12 +27,14 @@ class OwnText(NamedTuple):
 class OneText:
     """The text that several runs translate: a split of their data, or files; it has to be the same.
 
-    to: of runs with tags, the language whose lines are taken. files: sources and references in place of the
-    split. pairs: as the first run reads them. language: of the references. tokenize: BLEU's tokenizer.
+    to: of runs with tags, the language whose lines are taken. files: sources and one or several references in
+    place of the split. pairs: as the first run reads them. more: the other references of its sentences.
+    language: of the references. tokenize: BLEU's tokenizer.
     """
 
-    def __init__(self, split: str, to: str | None = None, files: tuple[Path, Path] | None = None) -> None:
+    def __init__(self, split: str, to: str | None = None, files: Sequence[Path] = ()) -> None:
         self.split, self.to, self.files = split, to, files
+        self.more: list[list[str]] = []
         self.first: Path | None = None
         self.pairs: list[Pair] = []
         self.language: str | None = None
@@ -70,10 +73,16 @@ class OneText:
         return OwnText([pair.src for pair in pairs], tag)
 
     def _read(self, folder: Path, experiment: Experiment, tag: str) -> list[Pair]:
-        if self.files is not None:
-            if found := pairs_of_files(*self.files, experiment.data):
-                return found
-            raise UserError(f"{self.files[0]} is empty: nothing to translate; give a sentence per line")
+        if self.files:
+            src, *references = self.files
+            found, *others = (pairs_of_files(src, each, experiment.data) for each in references)
+            if not found:
+                raise UserError(f"{src} is empty: nothing to translate; give a sentence per line")
+            more = [[pair.trg for pair in each] for each in others]
+            check_no_blank([[pair.trg for pair in found], *more], " ".join(map(str, references)))
+            if self.first is None:
+                self.more = more
+            return found
         tagged = zip(*held_out_with_tags(experiment, self.split), strict=True)
         pairs = [pair for pair, of_pair in tagged if of_pair == tag]
         if not pairs:

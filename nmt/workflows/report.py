@@ -30,7 +30,7 @@ from nmt.evaluation.buckets import (
 )
 from nmt.evaluation.calibration import calibration_error, reliability
 from nmt.evaluation.curves import read_curves
-from nmt.evaluation.metrics import bounded_scores, sentence_chrf
+from nmt.evaluation.metrics import METRICS, bounded_scores, sentence_chrf
 from nmt.evaluation.verdict import Counts, counts_of, judge
 from nmt.machine import source_commit
 from nmt.report.content import Closer, Curves, Report, ReportedText, RunPart, System
@@ -46,10 +46,14 @@ MOST_TRAINING_PAIRS = 200_000  # that words are counted in
 
 @dataclass(frozen=True, kw_only=True)
 class ReportOptions:
-    """What the runs translate, and how. files: sources and references, in place of the split."""
+    """What the runs translate, and how. files: sources, then references, in place of the split.
+
+    metrics: bleu and chrf, and ter if it is asked for.
+    """
 
     split: str = "test"
-    files: tuple[Path, Path] | None = None
+    files: Sequence[Path] = ()
+    metrics: Sequence[str] = METRICS
     overrides: Sequence[str] = ()
     to: str | None = None
     beam: int | None = None
@@ -102,7 +106,7 @@ def report_runs(
     translated = []
     for run in opened:
         found = run.translator.translations(own[0].sources, details=True)
-        counts = counts_of([each.text for each in found], references, texts.tokenize)
+        counts = counts_of([each.text for each in found], references, texts.tokenize, more=texts.more)
         translated.append(_Translated(run, found, counts))
         log(f"{run.folder}: {len(found):,} sentences translated")
     groups = _systems(translated)
@@ -114,7 +118,7 @@ def report_runs(
     systems = [
         System(
             name=name,
-            runs=[_run_part(run, of_folder[run.opened.folder], references, texts.tokenize) for run in group],
+            runs=[_run_part(run, of_folder[run.opened.folder], texts, options.metrics) for run in group],
             closer=_closer(group[0], texts, words),
             verdict=None if group is first else judge(_counts(group), _counts(first)),
             changed=_changed(first[0].opened.experiment, group[0].opened.experiment),
@@ -192,15 +196,17 @@ def _distinct(names: Sequence[str], folders: Sequence[Path]) -> list[str]:
     return found
 
 
-def _run_part(translated: _Translated, name: str, references: Sequence[str], tokenize: str) -> RunPart:
-    run = translated.opened
+def _run_part(translated: _Translated, name: str, texts: OneText, metrics: Sequence[str]) -> RunPart:
+    run, outputs = translated.opened, [each.text for each in translated.found]
     return RunPart(
         folder=str(run.folder),
         name=name,
         seed=run.experiment.seed,
         config=dump_experiment(run.experiment),
         curves=run.curves,
-        scores=bounded_scores([each.text for each in translated.found], references, tokenize=tokenize),
+        scores=bounded_scores(
+            outputs, texts.references, *texts.more, metrics=metrics, tokenize=texts.tokenize
+        ),
         recorded=run.recorded,
     )
 
@@ -264,12 +270,13 @@ def _closer(run: _Translated, texts: OneText, words: _Words) -> Closer:
 def _text(texts: OneText, experiment: Experiment, tag: str, words: _Words) -> ReportedText:
     of_tag = {each.src for each in directions_of(experiment.data) if each.tag == tag}
     src = next(iter(of_tag)) if len(of_tag) == 1 else languages_of(experiment.data).src
-    files = " ".join(path.name for path in texts.files or ())
+    files = " ".join(path.name for path in texts.files)
     return ReportedText(
         name=files or corpus_of(experiment).name,
         split=None if texts.files else texts.split,
         languages=f"{src}→{texts.language}" if src and texts.language else "",
         pairs=texts.pairs,
+        references=1 + len(texts.more),
         training_pairs=words.pairs,
         unknown=words.unknown,
     )

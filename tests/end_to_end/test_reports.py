@@ -93,6 +93,7 @@ def test_a_report_on_runs_that_cannot_be_made(tiny_run: Path, tmp_path: Path, co
     page, src, ref = tmp_path / "new.html", tmp_path / "a.de", tmp_path / "a.en"
     src.write_text("eins\nzwei\n")
     ref.write_text("one\n")
+    (blank := tmp_path / "blank.en").write_text("one\n\n")
     for arguments, message in [
         ((tiny_run, "--html", tmp_path / "taken"), f"--html {tmp_path / 'taken'}: exists; give the name"),
         ((tiny_run, "--latex", "-"), "--latex -: expected the name of a new file"),
@@ -114,6 +115,8 @@ def test_a_report_on_runs_that_cannot_be_made(tiny_run: Path, tmp_path: Path, co
             "--without-text: --wandb offline logs the sentences; give only one of them",
         ),
         ((tmp_path / "plain.md", "--without-text"), "--without-text: is for runs; give --html FILE too"),
+        ((tiny_run, "--html", page, "--metrics", "ter"), "--metrics ter: a report always has bleu and chrf"),
+        ((tiny_run, "--html", page, "--src", src, "--ref", blank), f"{blank}: line 2: expected a reference"),
         ((tiny_run, "--html", page, "--set", "model.embedding=9"), "only what is translated (data)"),
         ((tiny_run,), "a folder; a report on runs needs --html, --markdown or --latex FILE"),
         ((tmp_path / "plain.md", "--beam", "3"), "--beam: is for runs; give --html FILE too"),

@@ -58,6 +58,17 @@ def test_intervals_are_those_of_sacrebleus_bootstrap_up_to_chance() -> None:
     assert all(each.low < each.score.score < each.high for each in found)
 
 
+def test_intervals_are_of_all_metrics_and_references() -> None:
+    hypotheses = [f"{line} word{n % 7}" for n, line in enumerate(HYPOTHESES * 20)]
+    others = [f"{line} word{n % 5}" if n % 3 else "" for n, line in enumerate(REFERENCES * 20)]
+    both, asked = (REFERENCES * 20, others), ("bleu", "chrf", "ter")
+    found = bounded_scores(hypotheses, *both, metrics=asked)
+    assert [each.score for each in found] == scores(hypotheses, *both, metrics=asked)
+    assert [each.score.metric for each in found] == ["BLEU", "chrF2", "TER", "BLEU"]
+    assert "nrefs:var" in found[0].score.signature
+    assert all(each.low < each.score.score < each.high for each in found)
+
+
 def test_an_interval_may_hold_zero() -> None:
     found = bounded_scores(["", "", "a dog runs over"], ["x y z u"] * 2 + ["a dog runs over"])
     assert found[0].low == 0.0

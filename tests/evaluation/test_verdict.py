@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from nmt.evaluation.metrics import corpus_bleu
+from nmt.evaluation.metrics import corpus_bleu, scores
 from nmt.evaluation.verdict import Counts, bleu, counts_of, judge
 
 WORDS = "the a dog cat house runs sees small red old in on under big".split()
@@ -34,6 +34,14 @@ def test_summed_counts_give_sacrebleus_score() -> None:
     assert bleu(counts.sum(axis=0)) == pytest.approx(corpus_bleu(outputs, references))
     some = counts_of(outputs, references, "13a")[:20].sum(axis=0)
     assert bleu(some) == pytest.approx(corpus_bleu(outputs[:20], references[:20]))
+
+
+def test_summed_counts_of_several_references_give_sacrebleus_score() -> None:
+    references = texts(50, 1)
+    outputs = noisy(references, 0.3, 2)
+    more = [line if number % 3 else "" for number, line in enumerate(noisy(outputs, 0.2, 3))]
+    counts = counts_of(outputs, references, "13a", more=[more])
+    assert bleu(counts.sum(axis=0)) == pytest.approx(scores(outputs, references, more)[0].score)
 
 
 def test_a_clear_difference_is_found() -> None:

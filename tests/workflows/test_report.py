@@ -18,6 +18,7 @@ from nmt.errors import UserError
 from nmt.evaluation.metrics import corpus_bleu, scores
 from nmt.report.content import Report
 from nmt.report.page import render
+from nmt.report.tables import markdown_table
 from nmt.workflows.compare import compare_configurations
 from nmt.workflows.report import ReportOptions, report_runs
 from nmt.workflows.score import held_out
@@ -82,12 +83,26 @@ def test_systems_of_one_name_are_told_apart(tiny_run: Path, tmp_path: Path) -> N
 
 def test_files_take_the_place_of_the_split(tiny_run: Path, tmp_path: Path) -> None:
     (tmp_path / "t.de").write_text("der Hund läuft\nNilpferd\n\n", encoding="utf-8")
-    (tmp_path / "t.en").write_text("the dog runs\nhippo\n\n", encoding="utf-8")
+    (tmp_path / "t.en").write_text("the dog runs\nhippo\nnothing\n", encoding="utf-8")
     found = report(tiny_run, files=(tmp_path / "t.de", tmp_path / "t.en"))
     assert found.text.label == "t.de t.en, 3 sentences"
     assert found.text.unknown == [1]
     assert found.systems[0].closer.translations[2].text == ""
     assert "Nilpferd" in render(found)
+
+
+def test_all_references_and_metrics_count(tiny_run: Path, tmp_path: Path) -> None:
+    lines = {"t.de": "der Hund\ndie Katze\n", "a.en": "the dog\nthe cat\n", "b.en": "a dog\n\n"}
+    for name, text in lines.items():
+        (tmp_path / name).write_text(text, encoding="utf-8")
+    found = report(tiny_run, files=[tmp_path / name for name in lines], metrics=("bleu", "chrf", "ter"))
+    (system,) = found.systems
+    outputs = [each.text for each in system.closer.translations]
+    computed = scores(outputs, ["the dog", "the cat"], ["a dog", ""], metrics=("bleu", "chrf", "ter"))
+    assert [each.score for each in system.runs[0].scores] == computed
+    page, table = render(found), markdown_table(found)
+    assert "up to 2 references" in page
+    assert "| system | runs | BLEU | chrF2 | TER |" in table
 
 
 def test_without_the_training_text_there_are_no_frequencies(tiny_run: Path, tmp_path: Path) -> None:
