@@ -21,7 +21,7 @@ from nmt.evaluation.record import translation_record
 from nmt.server.batching import Batcher, QueueFull, Work
 from nmt.server.detection import Detected, detect
 from nmt.server.errors import Refused, answer_failure, answer_http, answer_refused
-from nmt.server.files import Fixed, files
+from nmt.server.files import Fixed, files, self_contained
 from nmt.server.guards import Guard, Rate
 from nmt.server.metrics import Metrics
 from nmt.server.models import Model, Models, open_models
@@ -224,8 +224,10 @@ def make_app(settings: Settings, metrics: Path) -> Starlette:
     server = Server(open_models(settings.models, settings.beam), settings.limits, counters)
     addresses = server.addresses()
     described = [address for address, _ in addresses]
+    index, inside = self_contained((PAGE / "index.html").read_text(encoding="utf-8"), PAGE)
     fixed = {
         **files(PAGE),
+        "/": Fixed(index.encode(), "text/html"),
         "/docs": Fixed(page(described).encode(), "text/html"),
         "/openapi.json": Fixed(json.dumps(openapi(described)).encode(), "application/json"),
     }
@@ -238,7 +240,10 @@ def make_app(settings: Settings, metrics: Path) -> Starlette:
             *(Route(path, file.answer) for path, file in fixed.items()),
         ],
         lifespan=server.running,
-        middleware=[Middleware(Guard, metrics=counters), *([cors] if settings.origins else [])],
+        middleware=[
+            Middleware(Guard, metrics=counters, sources=inside),
+            *([cors] if settings.origins else []),
+        ],
         exception_handlers={
             Refused: answer_refused,
             HTTPException: answer_http,

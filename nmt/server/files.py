@@ -1,11 +1,15 @@
 """Answers that never change, kept in memory: the files of the page, and what describes the addresses."""
 
-import hashlib
-import mimetypes
+import re
+from base64 import b64encode
+from hashlib import sha256
+from mimetypes import guess_type
 from pathlib import Path
 
 from starlette.requests import Request
 from starlette.responses import Response
+
+_BEFORE_PAINT = re.compile(r'<link rel="stylesheet" href="([^"]+)">|<script src="([^"]+)"></script>')
 
 
 class Fixed:
@@ -13,7 +17,7 @@ class Fixed:
 
     def __init__(self, body: bytes, kind: str) -> None:
         self._body, self._kind = body, kind
-        self._tag = f'"{hashlib.sha256(body).hexdigest()[:16]}"'
+        self._tag = f'"{sha256(body).hexdigest()[:16]}"'
 
     async def answer(self, request: Request) -> Response:
         """Return the answer, or 304 to a browser that has it."""
@@ -30,5 +34,21 @@ def files(folder: Path) -> dict[str, Fixed]:
 
 
 def _read(path: Path) -> Fixed:
-    kind = {".js": "text/javascript"}.get(path.suffix) or mimetypes.guess_type(path.name)[0]
+    kind = "text/javascript" if path.suffix == ".js" else guess_type(path.name)[0]
     return Fixed(path.read_bytes(), kind or "application/octet-stream")
+
+
+def self_contained(html: str, folder: Path) -> tuple[str, list[str]]:
+    """Return a page with the files of a folder that it needs before it is painted written into it.
+
+    Beside it the sources that its Content-Security-Policy must allow for that, for styles and for scripts.
+    """
+    sources: list[str] = []
+
+    def written(found: re.Match[str]) -> str:
+        style, script = found.groups()
+        text = (folder / (style or script)).read_text(encoding="utf-8")
+        sources.append(f"'sha256-{b64encode(sha256(text.encode()).digest()).decode()}'")
+        return f"<style>{text}</style>" if style else f"<script>{text}</script>"
+
+    return _BEFORE_PAINT.sub(written, html), sources

@@ -9,9 +9,8 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from nmt.server.errors import Refused
 from nmt.server.metrics import Metrics
 
-_POLICY = ("default-src 'self'", "object-src 'none'", "base-uri 'none'", "frame-ancestors 'none'")
+_POLICY = ("object-src 'none'", "base-uri 'none'", "frame-ancestors 'none'")
 _HEADERS = (
-    (b"content-security-policy", "; ".join(_POLICY).encode()),
     (b"x-content-type-options", b"nosniff"),
     (b"referrer-policy", b"no-referrer"),
     (b"cache-control", b"no-cache"),
@@ -20,10 +19,15 @@ _MOST_CLIENTS = 10_000
 
 
 class Guard:
-    """An application whose answers have strict headers and are counted."""
+    """An application whose answers have strict headers and are counted.
 
-    def __init__(self, app: ASGIApp, metrics: Metrics) -> None:
+    sources: hashes of the styles and scripts that its pages hold.
+    """
+
+    def __init__(self, app: ASGIApp, metrics: Metrics, sources: list[str]) -> None:
         self._app, self._metrics = app, metrics
+        policy = "; ".join((" ".join(("default-src 'self'", *sources)), *_POLICY))
+        self._headers = (b"content-security-policy", policy.encode()), *_HEADERS
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer a request."""
@@ -36,7 +40,7 @@ class Guard:
             nonlocal status
             if message["type"] == "http.response.start":
                 status = message["status"]
-                message["headers"] = [*message["headers"], *_HEADERS]
+                message["headers"] = [*message["headers"], *self._headers]
             await send(message)
 
         try:

@@ -133,7 +133,7 @@ def test_an_error_is_json(served: str, path: str, body: bytes | None, status: in
 def test_the_page_comes_with_strict_headers(served: str) -> None:
     with urlopen(served) as answer:
         assert b"<textarea" in answer.read()
-    assert answer.headers["Content-Security-Policy"].startswith("default-src 'self';")
+    assert answer.headers["Content-Security-Policy"].startswith("default-src 'self' 'sha256-")
     assert answer.headers["X-Content-Type-Options"] == "nosniff"
     assert answer.headers["Referrer-Policy"] == "no-referrer"
 

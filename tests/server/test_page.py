@@ -67,6 +67,14 @@ def test_text_is_translated_while_it_is_typed(page: Page, english: str) -> None:
     expect(page.locator("#count")).to_have_text(re.compile(rf"^{len(TRAIN)} / "))
 
 
+def test_it_is_painted_without_waiting_for_a_script(tab: Page, served: str) -> None:
+    tab.route("**/*.js", lambda _: None)  # none is ever answered
+    tab.route("**/*.css", lambda _: None)
+    tab.goto(f"{served}/", wait_until="domcontentloaded")
+    tab.wait_for_function("performance.getEntriesByName('first-contentful-paint').length")
+    assert tab.locator("header").evaluate("it => getComputedStyle(it).display") == "flex"
+
+
 def test_a_screen_reader_reads_only_lines_that_changed(page: Page, english: str) -> None:
     type_in(page, f"{TRAIN}\nDanke!", re.compile(re.escape(english)))
     said = page.locator("#said p")
