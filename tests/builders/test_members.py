@@ -7,11 +7,12 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+import torch
 
 import nmt
 from nmt.builders.engine import open_sampler, open_translator
 from nmt.builders.translator import load_in_graphs
-from nmt.decoding.demands import AfterTab, Demand, Glossary, Rules
+from nmt.decoding.demands import NONE, AfterTab, Demand, Glossary, Rules
 from nmt.decoding.options import Sampling, TranslationOptions
 from nmt.decoding.torch_engine import TorchEngine
 from nmt.decoding.translation import Ranked, Translation
@@ -121,6 +122,14 @@ def test_an_exported_model_is_like_its_run_in_an_ensemble(gru_run: Path, exporte
 
     expected = found(gru_run, gru_run)
     assert found(gru_run, exported) == found(exported, gru_run) == found(exported, exported) == expected
+
+
+def test_where_there_is_a_gpu_an_exported_model_stays_on_the_cpu(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("nmt.builders.engine.has_cuda_driver", lambda: True)
+    monkeypatch.setattr("nmt.builders.hardware.choose_device", lambda _: torch.device("cuda"))
+    for rules in (NONE, Rules(min_length=1)):
+        options = TranslationOptions(models=(Path("de-en"),), rules=rules)
+        assert open_translator(options).engine.precision == "int8"
 
 
 def test_an_exported_graph_of_another_kind_is_refused(exported: Path, tmp_path: Path) -> None:
