@@ -149,7 +149,7 @@ def test_it_reranks_what_the_other_direction_found(
             ["translate", "--rerank", "RUN", "--mbr", "chrf"],
             "--rerank: an option of searching, unused with --mbr",
         ),
-        (["translate", "--rerank", "de-en"], "de-en was exported and searches by itself"),
+        (["translate", "--rerank", "de-en", "--precision", "float32"], "de-en was exported in int8"),
         (["translate", "--rerank", "nowhere"], "nowhere is not a folder; give the folder of a run"),
         (["score", "--rerank", "RUN", "--force"], "--rerank: has no effect with --force; leave it out"),
         (
