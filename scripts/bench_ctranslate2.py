@@ -12,9 +12,8 @@ Own ends: with --model nmt's search ends where it ends. So does CTranslate2's wi
 one it has random weights and takes for a batch the mean number of tokens of the references, in the pieces of
 --sp or else of nmt's model: fewer steps than a beam search takes.
 
-nmt is the graph that `nmt export` writes, in the engine that translates with it. 64 sentences of similar
-length are a batch. Ids in, ids out: tokenizing is not timed. The systems take turns, the best round of each
-counts. Rates are by CPU time: what one free core does by the clock.
+nmt is the graph that `nmt export` writes, in the engine that translates with it; ids in, ids out. A batch is
+64 sentences of similar length. The best of rounds in turns counts, by CPU time: that of one free core.
 """
 
 import argparse

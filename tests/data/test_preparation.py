@@ -10,27 +10,14 @@ import pytest
 
 from nmt.builders.corpus import open_corpus
 from nmt.config.data import DataConfig
-from nmt.data.corpus import Pair, Split
+from nmt.data.corpus import Pair
 from nmt.data.preparation import prepare
 from nmt.data.prepared import Prepared
 from nmt.errors import UserError
 from nmt.tokenization.subwords import SentencePieceTokenizer
 from nmt.tokenization.tokenizer import Tokenizer, save_tokenizers
 from nmt.tokenization.words import WordTokenizer
-
-TRAIN = [
-    "das haus\tthe house",
-    "ein baum\ta tree",
-    "das haus\tthe house",
-    "\tnothing",
-    "der test\tthe test",
-    "der test\tthe exam",
-    "a b c d e f g h\ttoo long",
-    "das ist ein baum\ttree",
-    "ein haus am see\ta house by the lake",
-]
-VALIDATION = ["ein see\ta lake", "\tempty", "a b c d e f g h i j\ttoo long"]
-TEST = ["der test\tthe test", "zeile\u2028zwei\u0085\ttwo", "ein baum am haus\ttree"]
+from tests.support.text_to_prepare import TEST, VALIDATION, config, text
 
 
 class Counted:
@@ -61,23 +48,6 @@ def sampled(pairs: Callable[[], Iterator[Pair]]) -> tuple[Tokenizer, Tokenizer]:
     return shared, shared
 
 
-def config(folder: Path, *, test: bool = True, **section: object) -> DataConfig:
-    splits = {"train": TRAIN, "validation": VALIDATION} | ({"test": TEST} if test else {})
-    folder.mkdir(exist_ok=True)
-    for split, lines in splits.items():
-        path = folder / f"{split}.tsv"
-        path.write_text("".join(f"{line}\n" for line in lines), "utf-8", newline="\n")
-    return DataConfig.model_validate(
-        {
-            "tsv": {split: str(folder / f"{split}.tsv") for split in splits},
-            "tokenizer": {"kind": "word"},
-            "filters": {"max_length": 7, "max_ratio": 3},
-            "prepared": str(folder / "prepared"),
-        }
-        | section
-    )
-
-
 def run(data: DataConfig, *, seed: int = 1, said: list[str] | None = None) -> tuple[Prepared, int]:
     """The prepared corpus, and how often a tokenizer was trained for it."""
     train = Counted()
@@ -85,15 +55,6 @@ def run(data: DataConfig, *, seed: int = 1, said: list[str] | None = None) -> tu
         data, open_corpus(data), train, seed=seed, log=(said if said is not None else []).append
     )
     return prepared, train.calls
-
-
-def text(prepared: Prepared, split: Split) -> list[tuple[str, str]]:
-    encoded = prepared.split(split)
-    src, trg = encoded.rows(range(len(encoded)))
-    return [
-        (prepared.src_tokenizer.decode(s.tolist()), prepared.trg_tokenizer.decode(t.tolist()))
-        for s, t in zip(src, trg, strict=True)
-    ]
 
 
 def test_only_training_pairs_are_filtered_and_every_drop_is_counted(tmp_path: Path) -> None:

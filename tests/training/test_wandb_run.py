@@ -19,6 +19,7 @@ from nmt.config import Experiment
 from nmt.evaluation.alignment import Detail
 from nmt.training import wandb_run
 from nmt.training.tracking import Tracker
+from tests.support.online_wandb import Online, answer
 
 pytestmark = pytest.mark.slow
 
@@ -252,29 +253,6 @@ def test_the_model_folder_is_an_artifact_that_can_be_synced_later(tmp_path: Path
     assert all(path.is_relative_to(place) for path in held.values())
 
 
-class Online:
-    """A run of a wandb that is there; keeps what it is given."""
-
-    entity, project, offline, url = "me", "p", False, "address"
-
-    def __init__(self, folder: Path) -> None:
-        self.dir, self.summary = str(folder / "wandb" / "files"), dict[str, object]()
-        self.models: list[tuple[list[str], dict[str, str]]] = []
-        self.asked: list[str] = []
-        self.figures: list[dict[str, object]] = []
-
-    def define_metric(self, *_: object, **__: object) -> None: ...
-
-    def log(self, figures: dict[str, object]) -> None:
-        self.figures.append(figures)
-
-    def log_artifact(self, artifact: wandb.Artifact, aliases: list[str]) -> None:
-        held = {name: Path(entry.local_path).read_text() for name, entry in artifact.manifest.entries.items()}
-        self.models.append((sorted(aliases), held))
-
-    def finish(self) -> None: ...
-
-
 @pytest.fixture
 def online(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, clean_wandb: None) -> Online:
     run = Online(tmp_path)
@@ -282,24 +260,6 @@ def online(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, clean_wandb: None) -
     monkeypatch.setattr(wandb, "init", lambda **_: run)
     answer(monkeypatch, run, None)
     return run
-
-
-def answer(monkeypatch: pytest.MonkeyPatch, run: Online, best: object) -> None:
-    """Let wandb tell of a best version with this metadata, or raise this error, or know of none."""
-
-    class Server:
-        def __init__(self, timeout: int) -> None:
-            assert timeout > 0
-
-        def artifact(self, path: str) -> wandb.Artifact:
-            run.asked.append(path)
-            if best is None:
-                raise CommError("not found", ValueError("not found"))
-            if isinstance(best, Exception):
-                raise best
-            return wandb.Artifact("demo", type="model", metadata={"validation": best})
-
-    monkeypatch.setattr(wandb, "Api", Server)
 
 
 def test_nobody_waits_for_a_start_and_what_was_told_before_comes_in_order(
