@@ -52,13 +52,18 @@ def serve(settings: Settings) -> None:
         logging.getLogger("python_multipart").setLevel(logging.CRITICAL)
         listener.listen(config.backlog)
         what = ", ".join(f"{src}→{trg}" for src, trg in pairs)
-        print(f"nmt: {what} at {_address(listener)} (Ctrl-C stops it)", file=sys.stderr)
+        line = f"nmt: {what} at {_address(listener)} (Ctrl-C stops it)"
+        # Signals are caught before the line: whoever reads it may send one at once.
         if settings.workers > 1:
-            Multiprocess(config, [listener]).run()
+            parent = Multiprocess(config, [listener])
+            print(line, file=sys.stderr)
+            parent.run()
             return
+        server = Server(config)
         for number in (signal.SIGTERM, signal.SIGINT):  # uvicorn raises them again at its end
-            signal.signal(number, lambda *_: None)
-        Server(config).run([listener])
+            signal.signal(number, server.handle_exit)
+        print(line, file=sys.stderr)
+        server.run([listener])
 
 
 def _bind(host: str, port: int) -> socket.socket:

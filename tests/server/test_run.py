@@ -5,11 +5,12 @@ import socket
 import sys
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+import uvicorn
 
 from nmt.server.run import _bind
 from serving import MODELS, ask, serving
@@ -48,6 +49,32 @@ def test_a_port_in_use_is_refused(command: Command, listens: bool) -> None:
 def test_an_address_of_another_machine_is_refused(command: Command) -> None:
     code, _, said = command("serve", "--model", "de-en", "--host", "192.0.2.1")
     assert (code, said.count("\n")) == (2, 1)
+
+
+@pytest.fixture
+def own_signals() -> Iterator[None]:
+    """Puts the handlers of signals back that a server in this process replaces."""
+    before = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT)}
+    yield
+    for number, handler in before.items():
+        signal.signal(number, handler)
+
+
+@pytest.mark.usefixtures("own_signals")
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_signal_right_after_its_line_stops_it(
+    command: Command, monkeypatch: pytest.MonkeyPatch, number: signal.Signals
+) -> None:
+    run = uvicorn.Server.run
+
+    def signalled(server: uvicorn.Server, sockets: list[socket.socket]) -> None:
+        signal.raise_signal(number)  # before uvicorn catches any
+        assert server.should_exit
+        run(server, sockets)
+
+    monkeypatch.setattr(uvicorn.Server, "run", signalled)
+    code, _, said = command("serve", "--model", "de-en", "--port", 0)
+    assert (code, said.count("\n")) == (0, 1)
 
 
 @pytest.mark.slow
