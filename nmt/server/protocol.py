@@ -4,6 +4,7 @@ import asyncio
 import json
 from collections.abc import Callable
 
+from httptools import HttpParserError, HttpParserUpgrade, HttpRequestParser
 from uvicorn import Config
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 from uvicorn.server import ServerState
@@ -11,7 +12,8 @@ from uvicorn.server import ServerState
 HEAD_SECONDS = 10  # for the request line and all headers
 REQUEST_SECONDS = 30  # for a body that nobody waits for any more
 DRAIN_SECONDS = 30  # for an answer to be read
-HEAD_BYTES = 16_384  # of the request line and all headers
+HEAD_BYTES = 16_384  # of the request line and all headers, or of what follows a body
+PART_BYTES = 4_096  # that are read between two looks at how long a head is
 MOST_AHEAD = 8  # requests that a client may send before the answer to its first
 
 
@@ -31,7 +33,7 @@ class GuardedProtocol(HttpToolsProtocol):
     ) -> None:
         super().__init__(config, server_state, app_state, _loop)
         self._most, self.limit_concurrency = self.limit_concurrency, None  # its own answer is no JSON
-        self._in_head, self._head_bytes = True, 0
+        self._head_bytes = 0  # that arrived and are no body
         self._deadline: asyncio.TimerHandle | None = None
         self._unread: asyncio.TimerHandle | None = None
 
@@ -52,13 +54,31 @@ class GuardedProtocol(HttpToolsProtocol):
 
     def data_received(self, data: bytes) -> None:
         """Read what arrived."""
-        if self.transport.is_closing():
-            return
-        super().data_received(data)
-        if self._in_head and not self.transport.is_closing():
-            self._head_bytes += len(data)
+        self._unset_keepalive_if_required()
+        for start in range(0, len(data), PART_BYTES):
+            if self.transport.is_closing():
+                return
+            part = data[start : start + PART_BYTES]
+            try:
+                self.parser.feed_data(part)
+            except HttpParserUpgrade as offer:
+                self._decline(data[start + offer.args[0] :])
+                return
+            except HttpParserError:
+                self.send_400_response("")
+                return
+            self._head_bytes += len(part)
             if self._head_bytes > HEAD_BYTES:
                 self.send_400_response("")
+
+    def _decline(self, rest: bytes) -> None:
+        """Read a request that offers another protocol again, without the offer: its body was skipped."""
+        line = b"%s %s HTTP/%s\r\n"
+        head = line % (self.parser.get_method(), self.url, self.parser.get_http_version().encode())
+        kept = [b"%s: %s\r\n" % header for header in self.headers if header[0] != b"upgrade"]
+        self.parser = HttpRequestParser(self)
+        self.parser.set_dangerous_leniencies(lenient_data_after_close=True)  # as uvicorn does
+        self.data_received(head + b"".join(kept) + b"\r\n" + rest)
 
     def on_message_begin(self) -> None:
         """Begin to read a request."""
@@ -66,20 +86,30 @@ class GuardedProtocol(HttpToolsProtocol):
         if len(self.pipeline) >= MOST_AHEAD:
             raise ValueError("too many requests ahead")  # answered as what is no HTTP
         self._within(HEAD_SECONDS, self._late)
-        self._in_head = True
+        self._head_bytes = 0
 
     def on_headers_complete(self) -> None:
         """Answer the request, whose body may follow."""
-        if self.parser.get_http_version() == "1.1" and not any(name == b"host" for name, _ in self.headers):
-            raise ValueError("no Host")  # which HTTP/1.1 needs; answered as what is no HTTP
+        hosts = sum(name == b"host" for name, _ in self.headers)
+        if hosts > 1 or (hosts == 0 and self.parser.get_http_version() == "1.1"):
+            raise ValueError("no Host, or several")  # answered as what is no HTTP
+        if self.parser.should_upgrade():
+            if self.parser.get_method() == b"CONNECT":
+                raise ValueError("no proxy")
+            return  # it is read again
         super().on_headers_complete()
-        if self.parser.should_upgrade():  # it is not, and nothing that follows is read
-            self.cycle.keep_alive = False
         self._within(REQUEST_SECONDS, self.transport.abort)
-        self._in_head, self._head_bytes = False, 0
+        self._head_bytes = 0
+
+    def on_body(self, body: bytes) -> None:
+        """Keep a part of the body."""
+        super().on_body(body)
+        self._head_bytes = 0
 
     def on_message_complete(self) -> None:
         """Note that the whole request is there."""
+        if self.parser.should_upgrade():
+            return
         super().on_message_complete()
         self._within(None, self._late)
         self._wait_for_next()

@@ -29,7 +29,11 @@ def everything(client: socket.socket) -> bytes:
     [
         b"nonsense\r\n\r\n",
         b"GET / HTTP/1.1\r\n\r\n",
+        b"GET / HTTP/1.1\r\nHost: a\r\nHost: b\r\n\r\n",
         b"GET / HTTP/1.1\r\nHost: a\r\n" + b"x: " + b"y" * 20_000,
+        b"GET / HTTP/1.1\r\nHost: a\r\n" + b"x: y\r\n" * 4_000 + b"\r\n",
+        b"POST /detect HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n0\r\nx: " + b"y" * 20_000,
+        b"CONNECT a:80 HTTP/1.1\r\nHost: a\r\n\r\n",
         b"POST /translate HTTP/1.1\r\nHost: a\r\nContent-Length: -1\r\n\r\n",
         b"POST /translate HTTP/1.1\r\nHost: a\r\nContent-Length: 1, 2\r\n\r\n",
     ],
@@ -52,13 +56,29 @@ def test_requests_may_come_ahead_of_answers_but_not_any_number_of_them(served: s
         assert everything(client).count(b"HTTP/1.1 200 ") <= 1
 
 
-def test_another_protocol_is_not_spoken_and_its_client_is_answered_in_http(served: str) -> None:
-    offer = b"Connection: Upgrade, HTTP2-Settings\r\nUpgrade: h2c\r\n"
+def test_a_body_does_not_count_as_part_of_the_head_behind_it(served: str) -> None:
+    text = b"Hallo " * 80_000
+    head = b"POST /detect HTTP/1.1\r\nHost: a\r\nContent-Type: application/x-www-form-urlencoded\r\n"
     with connect(served) as client:
-        client.sendall(b"POST /detect HTTP/1.1\r\nHost: a\r\n" + offer + b"Content-Length: 2\r\n\r\n{}")
+        client.sendall(head + b"Content-Length: %d\r\n\r\nq=%s" % (len(text) + 2, text) + b"GET /health HTTP")
+        client.sendall(b"/1.1\r\nHost: a\r\nConnection: close\r\n\r\n")
         answer = everything(client)
-    assert answer.startswith(b"HTTP/1.1 415 ")
-    assert b"connection: close\r\n" in answer
+    assert b"q: expected 5000 characters at most" in answer
+    assert answer.endswith(b'{"status":"ok"}')
+
+
+@pytest.mark.parametrize(
+    "size", [b"Content-Length: 11\r\n\r\n%s", b"Transfer-Encoding: chunked\r\n\r\nb\r\n%s\r\n0\r\n\r\n"]
+)
+def test_an_offer_of_another_protocol_changes_nothing(served: str, size: bytes) -> None:
+    head = b"POST /detect HTTP/1.1\r\nHost: a\r\nContent-Type: application/json\r\nConnection: close%s\r\n"
+    answers = []
+    for offer in (b"", b", Upgrade, HTTP2-Settings\r\nUpgrade: h2c\r\nHTTP2-Settings: AAMAAABk"):
+        with connect(served) as client:
+            client.sendall(head % offer + size % b'{"q": "is"}')
+            answers.append(everything(client).partition(b"\r\n\r\n")[2])
+    assert answers[0].startswith(b'[{"confidence":')
+    assert answers[0] == answers[1]
 
 
 @pytest.mark.parametrize("begun", [b"", b"\r\n", b"GET / HTTP/1.1\r\nHo"])
