@@ -3,6 +3,7 @@
 import json
 import re
 from collections.abc import Iterator
+from threading import Event
 from typing import Any
 
 import pytest
@@ -10,6 +11,8 @@ from playwright.sync_api import Locator, Page, Route, expect
 
 import nmt.runtime
 from browsing import violations
+from hosting import Handler, hosting
+from nmt.server.app import PAGE
 from serving import serving
 
 pytestmark = pytest.mark.slow
@@ -306,6 +309,30 @@ def answer(page: Page, served: str, words: list[tuple[str, float]]) -> None:
         route.fulfill(body=json.dumps({"details": list(map(record, lines))}))
 
     page.route(f"{served}/translate", fulfill)
+
+
+def test_scripts_wait_for_the_whole_page(tab: Page) -> None:
+    first, middle, rest = (PAGE / "index.html").read_bytes().partition(b"<main")
+    asked, early = Event(), []
+
+    class Slow(Handler):
+        def do_GET(self) -> None:  # noqa: N802
+            if self.path == "/page.js":
+                asked.set()
+            if self.path != "/":
+                return super().do_GET()
+            self.send_response(200)
+            self.send_header("Content-Type", "text/html")
+            self.end_headers()
+            self.wfile.write(first)
+            early.append(asked.wait(1))  # long enough for many frames
+            self.wfile.write(middle + rest)
+
+    with hosting(PAGE, Slow) as address:
+        tab.goto(address)
+        assert asked.wait(60)
+        expect(tab.get_by_role("alert")).not_to_be_empty()  # this server cannot translate
+    assert early == [False]
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])

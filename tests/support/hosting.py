@@ -19,10 +19,9 @@ class Server(ThreadingHTTPServer):
 
 
 @contextmanager
-def hosting(folder: Path) -> Iterator[str]:
+def hosting(folder: Path, handler: type[Handler] = Handler) -> Iterator[str]:
     """Serve the folder at a free port; gives the address."""
-    handler = functools.partial(Handler, directory=str(folder))
-    with Server(("127.0.0.1", 0), handler) as server:
+    with Server(("127.0.0.1", 0), functools.partial(handler, directory=str(folder))) as server:
         thread = Thread(target=server.serve_forever)
         thread.start()
         try:
