@@ -168,6 +168,7 @@ def read_members(options: TranslationOptions, experiment: Experiment | None = No
         _same_tokens(
             f"--model {other}", member.trg, folder, members[0].trg, "models of an ensemble need the same ones"
         )
+        check_languages(f"--model {other}", member.languages, folder, members[0].languages)
     if options.lm:
         _check_language_model(options.lm, folder, members[0].trg)
     rules = options.rules
@@ -199,6 +200,13 @@ def read_member(folder: Path, experiment: Experiment | None = None) -> Member:
             "which can be given as --lm beside a --model"
         )
     return Member(run, experiment, experiment.model, *load_tokenizers(run.tokenizer))
+
+
+def check_languages(what: str, found: Languages, folder: Path, expected: Languages) -> None:
+    """Raise UserError where two models are known to read or to write different languages."""
+    for verb, a, b in (("reads", expected.src, found.src), ("writes", expected.trg, found.trg)):
+        if a and b and a != b:
+            raise UserError(f"{what} {verb} {b}, expected {a} as {folder} does; give models of one direction")
 
 
 def _check_language_model(lm: Path, folder: Path, trg: Tokenizer) -> None:

@@ -3,7 +3,7 @@
 from dataclasses import replace
 
 from nmt.builders.engine import open_scorer
-from nmt.builders.members import find_member
+from nmt.builders.members import check_languages, find_member
 from nmt.decoding.engine import Engine
 from nmt.decoding.options import TranslationOptions
 from nmt.decoding.reranking import Reranker
@@ -46,9 +46,4 @@ def check_reranker(options: TranslationOptions) -> None:
             f"--rerank {options.rerank}: {options.rerank if second.tagged else options.models[0]} has tags "
             "(data.corpora); expected models of one direction"
         )
-    expected, found = first.languages, second.languages
-    if any(a and b and a != b for a, b in zip(expected, found, strict=True)):
-        raise UserError(
-            f"--rerank {options.rerank} translates {found.src} to {found.trg}, expected "
-            f"{expected.src} to {expected.trg} as {options.models[0]} does"
-        )
+    check_languages(f"--rerank {options.rerank}", second.languages, options.models[0], first.languages)

@@ -11,6 +11,7 @@ import torch
 
 import nmt
 from nmt.builders.engine import open_sampler, open_translator
+from nmt.builders.members import read_members
 from nmt.builders.translator import load_in_graphs
 from nmt.decoding.demands import NONE, AfterTab, Demand, Glossary, Rules
 from nmt.decoding.options import Sampling, TranslationOptions
@@ -122,6 +123,12 @@ def test_an_exported_model_is_like_its_run_in_an_ensemble(gru_run: Path, exporte
 
     expected = found(gru_run, gru_run)
     assert found(gru_run, exported) == found(exported, gru_run) == found(exported, exported) == expected
+
+
+def test_an_ensemble_of_other_languages_is_refused() -> None:
+    options = TranslationOptions(models=(Path("de-en"), Path("en-de")))
+    with pytest.raises(UserError, match=r"--model en-de reads en, expected de as de-en does; give models"):
+        read_members(options)
 
 
 def test_where_there_is_a_gpu_an_exported_model_stays_on_the_cpu(monkeypatch: pytest.MonkeyPatch) -> None:

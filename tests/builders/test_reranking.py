@@ -119,8 +119,8 @@ def test_what_cannot_rerank_is_refused(tiny_run: Path, language_model_run: Path)
 @pytest.mark.parametrize(
     ("data", "message"),
     [
-        ("src: de\n  trg: fr", "translates de to fr, expected de to en as .*first does"),
-        ("src: en\n  trg: de", "translates en to de, expected de to en"),
+        ("src: de\n  trg: fr", "writes fr, expected en as .*first does"),
+        ("src: en\n  trg: de", "reads en, expected de as"),
         ("src: de\n  trg: en", None),
         ("", None),  # languages that are not known may be the same
     ],
