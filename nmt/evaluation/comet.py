@@ -45,9 +45,13 @@ def comet_score(
         given = [part for option, path in files.items() for part in (option, str(path))]
         output = Path(name) / "scores.json"
         flags = ["--gpus", "1" if gpu else "0", "--quiet", "--only_system", "--to_json", str(output)]
-        ended = subprocess.run(
-            [program, *given, "--model", str(checkpoint), *flags], capture_output=True, text=True, check=False
-        )
+        try:
+            ended = _run([program, *given, "--model", str(checkpoint), *flags])
+        except OSError as error:  # an environment that was moved has lost its Python
+            raise UserError(
+                f"--comet: {program} cannot be started ({error.strerror}); install unbabel-comet again, "
+                "see docs/comparing.md"
+            ) from None
         if ended.returncode or not output.is_file():
             why = (ended.stderr.strip().splitlines() or [f"exit code {ended.returncode}"])[-1]
             raise UserError(f"--comet {folder}: {PROGRAM} failed: {why}")
@@ -56,6 +60,11 @@ def comet_score(
         f"{_version(Path(program))}|model:{folder.resolve().name}|sha256:{sha256(checkpoint)[:12]}|float16"
     )
     return Score(metric="COMET", form="times 100", score=100 * sum(found) / len(found), signature=signature)
+
+
+def _run(command: Sequence[str]) -> "subprocess.CompletedProcess[str]":
+    """Return how a program ended and what it wrote, in whatever encoding."""
+    return subprocess.run(command, capture_output=True, encoding="utf-8", errors="replace", check=False)
 
 
 def _one_line(text: str) -> str:
@@ -82,5 +91,5 @@ def _version(program: Path) -> str:
     if not first.startswith(b"#!"):
         return "version:unknown"
     python = first[2:].decode(errors="replace").split()
-    ended = subprocess.run([*python, "-c", ask], capture_output=True, text=True, check=False)
+    ended = _run([*python, "-c", ask])
     return f"version:{ended.stdout.strip() or 'unknown'}"

@@ -140,3 +140,15 @@ def test_a_program_that_scores_other_lines_is_refused(model: Path, program: Path
     program.write_text(STAND_IN.replace('{"t": rows}', json.dumps({"t": []})).replace("{{", "{"))
     with pytest.raises(UserError, match=r"expected 1 scores of comet-score, found 0"):
         comet_score(model, ["a"], ["b"], ["c"], gpu=False)
+
+
+def test_a_program_without_its_python_is_refused(model: Path, program: Path) -> None:
+    program.write_text(f"#!{program.parent / 'python'}\n")
+    with pytest.raises(UserError, match=r"comet-score cannot be started \(No such file"):
+        comet_score(model, ["a"], ["b"], ["c"], gpu=False)
+
+
+def test_a_program_that_fails_in_another_encoding_is_quoted(model: Path, program: Path) -> None:
+    program.write_text(f"#!{sys.executable}\nimport os\nos.write(2, b'caf\\xe9')\nos._exit(1)\n")
+    with pytest.raises(UserError, match=r"comet-score failed: caf\ufffd$"):
+        comet_score(model, ["a"], ["b"], ["c"], gpu=False)
