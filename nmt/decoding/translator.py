@@ -29,7 +29,7 @@ from nmt.decoding.unknown import replace_unknown
 from nmt.errors import UserError
 from nmt.evaluation.alignment import Confidence, Detail, Link, best_links, detail, merge_tokens
 from nmt.tokenization.preprocessing import preprocessing_of, without_preprocessing, words_as_written
-from nmt.tokenization.reversal import left_to_right, reading_order
+from nmt.tokenization.reversal import is_reversed, left_to_right, reading_order
 from nmt.tokenization.tokenizer import Tokenizer
 from nmt.tokenization.vocabulary import EOS, UNK
 
@@ -256,6 +256,10 @@ class Translator(Generic[AnyEngine]):
 
     @property
     def _demanding(self) -> DemandingEngine:
+        if is_reversed(self.trg_tokenizer):
+            raise UserError(
+                "demands: the model writes from right to left (data.reverse_target); leave them out"
+            )
         if not isinstance(self.engine, DemandingEngine):
             raise UserError(
                 "demands need a translator that was opened with rules, such as "

@@ -7,9 +7,11 @@ import pytest
 import torch
 from torch import Tensor
 
+from nmt.decoding.demands import Demand
 from nmt.decoding.search import Step
 from nmt.decoding.torch_engine import TorchEngine
 from nmt.decoding.translator import Translator
+from nmt.errors import UserError
 from nmt.models import Source
 from nmt.tokenization.preprocessing import PreprocessedTokenizer, Preprocessing
 from nmt.tokenization.reversal import right_to_left
@@ -78,3 +80,8 @@ def test_the_word_that_was_looked_at_stands_for_an_unknown_one(how: Preprocessin
     joined: Sequence[str] = line.replace(" ,", ",").replace(" .", ".").split() if how else line.split()
     assert found.text.split() == joined
     assert found.ranked[0].parts[0].trg_words == line.split()
+
+
+def test_demands_which_would_be_met_in_reverse_are_refused() -> None:
+    with pytest.raises(UserError, match="demands: the model writes from right to left"):
+        mirror().translations(["the dog"], demands=[Demand(prefix="the")])
