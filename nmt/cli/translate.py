@@ -221,16 +221,7 @@ def translate(
 
         converse(options if given(context, "n_best") else replace(options, n_best=USUAL))
         return
-    if (
-        lm or len(model) > 1 or options.rules
-    ):  # before a line is read; a single run has nothing to go together with
-        from nmt.builders.members import check_models
-
-        check_models(options)
-    if rerank:
-        from nmt.builders.reranking import check_reranker
-
-        check_reranker(options)
+    _check_together(options)
     if format_ == "html":
         from nmt.cli.translate_document import translate_document
         from nmt.data.lines import STANDARD_INPUT, read_lines, read_standard_input
@@ -254,6 +245,18 @@ def translate(
         say_empty(source)
     elif read > done and _is_file(source) and sys.stderr.isatty():  # a script sees nothing on success
         _say_speed(read - done, time.monotonic() - began)
+
+
+def _check_together(options: TranslationOptions) -> None:
+    """Raise UserError, before a line is read, if the models or the rules do not go together."""
+    if options.lm or len(options.models) > 1 or options.rules:
+        from nmt.builders.members import check_models
+
+        check_models(options)
+    if options.rerank:
+        from nmt.builders.reranking import check_reranker
+
+        check_reranker(options)
 
 
 def _say_short(short: list[int]) -> None:
