@@ -113,12 +113,18 @@ def way_of(
 
     UserError where several models, or one with a language model, cannot be.
     """
+    from nmt.runtime.bundle import find_model, is_exported
     from nmt.workflows.score import run_experiment
 
     together = options.lm is not None or options.rerank is not None or len(options.models) > 1
     if together and not (forced or files.output):
         raise UserError("--output: a score of several models belongs to none of their folders; give a FILE")
     folder = options.models[0]
+    if is_exported(find_model(folder)):
+        raise UserError(
+            f"{folder} was exported, and a score of several models needs a run as the first; give a run "
+            "first, or translate with nmt translate and score that with --hyp"
+        )
     idle = [
         *(["data"] if files.src or files.text else []),
         *(["decoding"] if forced else ["decoding.beam"] if options.beam else []),

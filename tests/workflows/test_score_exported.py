@@ -64,6 +64,10 @@ def test_what_an_exported_model_cannot_do_is_one_line(
         (("score", "--model", exported, *files, "--precision", "float32"), "was exported in int8"),
         (("score", "--model", exported, *files, "--to", "de"), "was not trained with the tag <2de>"),
         (("score", "--model", exported, *files[:3], tmp_path / "short"), "has 1"),
+        (
+            ("score", "--model", exported, "--model", exported, *files, "--output", tmp_path / "new"),
+            "was exported, and a score of several models needs a run as the first",
+        ),
         (("sample", "--model", exported), run),
         (("show", "--model", exported), run),
         (("sample", "--model", "de-en"), "ships as an exported model, without the run"),
