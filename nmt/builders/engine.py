@@ -47,7 +47,7 @@ def open_translator(
         return translator
     from nmt.builders.reranking import reranked
 
-    return reranked(translator, options)
+    return reranked(translator, _placed(options))
 
 
 def _search(options: TranslationOptions, experiment: "Experiment | None") -> Translator[Engine]:
