@@ -3,7 +3,8 @@
 Loads torch only where it is needed.
 """
 
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -53,11 +54,8 @@ def open_translator(
 def _search(options: TranslationOptions, experiment: "Experiment | None") -> Translator[Engine]:
     options = _placed(options)
     if _suits_graphs(options):
-        try:
+        with _else_in_torch(options.precision):
             return _open_graphs(options, experiment)
-        except CannotExport:
-            if options.precision == "int8":
-                raise
     from nmt.builders.translator import load_translator
 
     return load_translator(options, experiment)
@@ -73,11 +71,8 @@ def open_sampler(options: TranslationOptions) -> "Translator[TorchEngine]":
 
     options = _placed(options)
     if (options.mbr or _exported(options)) and _suits_graphs(replace(options, sampling=None, mbr=0)):
-        try:
+        with _else_in_torch(options.precision):
             return load_in_graphs(options)
-        except CannotExport:
-            if options.precision == "int8":
-                raise
     usual = options.mbr and options.precision == "auto"
     return load_translator(replace(options, precision="float32") if usual else options)
 
@@ -91,11 +86,8 @@ def open_scorer(options: TranslationOptions) -> "Translator[TorchEngine]":
 
     options = _placed(options)
     if _suits_graphs(options):
-        try:
+        with _else_in_torch(options.precision):
             return load_in_graphs(options)
-        except CannotExport:
-            if options.precision == "int8":
-                raise
     return load_translator(options)
 
 
@@ -108,6 +100,16 @@ def open_steps(options: TranslationOptions) -> "Translator[TorchEngine]":
 
     options = _placed(options)
     return (load_in_graphs if _exported(options) and _suits_graphs(options) else load_translator)(options)
+
+
+@contextmanager
+def _else_in_torch(precision: Precision) -> Iterator[None]:
+    """Go on behind the block where a layer has no ONNX graph, unless int8 is asked for by name."""
+    try:
+        yield
+    except CannotExport:
+        if precision == "int8":
+            raise
 
 
 def _exported(options: TranslationOptions) -> bool:
