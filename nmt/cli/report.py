@@ -32,6 +32,7 @@ OF_RUNS = (
     "without_text",
     "wandb",
 )
+OF_TRANSLATING = (*OF_RUNS, "markdown", "latex")
 OF_RESULTS = ("results", "check")
 
 Paths = Annotated[
@@ -105,6 +106,9 @@ def report(
     only in their seed are one system; the first system is what the others are compared with. The page holds
     verdicts, scores, curves, all sentences with their attention, and how to repeat it.
 
+    Of experiments without their model, and of runs that do not translate, the page (--html) holds what their
+    folders record: scores, curves, configuration, and how to repeat it.
+
     nmt report [FILE…]: writes the table of results between the markers of Markdown files, by default from
     experiments/*/result.json into README.md and experiments/README.md.
     """
@@ -120,6 +124,14 @@ def report(
         raise UserError(
             f"{next(iter(asked))}: a report on no run; give the folder of a run, such as runs/demo"
         )
+    from nmt.workflows.recorded import is_record
+
+    if is_record(paths[0]):
+        _refuse(
+            context, OF_TRANSLATING, f"has no effect: {paths[0]} records scores but holds no model to run"
+        )
+        _record(paths, html)
+        return
     chosen = metric_names(metrics)
     if not {"bleu", "chrf"} <= {*chosen}:
         raise UserError(f"--metrics {metrics}: a report always has bleu and chrf; add them")
@@ -148,6 +160,16 @@ def report(
     found = _report_runs(paths, options, asked, with_text=not without_text)
     if wandb != "off" and html is not None:
         _track(found, html, wandb)
+
+
+def _record(folders: Sequence[Path], page: Path | None) -> None:
+    from nmt.files import replace_text
+    from nmt.report.page import render_recorded
+    from nmt.workflows.recorded import recorded_runs
+
+    assert page is not None  # the other outputs are refused
+    replace_text(page, render_recorded(recorded_runs(folders, command=shlex.join(["nmt", *sys.argv[1:]]))))
+    print(page)
 
 
 def _report_runs(

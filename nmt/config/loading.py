@@ -86,9 +86,14 @@ def read_tree(path: Path, *, within: Path | None = None) -> dict[str, object]:
 
 def dump_experiment(experiment: Experiment) -> str:
     """Return the experiment as complete YAML that `load_experiment` reads back to an equal object."""
+    return dump_tree(experiment.model_dump())
+
+
+def dump_tree(tree: Mapping[str, object]) -> str:
+    """Return a configuration, as sections of plain values, as YAML."""
     import io
 
-    stream, yaml, tree = io.StringIO(), _yaml(), experiment.model_dump()
+    stream, yaml = io.StringIO(), _yaml()
     # ruamel would write U+0085 raw and read it back as a line break.
     yaml.allow_unicode = "\x85" not in json.dumps(tree, ensure_ascii=False)
     yaml.dump(tree, stream)

@@ -21,12 +21,13 @@ LEVEL = 0.05  # of p, below which a difference is called real
 class RunPart:
     """A run: its folder, configuration as YAML, curves, scores on the text, and the results in its folder.
 
-    trained: what training says of its cost, None where the run has no result.
+    seed: None where the folder does not say it. trained: what training says of its cost, None where the run
+    has no result.
     """
 
     folder: str
     name: str
-    seed: int
+    seed: int | None
     config: str
     curves: Curves
     scores: Sequence[Bounded]
@@ -36,6 +37,16 @@ class RunPart:
     def trained(self) -> Result | None:
         """The result with the cost of training, if there is one."""
         return next((each for each in self.recorded.values() if each.training), None)
+
+
+@dataclass(frozen=True, kw_only=True)
+class RecordedRuns:
+    """What a page says of runs by what their folders hold, without their models. For the rest see Report."""
+
+    runs: Sequence[RunPart]
+    command: str
+    here: Sequence[tuple[str, str]]
+    date: str
 
 
 @dataclass(frozen=True, kw_only=True)

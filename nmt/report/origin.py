@@ -1,13 +1,13 @@
 """Where the runs of a report come from, and the commands that repeat them."""
 
 from collections.abc import Iterator
-from shlex import quote
+from shlex import join, quote
 
-from nmt.report.content import Report, RunPart
+from nmt.report.content import RecordedRuns, Report, RunPart
 from nmt.report.grid import Grid
 
 
-def environment_table(report: Report) -> Grid:
+def environment_table(report: Report | RecordedRuns) -> Grid:
     """Return what each run was trained with, a column each, and what made this report."""
     runs = report.runs
     columns = ["fact", *(run.name for run in runs), "this report"]
@@ -20,7 +20,7 @@ def environment_table(report: Report) -> Grid:
 
 
 def _facts(run: RunPart) -> dict[str, str]:
-    found = {"folder": run.folder, "seed": str(run.seed)}
+    found = {"folder": run.folder, "seed": "–" if run.seed is None else str(run.seed)}
     if (result := run.trained) is None:
         return found
     cost = result.training
@@ -45,20 +45,23 @@ def _commit(run: RunPart) -> str | None:
     return (result.training and result.training.commit) or result.commit
 
 
-def commands(report: Report) -> Iterator[tuple[str, str]]:
+def commands(report: Report | RecordedRuns) -> Iterator[tuple[str, str]]:
     """Yield the name of each run with the commands that repeat it, then those of the report."""
     for run in report.runs:
         commit = _commit(run) or "COMMIT"
         folder = quote(f"runs/{run.name}")
+        seed = "" if run.seed is None else f" --set seed={run.seed}"
         lines = [
             f"git checkout {commit.partition('-')[0]}",
             "pip install -e . -c constraints.txt",
-            f"nmt train config.yaml --set seed={run.seed} --run {folder}    # config.yaml as above",
-            f"nmt score --model {folder}",
+            f"nmt train config.yaml{seed} --run {folder}    # config.yaml as above",
         ]
+        if "-" in commit:
+            lines[0] += "    # the files had changes that are not in this commit"
+        command = (run.trained.command if run.trained else ()) or ("score",)
+        if command != ("train",):  # whose result has the scores already
+            lines.append(f"{join(['nmt', *command])} --model {folder}")
         if run.trained:
             lines.insert(0, f"nmt reproduce {quote(run.folder)}    # does it all and compares; or by hand:")
-        if "-" in commit:
-            lines[-4] += "    # the files had changes that are not in this commit"
         yield run.name, "\n".join(lines)
     yield "This report", report.command

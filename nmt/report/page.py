@@ -14,19 +14,23 @@ from nmt.evaluation.metrics import RESAMPLES, RESAMPLES_SEED
 from nmt.evaluation.record import translation_record
 from nmt.report import charts
 from nmt.report.buckets import bucket_tables, fault_letters
-from nmt.report.content import Report, RunPart, System, cased_places, spread, verdicts, what_p_ignores
+from nmt.report.content import (
+    RecordedRuns,
+    Report,
+    RunPart,
+    System,
+    cased_places,
+    spread,
+    verdicts,
+    what_p_ignores,
+)
+from nmt.report.folders import curves, recorded_scores, training_costs, validations
 from nmt.report.grid import Grid
 from nmt.report.origin import commands, environment_table
 
 PAGE = Path(__file__).parent / "page"
 COLOURS = 6  # of lines, as in report.css
 MOST_BYTES = 4_500_000  # of the sentences; the page is to stay below 5 MB
-_CURVES = (
-    ("Loss, nats per token", (("train/loss", True), ("validation/loss", False))),
-    ("Validation BLEU", (("validation/bleu", False),)),
-    ("Gradient norm before clipping", (("train/gradient_norm", True),)),
-    ("Learning rate", (("train/lr", True),)),
-)
 HEADINGS = {
     "summary": "Summary",
     "scores": "Scores",
@@ -52,6 +56,51 @@ def render(report: Report, *, with_text: bool = True) -> str:
 
     with_text: with the sentences of the text and of the systems; without, the page holds none and no script.
     """
+    sentences = sentence_data(report, MOST_BYTES) if with_text else None
+    left_out = _left_out(sentences.shown, len(report.text.pairs)) if sentences else ""
+    calibration, errors, bins = _calibration(report)
+    several = [system for system in report.systems if len(system.runs) > 1]
+    agreements = " ".join(_agreement(report, run) for run in report.runs).strip()
+    content: Mapping[str, object] = {
+        "names": [system.name for system in report.systems],
+        "verdicts": verdicts(report),
+        "ignored": what_p_ignores(report.systems) if len(report.systems) > 1 else [],
+        "overview": _overview(report),
+        "scores": _scores(report),
+        "recorded": recorded_scores(report.runs, agreements),
+        "charts": [*curves([system.runs for system in report.systems])],
+        "buckets": bucket_tables(report),
+        "looked_at": ", ".join(system.runs[0].name for system in several),
+        "calibration": calibration,
+        "errors": errors,
+        "bins": bins,
+        "left_out": left_out,
+        "changed": _changed(report),
+        "configured": [system.runs[0] for system in report.systems],
+        "data": sentences.json if sentences else None,
+    }
+    empty = {"confidence": calibration, "sentences": sentences}
+    return _page("report", report, content, [key for key, found in empty.items() if not found])
+
+
+def render_recorded(found: RecordedRuns) -> str:
+    """Return the page on what run folders hold, which asks no other file for anything and has no script."""
+    content: Mapping[str, object] = {
+        "names": [run.name for run in found.runs],
+        "recorded": recorded_scores(found.runs),
+        "costs": training_costs(found.runs),
+        "charts": [*curves([[run] for run in found.runs])],
+        "changed": Grid("", [], []),
+        "configured": [run for run in found.runs if run.config],
+        "data": None,
+    }
+    return _page("recorded", found, content, ["summary", "buckets", "confidence", "sentences"])
+
+
+def _page(
+    template: str, report: Report | RecordedRuns, content: Mapping[str, object], without: Sequence[str]
+) -> str:
+    """Return a page of a template. names, charts, data: of the content; without: headings it has not."""
     from jinja2 import Environment, FileSystemLoader, StrictUndefined
     from markupsafe import Markup
 
@@ -63,41 +112,20 @@ def render(report: Report, *, with_text: bool = True) -> str:
         lstrip_blocks=True,
     )
     style, script = ((PAGE / name).read_text("utf-8") for name in ("report.css", "report.js"))
-    sentences = sentence_data(report, MOST_BYTES) if with_text else None
-    left_out = _left_out(sentences.shown, len(report.text.pairs)) if sentences else ""
-    drawn = [chart for chart in _curves(report) if chart]
-    calibration, errors, bins = _calibration(report)
-    several = [system for system in report.systems if len(system.runs) > 1]
-    content: Mapping[str, object] = {
+    data, names = content["data"], content["names"]
+    missing = {*without, *([] if content["charts"] else ["curves"])}
+    assert isinstance(names, list)
+    common: Mapping[str, object] = {
         "report": report,
-        "title": " and ".join(system.name for system in report.systems),
-        "names": [system.name for system in report.systems],
+        "title": " and ".join(filter(None, [", ".join(names[:-1]), names[-1]])),
         "style": Markup(style),
         "script": Markup(script),
         "style_hash": Markup(_hash(style)),
-        "script_source": Markup(f"'{_hash(script)}'" if sentences else "'none'"),
-        "headings": {
-            key: text
-            for key, text in HEADINGS.items()
-            if {"curves": drawn, "confidence": calibration, "sentences": sentences}.get(key, True)
-        },
-        "verdicts": verdicts(report),
-        "ignored": what_p_ignores(report.systems) if len(report.systems) > 1 else [],
-        "overview": _overview(report),
-        "scores": _scores(report),
-        "recorded": _recorded(report),
-        "charts": drawn,
-        "validations": _validations(report),
-        "buckets": bucket_tables(report),
-        "looked_at": ", ".join(system.runs[0].name for system in several),
-        "calibration": calibration,
-        "errors": errors,
-        "bins": bins,
-        "left_out": left_out,
-        "changed": _changed(report),
+        "script_source": Markup("'none'" if data is None else f"'{_hash(script)}'"),
+        "headings": {key: text for key, text in HEADINGS.items() if key not in missing},
+        "validations": validations(report.runs),
         "environment": environment_table(report),
         "commands": dict(commands(report)),
-        "data": Markup(sentences.json) if sentences else None,
         "colours": COLOURS,
         "width": charts.WIDTH,
         "height": charts.HEIGHT,
@@ -105,7 +133,8 @@ def render(report: Report, *, with_text: bool = True) -> str:
         "right": charts.RIGHT,
         "bottom": charts.BOTTOM,
     }
-    return environment.get_template("report.html.j2").render(content)
+    shown = {**content, **common, "data": None if data is None else Markup(data)}
+    return environment.get_template(f"{template}.html.j2").render(shown)
 
 
 def _hash(text: str) -> str:
@@ -240,27 +269,6 @@ def _scores(report: Report) -> Grid:
     return Grid("Scores on this text", columns, rows, note)
 
 
-def _recorded(report: Report) -> Grid:
-    rows = [
-        [
-            run.name,
-            file,
-            " ".join(filter(None, [result.dataset, result.split])),
-            f"{score.metric} ({score.form})",
-            f"{score.score:.2f}",
-            f"{result.date:%Y-%m-%d}",
-            (result.commit or "–")[:12],
-            score.signature,
-        ]
-        for run in report.runs
-        for file, result in run.recorded.items()
-        for score in result.scores
-    ]
-    columns = ["run", "file", "text", "metric", "score", "date", "commit", "signature"]
-    note = " ".join(_agreement(report, run) for run in report.runs).strip()
-    return Grid("Scores that are recorded in the run folders", columns, rows, note)
-
-
 def _agreement(report: Report, run: RunPart) -> str:
     """Return whether nmt score recorded the same BLEU of this text as the report found; "" if it did not."""
     now = run.scores[0].score
@@ -275,33 +283,6 @@ def _agreement(report: Report, run: RunPart) -> str:
                 "here: the search, the precision, the text or the version differs."
             )
     return ""
-
-
-def _curves(report: Report) -> Iterator[charts.Chart | None]:
-    for title, names in _CURVES:
-        series, told = list[charts.Series](), list[str]()
-        for number, system in enumerate(report.systems):
-            for run in system.runs:
-                for name, thin in names:
-                    steps, values = run.curves.get(name, ([], []))
-                    series.append(charts.Series(number, steps, values, thin))
-                if values:
-                    told.append(f"{run.name}: from {values[0]:.4g} to {values[-1]:.4g}")
-        thin = len(names) > 1
-        shown = f"{title} (thin: training, dots: validation)" if thin else title
-        yield charts.draw(shown, "updates", series, "; ".join(told))
-
-
-def _validations(report: Report) -> Grid:
-    rows = []
-    for run in report.runs:
-        losses = dict(zip(*run.curves.get("validation/loss", ([], [])), strict=True))
-        scores = dict(zip(*run.curves.get("validation/bleu", ([], [])), strict=True))
-        for step in sorted(losses | scores):
-            shown = (losses.get(step), scores.get(step))
-            figures = ["–" if value is None else f"{value:.3f}" for value in shown]
-            rows.append([run.name, f"{step:,}", *figures])
-    return Grid("Validations", ["run", "update", "loss", "BLEU"], rows)
 
 
 def _calibration(report: Report) -> tuple[charts.Chart | None, Grid, Grid]:

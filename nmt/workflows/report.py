@@ -112,7 +112,7 @@ def report_runs(
     groups = _systems(translated)
     words = _Words(texts, opened[0].experiment, own[0].tag)
     names = _names(groups)
-    run_names = _distinct([run.folder.resolve().name for run in opened], [run.folder for run in opened])
+    run_names = distinct_names([run.folder.resolve().name for run in opened], [run.folder for run in opened])
     of_folder = dict(zip(experiments, run_names, strict=True))
     first = groups[0]
     systems = [
@@ -131,8 +131,8 @@ def report_runs(
         systems=systems,
         search=f"a beam of {' or '.join(sorted(beams))}, in float32",
         command=command,
-        here=_here(options.device),
-        date=f"{datetime.now(UTC):%Y-%m-%d %H:%M} UTC",
+        here=report_facts(options.device),
+        date=now(),
     )
 
 
@@ -146,7 +146,7 @@ def _experiments(folders: Sequence[Path], options: ReportOptions) -> dict[Path, 
         experiment = run_experiment(folder, options.overrides, idle)
         if not isinstance(experiment.model, ModelConfig):
             kind = experiment.model.kind.replace("_", " ")
-            raise UserError(f"{folder} is a {kind}; a report is on models that translate")
+            raise UserError(f"{folder} is a {kind}; a report with translations is on models that translate")
         found[folder] = experiment
     return found
 
@@ -182,10 +182,10 @@ def _names(groups: Sequence[Sequence[_Translated]]) -> list[str]:
         run.experiment.name if len(group) > 1 else run.folder.resolve().name
         for run, group in zip(opened, groups, strict=True)
     ]
-    return _distinct(plain, [run.folder for run in opened])
+    return distinct_names(plain, [run.folder for run in opened])
 
 
-def _distinct(names: Sequence[str], folders: Sequence[Path]) -> list[str]:
+def distinct_names(names: Sequence[str], folders: Sequence[Path]) -> list[str]:
     """Return the names, all with the folder above the run's, or a number, where some are the same."""
     found = list(names)
     if len({*found}) < len(found):
@@ -282,7 +282,13 @@ def _text(texts: OneText, experiment: Experiment, tag: str, words: _Words) -> Re
     )
 
 
-def _here(device: str) -> list[tuple[str, str]]:
+def now() -> str:
+    """Return the time as a report shows it."""
+    return f"{datetime.now(UTC):%Y-%m-%d %H:%M} UTC"
+
+
+def report_facts(device: str) -> list[tuple[str, str]]:
+    """Return commit, machine and versions of a report itself."""
     found = machine(choose_device(device))
     versions = {name: str(value) for name, value in Versions.installed().model_dump().items() if value}
     facts = {"commit of the result": source_commit() or "–", "machine": found.description, **versions}

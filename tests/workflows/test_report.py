@@ -141,7 +141,7 @@ def test_runs_that_read_other_sources_are_refused(tiny_run: Path, tmp_path: Path
 def test_what_no_report_can_be_on_is_refused(
     tiny_run: Path, language_model_run: Path, tmp_path: Path
 ) -> None:
-    with pytest.raises(UserError, match="is a language model; a report is on models that translate"):
+    with pytest.raises(UserError, match="is a language model; a report with translations"):
         report(language_model_run)
     with pytest.raises(UserError, match="is given twice"):
         report(tiny_run, tiny_run)
