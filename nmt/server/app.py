@@ -232,7 +232,11 @@ def make_app(settings: Settings, metrics: Path) -> Starlette:
         "/openapi.json": Fixed(json.dumps(openapi(described)).encode(), "application/json"),
     }
     cors = Middleware(
-        CORSMiddleware, allow_origins=settings.origins, allow_methods=["*"], allow_headers=["*"]
+        CORSMiddleware,
+        allow_origins=settings.origins,
+        allow_methods=["*"],
+        allow_headers=["*"],
+        expose_headers=["Retry-After"],  # which a page may not read otherwise
     )
     return Starlette(
         routes=[

@@ -1,13 +1,14 @@
 import json
 from typing import Any
-from urllib.request import urlopen
+from urllib.error import HTTPError
+from urllib.request import Request, urlopen
 
 import pytest
 from libretranslatepy import LibreTranslateAPI
 
 import nmt.runtime
 from nmt.evaluation.record import translation_record
-from serving import ask
+from serving import ask, serving
 
 pytestmark = pytest.mark.slow
 
@@ -136,6 +137,32 @@ def test_the_page_comes_with_strict_headers(served: str) -> None:
     assert answer.headers["Content-Security-Policy"].startswith("default-src 'self' 'sha256-")
     assert answer.headers["X-Content-Type-Options"] == "nosniff"
     assert answer.headers["Referrer-Policy"] == "no-referrer"
+
+
+def test_pages_of_allowed_origins_may_ask_and_read_how_long_to_wait() -> None:
+    def headers(address: str, origin: str, **more: str) -> dict[str, str]:
+        method = "OPTIONS" if more else "GET"
+        request = Request(address, headers={"Origin": origin, **more}, method=method)
+        try:
+            with urlopen(request, timeout=60) as answer:
+                return dict(answer.headers)
+        except HTTPError as error:
+            return dict(error.headers)
+
+    allowed, other = "https://a.example", "https://b.example"
+    preflight = {
+        "Access-Control-Request-Method": "POST",
+        "Access-Control-Request-Headers": "content-type",
+    }
+    with serving("--model", "de-en", "--allow-origin", allowed) as (address, _):
+        found = headers(f"{address}/health", allowed)
+        assert found["access-control-allow-origin"] == allowed
+        assert found["access-control-expose-headers"] == "Retry-After"
+        assert "access-control-allow-origin" not in headers(f"{address}/health", other)
+        found = headers(f"{address}/translate", allowed, **preflight)
+        assert found["access-control-allow-origin"] == allowed
+        assert "content-type" in found["access-control-allow-headers"]
+        assert "access-control-allow-origin" not in headers(f"{address}/translate", other, **preflight)
 
 
 def test_what_else_libretranslates_clients_ask_for(served: str) -> None:
