@@ -40,6 +40,8 @@ TAKES: dict[Way, str] = {
     "a language model": f"{OF_A_RUN} text output",
     "a classifier or tagger": f"{OF_A_RUN} src ref save output",
     "--force": f"{OF_A_RUN} src ref test_set langpair save lm lm_weight to precision forced",
+    "--force and an exported model": "model device threads src ref test_set langpair save to precision "
+    "forced",
     "--force and a language model": f"{OF_A_RUN} text save forced",
 }
 
@@ -198,10 +200,10 @@ def score(
         precision=precision,
     )
     if len(options.models) == 1 and lm is None and _is_exported(options.models[0]):
-        _refuse(context, "an exported model")
+        _refuse(context, "--force and an exported model" if forced else "an exported model")
         number_format: Precision = precision if given(context, "precision") else "auto"
         options = replace(options, precision=number_format, threads=threads)
-        run_exported(options, files, asked)
+        run_exported(options, files, asked, forced=forced)
         return
     way, experiment = way_of(options, overrides or (), files, forced=forced)
     _refuse(context, way)

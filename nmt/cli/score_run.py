@@ -29,6 +29,7 @@ Way = Literal[
     "a language model",
     "a classifier or tagger",
     "--force",
+    "--force and an exported model",
     "--force and a language model",
 ]
 
@@ -149,11 +150,17 @@ def way_of(
     return way, experiment
 
 
-def run_exported(options: TranslationOptions, files: Files, asked: Asked) -> None:
-    """Score an exported model on files; the result is written with --output alone. Raises UserError."""
+def run_exported(options: TranslationOptions, files: Files, asked: Asked, *, forced: bool) -> None:
+    """Score an exported model on files; the result is written with --output alone. Raises UserError.
+
+    forced: write the log-probabilities that it gives the references.
+    """
+    from nmt.builders.engine import open_steps
+    from nmt.data.corpus import Pair
     from nmt.data.directions import choose_tag, target_of
     from nmt.evaluation.references import check_no_blank
     from nmt.runtime.bundle import find_model, read_manifest
+    from nmt.workflows.force_decode import force_pairs
     from nmt.workflows.score import read_together
     from nmt.workflows.score_exported import score_exported
 
@@ -167,6 +174,12 @@ def run_exported(options: TranslationOptions, files: Files, asked: Asked) -> Non
     tag = choose_tag(model, manifest.directions, options.to)
     language = target_of(manifest.directions, tag) or manifest.trg or files.trg
     sources, *texts = read_together(files.src, *files.ref)
+    if forced:
+        if texts[1:]:
+            raise UserError(f"--ref: given {len(texts)} times, and --force takes one; leave out the others")
+        pairs = [Pair(*pair) for pair in zip(sources, *texts, strict=True)]
+        save(files.save, force_pairs(open_steps(replace(options, tag=tag)), pairs, {tag: range(len(pairs))}))
+        return
     check_no_blank(texts, files.name)
     asked.check(files.ref)
     result, outputs = score_exported(

@@ -1,5 +1,6 @@
 """nmt score of an exported model: what it translates as it is, and what it cannot do."""
 
+import json
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -43,6 +44,21 @@ def test_a_model_that_ships_is_scored_as_it_translates(
     assert "lowercased, Moses" in out
 
 
+def test_forced_targets_have_the_log_probabilities_of_the_search(
+    files: tuple[str | Path, ...], tmp_path: Path, command: Command
+) -> None:
+    (found,) = nmt.runtime.load("de-en", protect=False).translations(SOURCES[:1], details=True)
+    (tmp_path / "src").write_text(f"{SOURCES[0]}\n", encoding="utf-8")
+    (tmp_path / "ref").write_text(f"{found.text}\n", encoding="utf-8")
+    code, out, err = command("score", "--model", "de-en", *files, "--force")
+    assert (code, err) == (0, "")
+    forced = json.loads(out)
+    (part,) = found.ranked[0].parts
+    assert forced["log_probs"] == pytest.approx(part.log_probs, abs=1e-4)
+    assert forced["tokens"][-1] == "</s>"
+    assert forced["log_prob"] == pytest.approx(sum(forced["log_probs"]))
+
+
 def test_nothing_is_written_into_its_folder(
     files: tuple[str | Path, ...], exported: Path, tmp_path: Path, command: Command
 ) -> None:
@@ -60,7 +76,14 @@ def test_what_an_exported_model_cannot_do_is_one_line(
     run = "was exported: expected the run that it was made of"
     for words, message in [
         (("score", "--model", exported), "was exported, so it names no data: give --src FILE --ref FILE"),
-        (("score", "--model", exported, *files, "--force"), "--force: has no effect with an exported model"),
+        (
+            ("score", "--model", exported, *files, "--force", "--beam", "2"),
+            "--beam: has no effect with --force and an exported model",
+        ),
+        (
+            ("score", "--model", exported, *files, "--ref", tmp_path / "ref", "--force"),
+            "--ref: given 2 times, and --force takes one",
+        ),
         (("score", "--model", exported, *files, "--precision", "float32"), "was exported in int8"),
         (("score", "--model", exported, *files, "--to", "de"), "was not trained with the tag <2de>"),
         (("score", "--model", exported, *files[:3], tmp_path / "short"), "has 1"),
