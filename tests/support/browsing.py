@@ -31,9 +31,10 @@ def browser() -> "Iterator[Browser]":
 
     Playwright runs an event loop in this thread while it is open: no test beside it could start its own.
     """
-    from playwright.sync_api import sync_playwright
+    from playwright.sync_api import expect, sync_playwright
 
     path = chromium()
+    expect.set_options(timeout=30_000)  # a busy machine is slower than Playwright's five seconds
     with sync_playwright() as playwright, playwright.chromium.launch(executable_path=path) as browser:
         yield browser
 

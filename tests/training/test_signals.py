@@ -1,6 +1,7 @@
 """A signal ends the update, or cuts off the validation, and the run is saved."""
 
 import signal
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -13,6 +14,15 @@ from nmt.training.trainer import Interrupted
 from regression import AVERAGES, Everything, Regression, asked_to_stop, make, metrics, settings
 
 
+@pytest.fixture
+def heard() -> Iterator[None]:
+    """SIGHUP as a shell leaves it; where the tests run under nohup it is ignored."""
+    before = signal.signal(signal.SIGHUP, signal.SIG_DFL)
+    yield
+    signal.signal(signal.SIGHUP, before)
+
+
+@pytest.mark.usefixtures("heard")
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGUSR1])
 def test_a_signal_ends_the_update_saves_and_is_given_back(tmp_path: Path, number: signal.Signals) -> None:
     before = signal.getsignal(number)
