@@ -62,13 +62,11 @@ def render(report: Report, *, with_text: bool = True) -> str:
     several = [system for system in report.systems if len(system.runs) > 1]
     agreements = " ".join(_agreement(report, run) for run in report.runs).strip()
     content: Mapping[str, object] = {
-        "names": [system.name for system in report.systems],
         "verdicts": verdicts(report),
         "ignored": what_p_ignores(report.systems) if len(report.systems) > 1 else [],
         "overview": _overview(report),
         "scores": _scores(report),
         "recorded": recorded_scores(report.runs, agreements),
-        "charts": [*curves([system.runs for system in report.systems])],
         "buckets": bucket_tables(report),
         "looked_at": ", ".join(system.runs[0].name for system in several),
         "calibration": calibration,
@@ -76,31 +74,33 @@ def render(report: Report, *, with_text: bool = True) -> str:
         "bins": bins,
         "left_out": left_out,
         "changed": _changed(report),
-        "configured": [system.runs[0] for system in report.systems],
-        "data": sentences.json if sentences else None,
     }
-    empty = {"confidence": calibration, "sentences": sentences}
-    return _page("report", report, content, [key for key, found in empty.items() if not found])
+    may_miss = {"confidence": calibration, "sentences": sentences}
+    sections = [key for key in HEADINGS if may_miss.get(key, True)]
+    systems = {system.name: system.runs for system in report.systems}
+    return _page("report", report, systems, content, sections, sentences)
 
 
 def render_recorded(found: RecordedRuns) -> str:
     """Return the page on what run folders hold, which asks no other file for anything and has no script."""
     content: Mapping[str, object] = {
-        "names": [run.name for run in found.runs],
         "recorded": recorded_scores(found.runs),
         "costs": training_costs(found.runs),
-        "charts": [*curves([[run] for run in found.runs])],
         "changed": Grid("", [], []),
-        "configured": [run for run in found.runs if run.config],
-        "data": None,
     }
-    return _page("recorded", found, content, ["summary", "buckets", "confidence", "sentences"])
+    sections = ["scores", "curves", "configuration", "environment", "repeat"]
+    return _page("recorded", found, {run.name: [run] for run in found.runs}, content, sections)
 
 
 def _page(
-    template: str, report: Report | RecordedRuns, content: Mapping[str, object], without: Sequence[str]
+    template: str,
+    report: Report | RecordedRuns,
+    systems: Mapping[str, Sequence[RunPart]],
+    content: Mapping[str, object],
+    sections: Sequence[str],
+    sentences: Sentences | None = None,
 ) -> str:
-    """Return a page of a template. names, charts, data: of the content; without: headings it has not."""
+    """Return a page of a template. systems: the runs by name. content: what this template alone shows."""
     from jinja2 import Environment, FileSystemLoader, StrictUndefined
     from markupsafe import Markup
 
@@ -112,17 +112,19 @@ def _page(
         lstrip_blocks=True,
     )
     style, script = ((PAGE / name).read_text("utf-8") for name in ("report.css", "report.js"))
-    data, names = content["data"], content["names"]
-    missing = {*without, *([] if content["charts"] else ["curves"])}
-    assert isinstance(names, list)
+    names, drawn = [*systems], [*curves([*systems.values()])]
     common: Mapping[str, object] = {
         "report": report,
+        "names": names,
         "title": " and ".join(filter(None, [", ".join(names[:-1]), names[-1]])),
         "style": Markup(style),
         "script": Markup(script),
         "style_hash": Markup(_hash(style)),
-        "script_source": Markup("'none'" if data is None else f"'{_hash(script)}'"),
-        "headings": {key: text for key, text in HEADINGS.items() if key not in missing},
+        "script_source": Markup(f"'{_hash(script)}'" if sentences else "'none'"),
+        "data": Markup(sentences.json) if sentences else None,
+        "headings": {key: HEADINGS[key] for key in sections if drawn or key != "curves"},
+        "charts": drawn,
+        "configured": [runs[0] for runs in systems.values() if runs[0].config],
         "validations": validations(report.runs),
         "environment": environment_table(report),
         "commands": dict(commands(report)),
@@ -133,8 +135,7 @@ def _page(
         "right": charts.RIGHT,
         "bottom": charts.BOTTOM,
     }
-    shown = {**content, **common, "data": None if data is None else Markup(data)}
-    return environment.get_template(f"{template}.html.j2").render(shown)
+    return environment.get_template(f"{template}.html.j2").render({**common, **content})
 
 
 def _hash(text: str) -> str:

@@ -11,7 +11,7 @@ from nmt.files import MB, read_regular
 from nmt.report.content import RecordedRuns, RunPart
 from nmt.results import Result, read_result
 from nmt.run import Run
-from nmt.workflows.report import distinct_names, now, report_facts
+from nmt.workflows.report import check_given_once, distinct_names, now, report_facts
 
 
 def is_record(folder: Path) -> bool:
@@ -28,9 +28,8 @@ def recorded_runs(folders: Sequence[Path], *, command: str) -> RecordedRuns:
     command: what gives this page again. Raises UserError where a folder is given twice, holds a model that
     translates, or a file in it cannot be read.
     """
-    for place, folder in enumerate(folders):
-        if any(folder.resolve() == each.resolve() for each in folders[:place]):
-            raise UserError(f"{folder}: is given twice; give each run once")
+    check_given_once(folders)
+    for folder in folders:
         if not is_record(folder):
             raise UserError(
                 f"{folder}: a page on what {folders[0]} records has no model to translate with; "

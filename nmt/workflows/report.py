@@ -136,13 +136,19 @@ def report_runs(
     )
 
 
+def check_given_once(folders: Sequence[Path]) -> None:
+    """Raise UserError where two of the folders are one."""
+    for place, folder in enumerate(folders):
+        if any(folder.resolve() == each.resolve() for each in folders[:place]):
+            raise UserError(f"{folder}: is given twice; give each run once")
+
+
 def _experiments(folders: Sequence[Path], options: ReportOptions) -> dict[Path, Experiment]:
     """Return the configuration of each run; raises UserError for a folder that no report can be on."""
     idle = [*(["decoding.beam"] if options.beam else [])]
+    check_given_once(folders)
     found: dict[Path, Experiment] = {}
     for folder in folders:
-        if any(folder.resolve() == each.resolve() for each in found):
-            raise UserError(f"{folder}: is given twice; give each run once")
         experiment = run_experiment(folder, options.overrides, idle)
         if not isinstance(experiment.model, ModelConfig):
             kind = experiment.model.kind.replace("_", " ")

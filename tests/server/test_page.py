@@ -75,9 +75,7 @@ def test_it_is_painted_without_waiting_for_a_script(tab: Page, served: str) -> N
     tab.route("**/*.css", lambda _: None)
     tab.goto(f"{served}/", wait_until="domcontentloaded")
     # not wait_for_function, whose second try is an eval that the page's policy refuses
-    tab.evaluate(
-        "new Promise((seen) => new PerformanceObserver(seen).observe({ type: 'paint', buffered: true }))"
-    )
+    tab.evaluate("new Promise(it => new PerformanceObserver(it).observe({type: 'paint', buffered: true}))")
     assert tab.locator("header").evaluate("it => getComputedStyle(it).display") == "flex"
 
 
