@@ -4,6 +4,7 @@ B sentences (in a step N rows), T positions, D input width, S step-input width, 
 gates. A state is a tuple of values, in the order of the cell's own.
 """
 
+from collections.abc import Sequence
 from typing import Any, NamedTuple, cast
 
 import numpy as np
@@ -192,23 +193,30 @@ def _sru_products(g: Graph, cell: SRUCell, layer: nn.Linear, x: Value, bias: Ten
     return g.concat(products, g.op("Mul", x, np.float32(HIGHWAY)))
 
 
-def sequence(g: Graph, cell: AnyCell, x: Value, lengths: Value, *, backward: bool = False) -> Value:
-    """Return y of all positions of x (T, B, D): (T, B, H). lengths (B,); backward: each row from its own end.
+def sequences(g: Graph, cells: Sequence[AnyCell], x: Value, lengths: Value) -> list[Value]:
+    """Return y of all positions of x (T, B, D) by each cell: (T, B, H).
 
-    Where ONNX has the cell, one operator runs all positions; else a loop does. ONNX's RNN is left out: in
-    ONNX Runtime its results depend on the neighbours in the last bit.
+    The first cell reads forward, the second back, each row from its own end. lengths (B,). In float32 one
+    operator of ONNX runs all positions, where there is one for the cell. Else, and in 8 bits, which those
+    operators lack, one loop runs both cells. ONNX's RNN is left out: in ONNX Runtime its results depend on
+    the neighbours in the last bit.
     """
-    if type(cell) in _FUSED:
-        return _fused(g, cell, x, lengths, backward=backward)
-    first = initial_state(g, cell, zeros(g, g.size(lengths, 0), cell.hidden_size))
-    projected = project(g, cell, _reversed(g, x, lengths) if backward else x)
+    if all(_is_fused(g, cell) for cell in cells):
+        return [_fused(g, cell, x, lengths, backward=i == 1) for i, cell in enumerate(cells)]
+    projected = [project(g, cell, _reversed(g, x, lengths) if i else x) for i, cell in enumerate(cells)]
+    first = [initial_state(g, cell, zeros(g, g.size(lengths, 0), cell.hidden_size)) for cell in cells]
 
-    def one(body: Graph, x_t: Value, state: list[Value]) -> tuple[Value, State]:
-        return step(body, cell, x_t, tuple(state))
+    def one(body: Graph, x_t: list[Value], state: list[Value]) -> tuple[list[Value], list[Value]]:
+        parts = iter(state)
+        stepped = [
+            step(body, cell, each, tuple(next(parts) for _ in before))
+            for cell, each, before in zip(cells, x_t, first, strict=True)
+        ]
+        return [y for y, _ in stepped], [part for _, after in stepped for part in after]
 
-    y = scan(g, projected, first, one)
-    y = y.within_one() if bounded(cell) else y
-    return _reversed(g, y, lengths) if backward else y
+    ys = scan(g, projected, [part for state in first for part in state], one)
+    ys = [y.within_one() if bounded(cell) else y for cell, y in zip(cells, ys, strict=True)]
+    return [_reversed(g, y, lengths) if i else y for i, y in enumerate(ys)]
 
 
 def _reversed(g: Graph, x: Value, lengths: Value) -> Value:
@@ -230,8 +238,12 @@ _FUSED: dict[type[AnyCell], _Fused] = {
 }
 
 
+def _is_fused(g: Graph, cell: Any) -> bool:
+    return type(cell) in _FUSED and not g.in_int8(cell.recurrent_proj.weight)
+
+
 def _fused(g: Graph, cell: Any, x: Value, lengths: Value, *, backward: bool) -> Value:
-    """Return y by ONNX's operator for the cell; its weights are in float32 when it runs."""
+    """Return y by ONNX's operator for the cell, which multiplies in float32."""
     (kind, order), width = _FUSED[type(cell)], cell.hidden_size
 
     def by_gate(x: Value) -> Value:

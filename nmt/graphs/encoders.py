@@ -8,7 +8,7 @@ from typing import NamedTuple, cast
 import numpy as np
 from torch import nn
 
-from nmt.graphs.cells import sequence
+from nmt.graphs.cells import sequences
 from nmt.graphs.graph import Graph, Value, int64
 from nmt.graphs.linear import as_float, embedding, linear, rows_of, zeros
 from nmt.graphs.stack import after, before
@@ -41,10 +41,8 @@ def encode(g: Graph, encoder: RecurrentEncoder, x: Value, lengths: Value) -> Enc
     """Encode embedded sources (Tx, B, E) of lengths (B,)."""
     for layer, cell in enumerate(encoder.stack.layers):
         inputs = before(g, encoder.stack, layer, x)
-        y = sequence(g, cell, inputs, lengths)
-        if encoder.bidirectional:
-            backward = cast("AnyCell", encoder.backward_cells[layer])
-            y = g.concat(y, sequence(g, backward, inputs, lengths, backward=True))
+        both = [cell, cast("AnyCell", encoder.backward_cells[layer])] if encoder.bidirectional else [cell]
+        y = g.concat(*sequences(g, both, inputs, lengths))
         x = after(g, encoder.stack, layer, x, y)  # (Tx, B, M)
     outputs = g.op("Transpose", x, attributes={"perm": [1, 0, 2]})
     outputs = outputs.within_one() if x.bounded else outputs

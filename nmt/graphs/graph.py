@@ -294,27 +294,28 @@ def branch(
 
 def scan(
     g: Graph,
-    x: Value,
+    xs: Sequence[Value],
     first: Sequence[Value],
-    step: Callable[[Graph, Value, list[Value]], tuple[Value, Sequence[Value]]],
-) -> Value:
-    """Return y of every position of x (T, …), in float32, from a step (x_t, state) → (y_t, state).
+    step: Callable[[Graph, list[Value], list[Value]], tuple[Sequence[Value], Sequence[Value]]],
+) -> list[Value]:
+    """Return ys of every position of xs (T, …), in float32, from a step (xs_t, state) → (ys_t, state).
 
     The state is in float32. It is a Loop, because a Scan wants to know every shape beforehand.
     """
     body, n = g.body(), g.number()
     round_, inside = Value(f"round_{n}", body), [Value(f"state_{g.number()}", body) for _ in first]
-    y, after = step(body, body.op("Gather", x, round_), inside)
+    ys, after = step(body, [body.op("Gather", x, round_) for x in xs], inside)
     going = Value(f"go_{n}", body)
     inputs: list[Declared] = [(round_.name, TensorProto.INT64, ()), (going.name, TensorProto.BOOL, ())]
     inputs += [(value.name, TensorProto.FLOAT, None) for value in inside]
     outputs: list[Named] = [(going, f"going_{n}", TensorProto.BOOL)]
     for value, then in zip(inside, after, strict=True):
         outputs.append((then, f"after_{value.name}", TensorProto.FLOAT))
-    closed = body.closed(f"body_{n}", inputs, [*outputs, (y, f"y_{n}", TensorProto.FLOAT)])
-    count = g.op("Squeeze", g.size(x, 0))
-    attributes = {"body": closed}
-    return g.ops("Loop", count, np.array(True), *first, outputs=len(first) + 1, attributes=attributes)[-1]
+    outputs += [(y, f"y_{g.number()}", TensorProto.FLOAT) for y in ys]
+    attributes = {"body": body.closed(f"body_{n}", inputs, outputs)}
+    count = g.op("Squeeze", g.size(xs[0], 0))
+    found = g.ops("Loop", count, np.array(True), *first, outputs=len(first) + len(ys), attributes=attributes)
+    return found[len(first) :]
 
 
 def live(nodes: Sequence[NodeProto], wanted: Iterable[str]) -> list[NodeProto]:

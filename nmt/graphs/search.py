@@ -249,7 +249,7 @@ class Searcher:
         In a long row, chunk c is made of the tokens c, c + width, c + 2 · width …; the best are in the chunks
         with the largest maxima.
         """
-        widths = range(min(1024, self._vocabulary // 4), 127, -1)
+        widths = range(min(256, self._vocabulary // 4), 127, -1)
         width = next((width for width in widths if self._vocabulary % width == 0), 0)
         if not width:
             best, ids = g.ops("TopK", scored, self.most, outputs=2)

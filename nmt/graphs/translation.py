@@ -100,16 +100,16 @@ class _Stepper:
         steps = g.concat(*(g.op("Unsqueeze", each, int64(2)) for each in by_step), axis=2)
         first = [repeated(g, value, n_best) for value in self._first.values()]
 
-        def step(body: Graph, now: Value, state: list[Value]) -> tuple[Value, list[Value]]:
-            y, chosen = (body.op("Gather", now, np.int64(i), attributes={"axis": 1}) for i in range(2))
+        def step(body: Graph, now: list[Value], state: list[Value]) -> tuple[list[Value], list[Value]]:
+            y, chosen = (body.op("Gather", now[0], np.int64(i), attributes={"axis": 1}) for i in range(2))
             log_probs, alignment, after = self.take(body, y, memory, state, n_best)
             of_chosen = body.op(
                 "GatherElements", log_probs, body.op("Unsqueeze", chosen, int64(1)), attributes={"axis": 1}
             )
             alignment = body.op("Slice", alignment, int64(0), length, int64(1))
-            return body.concat(alignment, of_chosen, axis=1), after
+            return [body.concat(alignment, of_chosen, axis=1)], after
 
-        return scan(g, steps, first, step)
+        return scan(g, [steps], first, step)[0]
 
 
 def repeated(g: Graph, x: Value, times: Value) -> Value:

@@ -12,7 +12,7 @@ from onnx import TensorProto
 from torch import Tensor, nn
 
 from nmt.errors import UserError
-from nmt.graphs.cells import bounded, initial_state, project, sequence, step
+from nmt.graphs.cells import bounded, initial_state, project, sequences, step
 from nmt.graphs.graph import LARGEST, Graph, Precision, Value
 from nmt.layers.cells import Cell
 from tests.contracts.test_cell_contracts import CELLS, SIZES
@@ -22,9 +22,9 @@ FLOAT, INT = TensorProto.FLOAT, TensorProto.INT64
 every_cell = pytest.mark.parametrize("kind", CELLS)
 
 
-def made(kind: str, input_size: int, hidden_size: int, step_input_size: int = 0) -> Any:
+def made(kind: str, input_size: int, hidden_size: int, step_input_size: int = 0, *, seed: int = 1) -> Any:
     """Return a cell whose vectors, biases among them, are drawn at random."""
-    torch.manual_seed(1)
+    torch.manual_seed(seed)
     cell: Any = CELLS[kind](input_size, hidden_size, step_input_size)
     for parameter in cell.parameters():
         if parameter.ndim == 1:
@@ -108,23 +108,38 @@ def rounded(cell: nn.Module) -> nn.Module:
 
 @every_cell
 @pytest.mark.parametrize("input_size", [4, H])
-@pytest.mark.parametrize("backward", [False, True])
-def test_a_sequence_is_that_of_the_cell(kind: str, input_size: int, backward: bool) -> None:
-    cell, lengths = made(kind, input_size, H), [5, 1, 3]
+def test_both_directions_are_those_of_their_cells(kind: str, input_size: int) -> None:
+    cells, lengths = [made(kind, input_size, H, seed=seed) for seed in (1, 2)], [5, 1, 3]
     x = torch.randn(B, T, input_size)
     g = Graph("float32")
-    y = sequence(g, cell, Value("x", g), Value("lengths", g), backward=backward)
-    (found,) = run(g, {"x": x.transpose(0, 1), "lengths": np.array(lengths)}, [y])  # (T, B, H)
-    for row, length in enumerate(lengths):
-        alone = x[row : row + 1, :length].flip(1) if backward else x[row : row + 1, :length]
-        expected = cell(alone)[0][0].detach()
-        close([found[:length, row]], [expected.flip(0) if backward else expected])
+    ys = sequences(g, cells, Value("x", g), Value("lengths", g))
+    found = run(g, {"x": x.transpose(0, 1), "lengths": np.array(lengths)}, ys)  # (T, B, H) each
+    for backward, (cell, y) in enumerate(zip(cells, found, strict=True)):
+        for row, length in enumerate(lengths):
+            alone = x[row : row + 1, :length].flip(1) if backward else x[row : row + 1, :length]
+            expected = cell(alone)[0][0].detach()
+            close([y[:length, row]], [expected.flip(0) if backward else expected])
 
 
 @every_cell
-def test_neighbours_change_nothing(kind: str) -> None:
-    cell, lengths, g = made(kind, 64, 64), [9, 4, 1, 7], Graph("float32")
-    y = sequence(g, cell, Value("x", g), Value("lengths", g), backward=True)
+def test_a_sequence_in_int8_is_made_of_its_steps(kind: str) -> None:
+    cells, x = [made(kind, 64, 64, seed=seed) for seed in (1, 2)], torch.randn(T, B, 64)
+    g = Graph("int8")
+    ys = sequences(g, cells, Value("x", g), Value("lengths", g))
+    found = run(g, {"x": x, "lengths": np.array([T] * B)}, ys)
+    for backward, (cell, y) in enumerate(zip(cells, found, strict=True)):
+        state = cell.initial_state(torch.zeros(B, 64))
+        for t in reversed(range(T)) if backward else range(T):
+            expected, *after = step_by_graph(cell, x[t], state, None, "int8")
+            np.testing.assert_allclose(y[t], expected, rtol=1e-5, atol=1e-6)
+            state = type(state)(*map(torch.tensor, after))
+
+
+@every_cell
+@pytest.mark.parametrize("precision", ["float32", "int8"])
+def test_neighbours_change_nothing(kind: str, precision: Precision) -> None:
+    cells, lengths, g = [made(kind, 64, 64) for _ in range(2)], [9, 4, 1, 7], Graph(precision)
+    y = sequences(g, cells, Value("x", g), Value("lengths", g))[1]
     shapes = [("x", FLOAT, ("T", "B", 64)), ("lengths", INT, ("B",))]
     model = g.model(shapes, [(y, "y", FLOAT)]).SerializeToString()
     session = onnxruntime.InferenceSession(model, providers=["CPUExecutionProvider"])
@@ -167,7 +182,7 @@ def test_a_cell_without_a_graph_is_named() -> None:
         lambda: project(g, _unknown(), Value("x", g)),
         lambda: initial_state(g, Unknown(4, 4), Value("h", g)),
         lambda: step(g, Unknown(4, 4), None, (Value("h", g),)),
-        lambda: sequence(g, _unknown(), Value("x", g), Value("lengths", g)),
+        lambda: sequences(g, [_unknown()], Value("x", g), Value("lengths", g)),
     ):
         with pytest.raises(UserError, match="Unknown cannot be exported"):
             emit()
