@@ -14,7 +14,7 @@ import torch
 from nmt.builders.corpus import corpus_of, train_tokenizers
 from nmt.builders.model import build_model
 from nmt.builders.translator import load_translator
-from nmt.cli import app
+from nmt.cli import make_app
 from nmt.config import Experiment, load_experiment
 from nmt.config.loading import dump_experiment
 from nmt.config.model import ModelConfig
@@ -156,7 +156,9 @@ class Readers:
         for option in NUMBERS:
             said = StringIO()
             with suppress(SystemExit, UserError), redirect_stderr(said), redirect_stdout(said):
-                app(args=["translate", "--model", str(self.place / "none"), "--sample", f"{option}={text}"])
+                make_app("translate")(
+                    args=["translate", "--model", str(self.place / "none"), "--sample", f"{option}={text}"]
+                )
                 raise AssertionError(f"{option}={text!r} translated without a run")
 
     def result(self, path: Path) -> None:

@@ -2,14 +2,12 @@
 
 import os
 import sys
-from collections import Counter
 from collections.abc import Collection
 from math import isfinite
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
-from typer.core import TyperCommand, TyperOption
 
 from nmt.decoding.options import LM_WEIGHT, RERANK_WEIGHT, PenaltyKind
 from nmt.errors import UserError
@@ -99,24 +97,6 @@ Metrics = Annotated[
 ]
 Device = Annotated[str, typer.Option(help="auto, cpu, cuda …; auto: a GPU if there is one")]
 Threads = Annotated[int | None, typer.Option(min=1, max=MOST_THREADS, help="CPU threads; default: all cores")]
-
-
-# The parameters of all commands that name models, which may be on the hub.
-OF_MODELS = {"model", "lm", "rerank", "reverse", "run", "runs", "others"}
-
-
-class Command(TyperCommand):
-    """A command that refuses to get an option of one value twice; by default the last would win silently."""
-
-    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
-        """Parse the arguments; raises UserError if an option of one value is repeated."""
-        _, _, order = self.make_parser(ctx).parse_args(args=list(args))
-        for option, times in Counter(order).items():
-            if times > 1 and isinstance(option, TyperOption) and not (option.multiple or option.is_flag):
-                raise UserError(
-                    f"{option.opts[0]} is given {times} times, expected once; leave out the others"
-                )
-        return super().parse_args(ctx, args)
 
 
 def metric_names(text: str) -> tuple[str, ...]:

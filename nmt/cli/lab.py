@@ -6,12 +6,9 @@ from typing import Annotated, Literal
 import typer
 
 from nmt.cli.arguments import MOST, Model, Overrides, Threads, given, use_threads
+from nmt.cli.commands import add, group
 
-lab = typer.Typer(
-    help="Experiments on recurrent networks: each writes pictures and their numbers, and prints a table.",
-    no_args_is_help=True,
-    rich_markup_mode=None,
-)
+lab = group("Experiments on recurrent networks: each writes pictures and their numbers, and prints a table.")
 
 
 # As the functions below take them; their modules load pydantic and torch.
@@ -66,7 +63,6 @@ Clip = Annotated[
 ]
 
 
-@lab.command()
 def gradients(
     cells: Cells = "lstm,lstm:chrono=T,gru,rnn,irnn",
     lag: Annotated[int, typer.Option(min=2, max=1_000_000, help="sequence length, in steps")] = 100,
@@ -108,7 +104,6 @@ def gradients(
     write(page, folder, wandb=wandb)
 
 
-@lab.command()
 def memory(
     task: Annotated[Task, typer.Option(help="adding: sum two marked numbers; copying: repeat ten symbols")],
     lags: Annotated[str, typer.Option(metavar="N,…", help="lags to compare, in steps")] = "10,100",
@@ -140,7 +135,6 @@ def memory(
     write(page, folder, wandb=wandb)
 
 
-@lab.command()
 def gates(
     context: typer.Context,
     model: Model,
@@ -169,7 +163,6 @@ def gates(
     write(study(trained, lines_of(trained, input_, split, count), sentence), folder, wandb=wandb)
 
 
-@lab.command()
 def attention(
     context: typer.Context,
     model: Model,
@@ -192,7 +185,6 @@ def attention(
     write(study(trained, lines_of(trained, input_, split, count)), folder, wandb=wandb)
 
 
-@lab.command()
 def exposure(
     model: Model,
     overrides: Overrides = None,
@@ -219,3 +211,7 @@ def _one_source(context: typer.Context, file: Path | None) -> None:
 
     if file is not None and (idle := given(context, "split")):
         raise UserError(f"{idle}: has no effect with --input {file}; give only one of them")
+
+
+for command in (gradients, memory, gates, attention, exposure):
+    add(lab, command)

@@ -6,7 +6,7 @@ from typing import Any, get_args, get_type_hints
 import pytest
 import typer
 
-from nmt.cli import app
+from nmt.cli import make_app
 from nmt.cli.arguments import words
 from nmt.errors import UserError
 
@@ -29,7 +29,7 @@ def parsers(group: Any) -> Iterator[Any]:
 
 def test_an_option_of_one_value_is_given_once() -> None:
     tried = 0
-    for command in parsers(typer.main.get_command(app)):
+    for command in parsers(typer.main.get_command(make_app())):
         for option in command.params:
             if option.param_type_name != "option" or option.is_flag or option.multiple:
                 continue
@@ -41,14 +41,14 @@ def test_an_option_of_one_value_is_given_once() -> None:
 
 
 def test_an_option_of_several_values_is_given_several_times() -> None:
-    command = typer.main.get_command(app).commands["translate"]  # type: ignore[attr-defined]
+    command = typer.main.get_command(make_app()).commands["translate"]  # type: ignore[attr-defined]
     found = command.make_context("translate", ["--model", "a", "--resume", "--model", "b", "--resume"])
     assert list(map(str, found.params["model"])) == ["a", "b"]
 
 
 def test_every_number_has_a_lower_and_an_upper_bound() -> None:
     found = 0
-    for command in commands(app):
+    for command in commands(make_app()):
         for name, hint in get_type_hints(command, include_extras=True).items():
             kind, *notes = get_args(hint) or (hint,)
             if {int, float} & {kind, *get_args(kind)} and name not in CHECKED:
@@ -60,7 +60,7 @@ def test_every_number_has_a_lower_and_an_upper_bound() -> None:
 
 
 def test_the_words_of_a_command_can_be_typed_again() -> None:
-    command = typer.main.get_command(app).commands["score"]  # type: ignore[attr-defined]
+    command = typer.main.get_command(make_app()).commands["score"]  # type: ignore[attr-defined]
     typed = ["--set", "decoding.beam=3", "--set", "data.src=de", "--metrics", "bleu", "--papers"]
     context = command.make_context("score", ["--model", "runs/a", *typed])
     found = words(context, without=("model",))

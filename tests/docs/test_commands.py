@@ -19,7 +19,7 @@ from typing import NamedTuple
 import pytest
 import typer
 
-from nmt.cli import app
+from nmt.cli import make_app
 from nmt.data import builtin
 
 ROOT = Path(__file__).parents[2]
@@ -126,7 +126,7 @@ def commands(text: str) -> Iterator[list[str]]:
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
 def test_what_is_not_run_has_options_that_exist(page: Path) -> None:
-    group = typer.main.get_command(app)
+    group = typer.main.get_command(make_app())
     for block in blocks(page):
         for name, *words in commands(block.text) if block.kind == "bash" else ():
             command = group.commands[name]  # type: ignore[attr-defined]

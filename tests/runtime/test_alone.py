@@ -45,8 +45,8 @@ def test_runtime_translates_without_any_other_package(exported: Path) -> None:
 
 def test_the_command_loads_no_torch(exported: Path) -> None:
     program = (
-        "import sys; from nmt.cli import app; "
-        "app(args=['translate', '--model', sys.argv[1]], standalone_mode=False); "
+        "import sys; from nmt.cli import make_app; "
+        "make_app()(args=['translate', '--model', sys.argv[1]], standalone_mode=False); "
         "print({'torch', 'pydantic'} & sys.modules.keys(), file=sys.stderr)"
     )
     done = subprocess.run(

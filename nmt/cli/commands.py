@@ -1,0 +1,63 @@
+"""Groups of commands, and what all commands do with their arguments."""
+
+import functools
+from collections import Counter
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import typer
+from typer.core import TyperCommand, TyperOption
+
+from nmt.errors import UserError
+from nmt.files import usable
+from nmt.hub import local
+
+# The parameters of all commands that name models, which may be on the hub.
+OF_MODELS = {"model", "lm", "rerank", "reverse", "run", "runs", "others"}
+
+
+class Command(TyperCommand):
+    """A command that refuses to get an option of one value twice; by default the last would win silently."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        """Parse the arguments; raises UserError if an option of one value is repeated."""
+        _, _, order = self.make_parser(ctx).parse_args(args=list(args))
+        for option, times in Counter(order).items():
+            if times > 1 and isinstance(option, TyperOption) and not (option.multiple or option.is_flag):
+                raise UserError(
+                    f"{option.opts[0]} is given {times} times, expected once; leave out the others"
+                )
+        return super().parse_args(ctx, args)
+
+
+def group(help_: str) -> typer.Typer:
+    """Return a group without commands."""
+    return typer.Typer(
+        help=help_,
+        no_args_is_help=True,
+        add_completion=False,
+        rich_markup_mode=None,
+        pretty_exceptions_enable=False,
+    )
+
+
+def add(to: typer.Typer, command: Callable[..., None]) -> None:
+    """Add a function to a group, as the command of its name.
+
+    ~ is expanded in every path, since shells do not expand it after `--key=`; models of the hub are fetched.
+    """
+
+    def path(key: str, value: object) -> object:
+        if isinstance(value, list):
+            return [path(key, each) for each in value]
+        if not isinstance(value, Path):
+            return value
+        found = Path(usable(str(value)))
+        return local(found) if key in OF_MODELS else found
+
+    @functools.wraps(command)
+    def run(**arguments: object) -> None:
+        command(**{key: path(key, value) for key, value in arguments.items()})
+
+    to.command(cls=Command)(run)
