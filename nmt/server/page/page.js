@@ -210,5 +210,6 @@ function copyOldWay() {
 at("footnote").textContent = footnote.text + " ";
 if (footnote.href)
   at("footnote").append(Object.assign(document.createElement("a"), { href: footnote.href, textContent: footnote.label }));
+if (document.activeElement === document.body) source.focus({ preventScroll: true });
 count();
 open();

@@ -28,7 +28,7 @@ export function show(lines, records) {
   target.role = any ? "listbox" : null;
   target.ariaLabel = any ? "Words of the translation" : null;
   target.tabIndex = any ? 0 : -1;
-  at("copy").hidden = !any;
+  at("copy").hidden = at("legend").hidden = !any;
   reflect();
   look(null);
   choose(current);
