@@ -1,6 +1,7 @@
 """Groups of commands, and what all commands do with their arguments."""
 
 import functools
+import inspect
 from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
@@ -45,7 +46,8 @@ def group(help_: str) -> typer.Typer:
 def add(to: typer.Typer, command: Callable[..., None]) -> None:
     """Add a function to a group, as the command of its name.
 
-    ~ is expanded in every path, since shells do not expand it after `--key=`; models of the hub are fetched.
+    Its parameters are the options; one that is a NamedTuple stands for an option per field. ~ is expanded in
+    every path, since shells do not expand it after `--key=`; models of the hub are fetched.
     """
 
     def path(key: str, value: object) -> object:
@@ -56,8 +58,33 @@ def add(to: typer.Typer, command: Callable[..., None]) -> None:
         found = Path(usable(str(value)))
         return local(found) if key in OF_MODELS else found
 
+    parameters = inspect.signature(command).parameters.values()
+    groups = {each.name: each.annotation for each in parameters if hasattr(each.annotation, "_fields")}
+
     @functools.wraps(command)
     def run(**arguments: object) -> None:
-        command(**{key: path(key, value) for key, value in arguments.items()})
+        values = {key: path(key, value) for key, value in arguments.items()}
+        for name, kind in groups.items():
+            values[name] = kind(**{field: values.pop(field) for field in kind._fields})
+        command(**values)
 
+    flat: list[inspect.Parameter] = []
+    for each in parameters:
+        named = each.replace(kind=inspect.Parameter.KEYWORD_ONLY)
+        flat += _fields(groups[each.name]) if each.name in groups else [named]
+    run.__signature__ = inspect.Signature(flat)  # type: ignore[attr-defined]
+    run.__annotations__ = {each.name: each.annotation for each in flat}
     to.command(cls=Command)(run)
+
+
+def _fields(kind: Any) -> list[inspect.Parameter]:
+    """Return a parameter per field of a NamedTuple."""
+    return [
+        inspect.Parameter(
+            name,
+            inspect.Parameter.KEYWORD_ONLY,
+            default=kind._field_defaults.get(name, inspect.Parameter.empty),
+            annotation=kind.__annotations__[name],
+        )
+        for name in kind._fields
+    ]

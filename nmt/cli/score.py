@@ -2,7 +2,7 @@
 
 from dataclasses import replace
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, NamedTuple
 
 import typer
 
@@ -23,7 +23,7 @@ from nmt.cli.arguments import (
     use_threads,
     words,
 )
-from nmt.cli.score_files import Asked, Files, check_apart, check_files, score_files
+from nmt.cli.score_files import Files, Wanted, check_apart, check_files, score_files
 from nmt.cli.score_run import Job, Way, run_exported, run_job, way_of
 from nmt.decoding.options import TranslationOptions
 from nmt.errors import UserError
@@ -128,36 +128,62 @@ PrecisionOf = Annotated[
 ]
 
 
-def score(
-    context: typer.Context,
-    model: ModelsIfAny = None,
-    lm: LanguageModel = None,
-    lm_weight: LanguageModelWeight = None,
-    rerank: Rerank = None,
-    rerank_weight: RerankWeight = None,
-    to: To = None,
-    hyp: Hypotheses = None,
-    ref: References = None,
-    test_set: TestSet = None,
-    langpair: LanguagePair = None,
-    baseline: Baseline = None,
-    src: Sources = None,
-    text: Text = None,
-    overrides: Overrides = None,
-    split: SplitOfRun = "test",
-    beam: Beam = None,
-    metrics: Metrics = "bleu,chrf",
-    tokenize: Tokenize = None,
-    trg: TargetLanguage = None,
-    papers: Papers = False,
-    comet: Comet = None,
-    output: Output = None,
-    save: Save = None,
-    forced: Force = False,
-    device: Device = "auto",
-    precision: PrecisionOf = "float32",
-    threads: Threads = None,
-) -> None:
+class Arguments(NamedTuple):
+    """What `nmt score` is asked for: an option per field."""
+
+    model: ModelsIfAny = None
+    lm: LanguageModel = None
+    lm_weight: LanguageModelWeight = None
+    rerank: Rerank = None
+    rerank_weight: RerankWeight = None
+    to: To = None
+    hyp: Hypotheses = None
+    ref: References = None
+    test_set: TestSet = None
+    langpair: LanguagePair = None
+    baseline: Baseline = None
+    src: Sources = None
+    text: Text = None
+    overrides: Overrides = None
+    split: SplitOfRun = "test"
+    beam: Beam = None
+    metrics: Metrics = "bleu,chrf"
+    tokenize: Tokenize = None
+    trg: TargetLanguage = None
+    papers: Papers = False
+    comet: Comet = None
+    output: Output = None
+    save: Save = None
+    forced: Force = False
+    device: Device = "auto"
+    precision: PrecisionOf = "float32"
+    threads: Threads = None
+
+    def files(self) -> Files:
+        """Return the files; raises UserError for those that do not go together."""
+        files = Files(self.hyp, self.ref or [], self.baseline, self.src, self.text, self.output, self.save)
+        if self.test_set is not None or self.langpair is not None:
+            with_sources = bool(self.model or self.comet)
+            files = files.of_test_set(self.test_set, self.langpair, sources=with_sources)
+        check_files(files, self.model or [], self.lm, self.comet)
+        return files
+
+    def options(self) -> TranslationOptions:
+        """Return how to translate."""
+        return TranslationOptions(
+            models=tuple(self.model or ()),
+            lm=self.lm,
+            lm_weight=self.lm_weight,
+            rerank=self.rerank,
+            rerank_weight=self.rerank_weight,
+            to=self.to,
+            beam=self.beam,
+            device=self.device,
+            precision=self.precision,
+        )
+
+
+def score(context: typer.Context, asked: Arguments) -> None:
     """Score a run, or a file of translations.
 
     Scores a run (--model) on its test split or on files (--src, --ref), an exported model on files, or a file
@@ -170,56 +196,48 @@ def score(
     of 0); and "log_prob", the sum. With --lm these are the scores of the fusion. No source is split. A
     language model computes in float64, other models in --precision.
     """
-    files = Files(hyp, ref or [], baseline, src, text, output, save)
-    if test_set is not None or langpair is not None:
-        files = files.of_test_set(test_set, langpair, sources=bool(model or comet))
-    check_files(files, model or [], lm, comet)
-    check_weight(lm, lm_weight)
-    chosen = metric_names(metrics)
-    of_bleu = ("tokenize",) if papers else ("tokenize", "trg")
-    if idle := given(context, *of_bleu) if "bleu" not in chosen else "":
-        raise UserError(
-            f"{idle}: an option of BLEU, which --metrics {metrics} leaves out; give only one of them"
-        )
-    if tokenize is not None and trg is not None and not papers:
-        raise UserError("--trg and --tokenize: both choose BLEU's tokenizer; give only one of them")
-    asked = Asked(chosen, tokenize, papers, comet)
-    if hyp is not None:
+    files = asked.files()
+    check_weight(asked.lm, asked.lm_weight)
+    wanted = _wanted(context, asked)
+    if asked.hyp is not None:
         _refuse(context, "--hyp")
-        score_files(files, asked, trg)
+        score_files(files, wanted, asked.trg)
         return
-    options = TranslationOptions(
-        models=tuple(model or ()),
-        lm=lm,
-        lm_weight=lm_weight,
-        rerank=rerank,
-        rerank_weight=rerank_weight,
-        to=to,
-        beam=beam,
-        device=device,
-        precision=precision,
-    )
-    if len(options.models) == 1 and lm is None and _is_exported(options.models[0]):
-        _refuse(context, "--force and an exported model" if forced else "an exported model")
-        number_format: Precision = precision if given(context, "precision") else "auto"
-        options = replace(options, precision=number_format, threads=threads)
-        run_exported(options, files, asked, forced=forced)
+    options = asked.options()
+    if len(options.models) == 1 and asked.lm is None and _is_exported(options.models[0]):
+        _refuse(context, "--force and an exported model" if asked.forced else "an exported model")
+        precision: Precision = asked.precision if given(context, "precision") else "auto"
+        options = replace(options, precision=precision, threads=asked.threads)
+        run_exported(options, files, wanted, forced=asked.forced)
         return
-    way, experiment = way_of(options, overrides or (), files, forced=forced)
+    way, experiment = way_of(options, asked.overrides or (), files, forced=asked.forced)
     _refuse(context, way)
-    if (files.src or text) and given(context, "split"):
+    if (files.src or asked.text) and given(context, "split"):
         others = "--src, --ref, --test-set or --text"
-        raise UserError(f"--split {split}: has no effect with {others}; give only one of them")
-    use_threads(threads)
-    if lm or len(options.models) > 1:
+        raise UserError(f"--split {asked.split}: has no effect with {others}; give only one of them")
+    use_threads(asked.threads)
+    if asked.lm or len(options.models) > 1:
         from nmt.builders.members import check_models
 
         check_models(options)
     command = words(context, without=("model", "output", "save"))
-    job = Job(way, options, experiment, files, split, command)
-    if not forced and save is not None:
-        check_apart(save, f"the result, {job.place},", job.place)
-    run_job(job, asked)
+    job = Job(way, options, experiment, files, asked.split, command)
+    if not asked.forced and asked.save is not None:
+        check_apart(asked.save, f"the result, {job.place},", job.place)
+    run_job(job, wanted)
+
+
+def _wanted(context: typer.Context, asked: Arguments) -> Wanted:
+    """Return what to compute; raises UserError for options of a score that is left out, or that exclude."""
+    chosen = metric_names(asked.metrics)
+    of_bleu = ("tokenize",) if asked.papers else ("tokenize", "trg")
+    if idle := given(context, *of_bleu) if "bleu" not in chosen else "":
+        raise UserError(
+            f"{idle}: an option of BLEU, which --metrics {asked.metrics} leaves out; give only one of them"
+        )
+    if asked.tokenize is not None and asked.trg is not None and not asked.papers:
+        raise UserError("--trg and --tokenize: both choose BLEU's tokenizer; give only one of them")
+    return Wanted(chosen, asked.tokenize, asked.papers, asked.comet)
 
 
 def _is_exported(model: Path) -> bool:

@@ -45,7 +45,7 @@ class Files(NamedTuple):
         return self._replace(src=src, ref=found.refs, known=f"{name} {langpair}", trg=trg)
 
 
-class Asked(NamedTuple):
+class Wanted(NamedTuple):
     """What to compute of translations.
 
     tokenize: sacreBLEU's tokenizer, None for that of the language. papers: papers' BLEU too. comet: the
@@ -75,7 +75,7 @@ class Asked(NamedTuple):
         references: Sequence[str],
         device: str,
     ) -> "Result":
-        """Return a result with the score of COMET too, if it is asked for."""
+        """Return a result with the score of COMET too, if it is wanted."""
         from nmt.builders.hardware import choose_device
         from nmt.evaluation.comet import comet_score
 
@@ -119,10 +119,10 @@ def check_apart(save: Path, name: str, result: Path) -> None:
         raise UserError(f"{name} and --save are one file, {save}; give another --save")
 
 
-def score_files(files: Files, asked: Asked, trg: str | None) -> None:
+def score_files(files: Files, wanted: Wanted, trg: str | None) -> None:
     """Score the lines of --hyp against those of --ref, and compare them with --baseline.
 
-    Raises UserError where papers' BLEU is asked for and the language is not known.
+    Raises UserError where papers' BLEU is wanted and the language is not known.
     """
     from nmt.evaluation.metrics import compare
     from nmt.evaluation.references import check_no_blank
@@ -135,13 +135,13 @@ def score_files(files: Files, asked: Asked, trg: str | None) -> None:
     check_no_blank([*references.values()], files.name)
     endings = files.ref[0].name.removesuffix(".gz").split(".")
     language = trg or files.trg or (endings[-1] if len(endings) > 1 and len(endings[-1]) == 2 else None)
-    asked.check(files.ref)
-    metrics, tokenize = asked.metrics, tokenizer_of(asked.tokenize, language, texts[-1])
-    moses = language_of_papers(language, "--trg") if asked.papers else None
+    wanted.check(files.ref)
+    metrics, tokenize = wanted.metrics, tokenizer_of(wanted.tokenize, language, texts[-1])
+    moses = language_of_papers(language, "--trg") if wanted.papers else None
     dataset = files.name, references
     result = score_texts(files.hyp.name, outputs, *dataset, metrics=metrics, tokenize=tokenize, moses=moses)
     if files.src:
-        result = asked.completed(result, texts[len(others) - 1], outputs, texts[-1], "auto")
+        result = wanted.completed(result, texts[len(others) - 1], outputs, texts[-1], "auto")
     print_scores(result)
     if files.output:
         write_scores(result, files.output)

@@ -6,8 +6,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
 from nmt.cli.score_files import (
-    Asked,
     Files,
+    Wanted,
     language_of_papers,
     print_scores,
     save,
@@ -150,7 +150,7 @@ def way_of(
     return way, experiment
 
 
-def run_exported(options: TranslationOptions, files: Files, asked: Asked, *, forced: bool) -> None:
+def run_exported(options: TranslationOptions, files: Files, wanted: Wanted, *, forced: bool) -> None:
     """Score an exported model on files; the result is written with --output alone. Raises UserError.
 
     forced: write the log-probabilities that it gives the references.
@@ -181,18 +181,18 @@ def run_exported(options: TranslationOptions, files: Files, asked: Asked, *, for
         save(files.save, force_pairs(open_steps(replace(options, tag=tag)), pairs, {tag: range(len(pairs))}))
         return
     check_no_blank(texts, files.name)
-    asked.check(files.ref)
+    wanted.check(files.ref)
     result, outputs = score_exported(
         options,
         manifest,
         sources,
         files.name,
         dict(zip(files.ref, texts, strict=True)),
-        metrics=asked.metrics,
-        tokenize=tokenizer_of(asked.tokenize, language, texts[0]),
-        moses=language_of_papers(language, "--test-set") if asked.papers else None,
+        metrics=wanted.metrics,
+        tokenize=tokenizer_of(wanted.tokenize, language, texts[0]),
+        moses=language_of_papers(language, "--test-set") if wanted.papers else None,
     )
-    result = asked.completed(result, sources, outputs, texts[0], options.device)
+    result = wanted.completed(result, sources, outputs, texts[0], options.device)
     print_scores(result)
     if files.save:
         save(files.save, outputs)
@@ -200,8 +200,8 @@ def run_exported(options: TranslationOptions, files: Files, asked: Asked, *, for
         write_scores(result, files.output)
 
 
-def run_job(job: Job, asked: Asked) -> None:
-    """Score, print and write as `way` selects; what is asked applies to translations only."""
+def run_job(job: Job, wanted: Wanted) -> None:
+    """Score, print and write as `way` selects; what is wanted applies to translations only."""
     from nmt.builders.corpus import directions_of, languages_of
     from nmt.builders.translator import load_translator
     from nmt.data.directions import target_of
@@ -225,10 +225,10 @@ def run_job(job: Job, asked: Asked) -> None:
             section, groups = job.experiment.data, list[ScoredLines]()
             for tag, lines in data.by_tag().items():
                 language = target_of(directions_of(section), tag) or languages_of(section).trg
-                name = tokenizer_of(asked.tokenize, language, [targets[i] for i in lines])
-                moses = language_of_papers(language, "--set data.trg=LANGUAGE") if asked.papers else None
+                name = tokenizer_of(wanted.tokenize, language, [targets[i] for i in lines])
+                moses = language_of_papers(language, "--set data.trg=LANGUAGE") if wanted.papers else None
                 groups.append(ScoredLines(tag, lines, name, moses))
-            asked.check((targets, *data.more_references))
-            result, outputs = score_run(job.options, job.experiment, data, groups, metrics=asked.metrics)
+            wanted.check((targets, *data.more_references))
+            result, outputs = score_run(job.options, job.experiment, data, groups, metrics=wanted.metrics)
             sources = [pair.src for pair in data.pairs]
-            job.write(asked.completed(result, sources, outputs, targets, device), outputs)
+            job.write(wanted.completed(result, sources, outputs, targets, device), outputs)

@@ -7,73 +7,14 @@ import time
 from dataclasses import replace
 from itertools import islice
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import typer
 
-from nmt.cli.arguments import (
-    Beam,
-    Device,
-    File,
-    LanguageModel,
-    LanguageModelWeight,
-    LengthPenalty,
-    Models,
-    Rerank,
-    RerankWeight,
-    Seed,
-    Temperature,
-    To,
-    TopK,
-    TopP,
-    check_sampling,
-    check_weight,
-    given,
-    one_input,
-    say_empty,
-)
-from nmt.cli.translate_options import (
-    AfterTabOf,
-    Alignments,
-    Alpha,
-    Coverage,
-    Diverse,
-    Diversity,
-    Errors,
-    ForbiddenFile,
-    Format,
-    GlossaryFile,
-    Input,
-    Interactive,
-    Json,
-    MaxSource,
-    Mbr,
-    MinLength,
-    NBest,
-    NoProtect,
-    NoRepeatOf,
-    NoSplit,
-    OnErrors,
-    Output,
-    PrecisionOf,
-    ReplaceUnk,
-    Resume,
-    Sample,
-    Samples,
-    Sentences,
-    ShardOf,
-    ThreadsOfEach,
-    Workers,
-    read_forbidden,
-    read_glossary,
-)
-from nmt.decoding.demands import DIVERSITY, Rules
-from nmt.decoding.options import Sampling, TranslationOptions
+from nmt.cli.arguments import check_sampling, check_weight, given, one_input, say_empty
+from nmt.cli.translate_options import Arguments, Errors
+from nmt.decoding.options import TranslationOptions
 from nmt.errors import UserError
 from nmt.jobs.blocks import Blocks, Shard, blocks, ready_blocks
-
-if TYPE_CHECKING:
-    from nmt.workflows.translate import Form
 
 OF_JOBS = (
     "file",
@@ -120,53 +61,7 @@ OF_LINES = (
 )
 
 
-def translate(
-    context: typer.Context,
-    model: Models,
-    file: File = None,
-    lm: LanguageModel = None,
-    lm_weight: LanguageModelWeight = None,
-    rerank: Rerank = None,
-    rerank_weight: RerankWeight = None,
-    to: To = None,
-    source: Input = None,
-    output: Output = None,
-    resume: Resume = False,
-    shard: ShardOf = None,
-    beam: Beam = None,
-    n_best: NBest = 1,
-    alignments: Alignments = False,
-    json: Json = False,
-    format_: Format = "text",
-    interactive: Interactive = False,
-    length_penalty: LengthPenalty = None,
-    alpha: Alpha = None,
-    max_source: MaxSource = None,
-    no_split: NoSplit = False,
-    sentences: Sentences = "rules",
-    no_protect: NoProtect = False,
-    replace_unk: ReplaceUnk = False,
-    min_length: MinLength = 0,
-    no_repeat: NoRepeatOf = 0,
-    coverage: Coverage = 0.0,
-    diverse: Diverse = 0,
-    diversity: Diversity = DIVERSITY,
-    glossary: GlossaryFile = None,
-    forbid: ForbiddenFile = None,
-    after_tab: AfterTabOf = None,
-    sample: Sample = False,
-    temperature: Temperature = 1.0,
-    top_k: TopK = None,
-    top_p: TopP = 1.0,
-    seed: Seed = 1,
-    mbr: Mbr = None,
-    samples: Samples = 32,
-    errors: OnErrors = "strict",
-    device: Device = "auto",
-    precision: PrecisionOf = "auto",
-    workers: Workers = None,
-    threads: ThreadsOfEach = 1,
-) -> None:
+def translate(context: typer.Context, asked: Arguments) -> None:
     """Translate standard input or a file, line by line.
 
     Writes one line for each line read, in order, as soon as it is ready. Several models form an ensemble (the
@@ -175,70 +70,40 @@ def translate(
     again. A sample depends only on the seed and the line's number in the whole input. At the end of a file,
     lines a second are shown if standard error is a terminal.
     """
-    check_weight(lm, lm_weight)
-    _refuse_idle(context, sampled="--sample" if sample else "--mbr" if mbr else "", interactive=interactive)
-    if json and alignments:
-        raise UserError("--alignments: --json already writes the word links; leave it out")
-    check_sampling(context, temperature, top_p)
-    source, output = one_input(file, source), None if output == Path("-") else output
-    _refuse(source, output, resume=resume, shard=shard)
-    if format_ == "html" and (idle := given(context, *OF_LINES)):
-        raise UserError(f"{idle}: no effect with --format html; leave it out")
-    options = TranslationOptions(
-        models=tuple(model),
-        lm=lm,
-        lm_weight=lm_weight,
-        rerank=rerank,
-        rerank_weight=rerank_weight,
-        beam=beam,
-        n_best=n_best,
-        length_penalty=length_penalty,
-        alpha=alpha,
-        max_source=max_source,
-        split=not no_split,
-        protect=not no_protect,
-        replace_unk=replace_unk,
-        sentences=sentences,
-        rules=Rules(
-            min_length=min_length,
-            no_repeat=no_repeat,
-            coverage=coverage,
-            groups=diverse,
-            diversity=diversity,
-            glossary=read_glossary(glossary),
-            forbidden=read_forbidden(forbid),
-            after_tab=after_tab,
-        ),
-        to=to,
-        sampling=Sampling(seed, temperature, top_k, top_p) if sample or mbr else None,
-        mbr=samples if mbr else 0,
-        device=device,
-        precision=precision,
-        threads=threads,
-    )
-    if interactive:
+    check_weight(asked.lm, asked.lm_weight)
+    _refuse_idle(context, asked)
+    check_sampling(context, asked.temperature, asked.top_p)
+    source = one_input(asked.file, asked.source)
+    output = None if asked.output == Path("-") else asked.output
+    _refuse(source, output, resume=asked.resume, shard=asked.shard)
+    options = asked.options()
+    if asked.interactive:
         from nmt.cli.prompt import USUAL, converse
 
         converse(options if given(context, "n_best") else replace(options, n_best=USUAL))
         return
     _check_together(options)
-    if format_ == "html":
+    if asked.format_ == "html":
         from nmt.cli.translate_document import translate_document
         from nmt.data.lines import STANDARD_INPUT, read_lines, read_standard_input
 
-        lines = read_lines(source, errors) if source else read_standard_input(errors)
+        lines = read_lines(source, asked.errors) if source else read_standard_input(asked.errors)
         translate_document(options, lines, str(source or STANDARD_INPUT), output)
-        return
+    else:
+        _translate_lines(asked, options, source, output)
+
+
+def _translate_lines(
+    asked: Arguments, options: TranslationOptions, source: Path | None, output: Path | None
+) -> None:
     from nmt.workflows.translate import translate_blocks
 
-    begin, end = _extent(source, Shard.parse(shard or "1/1"))
-    if workers is None and not _is_file(source):
-        workers = 1
-    found = _blocks(source, errors, begin, end, ready=workers == 1)
-    form: Form = "json" if json else "links" if alignments else "text"
+    begin, end = _extent(source, Shard.parse(asked.shard or "1/1"))
+    workers = 1 if asked.workers is None and not _is_file(source) else asked.workers
+    found = _blocks(source, asked.errors, begin, end, ready=workers == 1)
     began = time.monotonic()
     read, done, short = translate_blocks(
-        options, found, output, begin=begin, workers=workers, resume=resume, form=form
+        options, found, output, begin=begin, workers=workers, resume=asked.resume, form=asked.form
     )
     _say_short(short)
     if not read and end is None:
@@ -281,9 +146,10 @@ def _say_speed(lines: int, seconds: float) -> None:
     )
 
 
-def _refuse_idle(context: typer.Context, *, sampled: str, interactive: bool) -> None:
-    """Raise UserError for options that have no effect with --sample or --mbr, without, or at the prompt."""
-    if interactive and (of_jobs := given(context, *OF_JOBS)):
+def _refuse_idle(context: typer.Context, asked: Arguments) -> None:
+    """Raise UserError for options that have no effect beside the others."""
+    sampled = asked.sampled
+    if asked.interactive and (of_jobs := given(context, *OF_JOBS)):
         raise UserError(f"{of_jobs}: no effect with --interactive; leave it out")
     if sampled and (of_search := given(context, *OF_SEARCH)):
         raise UserError(f"{of_search}: an option of searching, unused with {sampled}; give only one of them")
@@ -295,6 +161,10 @@ def _refuse_idle(context: typer.Context, *, sampled: str, interactive: bool) -> 
         raise UserError("--samples: an option of --mbr; add --mbr chrf")
     if not sampled and (of_sampling := given(context, "temperature", "top_k", "top_p", "seed")):
         raise UserError(f"{of_sampling}: an option of sampling; add --sample")
+    if asked.json and asked.alignments:
+        raise UserError("--alignments: --json already writes the word links; leave it out")
+    if asked.format_ == "html" and (of_lines := given(context, *OF_LINES)):
+        raise UserError(f"{of_lines}: no effect with --format html; leave it out")
 
 
 def _refuse(source: Path | None, output: Path | None, *, resume: bool, shard: str | None) -> None:

@@ -1,15 +1,35 @@
-"""The options of nmt translate that no other command has."""
+"""The options of nmt translate."""
 
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal, NamedTuple
 
 import typer
 
-from nmt.cli.arguments import MOST_BEAM, MOST_THREADS
-from nmt.decoding.demands import AfterTab, Glossary
-from nmt.decoding.options import Splitter
+from nmt.cli.arguments import (
+    MOST_BEAM,
+    MOST_THREADS,
+    Beam,
+    Device,
+    File,
+    LanguageModel,
+    LanguageModelWeight,
+    LengthPenalty,
+    Models,
+    Rerank,
+    RerankWeight,
+    Seed,
+    Temperature,
+    To,
+    TopK,
+    TopP,
+)
+from nmt.decoding.demands import DIVERSITY, AfterTab, Glossary, Rules
+from nmt.decoding.options import Sampling, Splitter, TranslationOptions
 from nmt.jobs.blocks import BLOCK, FEW
 from nmt.machine import Precision
+
+if TYPE_CHECKING:
+    from nmt.workflows.translate import Form
 
 Errors = Literal["strict", "replace"]
 Input = Annotated[
@@ -200,3 +220,97 @@ def read_forbidden(path: Path | None) -> tuple[str, ...]:
     from nmt.data.lines import read_lines
 
     return tuple(filter(None, map(str.strip, read_lines(path)))) if path else ()
+
+
+class Arguments(NamedTuple):
+    """What `nmt translate` is asked for: an option per field."""
+
+    model: Models
+    file: File = None
+    lm: LanguageModel = None
+    lm_weight: LanguageModelWeight = None
+    rerank: Rerank = None
+    rerank_weight: RerankWeight = None
+    to: To = None
+    source: Input = None
+    output: Output = None
+    resume: Resume = False
+    shard: ShardOf = None
+    beam: Beam = None
+    n_best: NBest = 1
+    alignments: Alignments = False
+    json: Json = False
+    format_: Format = "text"
+    interactive: Interactive = False
+    length_penalty: LengthPenalty = None
+    alpha: Alpha = None
+    max_source: MaxSource = None
+    no_split: NoSplit = False
+    sentences: Sentences = "rules"
+    no_protect: NoProtect = False
+    replace_unk: ReplaceUnk = False
+    min_length: MinLength = 0
+    no_repeat: NoRepeatOf = 0
+    coverage: Coverage = 0.0
+    diverse: Diverse = 0
+    diversity: Diversity = DIVERSITY
+    glossary: GlossaryFile = None
+    forbid: ForbiddenFile = None
+    after_tab: AfterTabOf = None
+    sample: Sample = False
+    temperature: Temperature = 1.0
+    top_k: TopK = None
+    top_p: TopP = 1.0
+    seed: Seed = 1
+    mbr: Mbr = None
+    samples: Samples = 32
+    errors: OnErrors = "strict"
+    device: Device = "auto"
+    precision: PrecisionOf = "auto"
+    workers: Workers = None
+    threads: ThreadsOfEach = 1
+
+    @property
+    def sampled(self) -> str:
+        """The option that samples translations, "" where they are searched."""
+        return "--sample" if self.sample else "--mbr" if self.mbr else ""
+
+    @property
+    def form(self) -> "Form":
+        """What is written of a line."""
+        return "json" if self.json else "links" if self.alignments else "text"
+
+    def options(self) -> TranslationOptions:
+        """Return how to translate."""
+        return TranslationOptions(
+            models=tuple(self.model),
+            lm=self.lm,
+            lm_weight=self.lm_weight,
+            rerank=self.rerank,
+            rerank_weight=self.rerank_weight,
+            beam=self.beam,
+            n_best=self.n_best,
+            length_penalty=self.length_penalty,
+            alpha=self.alpha,
+            max_source=self.max_source,
+            split=not self.no_split,
+            protect=not self.no_protect,
+            replace_unk=self.replace_unk,
+            sentences=self.sentences,
+            rules=Rules(
+                min_length=self.min_length,
+                no_repeat=self.no_repeat,
+                coverage=self.coverage,
+                groups=self.diverse,
+                diversity=self.diversity,
+                glossary=read_glossary(self.glossary),
+                forbidden=read_forbidden(self.forbid),
+                after_tab=self.after_tab,
+            ),
+            to=self.to,
+            sampling=Sampling(self.seed, self.temperature, self.top_k, self.top_p) if self.sampled else None,
+            mbr=self.samples if self.mbr else 0,
+            device=self.device,
+            precision=self.precision,
+            threads=self.threads,
+        )
