@@ -25,7 +25,7 @@ from nmt.layers.attention import (
 
 
 class Memory(NamedTuple):
-    """What is fixed for a sentence, as a step reads it. Tx is a multiple of four: see `encoders.embed`.
+    """What is fixed for a sentence, as a step reads it. Tx is a multiple of four: see `encoders.in_fours`.
 
     values (B, Tx, H); bias (B, 1, Tx): 0, −∞ at padding; keys of dot, general (B, 1, Tx, A), of additive,
     coverage, location (B, 1, A, Tx). multi_head: keys (B, 1, heads, Tx, A / heads), divided by the root of

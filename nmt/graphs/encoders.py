@@ -14,7 +14,6 @@ from nmt.graphs.linear import as_float, embedding, linear, rows_of, zeros
 from nmt.graphs.stack import after, before
 from nmt.layers.cells import AnyCell
 from nmt.layers.encoders import Bridge, RecurrentEncoder
-from nmt.tokenization.vocabulary import PAD
 
 
 class Encoded(NamedTuple):
@@ -26,15 +25,19 @@ class Encoded(NamedTuple):
 
 
 def embed(g: Graph, layer: nn.Embedding, ids: Value) -> Value:
-    """Return embedded sources (Tx, B, E) of ids (B, Tx), padded to a multiple of four positions.
+    """Return embedded sources (Tx, B, E) of ids (B, Tx)."""
+    return rows_of(g, embedding(g, layer), g.op("Transpose", ids, attributes={"perm": [1, 0]}))
+
+
+def in_fours(g: Graph, x: Value) -> Value:
+    """Return x (B, Tx, …) padded with zeros to a multiple of four positions.
 
     A product over the source takes four of them at a time and the rest apart: with a rest, how it rounds
     would depend on the neighbours' lengths.
     """
-    rest = g.op("Mod", g.op("Neg", g.size(ids, 1)), int64(4))
-    pads = g.concat(g.constant(int64(0, 0, 0)), rest, axis=0)
-    padded = g.op("Pad", ids, pads, np.int64(PAD))
-    return rows_of(g, embedding(g, layer), g.op("Transpose", padded, attributes={"perm": [1, 0]}))
+    rest = g.op("Mod", g.op("Neg", g.size(x, 1)), int64(4))
+    padded = g.op("Pad", x, g.concat(g.constant(int64(0)), rest, axis=0), None, int64(1))
+    return padded.within_one() if x.bounded else padded
 
 
 def encode(g: Graph, encoder: RecurrentEncoder, x: Value, lengths: Value) -> Encoded:

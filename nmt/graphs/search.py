@@ -138,13 +138,15 @@ class Searcher:
         size = g.size(sentences.limits, 0)
         rows = g.op("Range", np.int64(0), g.op("Squeeze", size), np.int64(1))
         first_row = g.op("Unsqueeze", g.op("Mul", rows, self.settings.beam), int64(1))  # (b, 1)
+        ends = self._keys(g, g.constant(np.int64(EOS)), self.slots)
+        ends = g.op("Expand", ends, g.concat(size, self.settings.beam, axis=0))
         enough = g.op("Div", g.op("Add", g.op("Squeeze", size), np.int64(3)), np.int64(4))
 
         def step(body: Graph, round_: Value, carried: list[Value]) -> tuple[Value, list[Value]]:
             length = body.op("Add", body.op("Add", position, np.int64(1)), round_)
             before = Beam(*carried[1:4])
             after, states, done = self._advance(
-                body, length, sentences, before, memory, carried[4:], first_row
+                body, length, sentences, before, memory, carried[4:], first_row, ends
             )
             count = body.op("ReduceSum", body.cast(done, _INT), attributes={"keepdims": 0})
             return body.op("Less", count, enough), [done, *after, *states]
@@ -178,17 +180,17 @@ class Searcher:
         memory: Sequence[Value],
         state: Sequence[Value],
         first_row: Value,
+        ends: Value,
     ) -> tuple[Beam, list[Value], Value]:
         """Extend every live hypothesis, keep the K best of a sentence; say which sentences are done.
 
-        length: of the hypotheses that end in this step.
+        length: of the hypotheses that end in this step. ends (b, K): the keys of </s> in each slot.
         """
         y = g.op("Gather", beam.tokens, np.int64(-1), attributes={"axis": 1})
         scored, states = self._step(g, y, memory, state)
         candidates, keys = self._candidates(g, length, sentences, beam, scored)
         # Behind them stand the finished hypotheses, each in the place of its slot.
         stays = g.op("Where", g.op("Greater", beam.finished, NEVER), self.itself, NEVER)
-        ends = g.op("Expand", self._keys(g, g.constant(np.int64(EOS)), self.slots), g.op("Shape", beam.live))
         ranks, places = g.ops("TopK", g.concat(candidates, stays), self.settings.beam, outputs=2)
         chosen, slots = self._of_keys(g, _pick(g, g.concat(keys, ends), places))  # (b, K)
         ended, was = (
@@ -217,7 +219,7 @@ class Searcher:
         )  # (b, K, C / K)
 
         def only_end(body: Graph) -> list[Value]:
-            at = g.op("LessOrEqual", g.op("Unsqueeze", sentences.limits, int64(1, 2)), length)
+            at = body.op("LessOrEqual", body.op("Unsqueeze", sentences.limits, int64(1, 2)), length)
             ends = body.op("Gather", scored, np.int64(EOS), attributes={"axis": 1})
             ends = body.op("Add", body.op("Reshape", ends, body.op("Shape", beam.live)), beam.live)
             first = body.op(

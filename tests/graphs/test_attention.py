@@ -129,7 +129,7 @@ def test_int8_is_near_float32(kind: str) -> None:
 def test_neighbours_change_nothing(kind: str, normalize: Normalize, precision: Precision) -> None:
     """Every sentence alone is what it is among others, of which some are longer.
 
-    Widths are multiples of four, as `embed` makes them; of wider keys products take sums in parts.
+    Widths are multiples of four, as `in_fours` makes them; of wider keys products take sums in parts.
     """
     width, lengths = 320, [8, 4, 20, 36, 76]
     session = Session(made(kind, width, normalize), precision)
