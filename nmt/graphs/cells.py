@@ -117,17 +117,19 @@ def _gru(
     g: Graph, cell: GRUCell, projected: Value | None, state: State, step_input: Value | None
 ) -> tuple[Value, State]:
     width, h = cell.hidden_size, state[0].within_one()
-    u_gates, u_n = g.split(linear(g, h, cell.recurrent_proj), 2 * width, width)
-    a = _gru_inputs(g, cell, projected, step_input)  # (N, 3H)
-    if a is None:
-        gates, a_n = u_gates, g.constant(g.array(cell.bias_n))
-    else:
-        a_gates, a_n = g.split(a, 2 * width, width)
-        gates = g.op("Add", a_gates, u_gates)
-    r, z = g.split(g.op("Sigmoid", gates), width, width)
-    n = g.op("Tanh", g.op("Add", a_n, g.op("Mul", r, u_n)))
-    y = g.op("Add", n, g.op("Mul", z, g.op("Sub", h, n))).within_one()
+    u = linear(g, h, cell.recurrent_proj)  # (N, 3H)
+    a = _gru_inputs(g, cell, projected, step_input)
+    y = _gru_gates(g, width, g.constant(g.array(_gru_bias(cell))) if a is None else a, u, h)
     return y, (y,)
+
+
+def _gru_gates(g: Graph, width: int, a: Value, u: Value, h: Value) -> Value:
+    """Return y (N, H) from h and what the inputs, a, and h, u, give to the gates (N, 3H)."""
+    u_gates, u_n = g.split(u, 2 * width, width)
+    a_gates, a_n = g.split(a, 2 * width, width)
+    r, z = g.split(g.op("Sigmoid", g.op("Add", a_gates, u_gates)), width, width)
+    n = g.op("Tanh", g.op("Add", a_n, g.op("Mul", r, u_n)))
+    return g.op("Add", n, g.op("Mul", z, g.op("Sub", h, n))).within_one()
 
 
 def _gru_inputs(g: Graph, cell: GRUCell, projected: Value | None, step_input: Value | None) -> Value | None:
@@ -204,7 +206,15 @@ def sequences(g: Graph, cells: Sequence[AnyCell], x: Value, lengths: Value) -> l
     if all(_is_fused(g, cell) for cell in cells):
         return [_fused(g, cell, x, lengths, backward=i == 1) for i, cell in enumerate(cells)]
     projected = [project(g, cell, _reversed(g, x, lengths) if i else x) for i, cell in enumerate(cells)]
-    first = [initial_state(g, cell, zeros(g, g.size(lengths, 0), cell.hidden_size)) for cell in cells]
+    both = len(cells) == 2 and all(type(cell) is GRUCell for cell in cells)
+    ys = (_gru_sequences if both else _sequences)(g, cells, projected, g.size(lengths, 0))
+    ys = [y.within_one() if bounded(cell) else y for cell, y in zip(cells, ys, strict=True)]
+    return [_reversed(g, y, lengths) if i else y for i, y in enumerate(ys)]
+
+
+def _sequences(g: Graph, cells: Sequence[AnyCell], projected: Sequence[Value], rows: Value) -> list[Value]:
+    """Return y of all positions by each cell, which take their steps one after the other."""
+    first = [initial_state(g, cell, zeros(g, rows, cell.hidden_size)) for cell in cells]
 
     def one(body: Graph, x_t: list[Value], state: list[Value]) -> tuple[list[Value], list[Value]]:
         parts = iter(state)
@@ -214,9 +224,27 @@ def sequences(g: Graph, cells: Sequence[AnyCell], x: Value, lengths: Value) -> l
         ]
         return [y for y, _ in stepped], [part for _, after in stepped for part in after]
 
-    ys = scan(g, projected, [part for state in first for part in state], one)
-    ys = [y.within_one() if bounded(cell) else y for cell, y in zip(cells, ys, strict=True)]
-    return [_reversed(g, y, lengths) if i else y for i, y in enumerate(ys)]
+    return scan(g, projected, [part for state in first for part in state], one)
+
+
+def _gru_sequences(g: Graph, cells: Sequence[Any], projected: Sequence[Value], rows: Value) -> list[Value]:
+    """Return y of all positions by two GRUs, whose rows take a step at once, save for their products."""
+    width = cells[0].hidden_size
+
+    def parts(body: Graph, x: Value, axis: int) -> list[Value]:
+        return body.ops("Split", x, outputs=2, attributes={"axis": axis, "num_outputs": 2})
+
+    def one(body: Graph, x_t: list[Value], state: list[Value]) -> tuple[list[Value], list[Value]]:
+        h = state[0].within_one()
+        each = zip(parts(body, h, 0), cells, strict=True)
+        u = body.concat(
+            *(linear(body, part.within_one(), cell.recurrent_proj) for part, cell in each), axis=0
+        )
+        y = _gru_gates(body, width, x_t[0], u, h)
+        return [y], [y]
+
+    first = zeros(g, g.op("Mul", rows, int64(2)), width)
+    return parts(g, scan(g, [g.concat(*projected, axis=1)], [first], one)[0], 1)
 
 
 def _reversed(g: Graph, x: Value, lengths: Value) -> Value:
